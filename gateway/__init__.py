@@ -1,0 +1,1 @@
+"""The HTTP edge: endpoints, settings, composition, command line. Knows tokens and redemption."""

@@ -1,0 +1,54 @@
+"""Settings from the environment, prefix `TONG_`. Read once at start; no worker reads the environment again.
+
+The development stack (`tong up`) fills in what is missing: its own Valkey and PostgreSQL, keys and the development
+issuer. A part that runs alone (`tong serve`, `tong write-ledger`, …) needs both addresses given.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from redemption.domain.limits import BUCKETS_DEFAULT, BUCKETS_MAX
+
+DEVELOPMENT_ISSUER = "https://identity.tong.invalid"
+"""Issuer of the built-in development access tokens; `.invalid` can never be a real host (RFC 2606)."""
+
+
+class Settings(BaseSettings):
+    """Every setting there is. Names are the environment variables without their prefix."""
+
+    model_config = SettingsConfigDict(env_prefix="TONG_", extra="ignore", frozen=True)
+
+    home: Path = Field(default=Path("var"), description="data folder of the development stack")
+    host: str = Field(default="127.0.0.1", description="address the gateway listens on")
+    port: int = Field(default=8000, ge=0, le=65535, description="port the gateway listens on; 0 takes a free one")
+    workers: int = Field(default=1, ge=1, le=64, description="gateway processes")
+    valkey_url: SecretStr | None = Field(default=None, description="redis://, rediss:// or unix:// of the hot store")
+    valkey_cluster: bool = Field(default=False, description="the hot store is a cluster")
+    postgres_dsn: SecretStr | None = Field(default=None, description="postgresql:// of the ledger")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    environment: str = Field(
+        default="dev", pattern=r"^[a-z0-9]{1,6}$", description="part of every key and key id: dev, test, live"
+    )
+    buckets: int = Field(default=BUCKETS_DEFAULT, ge=1, le=BUCKETS_MAX, description="fixed at install")
+    code_keys_file: Path | None = Field(
+        default=None, description="key ring of the member codes; default code-keys.json in TONG_HOME"
+    )
+    code_algorithm: Literal["HS256", "EdDSA"] = Field(
+        default="HS256", description="which kind of key of the ring signs member codes"
+    )
+
+    member_issuer: str | None = Field(default=None, description="iss of the members' access tokens")
+    member_audience: str = Field(default="tong", description="aud of the members' access tokens")
+    member_algorithms: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("EdDSA", "ES256", "RS256"), description="algorithms accepted, separated by commas in the environment"
+    )
+    member_jwks: str | None = Field(default=None, description="https:// URL or path of the identity provider's JWKS")
+    development: bool = Field(default=False, description="set by `tong up`: the development issuer may be used")
+
+    def code_keys_path(self) -> Path:
+        """Where the key ring of the member codes lies."""
+        return self.code_keys_file or self.home / "code-keys.json"

@@ -1,0 +1,1 @@
+"""The domain: hot store, rules, ledger, settlement, members. Knows no HTTP and no JWT."""

@@ -1,0 +1,1 @@
+"""Values and rules that need no server: commands, outcomes, identifiers, limits, clock."""

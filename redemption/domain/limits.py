@@ -1,0 +1,54 @@
+"""Every bound of the product in one place, with the relations between them asserted.
+
+A limit that is missing here does not exist; a loop, a queue, a size or a wait without one is a defect. The hot-store
+functions get the ones they need from here when the library is assembled, so no number stands in two places.
+"""
+
+from typing import Final
+
+# Numbers. Lua keeps integers exactly only below 2^53 (IEEE 754 binary64).
+SAFE_INTEGER_MAX: Final = 2**53 - 1
+AMOUNT_MINOR_MAX: Final = 10**12  # ten thousand million yuan in fen: no bill of a till is larger
+POINTS_MAX: Final = 10**12
+
+# Identity.
+MEMBER_NUMBERS: Final = 100_000_000  # what 18 digits have room for
+BUCKETS_DEFAULT: Final = 64
+BUCKETS_MAX: Final = 1024  # two base-32 characters of a redemption id carry the bucket
+
+# Requests.
+BODY_BYTES_MAX: Final = 16_384
+CODE_CHARACTERS_MAX: Final = 512
+IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 64
+BILL_REFERENCE_CHARACTERS_MAX: Final = 64
+CATEGORY_CHARACTERS_MAX: Final = 32
+BILL_LINES_MAX: Final = 50
+LEGS_MAX: Final = 8
+CODES_PER_REQUEST_MAX: Final = 5
+
+# Hot store.
+LOTS_MAX: Final = 200  # months of validity times businesses: 12 x 8 with room; bounds the loop over lots
+CONTEXT_BYTES_MAX: Final = 8_192  # what the gateway may attach to a stream entry
+LOT_NAME_CHARACTERS_MAX: Final = 40
+MEMBER_NAME_CHARACTERS_MAX: Final = 32
+
+# Time, seconds.
+REDEMPTION_RETENTION_SECONDS: Final = 30 * 86_400  # record and idempotency record in the hot store
+CODE_MARKER_SECONDS: Final = 600  # a used code is remembered for so long
+REFUSAL_MARK_SECONDS: Final = 600  # a refused key is remembered for so long (ADR 0004)
+VERIFY_DEADLINE_SECONDS: Final = 2.0
+REQUEST_BODY_SECONDS: Final = 5.0
+
+# Concurrency, per worker.
+VERIFY_IN_FLIGHT_MAX: Final = 512
+HOT_IN_FLIGHT_MAX: Final = 1_024
+
+# A code lives at most 30 s and may be fetched at most 96 s ahead (tokens.claims); its marker must outlive both, and a
+# refusal must be remembered until the body it refused can no longer be taken.
+assert CODE_MARKER_SECONDS > 30 + 96 + 60
+assert REFUSAL_MARK_SECONDS >= CODE_MARKER_SECONDS
+assert REDEMPTION_RETENTION_SECONDS > REFUSAL_MARK_SECONDS
+assert AMOUNT_MINOR_MAX * BILL_LINES_MAX < SAFE_INTEGER_MAX
+assert POINTS_MAX * LEGS_MAX < SAFE_INTEGER_MAX
+assert HOT_IN_FLIGHT_MAX >= VERIFY_IN_FLIGHT_MAX
+assert CODE_CHARACTERS_MAX + BILL_LINES_MAX * 100 < BODY_BYTES_MAX

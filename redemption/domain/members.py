@@ -1,0 +1,46 @@
+"""Member identifiers and the bucket a member lives in.
+
+A member is a number below `MEMBER_NUMBERS`; the public id is `mem_` and seven characters of Crockford's base 32. Both
+ways are pure arithmetic, so that neither an 18-digit code nor an id costs a look-up to find the member's bucket.
+"""
+
+from redemption.domain.limits import MEMBER_NUMBERS
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford: no i, l, o, u
+MEMBER_PREFIX = "mem_"
+_LENGTH = 7
+_VALUES = {character: value for value, character in enumerate(ALPHABET)}
+
+assert 32**_LENGTH >= MEMBER_NUMBERS
+
+
+def base32(number: int, length: int) -> str:
+    """`number` as exactly `length` characters, most significant first. The number must fit."""
+    characters = []
+    for _ in range(length):
+        characters.append(ALPHABET[number & 31])
+        number >>= 5
+    return "".join(reversed(characters))
+
+
+def member_id(number: int) -> str:
+    """The public id of a member number: `member_id(1)` is `mem_0000001`."""
+    return MEMBER_PREFIX + base32(number, _LENGTH)
+
+
+def member_number(identifier: str) -> int | None:
+    """The number behind a public id; None when it is not a member id at all."""
+    if len(identifier) != len(MEMBER_PREFIX) + _LENGTH or not identifier.startswith(MEMBER_PREFIX):
+        return None
+    number = 0
+    for character in identifier[len(MEMBER_PREFIX) :]:
+        value = _VALUES.get(character)
+        if value is None:
+            return None
+        number = number << 5 | value
+    return number if number < MEMBER_NUMBERS else None
+
+
+def bucket_of(number: int, buckets: int) -> int:
+    """The bucket of a member, 0 … buckets-1. From the number alone, so it never moves once `buckets` is fixed."""
+    return number % buckets

@@ -1,0 +1,1 @@
+"""The ledger in PostgreSQL: stream entries, the writer, the checks."""

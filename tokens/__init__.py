@@ -1,0 +1,1 @@
+"""Codes and keys: issue, verify, rotate. Knows no HTTP, no Redis, no PostgreSQL."""
