@@ -44,10 +44,15 @@ class Settings(BaseSettings):
     member_issuer: str | None = Field(default=None, description="iss of the members' access tokens")
     member_audience: str = Field(default="tong", description="aud of the members' access tokens")
     member_algorithms: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=("EdDSA", "ES256", "RS256"), description="algorithms accepted, separated by commas in the environment"
+        default=("EdDSA", "ES256", "RS256"),
+        description="algorithms accepted, separated by commas in the environment",
     )
     member_jwks: str | None = Field(default=None, description="https:// URL or path of the identity provider's JWKS")
     development: bool = Field(default=False, description="set by `tong up`: the development issuer may be used")
+
+    def identity_folder(self) -> Path:
+        """Where the development issuer keeps its key."""
+        return self.home / "identity"
 
     def code_keys_path(self) -> Path:
         """Where the key ring of the member codes lies."""

@@ -25,6 +25,10 @@ CATEGORY_CHARACTERS_MAX: Final = 32
 BILL_LINES_MAX: Final = 50
 LEGS_MAX: Final = 8
 CODES_PER_REQUEST_MAX: Final = 5
+FRESH_SLOTS_MAX: Final = 8  # how many slots are tried for a fresh code right after a use
+SLOTS_AHEAD_MAX: Final = (
+    48  # how far ahead a code may be made: 96 s in slots of 2 s (tokens.claims, held equal by a test)
+)
 
 # Hot store.
 LOTS_MAX: Final = 200  # months of validity times businesses: 12 x 8 with room; bounds the loop over lots
@@ -50,5 +54,6 @@ assert REFUSAL_MARK_SECONDS >= CODE_MARKER_SECONDS
 assert REDEMPTION_RETENTION_SECONDS > REFUSAL_MARK_SECONDS
 assert AMOUNT_MINOR_MAX * BILL_LINES_MAX < SAFE_INTEGER_MAX
 assert POINTS_MAX * LEGS_MAX < SAFE_INTEGER_MAX
+assert (CODES_PER_REQUEST_MAX - 1) * 10 + FRESH_SLOTS_MAX <= SLOTS_AHEAD_MAX
 assert HOT_IN_FLIGHT_MAX >= VERIFY_IN_FLIGHT_MAX
 assert CODE_CHARACTERS_MAX + BILL_LINES_MAX * 100 < BODY_BYTES_MAX

@@ -4,16 +4,17 @@ Every key of a bucket carries the bucket's hash tag, `{b17}`, so that one scan i
 is the whole key space; `ttl` says what removes a key. A test fails on a key that has no TTL and is not marked `kept`.
 
     {bN}:epoch              string   generation of this bucket's stream, 1 …               kept
-    {bN}:ledger             stream   what happened, in order, for the ledger               kept, trimmed behind the watermark
+    {bN}:ledger             stream   what happened, in order, for the ledger               kept, trimmed
     {bN}:member:<id>        hash     tier, name, status, codes_valid_from                  kept
     {bN}:lots:<id>          hash     <yyyymm>.<issuer> -> points                           kept
     {bN}:code:<n>:<slot>    hash     nonce or "digits" -> redemption id                    ttl
     {bN}:redemption:<id>    hash     the record of one redemption                          ttl
-    {bN}:key:<terminal>:<k> hash     idempotency record of one terminal's key              ttl
-    {bN}:claim:<terminal>:<k> string which body this key was first used with               ttl
+    {bN}:key:<terminal>:<k> string   idempotency record of one terminal's key              ttl
+    {bN}:issued:<id>        string   an issue that has been made                           ttl
     tong:buckets            string   number of buckets, fixed at install                   kept
 """
 
+import zlib
 from typing import Final
 
 BUCKETS_KEY: Final = "tong:buckets"
@@ -52,5 +53,10 @@ def idempotency(bucket: int, terminal_id: str, key: str) -> str:
     return f"{{b{bucket}}}:key:{terminal_id}:{key}"
 
 
-def claim(bucket: int, terminal_id: str, key: str) -> str:
-    return f"{{b{bucket}}}:claim:{terminal_id}:{key}"
+def bucket_of_terminal(terminal_id: str, buckets: int) -> int:
+    """Where the idempotency records of a terminal live on a single server (ADR 0003)."""
+    return zlib.crc32(terminal_id.encode()) % buckets
+
+
+def issued(bucket: int, issue_id: str) -> str:
+    return f"{{b{bucket}}}:issued:{issue_id}"

@@ -1,0 +1,73 @@
+# Tong. `make run` on a fresh clone needs Python 3.11 or newer and nothing else; see README.md.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench load clean lock
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES_READY := $(VENV)/.packages-ready
+PROJECT_READY := $(VENV)/.project-ready
+
+help:
+	@echo 'make run     starts everything on this machine: Valkey, PostgreSQL, ledger writer, gateway (Ctrl-C stops it)'
+	@echo 'make test    the tests, on real servers'
+	@echo 'make check   ruff, mypy, import-linter, truth checks'
+	@echo 'make bench   how fast one scan is, against a no-op'
+	@echo 'make load    a load test with Locust against the running stack'
+	@echo 'make lock    writes requirements.lock and requirements-dev.lock anew'
+	@echo 'make clean   removes the environment, caches and the development data in ./var'
+
+run: $(PROJECT_READY)
+	@exec $(BIN)/tong up
+
+test: $(PROJECT_READY)
+	@exec $(BIN)/pytest
+
+check: $(PROJECT_READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/truth -q
+
+bench: $(PROJECT_READY)
+	@exec $(BIN)/tong bench
+
+load: $(PROJECT_READY)
+	@exec $(BIN)/tong load-test
+
+# The packages, by hash. Made anew when the lock changed.
+$(PACKAGES_READY): requirements-dev.lock
+	@python=$$(for name in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	    if command -v "$$name" >/dev/null \
+	        && "$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	    then command -v "$$name"; break; fi; done); \
+	if [ -z "$$python" ]; then \
+	    echo 'tong: no Python 3.11 or newer with venv was found. Install one (Debian: apt install python3 python3-venv)' >&2; \
+	    echo '      or name one: make run PYTHON=/path/to/python3' >&2; exit 1; fi; \
+	if ! $(BIN)/python -c '' 2>/dev/null; then \
+	    echo "tong: making $(VENV) with $$python"; "$$python" -m venv --clear $(VENV); fi
+	@echo 'tong: installing packages from requirements-dev.lock (a minute or two at the first time)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# The project itself, editable: what is edited runs.
+$(PROJECT_READY): $(PACKAGES_READY) pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock:
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	python3 -m venv "$$folder/venv"; \
+	"$$folder/venv/bin/pip" install --quiet --disable-pip-version-check uv; \
+	compile() { "$$folder/venv/bin/uv" pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' "$$@"; }; \
+	compile -o requirements.lock; \
+	compile --all-extras -c requirements.lock -o requirements-dev.lock
+
+clean:
+	@if [ -e var/lock ] && command -v flock >/dev/null && ! flock --nonblock var/lock true; then \
+	    echo 'tong: the stack is running on ./var; stop it first' >&2; exit 1; fi
+	rm -rf $(VENV) var build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,170 @@
+"""`tong`, the command line. Every part of the product can be run alone; `tong up` runs them all.
+
+Only settings and typer are imported at the top: what a command needs is imported by the command, so that `tong --help`
+and `tong serve` load nothing of the development stack.
+"""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from gateway.settings import Settings
+
+app = typer.Typer(
+    help="Tong: the real-time redemption gateway. Settings are environment variables with the prefix TONG_.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+keys = typer.Typer(help="API keys of terminals and of the back office.", no_args_is_help=True)
+codes = typer.Typer(help="The ring of keys that sign member codes.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+app.add_typer(codes, name="code-keys")
+
+
+def settings() -> Settings:
+    """The settings, or an exit that names the one at fault."""
+    try:
+        return Settings()
+    except ValidationError as fault:
+        for error in fault.errors():
+            name = "TONG_" + "_".join(str(part) for part in error["loc"]).upper()
+            print(f"{name}: {error['msg']}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+def run(main: Coroutine[Any, Any, Any], *, fast: bool = False) -> Any:
+    """Runs to the end; what cannot work is said in a sentence, not in a trace. `fast`: on uvloop, which cannot start
+    processes as another user."""
+    import uvloop
+    from asyncpg import PostgresError
+    from redis.exceptions import RedisError
+
+    from gateway.lifespan import SettingsRefused
+    from gateway.migrate import MigrationFailed
+    from redemption.credentials import UnknownTerminal
+    from redemption.directory import NotInstalled
+    from redemption.domain.weakness import ServerRefusedError
+    from redemption.group import GroupFileRefused
+    from redemption.hot.faults import HotStoreFault
+    from redemption.hot.install import BucketsDiffer
+    from redemption.ledger.writer import LedgerStoppedError
+    from tokens.errors import TokensError
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop if fast else None) as runner:
+            return runner.run(main)
+    except (
+        SettingsRefused, MigrationFailed, UnknownTerminal, NotInstalled, ServerRefusedError, GroupFileRefused,
+        HotStoreFault, BucketsDiffer, LedgerStoppedError, TokensError, PostgresError, RedisError, OSError,
+    ) as fault:  # fmt: skip
+        print(f"tong: {fault}" if str(fault) else f"tong: {fault!r}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def up() -> None:
+    """Start everything for development: private servers, migrations, demo group, gateway, ledger writer."""
+    from gateway.development.stack import up as stack_up
+
+    raise typer.Exit(run(stack_up(settings())))
+
+
+@app.command()
+def serve(fd: Annotated[int | None, typer.Option(help="a listening socket this process was handed")] = None) -> None:
+    """Run one gateway worker."""
+    from gateway.serve import serve as serve_worker
+
+    run(serve_worker(settings(), fd=fd), fast=True)
+
+
+@app.command(name="write-ledger")
+def write_ledger() -> None:
+    """Carry the streams of the hot store into the PostgreSQL ledger."""
+    from gateway.write_ledger import write_ledger as write
+
+    run(write(settings()), fast=True)
+
+
+@app.command()
+def migrate(
+    prune: Annotated[
+        bool, typer.Option(help="remove older function libraries; only when no older worker runs")
+    ] = False,
+) -> None:
+    """Bring both stores to this version."""
+    from gateway.migrate import migrate as migrate_stores
+
+    run(migrate_stores(settings(), prune_functions=prune))
+
+
+@app.command()
+def load(group: Annotated[Path, typer.Argument(help="the group file (YAML)")]) -> None:
+    """Load a group file: businesses, outlets, terminals, tiers, members and their opening balances."""
+    from gateway.operations import load_group_file
+
+    run(load_group_file(settings(), group))
+
+
+@app.command()
+def demo() -> None:
+    """The main job on real input, against a running `tong up`: draw, scan, redeem, repeat, refuse, look it up."""
+    from gateway.development.demo import demo as run_demo
+
+    raise typer.Exit(run(run_demo(settings())))
+
+
+@keys.command(name="create")
+def keys_create(
+    terminal: Annotated[str | None, typer.Option(help="the terminal it is for, trm_…")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="a role of a back-office key; may be repeated")] = None,
+) -> None:
+    """Make a key and show it, once."""
+    from gateway.operations import create_key
+
+    print(run(create_key(settings(), terminal, tuple(role or ()))))
+
+
+@keys.command(name="revoke")
+def keys_revoke(key_id: Annotated[str, typer.Argument(help="the id in the key: tong_tk_<env>_<id>_…")]) -> None:
+    """Revoke a key; every worker refuses it within a second."""
+    from gateway.operations import revoke
+
+    if not run(revoke(settings(), key_id)):
+        print("no such key, or it was revoked before", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@keys.command(name="list")
+def keys_list() -> None:
+    """List keys: id, kind, whose, when made and revoked. The keys themselves are nowhere."""
+    from gateway.operations import list_stored_keys
+
+    for line in run(list_stored_keys(settings())):
+        print(line)
+
+
+@codes.command(name="rotate")
+def codes_rotate() -> None:
+    """Add a signing key; codes of the old ones stay good until they are retired. No restart is needed."""
+    from gateway.operations import rotate_code_key
+
+    print(rotate_code_key(settings()))
+
+
+@codes.command(name="retire")
+def codes_retire(kid: Annotated[str, typer.Argument(help="the key id, e.g. dev-1")]) -> None:
+    """Remove a key that no longer signs; its codes are refused from then on."""
+    from gateway.operations import retire_code_key
+
+    print(retire_code_key(settings(), kid))
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,101 @@
+"""Keys and tokens of the demo group for `demo.json`: made once, kept in TONG_HOME with mode 0600.
+
+Outside the development stack keys are made with `tong keys create` and shown once; here they are kept, because trying
+things out needs them again after a restart.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.development.private_files import write_private
+from gateway.lifespan import development_issuer
+from gateway.settings import Settings
+from redemption.credentials import store_key
+from redemption.database import Connection, open_pool
+from redemption.directory import read_directory
+from redemption.domain.clock import system_clock
+from redemption.hot.address import Address
+from redemption.hot.connection import HotConnection
+from redemption.hot.library import assemble
+from redemption.hot.store import HotStore
+from redemption.service import Redemptions
+from tokens import api_keys
+
+ADMIN_ROLES = ("back_office", "operations", "settlement")
+TOKEN_SECONDS = 30 * 86_400
+ADMIN = "admin"
+
+
+async def demo_members_and_terminals(settings: Settings) -> dict[str, Any]:
+    """`terminals`, `members` and `admin_api_key` as contract.md has them; points are those of this moment."""
+    assert settings.postgres_dsn is not None
+    assert settings.valkey_url is not None
+    pool = await open_pool(settings.postgres_dsn.get_secret_value(), size=1, name="tong-demo")
+    hot = HotConnection(Address.from_url(settings.valkey_url.get_secret_value()), in_flight_max=64, name="tong-demo")
+    try:
+        await hot.start()
+        async with pool.acquire() as connection:
+            directory = await read_directory(connection)
+            terminals = await connection.fetch(
+                "SELECT business_id, outlet_id, terminal_id FROM terminal JOIN outlet USING (outlet_id) "
+                "JOIN business USING (business_id) ORDER BY business_id <> 'hotel', terminal_id"
+            )
+            keys = await _keys(connection, settings, [row["terminal_id"] for row in terminals])
+            numbers = await connection.fetch("SELECT member_number FROM member ORDER BY member_number")
+        redemptions = Redemptions(HotStore(hot, assemble()), lambda: directory, system_clock)
+        issuer = development_issuer(settings, system_clock)
+        members = []
+        for row in numbers:
+            member = await redemptions.member(row["member_number"])
+            assert member is not None
+            members.append(
+                {
+                    "member_id": member.member_id,
+                    "tier": member.tier,
+                    "access_token": issuer.access_token(member.member_id, TOKEN_SECONDS),
+                    "points": sum(part.points for part in member.lots),
+                }
+            )
+    finally:
+        await hot.close(1.0)
+        await pool.close()
+    return {
+        "terminals": [
+            {
+                "business": row["business_id"],
+                "outlet": row["outlet_id"],
+                "terminal_id": row["terminal_id"],
+                "api_key": keys[row["terminal_id"]],
+            }
+            for row in terminals
+        ],
+        "members": members,
+        "admin_api_key": keys[ADMIN],
+    }
+
+
+async def _keys(connection: Connection, settings: Settings, terminal_ids: list[str]) -> dict[str, str]:
+    """A key for every terminal and one for the back office; those that the database no longer has are made anew."""
+    file = settings.home / "demo-keys.json"
+    kept: dict[str, str] = msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
+    known = {row["key_id"] for row in await connection.fetch("SELECT key_id FROM api_key WHERE revoked_at IS NULL")}
+    keys: dict[str, str] = {}
+    for holder in (*terminal_ids, ADMIN):
+        text = kept.get(holder, "")
+        parsed = api_keys.parse(text, settings.environment)
+        if isinstance(parsed, api_keys.ApiKey) and parsed.key_id in known:
+            keys[holder] = text
+            continue
+        kind = api_keys.KeyKind.ADMIN if holder == ADMIN else api_keys.KeyKind.TERMINAL
+        fresh = api_keys.mint(kind, settings.environment)
+        keys[holder] = fresh.text
+        write_private(file, msgspec.json.encode({**kept, **keys}))
+        await store_key(
+            connection,
+            key_id=fresh.key_id,
+            fingerprint=api_keys.fingerprint(fresh),
+            terminal_id=None if holder == ADMIN else holder,
+            roles=ADMIN_ROLES if holder == ADMIN else (),
+        )
+    return keys

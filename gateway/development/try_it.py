@@ -1,0 +1,41 @@
+"""What `tong up` prints when it is ready. The lines work as printed, pasted into a shell in any folder.
+
+Secrets are read from `demo.json` and reach curl through a pipe: not the scrollback, not a command line.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+from string import Template
+from typing import Final
+
+BEGIN: Final = "  # one scan: a member's code, then the hotel's till"
+
+_TEXT: Final = Template("""\
+
+  Tong serves at   $base_url      (what it can do: $base_url/docs)
+  The whole way    TONG_HOME=$home $tong demo
+  Keys, tokens     $demo
+
+$begin
+  demo=$demo_quoted
+  bearer() { $python -c 'import json,sys; d=json.load(open(sys.argv[1])); \
+print("header = \\"Authorization: Bearer " + d[sys.argv[2]][0][sys.argv[3]] + "\\"")' "$$demo" "$$@"; }
+  code=$$(bearer members access_token | curl -sS -K - -H 'Content-Type: application/json' \
+-d '{"count":1}' $base_url/v1/me/codes | $python -c 'import json,sys; print(json.load(sys.stdin)["codes"][0]["code"])')
+  bearer terminals api_key | curl -sS -K - -H 'Content-Type: application/json' -H "Idempotency-Key: try-$$(date +%s)" \
+-d '{"code":"'"$$code"'","legs":[{"kind":"points","points":100}],\
+"bill":{"reference":"TRY-1","amount_minor":25800,"currency":"CNY"}}' $base_url/v1/verify; echo
+""")
+
+
+def what_to_try(base_url: str, demo: Path) -> str:
+    return _TEXT.substitute(
+        base_url=base_url,
+        demo=demo,
+        demo_quoted=shlex.quote(str(demo)),
+        home=shlex.quote(str(demo.parent)),
+        begin=BEGIN,
+        python=shlex.quote(sys.executable),
+        tong=shlex.quote(str(Path(sys.executable).with_name("tong"))),
+    )

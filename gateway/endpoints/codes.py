@@ -1,0 +1,47 @@
+"""POST /v1/me/codes: the member app fetches the codes it will show."""
+
+from typing import Final
+
+import msgspec
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.answers import answer
+from gateway.authentication import authenticate_member
+from gateway.body import decode, read_body, require_json
+from gateway.problems import Problem
+from gateway.rendering import instant
+from gateway.state import State
+from gateway.tills import ask_hot_store
+from redemption.domain.commands import CodesRequest
+from tokens.claims import CODE_LIFETIME_SECONDS, REFRESH_BEFORE_EXPIRY_SECONDS, SLOT_SECONDS, slot_at
+
+SLOTS_PER_REFRESH: Final = (CODE_LIFETIME_SECONDS - REFRESH_BEFORE_EXPIRY_SECONDS) // SLOT_SECONDS
+_decoder: Final = msgspec.json.Decoder(CodesRequest)
+
+
+async def issue_codes(request: Request) -> Response:
+    """Codes for now and, with `count`, for each following refresh. A code whose slot was used is never given again."""
+    state: State = request.app.state.tong
+    body = await read_body(request.receive)
+    if body:
+        require_json(request.headers.get("content-type"))
+    wanted, _ = decode(body or b"{}", _decoder)
+    number = await authenticate_member(request.headers.get("authorization"), state.members)
+    slot = await ask_hot_store(state.redemptions.free_slot(number, slot_at(state.clock())))
+    if slot is None:
+        raise Problem("rate_limited", "This member used every code of the next seconds; fetch a fresh one shortly")
+    codes = []
+    for position in range(wanted.count):
+        code = state.issuer.issue(number, slot + position * SLOTS_PER_REFRESH)
+        codes.append(
+            {
+                "code": code.code,
+                "digits": code.digits,
+                "expires_at": instant(code.expires_at * 1000),
+                "refresh_at": instant(code.refresh_at * 1000),
+            }
+        )
+    state.metrics.codes_issued.inc(wanted.count)
+    return answer(200, orjson.dumps({"codes": codes}))

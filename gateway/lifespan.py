@@ -1,0 +1,176 @@
+"""The composition root of a gateway worker: builds its parts in order and takes them down in order.
+
+Guarantees: a worker serves only with a configuration and a key ring in hand; the hot store may be away at start (the
+connection keeps trying, readiness says so). Nothing outlives `stop`.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from gateway.authentication import KeyAuthenticator
+from gateway.metrics import Metrics
+from gateway.settings import DEVELOPMENT_ISSUER, Settings
+from gateway.state import State
+from redemption.database import open_pool
+from redemption.directory import DirectoryFollower
+from redemption.domain.clock import Clock
+from redemption.domain.limits import HOT_IN_FLIGHT_MAX
+from redemption.domain.weakness import ServerRefusedError, Weakness
+from redemption.hot.address import Address
+from redemption.hot.connection import HotConnection
+from redemption.hot.library import assemble
+from redemption.hot.server_checks import check_hot_store
+from redemption.hot.store import HotStore
+from redemption.ledger.server_checks import check_ledger_store
+from redemption.service import Redemptions
+from tokens.access import AccessTokenVerifier, KeySource
+from tokens.codec import CodeIssuer, CodeReader
+from tokens.development_issuer import DevelopmentIssuer
+from tokens.errors import KeyRingError
+from tokens.jwks_source import FileKeySource, HttpsKeySource
+from tokens.keyring import KeyRingFile, RingRefresh
+
+HOUSEKEEPING_SECONDS = 1.0
+CLOSE_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class SettingsRefused(Exception):
+    """A setting is missing or contradicts another; the text says which and what to do."""
+
+
+@asynccontextmanager
+async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
+    """A whole worker, from connections to housekeeping. Raises `SettingsRefused` and the stores' faults."""
+    if settings.valkey_url is None or settings.postgres_dsn is None:
+        raise SettingsRefused("TONG_VALKEY_URL and TONG_POSTGRES_DSN are needed; `tong up` brings its own servers")
+    async with AsyncExitStack() as stack:
+        library = assemble()
+        metrics = Metrics()
+        key_ring = KeyRingFile.open_or_create(
+            settings.code_keys_path(), settings.environment, settings.code_algorithm, clock()
+        )
+        pool = await open_pool(settings.postgres_dsn.get_secret_value(), size=4, name="tong-gateway")
+        stack.push_async_callback(pool.close)
+        directory = DirectoryFollower(pool, clock)
+        await directory.start()
+        stack.push_async_callback(directory.stop)
+        if directory.current.buckets != settings.buckets:
+            raise SettingsRefused(
+                f"TONG_BUCKETS is {settings.buckets}, the installation has {directory.current.buckets}"
+            )
+
+        async def library_is_there(connection: HotConnection) -> None:
+            await connection.call("FCALL_RO", library.function("free"), 0)
+
+        hot = HotConnection(
+            Address.from_url(settings.valkey_url.get_secret_value()),
+            in_flight_max=HOT_IN_FLIGHT_MAX,
+            name="tong-gateway",
+            on_connect=library_is_there,
+        )
+        await hot.start()
+        stack.push_async_callback(hot.close, CLOSE_SECONDS)
+        state = State(
+            settings=settings,
+            clock=clock,
+            metrics=metrics,
+            hot=hot,
+            directory=directory,
+            authenticator=KeyAuthenticator(directory, settings.environment),
+            members=member_verifier(settings, clock),
+            key_ring=key_ring,
+            issuer=CodeIssuer(key_ring.ring, settings.code_algorithm, clock),
+            reader=CodeReader(key_ring.ring),
+            redemptions=Redemptions(
+                HotStore(hot, library), lambda: directory.current, clock, cluster=settings.valkey_cluster
+            ),
+            weaknesses=await weaknesses(settings),
+        )
+        housekeeping = asyncio.create_task(_keep_house(state), name="housekeeping")
+        stack.push_async_callback(_cancelled, housekeeping)
+        yield state
+        state.draining = True
+
+
+def member_verifier(settings: Settings, clock: Clock) -> AccessTokenVerifier:
+    """The verifier of members' access tokens. The development issuer is refused outside the development stack."""
+    if settings.member_issuer is None and settings.development:
+        development = development_issuer(settings, clock)
+        return AccessTokenVerifier(
+            issuer=DEVELOPMENT_ISSUER,
+            audience=settings.member_audience,
+            algorithms=("EdDSA",),
+            source=FileKeySource(development.jwks_path),
+            clock=clock,
+        )
+    if settings.member_issuer is None or settings.member_jwks is None:
+        raise SettingsRefused(
+            "TONG_MEMBER_ISSUER and TONG_MEMBER_JWKS are needed: whose access tokens members carry, and where its "
+            "public keys are"
+        )
+    if settings.member_issuer == DEVELOPMENT_ISSUER and not settings.development:
+        raise SettingsRefused("the development issuer signs for anybody; it is only for `tong up`")
+    source: KeySource
+    if settings.member_jwks.startswith("https://"):
+        source = HttpsKeySource(settings.member_jwks)
+    else:
+        source = FileKeySource(Path(settings.member_jwks))
+    return AccessTokenVerifier(
+        issuer=settings.member_issuer,
+        audience=settings.member_audience,
+        algorithms=settings.member_algorithms,
+        source=source,
+        clock=clock,
+    )
+
+
+def development_issuer(settings: Settings, clock: Clock) -> DevelopmentIssuer:
+    """The issuer that stands in for an identity provider in the development stack."""
+    folder = settings.identity_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return DevelopmentIssuer(folder, DEVELOPMENT_ISSUER, settings.member_audience, clock)
+
+
+async def weaknesses(settings: Settings) -> list[Weakness]:
+    """What makes the given servers weaker than promised; a server that does not answer now is asked by readiness."""
+    assert settings.valkey_url is not None
+    assert settings.postgres_dsn is not None
+    found: list[Weakness] = []
+    try:
+        found += await check_hot_store(settings.valkey_url.get_secret_value(), cluster=settings.valkey_cluster)
+    except ServerRefusedError as fault:
+        logger.warning("the hot store could not be checked: %s", fault)
+    found += await check_ledger_store(settings.postgres_dsn.get_secret_value())
+    for weakness in found:
+        logger.warning("weaker than promised: %s", weakness)
+    return found
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _keep_house(state: State) -> None:
+    """Once a second: follow the key ring's file, and say in figures how the worker stands."""
+    broken: str | None = None
+    while True:
+        looked = state.key_ring.refresh()
+        if looked is RingRefresh.BROKEN and state.key_ring.fault != broken:
+            logger.error("the ring of code keys cannot be read, the old one stays: %s", state.key_ring.fault)
+        broken = state.key_ring.fault
+        if looked is RingRefresh.RELOADED:
+            try:
+                state.issuer.use(state.key_ring.ring)
+            except KeyRingError as fault:
+                logger.error("codes are signed with the old ring: %s", fault)
+            state.reader.use(state.key_ring.ring)
+            logger.warning("the ring of code keys was read again")
+        state.metrics.hot_connected.set(1 if state.hot.connected else 0)
+        state.metrics.configuration_stale_seconds.set(state.directory.stale_seconds)
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)

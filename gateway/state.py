@@ -1,0 +1,34 @@
+"""What a worker is made of, put together once by the lifespan and handed to every endpoint."""
+
+from dataclasses import dataclass, field
+
+from gateway.authentication import KeyAuthenticator
+from gateway.metrics import Metrics
+from gateway.settings import Settings
+from redemption.directory import DirectoryFollower
+from redemption.domain.clock import Clock
+from redemption.domain.weakness import Weakness
+from redemption.hot.connection import HotConnection
+from redemption.service import Redemptions
+from tokens.access import AccessTokenVerifier
+from tokens.codec import CodeIssuer, CodeReader
+from tokens.keyring import KeyRingFile
+
+
+@dataclass(slots=True)
+class State:
+    """The parts of one gateway worker. `draining` is set when it is told to stop: readiness then says 503."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    hot: HotConnection
+    directory: DirectoryFollower
+    authenticator: KeyAuthenticator
+    members: AccessTokenVerifier
+    key_ring: KeyRingFile
+    issuer: CodeIssuer
+    reader: CodeReader
+    redemptions: Redemptions
+    weaknesses: list[Weakness] = field(default_factory=list)
+    draining: bool = False

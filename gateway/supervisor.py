@@ -1,0 +1,404 @@
+"""Starts named child processes, watches them, and ends them in order. Linux only.
+
+Guarantees: a child that dies is started again (after a back-off), and its death and return are said on
+stderr, one line each; children are in process groups of their own, so a Ctrl-C on the terminal reaches the
+supervisor alone, which then stops them rank by rank; a child that ignores its stop signal is killed after a
+stated time; the kernel signals every child when the supervisor itself is killed (PR_SET_PDEATHSIG). After
+`stop` no child runs.
+
+Does not guarantee: that a restarted child is useful (its `ready` check says that), or an end to processes
+that a child detached into another process group.
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+RESTART_SECONDS_MIN: Final = 0.2
+RESTART_SECONDS_MAX: Final = 10.0
+SETTLED_SECONDS: Final = 30.0  # a child that lived so long starts again without back-off from earlier deaths
+START_ATTEMPTS: Final = 2  # the second attempt knows the last words of the first (`before_start`)
+KILL_SECONDS: Final = 3.0  # between the hasty signal and SIGKILL
+READY_POLL_SECONDS: Final = 0.05
+LINE_BYTES_MAX: Final = 8_192  # longer lines are passed through in pieces
+LAST_LINES_MAX: Final = 40
+READ_BYTES: Final = 65_536
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class ChildFailedError(Exception):
+    """A child ended, or was not ready in time, while it was being started."""
+
+
+class StopRequestedError(Exception):
+    """Starting was given up because a stop was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A system account that a child runs as."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """What to run and how to treat it.
+
+    `environment` is the whole environment (secrets go there, never into `command`). `before_start` runs
+    before every start and gets the last lines of the run before. `parent_death_signal` is what the kernel
+    sends when the supervisor is killed: nobody can follow it up with SIGKILL, so it must be one that surely
+    ends this program. Children of a lower `stop_rank` are stopped, and have ended, before the next rank is
+    touched.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    stop_rank: int = 0
+    folder: Path | None = None
+    account: Account | None = None
+    standard_input: Path | None = None
+    inherited_fds: tuple[int, ...] = ()
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 15.0
+    hasty_signal: signal.Signals = signal.SIGKILL
+    parent_death_signal: signal.Signals = signal.SIGKILL
+    before_start: Callable[[Sequence[str]], Awaitable[None]] | None = None
+    ready: Callable[[], Awaitable[bool]] | None = None
+    ready_seconds: float = 30.0
+    quiet: bool = False  # its output is kept for failures only
+
+
+class _Output:
+    """Passes a child's output through with its name in front; keeps the last lines."""
+
+    def __init__(self, name: str, read_fd: int, quiet: bool) -> None:
+        self.last: deque[str] = deque(maxlen=LAST_LINES_MAX)
+        self._prefix = f"[{name}] ".encode()
+        self._quiet = quiet
+        self._fd = read_fd
+        self._rest = b""
+        self._open = True
+        os.set_blocking(read_fd, False)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(read_fd, self._read)
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._fd, READ_BYTES)
+        except BlockingIOError:
+            return
+        if not data:
+            self.close()
+            return
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        while len(self._rest) > LINE_BYTES_MAX:
+            lines.append(self._rest[:LINE_BYTES_MAX])
+            self._rest = self._rest[LINE_BYTES_MAX:]
+        for line in lines:
+            self._emit(line)
+
+    def _emit(self, line: bytes) -> None:
+        for at in range(0, max(len(line), 1), LINE_BYTES_MAX):
+            piece = line[at : at + LINE_BYTES_MAX]
+            self.last.append(piece.decode(errors="replace"))
+            if not self._quiet:
+                with suppress(OSError, ValueError):  # nobody reads our output any more: the children go on
+                    sys.stdout.buffer.write(self._prefix + piece + b"\n")
+                    sys.stdout.buffer.flush()
+
+    def close(self) -> None:
+        """Takes what is still in the pipe, then closes it."""
+        if not self._open:
+            return
+        self._open = False
+        self._loop.remove_reader(self._fd)
+        with suppress(OSError):  # BlockingIOError: an orphan still holds the other end
+            for _ in range(16):
+                data = os.read(self._fd, READ_BYTES)
+                if not data:
+                    break
+                self._rest += data
+        if self._rest:
+            for line in self._rest.removesuffix(b"\n").split(b"\n"):
+                self._emit(line)
+            self._rest = b""
+        os.close(self._fd)
+
+
+class _Run:
+    """One run of a child."""
+
+    def __init__(self, child: Child, process: asyncio.subprocess.Process, output: _Output) -> None:
+        self.child = child
+        self.pid = process.pid
+        self.output = output
+        self.started = time.monotonic()
+        self.exited = asyncio.create_task(process.wait(), name=f"wait for {child.name}")
+
+    def send(self, number: signal.Signals) -> None:
+        if not self.exited.done():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill_group(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def how(self) -> str:
+        """How it ended, in words."""
+        if not self.exited.done():
+            return "still running"
+        code = self.exited.result()
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+
+class Supervisor:
+    """Keeps children alive until `stop`. One per process; used from one event loop, in the main thread.
+
+    `changed` is called after every start of a child, when `pids()` differs from before; it must not block.
+    """
+
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+        self._changed = changed
+        self._runs: dict[str, _Run] = {}
+        self._busy_tasks = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._keepers: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
+        self._hasten = asyncio.Event()
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """Set once a stop was asked for."""
+        return self._stopping
+
+    def request_stop(self) -> None:
+        """Starting and restarting end; the owner then calls `stop`."""
+        self._stopping.set()
+
+    def hasten(self) -> None:
+        """Graceful waits end now."""
+        self.request_stop()
+        self._hasten.set()
+
+    def say(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            print(f"tong: {text}", file=sys.stderr, flush=True)  # noqa: T201 - this is the supervisor's voice
+
+    def pids(self) -> dict[str, int]:
+        """Process id of the newest run of every child, by name."""
+        return {name: run.pid for name, run in self._runs.items()}
+
+    async def start(self, child: Child) -> None:
+        """Starts the child, waits until it is ready, and keeps it alive from then on.
+
+        Raises ChildFailedError (also after a second attempt) or StopRequestedError.
+        """
+        for attempt in range(1, START_ATTEMPTS + 1):
+            try:
+                run = await self._start_once(child)
+            except ChildFailedError as failure:
+                if attempt == START_ATTEMPTS:
+                    raise
+                self.say(f"{child.name}: {str(failure).splitlines()[0]}; trying once more")
+                await self.pause(RESTART_SECONDS_MIN)
+            else:
+                self._keepers.append(asyncio.create_task(self._keep(run), name=f"keep {child.name}"))
+                return
+
+    async def run(self, child: Child) -> None:
+        """Runs the child to its end, once. Raises ChildFailedError if it ends badly, StopRequestedError."""
+        with self._busy():
+            run = await self._spawn(child, None)
+            await self._exited_or(run, child.ready_seconds, self._stopping)
+            in_time = run.exited.done()
+            await self._end(run)
+        if self._stopping.is_set() and not in_time:
+            raise StopRequestedError
+        if not in_time:
+            raise ChildFailedError(self._last_words(run, f"did not end within {child.ready_seconds:.0f} s"))
+        if run.exited.result() != 0:
+            raise ChildFailedError(self._last_words(run, run.how()))
+
+    async def succeeds(self, child: Child) -> bool:
+        """Runs the child to its end, once, and tells whether it ended well. Raises StopRequestedError."""
+        try:
+            await self.run(child)
+        except ChildFailedError:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Ends every child, rank by rank. Idempotent; returns when none is left."""
+        self._stopping.set()
+        for keeper in self._keepers:
+            await keeper
+        await self._idle.wait()
+        runs = list(self._runs.values())
+        for rank in sorted({run.child.stop_rank for run in runs}):
+            ends = [self._end(run) for run in runs if run.child.stop_rank == rank]
+            await asyncio.gather(*ends)
+        self._runs.clear()
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        """While it is held, `stop` waits: a process may come into being that it does not know of yet."""
+        self._busy_tasks += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._busy_tasks -= 1
+            if not self._busy_tasks:
+                self._idle.set()
+
+    async def _spawn_kept(self, child: Child) -> _Run:
+        with self._busy():
+            earlier = self._runs.get(child.name)
+            run = await self._spawn(child, earlier)
+            if earlier is not None:
+                earlier.output.close()
+            self._runs[child.name] = run
+            self._changed()
+            return run
+
+    async def _spawn(self, child: Child, earlier: _Run | None) -> _Run:
+        if child.before_start is not None:
+            try:
+                await child.before_start(list(earlier.output.last) if earlier else [])
+            except OSError as error:
+                raise ChildFailedError(f"cannot be prepared: {error}") from error
+        if self._stopping.is_set():
+            raise StopRequestedError
+        standard_input = os.open(child.standard_input or os.devnull, os.O_RDONLY)
+        read_fd, write_fd = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *child.command,
+                env=dict(child.environment),
+                cwd=child.folder,
+                stdin=standard_input,
+                stdout=write_fd,
+                stderr=write_fd,
+                pass_fds=child.inherited_fds,
+                start_new_session=True,
+                preexec_fn=_in_the_new_process(child.account, child.parent_death_signal),
+            )
+        except OSError as error:
+            os.close(read_fd)
+            raise ChildFailedError(f"cannot be started: {error}") from error
+        finally:
+            os.close(write_fd)
+            os.close(standard_input)
+        return _Run(child, process, _Output(child.name, read_fd, child.quiet))
+
+    async def _start_once(self, child: Child) -> _Run:
+        run = await self._spawn_kept(child)
+        deadline = time.monotonic() + child.ready_seconds
+        while child.ready is not None and not await child.ready():
+            if self._stopping.is_set():
+                raise StopRequestedError
+            if time.monotonic() >= deadline:
+                await self._end(run)
+                raise ChildFailedError(self._last_words(run, f"not ready within {child.ready_seconds:.0f} s"))
+            await self._exited_or(run, READY_POLL_SECONDS, self._stopping)
+            if run.exited.done():
+                break
+        if run.exited.done():
+            run.output.close()
+            raise ChildFailedError(self._last_words(run, f"ended while starting, {run.how()}"))
+        return run
+
+    async def _keep(self, run: _Run) -> None:
+        child, delay = run.child, RESTART_SECONDS_MIN
+        while True:
+            await self._exited_or(run, None, self._stopping)
+            if self._stopping.is_set():
+                return
+            died = time.monotonic()
+            if died - run.started > SETTLED_SECONDS:
+                delay = RESTART_SECONDS_MIN
+            self.say(f"{child.name} (pid {run.pid}) died, {run.how()}; starting it again in {delay:.1f} s")
+            run.kill_group()
+            try:
+                await self.pause(delay)
+                run = await self._start_once(child)
+            except StopRequestedError:
+                return
+            except ChildFailedError as failure:
+                self.say(f"{child.name}: {failure}")
+                run = self._runs[child.name]
+            else:
+                waited = time.monotonic() - died
+                self.say(f"{child.name} is back (pid {run.pid}) after {waited:.1f} s")
+            delay = min(delay * 2, RESTART_SECONDS_MAX)
+
+    async def _end(self, run: _Run) -> None:
+        child = run.child
+        if not run.exited.done():
+            run.send(child.stop_signal)
+            await self._exited_or(run, child.stop_seconds, self._hasten)
+        if not run.exited.done():
+            why = "hastened" if self._hasten.is_set() else f"still there after {child.stop_seconds:.0f} s"
+            self.say(f"{child.name} (pid {run.pid}) {why}: {child.hasty_signal.name}")
+            run.send(child.hasty_signal)
+            await self._exited_or(run, KILL_SECONDS)
+        run.kill_group()
+        await run.exited
+        run.output.close()
+
+    async def _exited_or(self, run: _Run, seconds: float | None, event: asyncio.Event | None = None) -> None:
+        """Returns when the run ended, the event came, or the time is over."""
+        waits: list[asyncio.Task[object]] = [asyncio.create_task(event.wait())] if event is not None else []
+        try:
+            await asyncio.wait([run.exited, *waits], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+
+    async def pause(self, seconds: float) -> None:
+        """Waits. Raises StopRequestedError when a stop is asked for meanwhile."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        if self._stopping.is_set():
+            raise StopRequestedError
+
+    def _last_words(self, run: _Run, what: str) -> str:
+        if not run.child.quiet:
+            return what  # its output was passed through, the reader has seen it
+        return "\n".join([what, *(f"    {line}" for line in run.output.last)])
+
+
+def _in_the_new_process(account: Account | None, number: signal.Signals) -> Callable[[], None]:
+    """Becomes the account, then ties its life to ours: in that order, for a change of account undoes the tie.
+
+    Done here and not by arguments of the subprocess call, which uvloop does not know.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)  # looked up before the fork
+    parent = os.getpid()
+
+    def prepare() -> None:
+        if account is not None:
+            os.setgroups([])
+            os.setgid(account.gid)
+            os.setuid(account.uid)
+        libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        if os.getppid() != parent:  # it died in between: the signal would never come
+            os._exit(1)
+
+    return prepare

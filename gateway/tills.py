@@ -1,0 +1,81 @@
+"""What every call of a till has in common: its key, the code it scanned, its bill, and what a fault means to it."""
+
+import hashlib
+import re
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+from gateway.problems import Problem, malformed
+from redemption.directory import Terminal
+from redemption.domain.commands import Bill
+from redemption.domain.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX
+from redemption.hot.faults import HotStoreFault, NotSent, ServerRefused, TooManyInFlight
+from redemption.service import MemberMissing
+from tokens.claims import CodeClaim, Refused
+from tokens.codec import CodeReader
+
+T = TypeVar("T")
+_KEY: Final = re.compile(rf"[!-~]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}", re.ASCII)
+
+
+def idempotency_key(value: str | None) -> str:
+    """The till's key of this request. Raises `idempotency_key_missing`, also for one that is no key."""
+    if value is None or _KEY.fullmatch(value) is None:
+        what = "is missing" if value is None else "is malformed"
+        raise Problem(
+            "idempotency_key_missing",
+            f"The header Idempotency-Key {what}: 1 to {IDEMPOTENCY_KEY_CHARACTERS_MAX} visible ASCII characters, made "
+            "before the first attempt and sent again with every retry",
+            errors=[{"field": "header Idempotency-Key", "reason": what}],
+        )
+    return value
+
+
+def fingerprint(operation: bytes, canonical: bytes) -> str:
+    """What a key was used for: 32 hexadecimal characters over the operation and the request's canonical encoding."""
+    return hashlib.blake2b(canonical, digest_size=16, person=operation).hexdigest()
+
+
+def read_code(reader: CodeReader, text: str, now: float) -> CodeClaim:
+    """The genuine code behind what was scanned, whatever its standing in time.
+
+    Raises `code_malformed`, `code_forged`.
+    """
+    claim = reader.read(text, now)
+    if isinstance(claim, Refused):
+        raise Problem(f"code_{claim.reason.value}", claim.detail)
+    return claim
+
+
+def check_bill(bill: Bill | None, terminal: Terminal) -> None:
+    """Raises `malformed` for a bill that contradicts itself or the business."""
+    if bill is None:
+        return
+    if bill.currency != terminal.business.currency:
+        raise malformed(f"this business bills in {terminal.business.currency}", "bill.currency")
+    if sum(line.amount_minor for line in bill.lines) > bill.amount_minor:
+        raise malformed("the lines are more than the bill's amount_minor", "bill.lines")
+
+
+async def ask_hot_store(call: Awaitable[T]) -> T:
+    """Awaits a use case and says a fault in the contract's words.
+
+    Raises `overloaded`, `unavailable`; the latter with `outcome: unknown` only where the call may have arrived.
+    """
+    try:
+        return await call
+    except TooManyInFlight:
+        raise Problem("overloaded", "The hot store has as many calls in hand as it can answer in time") from None
+    except NotSent:
+        raise Problem("unavailable", "The hot store cannot be reached; nothing was applied") from None
+    except MemberMissing:
+        raise Problem("unavailable", "The hot store does not have this member; nothing was applied") from None
+    except ServerRefused as fault:
+        if fault.surely_not_executed or fault.text.startswith("Function not found"):
+            raise Problem("unavailable", "The hot store refused the call; nothing was applied") from None
+        raise Problem("unavailable", _UNKNOWN, unknown=True) from fault
+    except (HotStoreFault, TimeoutError):
+        raise Problem("unavailable", _UNKNOWN, unknown=True) from None
+
+
+_UNKNOWN: Final = "No answer from the hot store in time: repeat with the same Idempotency-Key to learn what happened"

@@ -1,0 +1,156 @@
+"""Who may call and under which rules: the configuration, held in memory and followed.
+
+Guarantees: a scan looks up terminal, outlet, business and rules without leaving the process; a change in PostgreSQL is
+seen by every worker within `POLL_SECONDS` plus one query. While PostgreSQL is away the last snapshot stays in force
+(scans go on) and `stale_seconds` grows, which readiness reports.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+import msgspec
+from asyncpg import InterfaceError, PostgresError
+
+from redemption.database import Connection, Pool
+from redemption.domain.clock import Clock
+from redemption.rules.points import PointRules
+
+POLL_SECONDS = 0.25
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Business:
+    """One of the group's businesses and its rules."""
+
+    business_id: str
+    currency: str
+    points: PointRules
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """A till or scanner, and the outlet and business it is bound to."""
+
+    terminal_id: str
+    outlet_id: str
+    business: Business
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """What an API key opens. Only the key's SHA-256 is known."""
+
+    key_id: str
+    fingerprint: bytes = field(repr=False)
+    revoked: bool
+    terminal: Terminal | None
+    roles: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """One consistent snapshot of the configuration."""
+
+    version: int
+    buckets: int
+    time_zone: ZoneInfo
+    businesses: Mapping[str, Business]
+    keys: Mapping[str, KeyHolder]
+
+
+class NotInstalled(Exception):
+    """The database has no group yet: `tong load GROUP.yaml` comes first."""
+
+
+async def read_directory(connection: Connection) -> Directory:
+    """Reads the whole configuration in one snapshot. Raises `NotInstalled` before the first `tong load`."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        version = await connection.fetchval("SELECT version FROM configuration_version")
+        installation = await connection.fetchrow("SELECT buckets, time_zone FROM installation")
+        if installation is None:
+            raise NotInstalled("no group is loaded; run `tong load GROUP.yaml` first")
+        businesses = {
+            row["business_id"]: Business(
+                row["business_id"],
+                row["currency"],
+                msgspec.convert(row["rules"].get("points", {}), PointRules),
+            )
+            for row in await connection.fetch("SELECT business_id, currency, rules FROM business")
+        }
+        terminals = {
+            row["terminal_id"]: Terminal(row["terminal_id"], row["outlet_id"], businesses[row["business_id"]])
+            for row in await connection.fetch(
+                "SELECT terminal_id, outlet_id, business_id FROM terminal JOIN outlet USING (outlet_id)"
+            )
+        }
+        keys = {
+            row["key_id"]: KeyHolder(
+                row["key_id"],
+                row["fingerprint"],
+                row["revoked"],
+                terminals.get(row["terminal_id"]),
+                frozenset(row["roles"]),
+            )
+            for row in await connection.fetch(
+                "SELECT key_id, fingerprint, terminal_id, roles, revoked_at IS NOT NULL AS revoked FROM api_key"
+            )
+        }
+    return Directory(version, installation["buckets"], ZoneInfo(installation["time_zone"]), businesses, keys)
+
+
+class DirectoryFollower:
+    """Keeps `current` up to date. `start` reads the first snapshot and raises when that fails."""
+
+    def __init__(self, pool: Pool, clock: Clock) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self._seen_at = clock()
+        self.current: Directory
+
+    async def start(self) -> None:
+        async with self._pool.acquire() as connection:
+            self.current = await read_directory(connection)
+        self._seen_at = self._clock()
+        self._task = asyncio.create_task(self._follow(), name="directory")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def stale_seconds(self) -> float:
+        """How long ago PostgreSQL last confirmed the snapshot."""
+        return max(0.0, self._clock() - self._seen_at)
+
+    async def _follow(self) -> None:
+        reachable = True
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                async with asyncio.timeout(2.0), self._pool.acquire() as connection:
+                    version = await connection.fetchval("SELECT version FROM configuration_version")
+                    if version != self.current.version:
+                        self.current = await read_directory(connection)
+                        logger.info("configuration %s in force", self.current.version)
+                self._seen_at = self._clock()
+                if not reachable:
+                    logger.warning("configuration is followed again")
+                reachable = True
+            except (
+                OSError,
+                TimeoutError,
+                PostgresError,
+                InterfaceError,
+                NotInstalled,
+                msgspec.ValidationError,
+            ) as fault:
+                if reachable:
+                    logger.error("configuration cannot be followed, version %s stays: %r", self.current.version, fault)
+                reachable = False

@@ -1,0 +1,58 @@
+"""What a call can come to, as numbered values in order of precedence.
+
+Where several reasons to refuse hold, the one with the smallest number is given (contract.md, "Refusals"). The hot-store
+functions use the same numbers: the library's constants are generated from this enumeration (redemption/hot/library.py).
+A number is written into idempotency records, so it is never given to another meaning; new ones take free numbers.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, unique
+
+
+@unique
+class Outcome(IntEnum):
+    """`APPLIED`, or the reason why nothing was done. Members are in the contract's order."""
+
+    APPLIED = 0
+
+    IDEMPOTENCY_KEY_REUSED = 10
+    CANCELLED = 20
+    CODE_MALFORMED = 21
+    CODE_FORGED = 22
+    CODE_EXPIRED = 23
+    CODE_USED = 24
+    CODE_REVOKED = 25
+    MEMBER_BLOCKED = 26
+    POSSIBLE_DUPLICATE = 27
+    LEG_NOT_ALLOWED_HERE = 28
+    BENEFIT_UNKNOWN = 29
+    BENEFIT_NOT_NOW = 30
+    BENEFIT_EXHAUSTED = 31
+    TIER_TOO_LOW = 32
+    BILL_BELOW_MINIMUM = 33
+    NOT_STACKABLE = 34
+    POINTS_BELOW_MINIMUM = 35
+    POINTS_INSUFFICIENT = 36
+    STORED_VALUE_INSUFFICIENT = 37
+    EXCEEDS_BILL = 38
+
+    # Faults that only a function can see; the edge answers `unavailable` or `not_found`.
+    NOT_FOUND = 90
+    MEMBER_MISSING = 91
+    LIMIT_REACHED = 92
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Nothing was applied, and why. `asked` and `available` are in the unit of the leg; -1 where they say nothing."""
+
+    outcome: Outcome
+    leg: int | None = None
+    asked: int = -1
+    available: int = -1
+    detail: str | None = None
+    replayed: bool = False
+
+
+NO_REFUSAL = Refusal(Outcome.APPLIED)
+"""The gateway found nothing to object to."""

@@ -1,0 +1,21 @@
+"""What makes a given server weaker than promised, as a value; what makes it unusable, as a fault."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Weakness:
+    """One setting of a server that makes it weaker than promised."""
+
+    server: str
+    setting: str
+    found: str
+    wanted: str
+    meaning: str
+
+    def __str__(self) -> str:
+        return f"{self.server}: {self.setting} is {self.found}, wanted {self.wanted}: {self.meaning}"
+
+
+class ServerRefusedError(Exception):
+    """A server that cannot be used at all: not reachable, too old, read-only. The text says what to do."""

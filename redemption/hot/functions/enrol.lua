@@ -1,0 +1,10 @@
+-- Puts a member's state where scans look for it. Changes no value, so the ledger has no entry of it.
+--
+-- keys: member
+-- args: tier name status
+--
+-- returns: {1 when the member is new, 0 when the state was replaced}
+
+local fresh = 1 - redis.call('EXISTS', member)
+redis.call('HSET', member, 'tier', tier, 'name', name, 'status', status)
+return {fresh}

@@ -1,0 +1,126 @@
+"""The function library of the hot store: assembled from functions/*.lua, named by its own content.
+
+Guarantees: what a worker calls is byte for byte what it was built with. The library's name and every function's name
+end in the digest of its source, so that two versions live side by side while workers are being replaced, and a missing
+or older library shows as an unknown function before anything runs (docs/adr/0003).
+
+A Lua file starts with a comment that is its contract: `-- keys:`, `-- args:` and `-- flags:` lines name what it takes,
+in order. Assembling turns these into local names, so no function writes ARGV[7]; the Python side reads the same lines.
+A last key `name...` stands for any number of keys.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+
+from redemption.domain import limits
+from redemption.domain.outcomes import Outcome
+
+FUNCTION_FILES = ("redeem", "issue", "enrol", "look", "free")
+"""Every function there is, by the name of its file."""
+
+LUA_LIMITS = (
+    "SAFE_INTEGER_MAX",
+    "LEGS_MAX",
+    "LOTS_MAX",
+    "SLOTS_AHEAD_MAX",
+    "POINTS_MAX",
+    "REDEMPTION_RETENTION_SECONDS",
+    "CODE_MARKER_SECONDS",
+    "REFUSAL_MARK_SECONDS",
+)
+"""The limits the functions use, by their names in redemption/domain/limits.py."""
+
+_HEADER_LINE = re.compile(r"^-- (keys|args|flags): (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a function takes: names of keys and arguments in order, and its flags."""
+
+    keys: tuple[str, ...]
+    args: tuple[str, ...]
+    flags: tuple[str, ...]
+
+    @property
+    def variadic(self) -> bool:
+        """Whether the function takes any number of keys and reads KEYS itself."""
+        return self.keys[-1].endswith("...")
+
+
+@dataclass(frozen=True)
+class Library:
+    """The assembled library. `functions` maps a file's name to its contract."""
+
+    source_without_names: str
+    functions: dict[str, Signature]
+
+    @cached_property
+    def digest(self) -> str:
+        """Twelve hexadecimal characters of SHA-256 over the source: the version of the library."""
+        return hashlib.sha256(self.source_without_names.encode()).hexdigest()[:12]
+
+    @cached_property
+    def name(self) -> str:
+        return f"tong_{self.digest}"
+
+    @cached_property
+    def source(self) -> str:
+        """What FUNCTION LOAD takes."""
+        return f"#!lua name={self.name}\n" + self.source_without_names.replace("@DIGEST@", self.digest)
+
+    def function(self, name: str) -> str:
+        """The registered name of a function: `redeem` is `redeem_<digest>`."""
+        if name not in self.functions:
+            raise KeyError(name)
+        return f"{name}_{self.digest}"
+
+
+def signature(lua: str) -> Signature:
+    """The contract in a Lua file's opening comment."""
+    words: dict[str, list[str]] = {"keys": [], "args": [], "flags": []}
+    for kind, line in _HEADER_LINE.findall(lua):
+        words[kind].extend(line.split())
+    return Signature(tuple(words["keys"]), tuple(words["args"]), tuple(words["flags"]))
+
+
+def _constants() -> str:
+    outcomes = ", ".join(f"{outcome.name} = {outcome.value}" for outcome in Outcome)
+    bounds = ", ".join(f"{name} = {getattr(limits, name)}" for name in LUA_LIMITS)
+    return f"local OUTCOME = {{{outcomes}}}\nlocal LIMIT = {{{bounds}}}\n"
+
+
+def _registered(name: str, lua: str, contract: Signature) -> str:
+    unpacked = []
+    if not contract.variadic:
+        unpacked.append(f"local {', '.join(contract.keys)} = unpack(KEYS)")
+    if contract.args:
+        unpacked.append(f"local {', '.join(contract.args)} = unpack(ARGV)")
+    flags = ", ".join(f"'{flag}'" for flag in contract.flags)
+    return (
+        f"redis.register_function{{function_name = '{name}_@DIGEST@', flags = {{{flags}}}, "
+        f"callback = function(KEYS, ARGV)\n" + "\n".join(unpacked) + f"\n{lua}\nend}}\n"
+    )
+
+
+def assemble(replacements: dict[str, str] | None = None) -> Library:
+    """Builds the library from the package's Lua files.
+
+    `replacements` maps a file's name to another source: the controls of the race tests take a guard out with it.
+    """
+    folder = resources.files("redemption.hot") / "functions"
+
+    def read(name: str) -> str:
+        if replacements and name in replacements:
+            return replacements[name]
+        return (folder / f"{name}.lua").read_text(encoding="utf-8")
+
+    parts = [_constants(), read("prelude")]
+    functions: dict[str, Signature] = {}
+    for name in FUNCTION_FILES:
+        lua = read(name)
+        functions[name] = signature(lua)
+        parts.append(_registered(name, lua, functions[name]))
+    return Library("\n".join(parts), functions)

@@ -1,0 +1,278 @@
+"""Stream entries of version 1, decoded into what the ledger writes.
+
+Guarantees: an entry is taken whole or refused whole. What is refused comes back as a `Malformed` value with a reason
+that quotes none of the entry's content, so it may be logged. Every move becomes two postings of opposite sign, so a
+transaction sums to zero per asset by construction. Does not guarantee that PostgreSQL can store the context: JSON that
+jsonb refuses (a number outside numeric, say) is found by the writer when the database refuses the row.
+
+An entry, as the hot store's functions write it (all values text):
+
+    v "1" · kind · id · member · at (unix milliseconds) · moves "<asset>,<lot>,<from>,<to>,<amount>;…" · context (JSON)
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from redemption.domain.limits import (
+    CONTEXT_BYTES_MAX,
+    IDEMPOTENCY_KEY_CHARACTERS_MAX,
+    LOT_NAME_CHARACTERS_MAX,
+    LOTS_MAX,
+    SAFE_INTEGER_MAX,
+)
+from redemption.domain.members import member_number
+
+ENTRY_FIELDS: Final = frozenset((b"v", b"kind", b"id", b"member", b"at", b"moves", b"context"))
+KINDS: Final = frozenset(
+    ("issue", "redeem", "hold", "capture", "release", "refund", "accrue", "expire", "reverse", "adjust")
+)
+ACCOUNTS: Final = {
+    "A": "member_available",
+    "H": "member_held",
+    "I": "business_issued",
+    "R": "business_redeemed",
+    "X": "expired",
+}
+MOVES_MAX: Final = 2 * LOTS_MAX + 100  # part of a hold captured, the rest released, for every lot, and other legs
+MOVES_BYTES_MAX: Final = MOVES_MAX * 160
+CONTEXT_TEXT_CHARACTERS_MAX: Final = 128  # identifiers that get a column of their own
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The months that ledger_ensure_month makes partitions for.
+_AT_MIN_MS = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()) * 1000
+_AT_END_MS = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()) * 1000
+
+_SUBJECT = re.compile(r"[a-z]{3}_[0-9A-Za-z_-]{1,60}")
+_MOVE = re.compile(
+    r"(points|benefit:[0-9A-Za-z_.:-]{1,64}|[A-Z]{3}),"
+    r"((20[2-9][0-9](?:0[1-9]|1[0-2])|-)\.([0-9A-Za-z_-]{1,33})),"
+    r"([AHIRX]),([AHIRX]),([1-9][0-9]{0,15})"
+)
+_AT = re.compile(r"[1-9][0-9]{12}")
+# PostgreSQL can hold U+0000 neither in text nor in jsonb. An escaped backslash before "u0000" is no escape of it.
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+assert len("209912.") + 33 <= LOT_NAME_CHARACTERS_MAX
+
+
+class Move(NamedTuple):
+    """`amount` of `asset` from one account to another, within one lot."""
+
+    asset: str
+    lot: str
+    issuer: str
+    expires_month: int | None
+    source: str  # a letter of ACCOUNTS
+    target: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One well-formed entry. `context` is the JSON as it came, byte for byte; what follows was taken out of it."""
+
+    kind: str
+    subject_id: str
+    member_id: str
+    occurred_at: datetime
+    moves: tuple[Move, ...]
+    context: orjson.Fragment
+    business: str | None
+    outlet: str | None
+    terminal: str | None
+    idempotency_key: str | None
+    bill_reference: str | None
+    bill_amount_minor: int | None
+    currency: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """An entry the ledger cannot take. `reason` holds nothing of the entry's content."""
+
+    reason: str
+
+
+class Position(NamedTuple):
+    """Id of a stream entry; ordered as the stream is."""
+
+    ms: int
+    seq: int
+
+
+TRANSACTION_COLUMNS: Final = [
+    "occurred_at",
+    "bucket",
+    "epoch",
+    "entry_ms",
+    "entry_seq",
+    "kind",
+    "subject_id",
+    "member_id",
+    "business",
+    "outlet",
+    "terminal",
+    "idempotency_key",
+    "bill_reference",
+    "bill_amount_minor",
+    "currency",
+    "context",
+]
+POSTING_COLUMNS: Final = [
+    "occurred_at",
+    "bucket",
+    "epoch",
+    "entry_ms",
+    "entry_seq",
+    "line",
+    "asset",
+    "account",
+    "owner",
+    "issuer",
+    "lot",
+    "expires_month",
+    "amount",
+]
+DEAD_LETTER_COLUMNS: Final = ["bucket", "epoch", "entry_ms", "entry_seq", "fields", "reason"]
+
+
+class _MalformedError(Exception):
+    """Inside this module only: leaves the nested checks with a reason."""
+
+
+def decode_entry(fields: Mapping[bytes, bytes]) -> Entry | Malformed:
+    """The entry these fields say, or why they say none. Never raises for content."""
+    try:
+        return _decode(fields)
+    except _MalformedError as refused:
+        return Malformed(str(refused))
+    except UnicodeDecodeError:
+        return Malformed("a field is not UTF-8")
+
+
+def _decode(fields: Mapping[bytes, bytes]) -> Entry:
+    if fields.get(b"v") != b"1":
+        raise _MalformedError("version missing" if b"v" not in fields else "unknown version")
+    if fields.keys() != ENTRY_FIELDS:
+        missing = sorted(name.decode() for name in ENTRY_FIELDS - fields.keys())
+        raise _MalformedError(f"field missing: {', '.join(missing)}" if missing else "unknown field")
+    kind = fields[b"kind"].decode()
+    if kind not in KINDS:
+        raise _MalformedError("unknown kind")
+    subject_id = fields[b"id"].decode()
+    if _SUBJECT.fullmatch(subject_id) is None:
+        raise _MalformedError("id is no subject id")
+    member_id = fields[b"member"].decode()
+    if member_number(member_id) is None:
+        raise _MalformedError("member is no member id")
+    at = fields[b"at"].decode()
+    if _AT.fullmatch(at) is None or not _AT_MIN_MS <= int(at) < _AT_END_MS:
+        raise _MalformedError("at is no time in unix milliseconds")
+    moves = _moves(fields[b"moves"])
+    context = _context(fields[b"context"])
+    business = _text(context, "business")
+    if business is None and any("R" in (move.source, move.target) for move in moves):
+        raise _MalformedError("a redemption without a business in its context")
+    bill = context.get("bill") or {}
+    if not isinstance(bill, dict):
+        raise _MalformedError("bill is no object")
+    return Entry(
+        kind=kind,
+        subject_id=subject_id,
+        member_id=member_id,
+        occurred_at=_EPOCH + timedelta(milliseconds=int(at)),
+        moves=moves,
+        context=orjson.Fragment(fields[b"context"]),
+        business=business,
+        outlet=_text(context, "outlet"),
+        terminal=_text(context, "terminal"),
+        idempotency_key=_text(context, "key", IDEMPOTENCY_KEY_CHARACTERS_MAX),
+        bill_reference=_text(bill, "reference"),
+        bill_amount_minor=_amount(bill),
+        currency=_text(bill, "currency", 3),
+    )
+
+
+def _moves(text: bytes) -> tuple[Move, ...]:
+    if not text:
+        return ()
+    if len(text) > MOVES_BYTES_MAX:
+        raise _MalformedError("moves too long")
+    parts = text.decode().split(";")
+    if len(parts) > MOVES_MAX:
+        raise _MalformedError("too many moves")
+    moves = []
+    for part in parts:
+        match = _MOVE.fullmatch(part)
+        if match is None:
+            raise _MalformedError("a move cannot be read")
+        asset, lot, month, issuer, source, target, digits = match.groups()
+        amount = int(digits)
+        if amount > SAFE_INTEGER_MAX:
+            raise _MalformedError("an amount is too large")
+        if source == target:
+            raise _MalformedError("a move from an account to itself")
+        if asset == "points" and month == "-":
+            raise _MalformedError("points without a month of expiry")
+        moves.append(Move(asset, lot, issuer, None if month == "-" else int(month), source, target, amount))
+    return tuple(moves)
+
+
+def _context(text: bytes) -> dict[str, Any]:
+    if len(text) > CONTEXT_BYTES_MAX:
+        raise _MalformedError("context too long")
+    try:
+        context = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise _MalformedError("context is no JSON") from None
+    if not isinstance(context, dict):
+        raise _MalformedError("context is no object")
+    if b"\\u0000" in text and _ESCAPED_NUL.search(text):
+        raise _MalformedError("context holds U+0000")
+    return context
+
+
+def _text(source: dict[str, Any], name: str, limit: int = CONTEXT_TEXT_CHARACTERS_MAX) -> str | None:
+    value = source.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not 0 < len(value) <= limit:
+        raise _MalformedError(f"{name} of the context is no text of 1 to {limit} characters")
+    return value
+
+
+def _amount(bill: dict[str, Any]) -> int | None:
+    value = bill.get("amount_minor")
+    if value is None:
+        return None
+    if type(value) is not int or not 0 <= value <= SAFE_INTEGER_MAX:
+        raise _MalformedError("amount_minor of the bill is no amount")
+    return value
+
+
+def transaction_row(bucket: int, epoch: int, position: Position, entry: Entry) -> tuple[object, ...]:
+    """The row of `ledger_transaction`, in the order of TRANSACTION_COLUMNS."""
+    return (
+        entry.occurred_at, bucket, epoch, position.ms, position.seq, entry.kind, entry.subject_id, entry.member_id,
+        entry.business, entry.outlet, entry.terminal, entry.idempotency_key,
+        entry.bill_reference, entry.bill_amount_minor, entry.currency, entry.context,
+    )  # fmt: skip
+
+
+def posting_rows(bucket: int, epoch: int, position: Position, entry: Entry) -> list[tuple[object, ...]]:
+    """The rows of `ledger_posting`, in the order of POSTING_COLUMNS: two for each move, source first."""
+    rows: list[tuple[object, ...]] = []
+    at, (ms, seq) = entry.occurred_at, position
+    for move in entry.moves:
+        for letter, amount in ((move.source, -move.amount), (move.target, move.amount)):
+            owner = entry.member_id if letter in "AH" else entry.business if letter == "R" else move.issuer
+            rows.append(
+                (at, bucket, epoch, ms, seq, len(rows), move.asset, ACCOUNTS[letter],
+                 owner, move.issuer, move.lot, move.expires_month, amount)
+            )  # fmt: skip
+    return rows

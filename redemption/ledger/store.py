@@ -1,0 +1,209 @@
+"""The ledger's tables, as the ledger writer sees them.
+
+Guarantees: the rows of a batch and the watermarks behind them are committed in one transaction, under the locked
+watermark rows, and only where those still are what the batch was read from. So a second writer, or one that was paused
+and woke up, cannot write anything twice: its batch comes back as `None` and nothing of it is kept. A commit is flushed
+to disk before it is reported. After any error the outcome of the last commit is unknown: read the watermarks again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+
+from redemption.ledger.entries import (
+    DEAD_LETTER_COLUMNS,
+    POSTING_COLUMNS,
+    TRANSACTION_COLUMNS,
+    Entry,
+    Malformed,
+    Position,
+    posting_rows,
+    transaction_row,
+)
+from redemption.ledger.queries import named_queries
+from redemption.ledger.streams import Fields
+
+COMMIT_SECONDS: Final = 30.0
+TAKEOVER_SECONDS: Final = 10.0
+DEAD_FIELDS_MAX: Final = 64
+DEAD_VALUE_CHARACTERS_MAX: Final = 65_536
+MONTHS_REMEMBERED_MAX: Final = 1_200  # 2020 to 2100
+
+Pool = asyncpg.Pool
+Session = Any  # what a pool lends: asyncpg names that type only in its stubs
+
+
+class PostgresAwayError(Exception):
+    """PostgreSQL did not answer, or could not do its work now. Holds the kind of fault, no content."""
+
+
+class LockHeldError(PostgresAwayError):
+    """Another session holds the watermarks for too long."""
+
+
+class RowRefusedError(Exception):
+    """PostgreSQL refuses a row of the batch for what it says; it would refuse it again. Nothing was kept."""
+
+
+class AlreadyWrittenError(Exception):
+    """The rows of an entry behind the watermark are there already. Nothing was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """How far a bucket's stream is in the ledger, and how many rows its epoch has there."""
+
+    epoch: int
+    position: Position
+    rows: int
+
+
+class Item(NamedTuple):
+    """One entry on its way into the ledger."""
+
+    bucket: int
+    position: Position
+    content: Entry | Malformed
+    fields: Fields
+
+
+class LedgerStore:
+    """`pool` comes from `redemption.database.open_pool`: its jsonb columns are Python values."""
+
+    def __init__(self, pool: Pool, takeover_seconds: float = TAKEOVER_SECONDS) -> None:
+        self._pool = pool
+        self._takeover_seconds = takeover_seconds
+        self._queries = named_queries("writer")
+        self._months: set[date] = set()
+
+    async def watermarks(self, buckets: Sequence[int]) -> dict[int, Watermark]:
+        """The committed watermarks. A bucket that never had one begins in epoch 1 before the first entry."""
+        async with self._session() as session:
+            rows = await session.fetch(self._queries["read_watermarks"], buckets)
+            if len(rows) < len(buckets):
+                await session.execute(self._queries["create_watermarks"], buckets)
+                rows = await session.fetch(self._queries["read_watermarks"], buckets)
+        return {row["bucket"]: watermark_of(row) for row in rows}
+
+    async def commit(self, items: Sequence[Item], watermarks: Mapping[int, Watermark]) -> dict[int, Watermark] | None:
+        """Writes the items, in order, behind `watermarks`; the new watermarks of their buckets.
+
+        None: the committed watermarks are not those (another writer went on), and nothing was written.
+        """
+        moved = advanced(items, watermarks)
+        async with self._session() as session:
+            await self._ensure_months(session, items)
+            async with session.transaction():
+                await self._limit(session)
+                if not await self.lock(session, {bucket: watermarks[bucket] for bucket in moved}):
+                    return None
+                await self.write(session, items, watermarks)
+                await self.advance(session, moved)
+        return moved
+
+    async def lock(self, session: Session, expected: Mapping[int, Watermark]) -> bool:
+        """Locks the watermarks in bucket order; whether they are as expected."""
+        rows = await session.fetch(self._queries["lock_watermarks"], sorted(expected))
+        return {row["bucket"]: watermark_of(row) for row in rows} == dict(expected)
+
+    async def write(self, session: Session, items: Sequence[Item], watermarks: Mapping[int, Watermark]) -> None:
+        transactions: list[tuple[object, ...]] = []
+        postings: list[tuple[object, ...]] = []
+        dead: list[tuple[object, ...]] = []
+        for bucket, position, content, fields in items:
+            epoch = watermarks[bucket].epoch
+            if isinstance(content, Malformed):
+                dead.append((bucket, epoch, *position, storable(fields), content.reason))
+            else:
+                transactions.append(transaction_row(bucket, epoch, position, content))
+                postings += posting_rows(bucket, epoch, position, content)
+        for table, columns, rows in (
+            ("ledger_transaction", TRANSACTION_COLUMNS, transactions),
+            ("ledger_posting", POSTING_COLUMNS, postings),
+            ("ledger_dead_letter", DEAD_LETTER_COLUMNS, dead),
+        ):
+            if rows:
+                await session.copy_records_to_table(table, records=rows, columns=columns)
+
+    async def advance(self, session: Session, moved: Mapping[int, Watermark]) -> None:
+        await session.execute(
+            self._queries["advance_watermarks"],
+            list(moved),
+            [mark.position.ms for mark in moved.values()],
+            [mark.position.seq for mark in moved.values()],
+            [mark.rows for mark in moved.values()],
+        )
+
+    async def end_stalled_writers(self) -> int:
+        """Ends sessions of writers whose transaction is older than the take-over time; how many."""
+        async with self._session() as session:
+            rows = await session.fetch(self._queries["end_stalled_writers"], timedelta(seconds=self._takeover_seconds))
+        return len(rows)
+
+    async def _limit(self, session: Session) -> None:
+        # Waiting for the lock ends well before the waiter would itself count as stalled.
+        lock_ms = max(1, int(self._takeover_seconds * 500))
+        idle_ms = max(1, int(self._takeover_seconds * 1000))
+        await session.fetch(self._queries["limit_transaction"], f"{lock_ms}ms", f"{idle_ms}ms")
+
+    async def _ensure_months(self, session: Session, items: Sequence[Item]) -> None:
+        # Its own transaction: the partitions stand before the batch needs them, whatever becomes of the batch.
+        wanted = {item.content.occurred_at.date().replace(day=1) for item in items if isinstance(item.content, Entry)}
+        for month in sorted(wanted - self._months):
+            await session.execute(self._queries["ensure_month"], month)
+            if len(self._months) >= MONTHS_REMEMBERED_MAX:
+                self._months.clear()
+            self._months.add(month)
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[Session]:
+        """A session for a bounded time. Every fault leaves as one of this module's."""
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS), self._pool.acquire() as session:
+                yield session
+        except asyncpg.UniqueViolationError as fault:
+            raise AlreadyWrittenError(type(fault).__name__) from fault
+        except (
+            asyncpg.DataError,
+            asyncpg.IntegrityConstraintViolationError,
+            asyncpg.ProgramLimitExceededError,
+            ValueError,  # asyncpg's own: a value that does not fit its column
+        ) as fault:
+            raise RowRefusedError(type(fault).__name__) from fault
+        except asyncpg.LockNotAvailableError as fault:
+            raise LockHeldError("another session holds the watermarks") from fault
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as fault:
+            # A partition that was made by a transaction the server lost would not be made again.
+            self._months.clear()
+            raise PostgresAwayError(type(fault).__name__) from fault
+
+
+def watermark_of(row: Mapping[str, Any]) -> Watermark:
+    return Watermark(row["epoch"], Position(row["last_ms"], row["last_seq"]), row["rows_in_epoch"])
+
+
+def advanced(items: Sequence[Item], watermarks: Mapping[int, Watermark]) -> dict[int, Watermark]:
+    """The watermarks once `items` are written."""
+    moved: dict[int, Watermark] = {}
+    for bucket, position, _, _ in items:
+        before = moved.get(bucket, watermarks[bucket])
+        if position <= before.position:
+            raise RuntimeError("entries of a bucket out of order")
+        moved[bucket] = Watermark(before.epoch, position, before.rows + 1)
+    return moved
+
+
+def storable(fields: Fields) -> dict[str, str]:
+    """The fields as jsonb can hold them: what is not UTF-8, and U+0000, in backslash notation; huge values cut."""
+    kept: dict[str, str] = {}
+    for name, value in list(fields.items())[:DEAD_FIELDS_MAX]:
+        text = value[: DEAD_VALUE_CHARACTERS_MAX + 4].decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+        if len(value) > DEAD_VALUE_CHARACTERS_MAX:
+            text = f"{text[:DEAD_VALUE_CHARACTERS_MAX]}… cut, {len(value)} bytes"
+        kept[name[:64].decode("utf-8", "backslashreplace").replace("\0", "\\x00")] = text
+    return kept

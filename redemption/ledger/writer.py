@@ -1,0 +1,369 @@
+"""The ledger writer: from the hot store's streams into PostgreSQL, every entry once, in order per bucket.
+
+Guarantees:
+  * An entry's rows and its bucket's watermark are committed together, fenced (redemption/ledger/store.py). Killed,
+    paused, run twice, with either server coming and going: each entry is in the ledger once, none is left out.
+  * A malformed entry becomes a dead letter, counts as a row of its epoch and stops nothing.
+  * Entries are removed from a stream only behind the committed watermark.
+  * A bucket whose stream and ledger disagree (another epoch, a stream that ends before the watermark, another number of
+    entries than rows) is stopped and said so, for the life of this writer; the other buckets go on.
+  * A batch is committed only if it came from the very server process whose streams were last found to agree.
+
+Does not guarantee that a stream exchanged under a running server process (FLUSHALL, RESTORE) is seen before the next
+look, `TEND_SECONDS` later. Logs hold no content of entries.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from redemption.domain.clock import Clock, system_clock
+from redemption.ledger.entries import Entry, Malformed, Position, decode_entry
+from redemption.ledger.store import (
+    AlreadyWrittenError,
+    Item,
+    LedgerStore,
+    LockHeldError,
+    PostgresAwayError,
+    RowRefusedError,
+    Watermark,
+)
+from redemption.ledger.streams import Fields, LedgerStreams, Sight, ValkeyAwayError
+
+BATCH_ENTRIES_MAX: Final = 2_000
+BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
+BLOCK_MS: Final = 200  # also how long a stop may wait for an idle reader
+TEND_SECONDS: Final = 1.0
+BACK_OFF_FIRST_SECONDS: Final = 0.1
+BACK_OFF_MAX_SECONDS: Final = 5.0
+STOP_SECONDS: Final = 10.0
+COMPARE_ATTEMPTS: Final = 5
+POSITION_MAX: Final = 2**63 - 1  # what a bigint holds
+
+logger = logging.getLogger(__name__)
+
+
+class LedgerStoppedError(Exception):
+    """Every bucket is stopped: stream and ledger disagree and a person has to look."""
+
+
+@dataclass(slots=True)
+class WriterFigures:
+    """Counts since the start of this writer; the composition exports them."""
+
+    transactions: int = 0
+    dead_letters: int = 0
+    batches: int = 0
+    batches_fenced: int = 0
+    batches_from_another_server: int = 0
+    entries_trimmed: int = 0
+    postgres_faults: int = 0
+    valkey_faults: int = 0
+    writers_ended: int = 0
+    buckets_stopped: int = 0
+    last_commit_at: float = 0.0  # by the writer's clock, seconds; 0 before the first
+
+
+@dataclass(frozen=True, slots=True)
+class BucketStatus:
+    """One bucket: `backlog` entries of its stream are not in the ledger, the oldest for `behind_seconds`."""
+
+    bucket: int
+    epoch: int
+    watermark: Position
+    rows: int
+    backlog: int
+    behind_seconds: float
+    stopped: str | None
+    waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WriterStatus:
+    """All buckets. A stopped bucket's backlog counts: nobody takes it in."""
+
+    buckets: tuple[BucketStatus, ...] = field(default=())
+
+    @property
+    def backlog(self) -> int:
+        return sum(bucket.backlog for bucket in self.buckets)
+
+    @property
+    def behind_seconds(self) -> float:
+        return max((bucket.behind_seconds for bucket in self.buckets), default=0.0)
+
+    @property
+    def stopped(self) -> dict[int, str]:
+        return {bucket.bucket: bucket.stopped for bucket in self.buckets if bucket.stopped is not None}
+
+
+class LedgerWriter:
+    """One writer over `buckets`. More than one may run: they fence each other, and one that hangs is taken over."""
+
+    def __init__(
+        self,
+        streams: LedgerStreams,
+        store: LedgerStore,
+        buckets: Sequence[int],
+        *,
+        clock: Clock = system_clock,
+        tend_seconds: float = TEND_SECONDS,
+        back_off_max_seconds: float = BACK_OFF_MAX_SECONDS,
+    ) -> None:
+        if not buckets:
+            raise ValueError("a ledger writer without buckets")
+        self.figures = WriterFigures()
+        self._streams = streams
+        self._store = store
+        self._buckets = sorted(set(buckets))
+        self._clock = clock
+        self._tend_seconds = tend_seconds
+        self._back_off_max_seconds = back_off_max_seconds
+        self._marks: dict[int, Watermark] = {}
+        self._server: str | None = None  # the process whose streams agree with _marks; None: to be looked at
+        self._stopped: dict[int, str] = {}
+        self._waiting: set[int] = set()  # buckets the hot store does not have yet
+        self._tended_at = float("-inf")
+        self._batch_limit = BATCH_ENTRIES_MAX
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Writes until `stop` is set. Raises LedgerStoppedError when no bucket is left to write for."""
+        away: str | None = None
+        back_off = BACK_OFF_FIRST_SECONDS
+        while not stop.is_set():
+            try:
+                await self._turn()
+            except (PostgresAwayError, ValkeyAwayError) as fault:
+                self._server = None
+                name = "PostgreSQL" if isinstance(fault, PostgresAwayError) else "the hot store"
+                if name == "PostgreSQL":
+                    self.figures.postgres_faults += 1
+                    if isinstance(fault, LockHeldError):
+                        await self._take_over()
+                else:
+                    self.figures.valkey_faults += 1
+                if away != name:
+                    logger.warning("ledger writer: %s is away (%s); trying again", name, fault)
+                away = name
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), back_off)
+                back_off = min(back_off * 2, self._back_off_max_seconds)
+            else:
+                if away is not None:
+                    logger.warning("ledger writer: %s is back", away)
+                away, back_off = None, BACK_OFF_FIRST_SECONDS
+
+    async def _turn(self) -> None:
+        if self._server is None:
+            await self._begin()
+        elif self._loop_seconds() - self._tended_at >= self._tend_seconds:
+            await self._tend()
+        if len(self._stopped) == len(self._buckets):
+            raise LedgerStoppedError(f"all {len(self._buckets)} buckets are stopped: {self._reasons()}")
+        positions = {bucket: self._marks[bucket].position for bucket in self._active()}
+        if not positions:
+            await asyncio.sleep(BLOCK_MS / 1000)  # nothing is installed yet; _tend looks again
+            return
+        reading = await self._streams.read(positions, self._batch_limit, BLOCK_MS)
+        if reading.server != self._server:
+            logger.warning("ledger writer: the hot store was restarted or replaced; looking at every bucket")
+            self.figures.batches_from_another_server += 1
+            self._server = None
+            return
+        items = self._items(reading.entries)
+        if items:
+            await self._record(items)
+
+    def _items(self, entries: Mapping[int, list[tuple[Position, Fields]]]) -> list[Item]:
+        """Decoded, in order, up to BATCH_BYTES_MAX; what is beyond is read again with the next batch."""
+        items: list[Item] = []
+        size = 0
+        for bucket, found in entries.items():
+            for position, fields in found:
+                if max(position) > POSITION_MAX:
+                    self._stop(bucket, "an entry id does not fit the ledger")
+                    break
+                size += sum(map(len, fields.values()))
+                if size > BATCH_BYTES_MAX and items:
+                    self._batch_limit = max(1, len(items))
+                    return items
+                items.append(Item(bucket, position, decode_entry(fields), fields))
+        self._batch_limit = min(2 * self._batch_limit, BATCH_ENTRIES_MAX)
+        return items
+
+    async def _record(self, items: list[Item]) -> None:
+        """Commits the items; halves a batch the database refuses until the row it refuses stands alone."""
+        batches = [items]
+        while batches:
+            batch = [item for item in batches.pop() if item.bucket not in self._stopped]
+            if not batch:
+                continue
+            try:
+                moved = await self._store.commit(batch, self._marks)
+            except (RowRefusedError, AlreadyWrittenError) as refused:
+                if len(batch) > 1:
+                    half = len(batch) // 2
+                    batches += [batch[half:], batch[:half]]
+                elif isinstance(refused, AlreadyWrittenError):
+                    self._stop(batch[0].bucket, "rows behind the watermark are in the ledger already")
+                elif isinstance(batch[0].content, Entry):
+                    reason = Malformed(f"the database refuses it: {refused}")
+                    batches.append([batch[0]._replace(content=reason)])
+                else:
+                    self._stop(batch[0].bucket, f"the database refuses a dead letter: {refused}")
+                continue
+            if moved is None:
+                # Another writer went on. Whatever it did stands in the watermarks; begin again from there.
+                self.figures.batches_fenced += 1
+                self._server = None
+                return
+            self._marks |= moved
+            self._count(batch)
+
+    def _count(self, batch: Sequence[Item]) -> None:
+        self.figures.batches += 1
+        self.figures.last_commit_at = self._clock()
+        for bucket, position, content, _ in batch:
+            if isinstance(content, Malformed):
+                self.figures.dead_letters += 1
+                logger.error(
+                    "ledger writer: bucket %d entry %d-%d is a dead letter: %s", bucket, *position, content.reason
+                )
+            else:
+                self.figures.transactions += 1
+
+    async def _begin(self) -> None:
+        """From the committed watermarks, after comparing every bucket's stream with them. Removes nothing."""
+        server = await self._streams.server()
+        self._marks = await self._store.watermarks(self._buckets)
+        sights = await self._streams.look([b for b in self._buckets if b not in self._stopped])
+        self._waiting.clear()
+        for bucket, sight in sights.items():
+            await self._compare(bucket, sight)
+        # Taken before the looks: if the server was replaced in between, the next reading says so.
+        self._server = server
+        self._tended_at = self._loop_seconds()
+
+    async def _compare(self, bucket: int, sight: Sight) -> None:
+        """Stops the bucket if stream and ledger disagree twice at one watermark.
+
+        Once is not enough: another writer may have committed or trimmed between the looks.
+        """
+        doubted: Watermark | None = None
+        for _ in range(COMPARE_ATTEMPTS):
+            mark = self._marks[bucket]
+            if sight.epoch is None and mark.rows == 0 and sight.added == 0:
+                self._waiting.add(bucket)
+                return
+            behind = 0
+            if sight.first is not None and sight.first <= mark.position:
+                behind = await self._streams.count_up_to(bucket, mark.position)
+            reason = disagreement(mark, sight, behind)
+            if reason is None:
+                return
+            if doubted == mark:
+                self._stop(bucket, reason)
+                return
+            doubted = mark
+            self._marks |= await self._store.watermarks([bucket])
+            sight = (await self._streams.look([bucket]))[bucket]
+        # The watermark moved at every look: another writer is at work and the next look, a second away, decides.
+
+    async def _tend(self) -> None:
+        """Trims behind the watermarks and compares every bucket again, now exactly and without counting."""
+        active = self._active()
+        looked = await self._streams.look(active)
+        for bucket in [b for b in active if disagreement_of_ends(self._marks[b], looked[b]) is not None]:
+            await self._compare(bucket, looked[bucket])
+        watermarks = {b: self._marks[b].position for b in self._active() if b in looked}
+        removed, sights = await self._streams.trim(watermarks)
+        self.figures.entries_trimmed += removed
+        for bucket, sight in sights.items():
+            if disagreement(self._marks[bucket], sight, 0) is not None:
+                await self._compare(bucket, sight)
+        if self._waiting:
+            sights = await self._streams.look(sorted(self._waiting))
+            for bucket in [b for b, sight in sights.items() if sight.epoch is not None or sight.added]:
+                self._waiting.discard(bucket)
+                await self._compare(bucket, sights[bucket])
+        self._tended_at = self._loop_seconds()
+
+    async def _take_over(self) -> None:
+        with suppress(PostgresAwayError):
+            ended = await self._store.end_stalled_writers()
+            self.figures.writers_ended += ended
+            if ended:
+                logger.warning("ledger writer: ended %d session(s) of a writer that hangs in a transaction", ended)
+
+    def _active(self) -> list[int]:
+        return [b for b in self._buckets if b not in self._stopped and b not in self._waiting]
+
+    def _stop(self, bucket: int, reason: str) -> None:
+        self._stopped[bucket] = reason
+        self.figures.buckets_stopped = len(self._stopped)
+        logger.critical("ledger writer: bucket %d is stopped: %s", bucket, reason)
+
+    def _reasons(self) -> str:
+        return "; ".join(sorted(set(self._stopped.values())))
+
+    def _loop_seconds(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def status(self) -> WriterStatus:
+        """Every bucket now. Raises ValkeyAwayError or PostgresAwayError."""
+        marks = await self._store.watermarks(self._buckets)
+        sights = await self._streams.look(self._buckets)
+        oldest = await self._streams.oldest_after({bucket: mark.position for bucket, mark in marks.items()})
+        now_ms = self._clock() * 1000
+        statuses = []
+        for bucket, mark in marks.items():
+            first = oldest[bucket]
+            statuses.append(
+                BucketStatus(
+                    bucket=bucket,
+                    epoch=mark.epoch,
+                    watermark=mark.position,
+                    rows=mark.rows,
+                    backlog=max(0, sights[bucket].added - mark.rows),
+                    behind_seconds=max(0.0, (now_ms - first.ms) / 1000) if first else 0.0,
+                    stopped=self._stopped.get(bucket),
+                    waiting=bucket in self._waiting,
+                )
+            )
+        return WriterStatus(tuple(sorted(statuses, key=lambda status: status.bucket)))
+
+
+def disagreement_of_ends(mark: Watermark, sight: Sight) -> str | None:
+    """Why a bucket's stream cannot be the one its watermark speaks of, from epoch and end alone."""
+    if sight.epoch != mark.epoch:
+        return f"the hot store is in epoch {sight.epoch}, the ledger in {mark.epoch}"
+    if sight.last < mark.position:
+        return "the stream ends before the watermark: an old backup of the hot store?"
+    return None
+
+
+def disagreement(mark: Watermark, sight: Sight, behind: int) -> str | None:
+    """The same, and the count: `behind` entries at or below the watermark are still in the stream (I7)."""
+    reason = disagreement_of_ends(mark, sight)
+    passed = sight.added - (sight.length - behind)
+    if reason is None and passed != mark.rows:
+        return f"the stream counts {passed} entries up to the watermark, the ledger {mark.rows} rows"
+    return reason
+
+
+async def run_writer(writer: LedgerWriter, stop: asyncio.Event) -> None:
+    """Runs until `stop`, then lets the batch in hand finish, at most STOP_SECONDS; what is cut off is rolled back."""
+    running = asyncio.create_task(writer.run(stop))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait_for(running, STOP_SECONDS)
+    except TimeoutError:
+        logger.warning("ledger writer: the last batch was cut off; it is written at the next start")
+    finally:
+        for task in (running, stopping):
+            task.cancel()
+        await asyncio.gather(running, stopping, return_exceptions=True)

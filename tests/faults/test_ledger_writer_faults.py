@@ -1,0 +1,285 @@
+"""The ledger writer while it, PostgreSQL or Valkey is killed, paused or away. I3 and I7 have to hold afterwards.
+
+Every check reads only streams and SQL (tests/support/ledger.py). Each control lacks one safeguard and must fail it.
+"""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from redemption.ledger.streams import StreamClient, open_stream_client
+from redemption.ledger.writer import LedgerStoppedError
+from tests.support.ledger import (
+    Acknowledged,
+    EntryGenerator,
+    LedgerCheck,
+    add,
+    connected,
+    install,
+    rows_in_ledger,
+    wait_until,
+    watermark_rows,
+)
+from tests.support.ledger_writers import ledger_writer, running
+from tests.support.postgres import PrivatePostgres, private_postgres
+from tests.support.servers import ValkeyServer, private_valkey
+
+BUCKETS = 8
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PrivatePostgres]:
+    with private_postgres(durable=True) as server:
+        yield server
+
+
+@dataclass
+class Storm:
+    """One test's servers, the seeded entries, and what was acknowledged."""
+
+    postgres: PrivatePostgres
+    valkey: ValkeyServer
+    dsn: str
+    client: StreamClient
+    generator: EntryGenerator
+    acknowledged: Acknowledged = field(default_factory=dict)
+    chance: random.Random = field(default_factory=random.Random)
+
+    async def add(self, count: int) -> None:
+        for _ in range(0, count, 50):
+            await add(self.client, [self.generator.entry() for _ in range(50)], self.acknowledged)
+
+    def added(self) -> int:
+        return sum(map(len, self.acknowledged.values()))
+
+    async def rows(self) -> int:
+        async with connected(self.dsn) as connection:
+            return await rows_in_ledger(connection)
+
+    async def reaches(self, rows: int, seconds: float = 30.0) -> None:
+        async def written() -> bool:
+            return await self.rows() >= rows
+
+        await wait_until(f"{rows} rows in the ledger", written, seconds)
+
+    async def marked(self, rows: int) -> None:
+        """The watermarks say that so many were written."""
+        async with connected(self.dsn) as connection:
+
+            async def marked() -> bool:
+                return await watermark_rows(connection) >= rows
+
+            await wait_until(f"{rows} rows behind the watermarks", marked)
+
+    async def wrong(self) -> list[str]:
+        async with connected(self.dsn) as connection:
+            return await LedgerCheck().run(self.client, connection, self.acknowledged, BUCKETS)
+
+
+@pytest.fixture
+async def storm(postgres: PrivatePostgres) -> AsyncIterator[Storm]:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201
+    async with private_valkey() as valkey, postgres.fresh_database() as dsn:
+        client = open_stream_client(valkey.url)
+        await install(client, BUCKETS)
+        generator = EntryGenerator(seed, BUCKETS)
+        yield Storm(postgres, valkey, dsn, client, generator, chance=random.Random(seed))
+        await client.aclose()
+
+
+@contextmanager
+def writer_process(storm: Storm, variant: str = "shipped") -> Iterator["subprocess.Popen[bytes]"]:
+    """A writer as a process of its own, ready to write; killed at the end if it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.ledger_writers", variant, storm.valkey.url, storm.dsn, str(BUCKETS)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        yield process
+    finally:
+        process.kill()  # ends a stopped process too
+        process.wait(10)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+async def test_a_writer_killed_again_and_again_under_load_writes_everything_once(storm: Storm) -> None:
+    for _ in range(4):
+        before = await storm.rows()
+        with writer_process(storm) as process:
+            load = asyncio.create_task(storm.add(3_000))
+            await storm.reaches(before + 1 + storm.chance.randrange(1_500))
+            process.kill()
+            await load
+    with writer_process(storm) as process:
+        await storm.reaches(storm.added())
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 15) == 0
+    assert storm.added() == 12_000
+    assert await storm.wrong() == []
+
+
+@pytest.mark.parametrize(("variant", "holds"), [("shipped", True), ("watermark-apart", False)])
+async def test_rows_and_watermark_are_one_transaction_and_the_control_apart_fails(
+    storm: Storm, variant: str, holds: bool
+) -> None:
+    await storm.add(500)
+    with writer_process(storm, variant) as process:
+        await storm.reaches(1)
+        process.kill()
+    async with connected(storm.dsn) as connection:
+        rows, marked = await rows_in_ledger(connection), await watermark_rows(connection)
+        assert (rows == marked) is holds
+        if not holds:  # the primary keys would stop the doubles; the control shows that the watermark alone does not
+            for table in ("ledger_transaction", "ledger_posting"):
+                await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
+    with writer_process(storm):
+        await storm.marked(500)
+    wrong = await storm.wrong()
+    assert (wrong == []) is holds
+    assert holds or any("doubled" in sentence for sentence in wrong)
+
+
+@pytest.mark.parametrize(("variant", "holds"), [("shipped", True), ("unfenced", False)])
+async def test_a_writer_paused_and_resumed_beside_a_second_one_doubles_nothing_and_the_control_does(
+    storm: Storm, variant: str, holds: bool
+) -> None:
+    if not holds:
+        async with connected(storm.dsn) as connection:
+            for table in ("ledger_transaction", "ledger_posting", "ledger_dead_letter"):
+                await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
+    with writer_process(storm, variant) as paused:
+        for _ in range(4):
+            load = asyncio.create_task(storm.add(2_000))
+            await storm.reaches(await storm.rows() + 1 + storm.chance.randrange(500))
+            os.kill(paused.pid, signal.SIGSTOP)
+            with writer_process(storm, variant):
+                await load
+                await storm.marked(storm.added())
+                os.kill(paused.pid, signal.SIGCONT)
+                load = asyncio.create_task(storm.add(500))
+                await load
+                await storm.reaches(storm.added())
+        await storm.marked(storm.added())
+    wrong = await storm.wrong()
+    if holds:
+        assert wrong == []
+    else:
+        assert any("doubled" in sentence for sentence in wrong)
+
+
+async def test_a_writer_that_hangs_with_the_watermarks_locked_is_taken_over(storm: Storm) -> None:
+    await storm.add(500)
+    with writer_process(storm, "hanging") as hanging:
+        async with connected(storm.dsn) as connection:
+
+            async def locked() -> bool:
+                return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE mode = 'RowShareLock'"))
+
+            await wait_until("the watermarks are locked", locked)
+        os.kill(hanging.pid, signal.SIGSTOP)
+        async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
+            await storm.reaches(500)
+        os.kill(hanging.pid, signal.SIGCONT)
+        await storm.add(50)  # one more of its batches fails; it has no way to do harm
+    async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
+        await storm.reaches(550)
+    assert await storm.wrong() == []
+
+
+async def test_postgresql_killed_and_restarted_under_load_loses_nothing(
+    storm: Storm, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
+        for _ in range(3):
+            load = asyncio.create_task(storm.add(2_000))
+            await storm.reaches(await storm.rows() + 1 + storm.chance.randrange(500))
+            await asyncio.to_thread(storm.postgres.kill)
+            await load  # tills go on while the ledger is away
+            faults = writer.figures.postgres_faults
+
+            async def tried(faults: int = faults) -> bool:
+                return writer.figures.postgres_faults >= faults + 2
+
+            await wait_until("the writer tried again", tried)
+            await asyncio.to_thread(storm.postgres.start)
+            await storm.reaches(storm.added())
+        assert await storm.wrong() == []
+    said = [record.getMessage() for record in caplog.records if "PostgreSQL is" in record.getMessage()]
+    assert 3 <= sum("away" in line for line in said) <= 3 + writer.figures.valkey_faults
+    assert sum("back" in line for line in said) == 3
+
+
+async def test_valkey_killed_and_restarted_under_load_loses_nothing(storm: Storm) -> None:
+    async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
+        for _ in range(3):
+            await storm.add(1_000)
+            await storm.reaches(await storm.rows() + 1)
+            await asyncio.to_thread(storm.valkey.kill)
+            faults = writer.figures.valkey_faults
+
+            async def noticed(faults: int = faults) -> bool:
+                return writer.figures.valkey_faults > faults
+
+            await wait_until("the writer noticed", noticed)
+            await asyncio.to_thread(storm.valkey.start)
+            await storm.client.connection_pool.disconnect()
+            await storm.add(500)
+            await storm.reaches(storm.added())
+        assert await storm.wrong() == []
+        assert writer.figures.buckets_stopped == 0
+
+
+async def test_an_old_backup_restored_by_a_restart_stops_every_bucket_before_a_row_of_it_is_written(
+    storm: Storm,
+) -> None:
+    """The append-only files are exchanged for an older copy while the server is down, as an operator would."""
+    files = storm.valkey.directory / "appendonlydir"
+    async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer:
+        async with running(writer):
+            await storm.add(500)
+            await storm.reaches(500)
+            await asyncio.to_thread(storm.valkey.stop)
+            copy = storm.valkey.directory / "backup"
+            shutil.copytree(files, copy)
+            await asyncio.to_thread(storm.valkey.start)
+            await storm.client.connection_pool.disconnect()
+            await storm.add(1_000)
+            await storm.reaches(1_500)
+        await asyncio.to_thread(storm.valkey.kill)
+        shutil.rmtree(files)
+        copy.rename(files)
+        await asyncio.to_thread(storm.valkey.start)
+        await storm.client.connection_pool.disconnect()
+        await storm.add(1_000)  # enough that every stream ends after its watermark again
+        with pytest.raises(LedgerStoppedError, match="all 8 buckets are stopped: the stream counts"):
+            await asyncio.wait_for(writer.run(asyncio.Event()), 10)
+    assert await storm.rows() == 1_500
+
+
+async def test_a_stop_while_postgresql_is_away_ends_in_time_and_loses_nothing(storm: Storm) -> None:
+    with writer_process(storm) as process:
+        await asyncio.to_thread(storm.postgres.kill)
+        await storm.add(500)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 15) == 0
+        await asyncio.to_thread(storm.postgres.start)
+    async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
+        await storm.reaches(500)
+    assert await storm.wrong() == []

@@ -1,0 +1,102 @@
+"""What a member code says, and how a code is refused.
+
+A code is identified by (member number, slot). A slot is two seconds of Unix time; a code of slot s may be used before
+s * 2 + 30. Both forms of one entry, JWT and digits, speak of the same member and slot, so using one uses both.
+
+Guarantees: a `CodeClaim` exists only after the signature (or the digits' MAC) held. It says nothing about whether the
+code was used: that is the hot store's to know.
+"""
+
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+SLOT_SECONDS: Final = 2
+CODE_LIFETIME_SECONDS: Final = 30
+REFRESH_BEFORE_EXPIRY_SECONDS: Final = 10
+SLOTS_AHEAD_MAX: Final = 48  # 96 s: five codes fetched at once, 20 s apart, with room for used ones
+
+LIFETIME_SLOTS: Final = CODE_LIFETIME_SECONDS // SLOT_SECONDS
+MEMBER_NUMBERS: Final = 100_000_000  # what 18 digits have room for
+EXPIRES_AT_MAX: Final = 2**40  # year 36812; bounds what is computed with
+TEXT_CHARACTERS_MAX: Final = 512  # of what was scanned, white space included; our longest code has 203
+
+DIGITS_NONCE: Final = "digits"
+"""Stands where a JWT code has its nonce. A JWT nonce has eight characters, so the two never meet."""
+
+assert CODE_LIFETIME_SECONDS % SLOT_SECONDS == 0
+assert LIFETIME_SLOTS + SLOTS_AHEAD_MAX < 64  # six bits of the slot are enough to find it again (tokens.digits)
+assert REFRESH_BEFORE_EXPIRY_SECONDS < CODE_LIFETIME_SECONDS
+
+
+class CodeForm(Enum):
+    """How the code was written."""
+
+    JWT = "jwt"
+    DIGITS = "digits"
+
+
+class Standing(Enum):
+    """Where a genuine code stands in time."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    NOT_YET = "not_yet"
+    """Its slot is further ahead than the issuer ever goes: the clocks disagree, or somebody fetched far ahead."""
+
+
+class CodeRefusal(Enum):
+    """Why a text is no code of ours. The values are the refusal codes of the contract without their prefix."""
+
+    MALFORMED = "malformed"
+    FORGED = "forged"
+
+
+class CodeClaim(msgspec.Struct, frozen=True):
+    """A genuine code. A msgspec.Struct because it is made in 0.2 µs, a frozen dataclass in 1.3."""
+
+    form: CodeForm
+    member_number: int
+    slot: int
+    nonce: str
+    """Eight url-safe characters, or `DIGITS_NONCE`."""
+    expires_at: int
+    """Unix seconds; the code is good strictly before it (RFC 7519, 4.1.4)."""
+    standing: Standing
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A text that is no code of ours; `detail` is an English sentence that repeats nothing of the text."""
+
+    reason: CodeRefusal
+    detail: str
+
+
+def malformed(detail: str) -> Refused:
+    """The text cannot be a code of ours, whoever made it."""
+    return Refused(CodeRefusal.MALFORMED, detail)
+
+
+def forged(detail: str) -> Refused:
+    """The text looks like a code, but no key of this ring made it."""
+    return Refused(CodeRefusal.FORGED, detail)
+
+
+def slot_at(now: float) -> int:
+    """The slot of a moment in Unix seconds."""
+    return int(now) // SLOT_SECONDS
+
+
+def expires_at(slot: int) -> int:
+    """Unix seconds at which a code of this slot stops being good."""
+    return slot * SLOT_SECONDS + CODE_LIFETIME_SECONDS
+
+
+def standing_of(slot: int, now: float) -> Standing:
+    """Where a code of this slot stands at `now` (Unix seconds)."""
+    if expires_at(slot) <= now:
+        return Standing.EXPIRED
+    if slot > slot_at(now) + SLOTS_AHEAD_MAX:
+        return Standing.NOT_YET
+    return Standing.VALID
