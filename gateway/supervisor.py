@@ -14,14 +14,16 @@ import asyncio
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from gateway.child_output import ChildOutput
 
 RESTART_SECONDS_MIN: Final = 0.2
 RESTART_SECONDS_MAX: Final = 10.0
@@ -29,9 +31,6 @@ SETTLED_SECONDS: Final = 30.0  # a child that lived so long starts again without
 START_ATTEMPTS: Final = 2  # the second attempt knows the last words of the first (`before_start`)
 KILL_SECONDS: Final = 3.0  # between the hasty signal and SIGKILL
 READY_POLL_SECONDS: Final = 0.05
-LINE_BYTES_MAX: Final = 8_192  # longer lines are passed through in pieces
-LAST_LINES_MAX: Final = 40
-READ_BYTES: Final = 65_536
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -82,67 +81,10 @@ class Child:
     quiet: bool = False  # its output is kept for failures only
 
 
-class _Output:
-    """Passes a child's output through with its name in front; keeps the last lines."""
-
-    def __init__(self, name: str, read_fd: int, quiet: bool) -> None:
-        self.last: deque[str] = deque(maxlen=LAST_LINES_MAX)
-        self._prefix = f"[{name}] ".encode()
-        self._quiet = quiet
-        self._fd = read_fd
-        self._rest = b""
-        self._open = True
-        os.set_blocking(read_fd, False)
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(read_fd, self._read)
-
-    def _read(self) -> None:
-        try:
-            data = os.read(self._fd, READ_BYTES)
-        except BlockingIOError:
-            return
-        if not data:
-            self.close()
-            return
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        while len(self._rest) > LINE_BYTES_MAX:
-            lines.append(self._rest[:LINE_BYTES_MAX])
-            self._rest = self._rest[LINE_BYTES_MAX:]
-        for line in lines:
-            self._emit(line)
-
-    def _emit(self, line: bytes) -> None:
-        for at in range(0, max(len(line), 1), LINE_BYTES_MAX):
-            piece = line[at : at + LINE_BYTES_MAX]
-            self.last.append(piece.decode(errors="replace"))
-            if not self._quiet:
-                with suppress(OSError, ValueError):  # nobody reads our output any more: the children go on
-                    sys.stdout.buffer.write(self._prefix + piece + b"\n")
-                    sys.stdout.buffer.flush()
-
-    def close(self) -> None:
-        """Takes what is still in the pipe, then closes it."""
-        if not self._open:
-            return
-        self._open = False
-        self._loop.remove_reader(self._fd)
-        with suppress(OSError):  # BlockingIOError: an orphan still holds the other end
-            for _ in range(16):
-                data = os.read(self._fd, READ_BYTES)
-                if not data:
-                    break
-                self._rest += data
-        if self._rest:
-            for line in self._rest.removesuffix(b"\n").split(b"\n"):
-                self._emit(line)
-            self._rest = b""
-        os.close(self._fd)
-
-
 class _Run:
     """One run of a child."""
 
-    def __init__(self, child: Child, process: asyncio.subprocess.Process, output: _Output) -> None:
+    def __init__(self, child: Child, process: asyncio.subprocess.Process, output: ChildOutput) -> None:
         self.child = child
         self.pid = process.pid
         self.output = output
@@ -246,14 +188,17 @@ class Supervisor:
     async def stop(self) -> None:
         """Ends every child, rank by rank. Idempotent; returns when none is left."""
         self._stopping.set()
-        for keeper in self._keepers:
-            await keeper
+        faults = await asyncio.gather(*self._keepers, return_exceptions=True)
         await self._idle.wait()
         runs = list(self._runs.values())
         for rank in sorted({run.child.stop_rank for run in runs}):
             ends = [self._end(run) for run in runs if run.child.stop_rank == rank]
             await asyncio.gather(*ends)
         self._runs.clear()
+        self._keepers.clear()
+        for fault in faults:  # a defect of ours: told after everything has ended
+            if fault is not None:
+                raise fault
 
     @contextmanager
     def _busy(self) -> Iterator[None]:
@@ -274,38 +219,41 @@ class Supervisor:
             if earlier is not None:
                 earlier.output.close()
             self._runs[child.name] = run
-            self._changed()
+            try:
+                self._changed()
+            except OSError as error:  # a full disk is no reason to leave the children alone
+                self.say(f"{child.name} runs as pid {run.pid}, but that could not be written down: {error}")
             return run
 
     async def _spawn(self, child: Child, earlier: _Run | None) -> _Run:
-        if child.before_start is not None:
+        """Starts the process. Raises ChildFailedError, StopRequestedError."""
+        with ExitStack() as ours:
             try:
-                await child.before_start(list(earlier.output.last) if earlier else [])
-            except OSError as error:
-                raise ChildFailedError(f"cannot be prepared: {error}") from error
-        if self._stopping.is_set():
-            raise StopRequestedError
-        standard_input = os.open(child.standard_input or os.devnull, os.O_RDONLY)
-        read_fd, write_fd = os.pipe()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *child.command,
-                env=dict(child.environment),
-                cwd=child.folder,
-                stdin=standard_input,
-                stdout=write_fd,
-                stderr=write_fd,
-                pass_fds=child.inherited_fds,
-                start_new_session=True,
-                preexec_fn=_in_the_new_process(child.account, child.parent_death_signal),
-            )
-        except OSError as error:
-            os.close(read_fd)
-            raise ChildFailedError(f"cannot be started: {error}") from error
-        finally:
-            os.close(write_fd)
-            os.close(standard_input)
-        return _Run(child, process, _Output(child.name, read_fd, child.quiet))
+                if child.before_start is not None:
+                    await child.before_start(list(earlier.output.last) if earlier else [])
+                if self._stopping.is_set():
+                    raise StopRequestedError
+                standard_input = os.open(child.standard_input or os.devnull, os.O_RDONLY)
+                ours.callback(os.close, standard_input)
+                read_fd, write_fd = os.pipe()
+                ours.callback(os.close, write_fd)
+                unread = ours.enter_context(ExitStack())
+                unread.callback(os.close, read_fd)
+                process = await asyncio.create_subprocess_exec(
+                    *child.command,
+                    env=dict(child.environment),
+                    cwd=child.folder,
+                    stdin=standard_input,
+                    stdout=write_fd,
+                    stderr=write_fd,
+                    pass_fds=child.inherited_fds,
+                    start_new_session=True,
+                    preexec_fn=_in_the_new_process(child.account, child.parent_death_signal),
+                )
+            except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+                raise ChildFailedError(f"cannot be started: {error}") from error
+            unread.pop_all()  # the reader owns it from here on
+            return _Run(child, process, ChildOutput(child.name, read_fd, child.quiet))
 
     async def _start_once(self, child: Child) -> _Run:
         run = await self._spawn_kept(child)

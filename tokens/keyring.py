@@ -43,7 +43,9 @@ SECRET_BYTES: Final = 32
 SECRET_BYTES_MAX: Final = 64
 FILE_BYTES_MAX: Final = 65_536
 ROTATION_DELAY_SECONDS: Final = 10  # ten looks of every worker at the file before a new key signs
-RETIRE_AFTER_SECONDS: Final = 180  # a code may be 96 s ahead and lives 30 s; what it signs is gone by then
+RETIRE_AFTER_SECONDS: Final = 4_000
+"""How long after a rotation an old key should stay: 126 s until its last code has expired, and an hour in which a late
+retry or cancel with such a code must still find its member."""
 
 
 class _KeyDocument(msgspec.Struct, forbid_unknown_fields=True):

@@ -98,9 +98,11 @@ def check_program(account: Account, program: Path) -> None:
 
 def _may_pass(account: Account, folder: Path) -> bool:
     status = folder.stat()
-    for tag, permissions, identity in _entries(folder):
+    entries = _entries(folder)
+    mask = next((permissions for tag, permissions, _ in entries if tag == _MASK), 7)  # chmod may have cut it
+    for tag, permissions, identity in entries:
         if tag == _USER and identity == account.uid:
-            return bool(permissions & _EXECUTE)
+            return bool(permissions & mask & _EXECUTE)
     if status.st_uid == account.uid:
         return bool(status.st_mode & stat.S_IXUSR)
     if status.st_gid == account.gid:

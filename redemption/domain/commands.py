@@ -41,6 +41,7 @@ Category = Annotated[
         examples=["dining"],
     ),
 ]
+BenefitId = Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,31}$", description="a benefit's id", examples=["dining-80"])]
 CodeText = Annotated[
     str,
     Meta(min_length=1, max_length=limits.CODE_CHARACTERS_MAX, description="what the scanner read, as read"),
@@ -55,11 +56,13 @@ class BillLine(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Bill(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What the till is about to be paid. Lines are optional and may name only a part of it, never more."""
+    """What the till is about to be paid. Lines are optional and may name only a part of it, never more. `stay` is the
+    number of a hotel stay (or any longer visit) that the bill belongs to: caps "per stay" count by it."""
 
     reference: Reference
     amount_minor: AmountMinor
     currency: Currency
+    stay: Reference | None = None
     lines: Annotated[tuple[BillLine, ...], Meta(max_length=limits.BILL_LINES_MAX)] = ()
 
 
@@ -73,7 +76,29 @@ class PointsLeg(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
         return "points"
 
 
-Leg = PointsLeg
+class BenefitLeg(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="benefit"):
+    """A benefit of the member's, used once or several times at one go (three hours of parking are three uses)."""
+
+    benefit_id: BenefitId
+    uses: Annotated[int, Meta(ge=1, le=limits.BENEFIT_USES_MAX)] = 1
+
+    @property
+    def kind(self) -> Literal["benefit"]:
+        return "benefit"
+
+
+class StoredValueLeg(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="stored_value"):
+    """Money the member has paid in, in the currency of the bill (of the business, where there is no bill)."""
+
+    amount_minor: PositiveAmountMinor
+
+    @property
+    def kind(self) -> Literal["stored_value"]:
+        return "stored_value"
+
+
+Leg = PointsLeg | BenefitLeg | StoredValueLeg
+Legs = Annotated[tuple[Leg, ...], Meta(max_length=limits.LEGS_MAX)]
 
 
 class VerifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -81,8 +106,46 @@ class VerifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     code: CodeText
     bill: Bill | None = None
-    legs: Annotated[tuple[Leg, ...], Meta(max_length=limits.LEGS_MAX)] = ()
-    capture: Literal[True] = True
+    legs: Legs = ()
+    capture: bool = True
+    hold_seconds: Annotated[int, Meta(ge=1, le=limits.HOLD_SECONDS_MAX)] | None = None
+    confirm_duplicate: bool = False
+
+
+class PrepareRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`POST /v1/prepare`: who is it, and what may be used here for this bill."""
+
+    code: CodeText
+    bill: Bill | None = None
+
+
+class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`POST /v1/redemptions/{id}/capture`: without `legs` the whole hold, with them that much of it."""
+
+    legs: Legs | None = None
+    bill: Bill | None = None
+
+
+class RefundRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`POST /v1/redemptions/{id}/refund`: without `legs` all that is left, with them that much of it."""
+
+    legs: Legs | None = None
+
+
+class CancelRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`POST /v1/cancel`: by `idempotency_key` and `code` as they were sent, or by `redemption_id`."""
+
+    idempotency_key: str | None = None
+    code: CodeText | None = None
+    redemption_id: str | None = None
+
+
+class AccrualRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`POST /v1/accruals`: a purchase earns points, for the member of the code or of the id."""
+
+    bill: Bill
+    code: CodeText | None = None
+    member_id: str | None = None
 
 
 class CodesRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -34,6 +34,14 @@ DEAD_FIELDS_MAX: Final = 64
 DEAD_VALUE_CHARACTERS_MAX: Final = 65_536
 MONTHS_REMEMBERED_MAX: Final = 1_200  # 2020 to 2100
 
+AWAY: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+
 Pool = asyncpg.Pool
 Session = Any  # what a pool lends: asyncpg names that type only in its stubs
 
@@ -165,7 +173,12 @@ class LedgerStore:
         """A session for a bounded time. Every fault leaves as one of this module's."""
         try:
             async with asyncio.timeout(COMMIT_SECONDS), self._pool.acquire() as session:
-                yield session
+                try:
+                    yield session
+                except asyncpg.InternalClientError:
+                    # asyncpg 0.31 on a connection that an ending server sent its farewell to while it was idle.
+                    session.terminate()
+                    raise
         except asyncpg.UniqueViolationError as fault:
             raise AlreadyWrittenError(type(fault).__name__) from fault
         except (
@@ -177,7 +190,7 @@ class LedgerStore:
             raise RowRefusedError(type(fault).__name__) from fault
         except asyncpg.LockNotAvailableError as fault:
             raise LockHeldError("another session holds the watermarks") from fault
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as fault:
+        except AWAY as fault:
             # A partition that was made by a transaction the server lost would not be made again.
             self._months.clear()
             raise PostgresAwayError(type(fault).__name__) from fault

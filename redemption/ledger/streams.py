@@ -124,7 +124,7 @@ class LedgerStreams:
 
     async def look(self, buckets: Sequence[int]) -> dict[int, Sight]:
         """Each bucket's epoch and stream, each pair at one moment. Changes nothing."""
-        return await self._look(buckets, {})
+        return (await self._look(buckets, {}))[1]
 
     async def trim(self, watermarks: Mapping[int, Position]) -> tuple[int, dict[int, Sight]]:
         """Removes what is at or below each watermark, exactly, and looks at the stream in the same moment.
@@ -132,37 +132,28 @@ class LedgerStreams:
         Afterwards `added - length` of a bucket is the number of entries that were ever trimmed. Returns how many
         entries this call removed, and the sights.
         """
+        return await self._look(sorted(watermarks), watermarks)
+
+    async def _look(self, buckets: Sequence[int], trimmed: Mapping[int, Position]) -> tuple[int, dict[int, Sight]]:
         removed = 0
         sights: dict[int, Sight] = {}
-        buckets = sorted(watermarks)
-        for start in range(0, len(buckets), BUCKETS_PER_TRANSACTION):
-            part = buckets[start : start + BUCKETS_PER_TRANSACTION]
-            counts: list[int] = []
-            sights |= await self._look(part, watermarks, counts)
-            removed += sum(counts)
-        return removed, sights
-
-    async def _look(
-        self, buckets: Sequence[int], trimmed: Mapping[int, Position], counts: list[int] | None = None
-    ) -> dict[int, Sight]:
         with _away():
-            pipeline: Pipeline = self._client.pipeline(transaction=True)
-            for bucket in buckets:
-                stream = keys.ledger_stream(bucket)
-                if bucket in trimmed:
-                    pipeline.xtrim(stream, minid=trim_bound(trimmed[bucket]), approximate=False)
-                pipeline.get(keys.epoch(bucket))
-                pipeline.xinfo_stream(stream)
-            replies = iter(await pipeline.execute(raise_on_error=False) if buckets else [])
-            sights: dict[int, Sight] = {}
-            for bucket in buckets:
-                if bucket in trimmed:
-                    count = _answer(next(replies))
-                    if counts is not None:
-                        counts.append(count)
-                epoch = _answer(next(replies))
-                sights[bucket] = _sight(epoch, next(replies))
-        return sights
+            for start in range(0, len(buckets), BUCKETS_PER_TRANSACTION):
+                part = buckets[start : start + BUCKETS_PER_TRANSACTION]
+                pipeline: Pipeline = self._client.pipeline(transaction=True)
+                for bucket in part:
+                    stream = keys.ledger_stream(bucket)
+                    if bucket in trimmed:
+                        pipeline.xtrim(stream, minid=trim_bound(trimmed[bucket]), approximate=False)
+                    pipeline.get(keys.epoch(bucket))
+                    pipeline.xinfo_stream(stream)
+                # XINFO of a stream that does not exist is an error, and one of the answers.
+                replies = iter(await pipeline.execute(raise_on_error=False))
+                for bucket in part:
+                    if bucket in trimmed:
+                        removed += _answer(next(replies))
+                    sights[bucket] = _sight(_answer(next(replies)), next(replies))
+        return removed, sights
 
     async def count_up_to(self, bucket: int, watermark: Position) -> int:
         """How many entries at or below the watermark are still in the stream. Reads them page by page."""

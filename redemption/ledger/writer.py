@@ -274,11 +274,18 @@ class LedgerWriter:
 
     async def _tend(self) -> None:
         """Trims behind the watermarks and compares every bucket again, now exactly and without counting."""
-        active = self._active()
-        looked = await self._streams.look(active)
-        for bucket in [b for b in active if disagreement_of_ends(self._marks[b], looked[b]) is not None]:
-            await self._compare(bucket, looked[bucket])
-        watermarks = {b: self._marks[b].position for b in self._active() if b in looked}
+        looked = await self._streams.look(self._active())
+        to_trim: set[int] = set()
+        for bucket, sight in looked.items():
+            mark = self._marks[bucket]
+            if sight.first is not None and sight.first <= mark.position:
+                to_trim.add(bucket)
+                reason = disagreement_of_ends(mark, sight)
+            else:
+                reason = disagreement(mark, sight, 0)
+            if reason is not None:
+                await self._compare(bucket, sight)
+        watermarks = {b: self._marks[b].position for b in to_trim.intersection(self._active())}
         removed, sights = await self._streams.trim(watermarks)
         self.figures.entries_trimmed += removed
         for bucket, sight in sights.items():

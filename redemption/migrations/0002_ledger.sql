@@ -124,8 +124,11 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('tong.ledger_ensure_month', 0));
-    IF to_regclass('public.ledger_posting_' || suffix) IS NOT NULL THEN
-        RETURN;  -- made while this caller waited for the lock
+    -- Made while this caller waited for the lock? Asked of the table, for to_regclass would answer from a cache that
+    -- an advisory lock does not refresh.
+    IF EXISTS (SELECT FROM pg_class
+               WHERE relname = 'ledger_posting_' || suffix AND relnamespace = 'public'::regnamespace) THEN
+        RETURN;
     END IF;
     FOREACH parent IN ARRAY ARRAY['ledger_transaction', 'ledger_posting'] LOOP
         EXECUTE format('CREATE TABLE public.%I (LIKE public.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',

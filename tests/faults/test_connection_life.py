@@ -129,6 +129,20 @@ async def test_the_hook_runs_before_anybody_else_and_again_on_each_connection(se
     await connection.close(0)
 
 
+async def test_a_hook_may_not_reach_another_connection_that_is_not_there(server: ValkeyServer) -> None:
+    other = HotConnection(Address(port=server.port), in_flight_max=8)
+    told: list[str] = []
+
+    async def hook(_connection: HotConnection) -> None:
+        with pytest.raises(NotSent) as fault:
+            other.call("PING")
+        told.append(str(fault.value))
+
+    async with connected(server.port, on_connect=hook) as connection:
+        assert connection.connected
+    assert told == ["no connection to the hot store: it was not started"]
+
+
 async def test_a_failing_hook_keeps_calls_out_and_is_tried_again(server: ValkeyServer) -> None:
     attempts = 0
 

@@ -168,7 +168,8 @@ async def test_malformed_entries_become_dead_letters_and_the_rest_goes_on(
     stream = keys.ledger_stream(0)
     for number, changes in enumerate(MALFORMED):
         await place.add(redemptions(30, number * 30))
-        await place.client.xadd(stream, {**redeem_fields(6, f"rdm_bad{number}"), **changes})  # type: ignore[dict-item]
+        bad: Any = {**redeem_fields(6, f"rdm_bad{number}"), **changes}
+        await place.client.xadd(stream, bad)
     await place.client.xadd(stream, {b"\x00": b"\x00"})
     await place.add(redemptions(30, 30 * len(MALFORMED)))
     async with ledger_writer(place.valkey.url, place.dsn, BUCKETS) as writer, running(writer):
@@ -247,16 +248,15 @@ async def test_a_stream_from_an_old_backup_stops_its_bucket_at_start_and_while_r
 
         await wait_until("bucket 1 is stopped", stopped)
     # The till goes on: new entries bring the old stream's end past the watermark. It must not pass for a good one.
-    await place.client.xadd(keys.ledger_stream(1), dict(redeem_fields(1, "rdm_after")))
+    after: Any = redeem_fields(1, "rdm_after")
+    await place.client.xadd(keys.ledger_stream(1), after)
     await place.client.delete(keys.ledger_stream(4))
     async with ledger_writer(place.valkey.url, place.dsn, BUCKETS) as writer, running(writer):
         await place.add(redemptions(6, 120))
         await place.drained(124)
         stopped_now = (await writer.status()).stopped
-    assert stopped_now == {
-        1: "the stream counts 10 entries up to the watermark, the ledger 20 rows",
-        4: "the stream ends before the watermark: an old backup of the hot store?",
-    } or set(stopped_now) == {1, 4}
+    assert stopped_now.keys() == {1, 4}
+    assert stopped_now[1] == "the stream counts 10 entries up to the watermark, the ledger 20 rows"
     assert (
         await place.connection.fetchval("SELECT count(*) FROM ledger_transaction WHERE subject_id = 'rdm_after'") == 0
     )
@@ -324,10 +324,8 @@ async def test_what_is_written_cannot_be_changed_even_by_the_owner(
 
 @pytest.mark.parametrize("table", ["ledger_posting", "ledger_posting_2026_11"])
 async def test_postings_that_do_not_sum_to_zero_per_asset_are_refused(filled: Place, table: str) -> None:
-    insert = (
-        f"INSERT INTO {table} (occurred_at, entry_ms, entry_seq, epoch, bucket, line, asset, account, owner, issuer,"
-        " lot, amount) VALUES "  # noqa: S608
-    )
+    columns = "occurred_at, entry_ms, entry_seq, epoch, bucket, line, asset, account, owner, issuer, lot, amount"
+    insert = f"INSERT INTO {table} ({columns}) VALUES "  # noqa: S608
     at = "'2026-11-22T00:00:00Z', 1, 0, 1, 0"
     lopsided = (
         f"({at}, 0, 'points', 'member_available', 'm', 'b', 'l', -5),"

@@ -48,11 +48,27 @@ class Hanging(LedgerStore):
         await asyncio.sleep(60)
 
 
+class Slow(LedgerStore):
+    """Says when it holds a batch it has read, and waits a moment before it locks the watermarks."""
+
+    async def commit(self, items: Sequence[Item], watermarks: Mapping[int, Watermark]) -> dict[int, Watermark] | None:
+        sys.stdout.write("holding\n")
+        sys.stdout.flush()
+        await asyncio.sleep(GAP_SECONDS)
+        return await super().commit(items, watermarks)
+
+
+class SlowUnfenced(Slow, Unfenced):
+    """Control for `Slow`."""
+
+
 VARIANTS: dict[str, type[LedgerStore]] = {
     "shipped": LedgerStore,
     "watermark-apart": WatermarkApart,
     "unfenced": Unfenced,
     "hanging": Hanging,
+    "slow": Slow,
+    "slow-unfenced": SlowUnfenced,
 }
 
 

@@ -89,6 +89,10 @@ class PrivatePostgres:
         assert self._process is not None, "the server is not running"
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
     def dsn(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}?sslmode=disable"
 
@@ -184,7 +188,7 @@ class PrivatePostgres:
         try:
             yield self.dsn(name)
         finally:
-            if self._process is not None:
+            if self.running:
                 await self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     async def execute(self, statement: str) -> None:

@@ -101,6 +101,30 @@ async def test_deaths_in_a_row_wait_longer_and_longer(
     assert "exit status 3" in "".join(said)
 
 
+async def test_a_report_that_fails_neither_stops_the_child_nor_its_watching(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def disk_full() -> None:
+        raise OSError("no space left")
+
+    supervised = Supervisor(disk_full)
+    try:
+        await supervised.start(python("clerk", SLEEPS))
+        first = supervised.pids()["clerk"]
+        os.kill(first, signal.SIGKILL)
+        await wait_until(lambda: supervised.pids()["clerk"] != first, "the clerk is back")
+    finally:
+        await supervised.stop()
+    assert "no space left" in capfd.readouterr().err
+
+
+async def test_a_program_that_is_not_there_fails_the_start(supervisor: Supervisor) -> None:
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(ChildFailedError, match="cannot be started"):
+        await supervisor.start(Child(name="ghost", command=("/no/such/program",), environment={}))
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
 async def test_ranks_are_stopped_one_after_the_other(tmp_path: Path) -> None:
     log = tmp_path / "ends"
     program = textwrap.dedent("""

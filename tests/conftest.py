@@ -1,0 +1,32 @@
+"""What every test may ask for: one real stack for the whole session, and a client of it.
+
+stack           `tong up` with two gateway workers, started once; tests make members of their own in it
+tong            a client of that stack
+private_stack   makes a stack that a test may break: `async with private_stack(workers=1) as own`
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from tests.support.client import TongClient, client_of
+from tests.support.stack import Stack, running_stack, until_demo_keys_work
+
+
+@pytest.fixture(scope="session")
+async def stack() -> AsyncIterator[Stack]:
+    async with running_stack(workers=2) as running:
+        await until_demo_keys_work(running)
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def tong(stack: Stack) -> AsyncIterator[TongClient]:
+    async with client_of(stack) as client:
+        yield client
+
+
+@pytest.fixture
+def private_stack() -> Callable[..., AbstractAsyncContextManager[Stack]]:
+    return running_stack
