@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from gateway.endpoints import codes, health, me, redemptions
+from gateway.endpoints import codes, health, me, redemptions, reference
 from gateway.verify import VerifyEndpoint
 
 
@@ -17,4 +17,6 @@ def routes(verify: VerifyEndpoint) -> list[Route]:
         Route("/readyz", health.readyz, methods=["GET"]),
         Route("/metrics", health.metrics, methods=["GET"]),
         Route("/.well-known/jwks.json", health.jwks, methods=["GET"]),
+        Route("/openapi.json", reference.openapi, methods=["GET"]),
+        Route("/docs", reference.docs, methods=["GET"]),
     ]

@@ -1,6 +1,8 @@
 """What every test may ask for: one real stack for the whole session, and a client of it.
 
-stack           `tong up` with two gateway workers, started once; tests make members of their own in it
+stack           `tong up` with two gateway workers, started once; tests make members of their own in it. At the end of
+                the session the invariants must hold over all that the tests did, and no key may be kept for ever
+                that the key space does not allow.
 tong            a client of that stack
 private_stack   makes a stack that a test may break: `async with private_stack(workers=1) as own`
 """
@@ -11,6 +13,8 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from tests.support.client import TongClient, client_of
+from tests.support.key_space import lasting_keys_not_allowed
+from tests.support.oracle import find_violations, until_drained
 from tests.support.stack import Stack, running_stack, until_demo_keys_work
 
 
@@ -19,6 +23,10 @@ async def stack() -> AsyncIterator[Stack]:
     async with running_stack(workers=2) as running:
         await until_demo_keys_work(running)
         yield running
+        async with running.hot() as hot, running.ledger() as ledger:
+            await until_drained(hot, ledger)
+            assert await find_violations(hot, ledger) == []
+            assert await lasting_keys_not_allowed(hot) == []
 
 
 @pytest.fixture(scope="session")

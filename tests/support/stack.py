@@ -31,6 +31,7 @@ from gateway.operations import create_key, load_group_file
 from gateway.settings import DEVELOPMENT_ISSUER, Settings
 from redemption.domain.members import member_id
 from tests.support.waiting import wait_until
+from tokens.claims import slot_at
 from tokens.codec import CodeIssuer, IssuedCode
 from tokens.development_issuer import DevelopmentIssuer
 from tokens.keyring import KeyRing
@@ -207,11 +208,15 @@ class Stack:
         issuer = DevelopmentIssuer(settings.identity_folder(), DEVELOPMENT_ISSUER, settings.member_audience, time.time)
         return issuer.access_token(member_id(number), seconds)
 
-    def code_of_slot(self, member: Member, slot: int) -> IssuedCode:
-        """A genuine code of any moment, made with the stack's own key ring."""
+    def code_issuer(self) -> CodeIssuer:
+        """Makes genuine codes of any member and moment, with the stack's own key ring."""
         settings = self.settings
         ring = KeyRing.load(settings.code_keys_path(), settings.environment)
-        return CodeIssuer(ring, settings.code_algorithm, time.time).issue(member.number, slot)
+        return CodeIssuer(ring, settings.code_algorithm, time.time)
+
+    def aged_code(self, member: Member, seconds: int) -> IssuedCode:
+        """A genuine code that was made so many seconds ago; it expires after 30."""
+        return self.code_issuer().issue(member.number, slot_at(time.time() - seconds))
 
     @asynccontextmanager
     async def hot(self) -> AsyncIterator[HotClient]:
@@ -271,7 +276,7 @@ async def until_demo_keys_work(stack: Stack) -> None:
 
 @asynccontextmanager
 async def running_stack(*, workers: int = 1, **environment: str) -> AsyncIterator[Stack]:
-    """A fresh stack for the length of the block. What it said is printed when the block fails."""
+    """A fresh stack for the length of the block. What it said is added to a fault that ends the block."""
     folder = Path(tempfile.mkdtemp(prefix="tong-test-stack-"))
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TONG_")}
     own = {"TONG_HOME": str(folder / "home"), "TONG_PORT": "0", "TONG_WORKERS": str(workers)}
@@ -295,8 +300,8 @@ async def running_stack(*, workers: int = 1, **environment: str) -> AsyncIterato
             )
             assert process.returncode is None, "the stack did not start"
             yield stack
-        except BaseException:
-            print(stack.said[-20_000:])
+        except BaseException as fault:
+            fault.add_note(stack.said[-20_000:])
             raise
         finally:
             await stack.end()
