@@ -1,25 +1,15 @@
-"""What points are worth at a business, and when they may be used there.
+"""What points are worth at a business, and when they may be used there: baskets of points alone.
 
-Pure arithmetic on integers. A point's worth is a fraction, `worth_minor` for `worth_points`, so that "100 points are
-one yuan" and "one point is one fen" are both exact; the value of a leg is rounded down, once: what the bill loses is
-never more than what the points are worth.
+The first, simple form of basket.py, which takes its place. Pure arithmetic on integers. A point's worth is a fraction,
+`worth_minor` for `worth_points`, so that "100 points are one yuan" and "one point is one fen" are both exact; the value
+of a leg is rounded down, once: what the bill loses is never more than what the points are worth.
 """
-
-from typing import Annotated
-
-from msgspec import Meta, Struct
 
 from redemption.domain.commands import Bill, PointsLeg
 from redemption.domain.outcomes import NO_REFUSAL, Outcome, Refusal
+from redemption.rules.definitions import PointRules
 
-
-class PointRules(Struct, frozen=True, forbid_unknown_fields=True):
-    """A business's terms for points: `worth_minor` minor units for every `worth_points` points."""
-
-    accepted: bool = True
-    worth_minor: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
-    worth_points: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
-    minimum_points: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 1
+__all__ = ["PointRules", "examine", "value_minor"]
 
 
 def value_minor(rules: PointRules, points: int) -> int:
