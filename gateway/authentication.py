@@ -11,6 +11,7 @@ from redemption.directory import DirectoryFollower, KeyHolder, Terminal
 from redemption.domain.members import member_number
 from tokens import api_keys
 from tokens.access import AccessRefused, AccessTokenVerifier
+from tokens.errors import KeySourceError
 
 _NO_FINGERPRINT: Final = bytes(32)
 _CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="tong"'),)
@@ -58,8 +59,11 @@ class KeyAuthenticator:
 
 
 async def authenticate_member(authorization: str | None, verifier: AccessTokenVerifier) -> int:
-    """The number of the member whose access token this is. Raises `unauthenticated`."""
-    access = await verifier.verify(bearer(authorization))
+    """The number of the member whose access token this is. Raises `unauthenticated`, `unavailable`."""
+    try:
+        access = await verifier.verify(bearer(authorization))
+    except KeySourceError:
+        raise Problem("unavailable", "The identity provider's keys cannot be read yet") from None
     if isinstance(access, AccessRefused):
         raise _unauthenticated(access.detail)
     number = member_number(access.member_id)

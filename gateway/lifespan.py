@@ -14,6 +14,8 @@ from gateway.authentication import KeyAuthenticator
 from gateway.metrics import Metrics
 from gateway.settings import DEVELOPMENT_ISSUER, Settings
 from gateway.state import State
+from redemption.accruals import Accruals
+from redemption.addresses import Addresses
 from redemption.database import open_pool
 from redemption.directory import DirectoryFollower
 from redemption.domain.clock import Clock
@@ -24,7 +26,9 @@ from redemption.hot.connection import HotConnection
 from redemption.hot.library import assemble
 from redemption.hot.server_checks import check_hot_store
 from redemption.hot.store import HotStore
+from redemption.ledger.reader import LedgerReader
 from redemption.ledger.server_checks import check_ledger_store
+from redemption.memberships import Memberships
 from redemption.service import Redemptions
 from tokens.access import AccessTokenVerifier, KeySource
 from tokens.codec import CodeIssuer, CodeReader
@@ -75,6 +79,8 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
         )
         await hot.start()
         stack.push_async_callback(hot.close, CLOSE_SECONDS)
+        store = HotStore(hot, library)
+        addresses = Addresses(lambda: directory.current, clock, cluster=settings.valkey_cluster)
         state = State(
             settings=settings,
             clock=clock,
@@ -86,9 +92,10 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             key_ring=key_ring,
             issuer=CodeIssuer(key_ring.ring, settings.code_algorithm, clock),
             reader=CodeReader(key_ring.ring),
-            redemptions=Redemptions(
-                HotStore(hot, library), lambda: directory.current, clock, cluster=settings.valkey_cluster
-            ),
+            redemptions=Redemptions(store, addresses),
+            memberships=Memberships(store, addresses),
+            accruals=Accruals(store, addresses),
+            ledger=LedgerReader(pool),
             weaknesses=await weaknesses(settings),
         )
         housekeeping = asyncio.create_task(_keep_house(state), name="housekeeping")

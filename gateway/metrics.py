@@ -42,6 +42,14 @@ class Metrics:
         self.verify_in_flight = Gauge(
             "tong_verify_in_flight", "Scans being decided at this moment", registry=own, multiprocess_mode="livesum"
         )
+        self.steps = Counter(
+            "tong_steps", "Calls on redemptions and accruals, by kind and outcome", ["call", "outcome"],
+            registry=own,
+        )  # fmt: skip
+        self.open_holds = Gauge(
+            "tong_open_holds", "Holds that have not ended", registry=own, multiprocess_mode="mostrecent"
+        )
+        self.holds_expired = Counter("tong_holds_expired", "Holds whose time ran out", registry=own)
         self.codes_issued = Counter("tong_codes_issued", "Member codes made", registry=own)
         self.faults = Counter("tong_faults", "Requests that ended in an unforeseen fault", registry=own)
         self.hot_connected = Gauge(

@@ -87,12 +87,40 @@ KINDS: Final[dict[str, Kind]] = {
               "剛才已有相同一筆，請先確認", "刚才已有相同一笔，请先确认", "The same was taken a moment ago: check first"),
         _kind("leg_not_allowed_here", 409, "Not accepted here", "new_key",
               "此處不能使用這項權益", "此处不能使用这项权益", "This cannot be used here"),
+        _kind("benefit_unknown", 409, "No such benefit", "new_key",
+              "查無此權益，請重新選擇", "查无此权益，请重新选择", "No such benefit: choose another"),
+        _kind("benefit_not_now", 409, "Not at this time", "new_key",
+              "此權益現在不能使用", "此权益现在不能使用", "This benefit cannot be used at this time"),
+        _kind("benefit_exhausted", 409, "No uses left", "new_key",
+              "此權益已用完", "此权益已用完", "No uses of this benefit are left"),
+        _kind("tier_too_low", 409, "Level too low", "new_key",
+              "會員等級未達使用條件", "会员等级未达使用条件", "The member's level is too low for this benefit"),
+        _kind("bill_below_minimum", 409, "Bill below the minimum", "new_key",
+              "未達最低消費金額", "未达最低消费金额", "The bill is below the minimum for this benefit"),
+        _kind("not_stackable", 409, "Cannot be combined", "new_key",
+              "這些優惠不能同時使用，請擇一", "这些优惠不能同时使用，请择一", "These cannot be combined: choose one"),
         _kind("points_below_minimum", 409, "Below the minimum of points", "new_key",
               "積分未達最低使用量", "积分未达最低使用量", "Fewer points than the minimum: use more or none"),
         _kind("points_insufficient", 409, "Not enough points", "new_key",
               "請改用較少積分", "请改用较少积分", "Use fewer points"),
+        _kind("stored_value_insufficient", 409, "Not enough stored value", "new_key",
+              "儲值餘額不足，請減少金額", "储值余额不足，请减少金额", "Not enough stored value: take less"),
         _kind("exceeds_bill", 409, "More than the bill", "new_key",
               "抵扣超過帳單金額，請減少", "抵扣超过账单金额，请减少", "More than the bill: take off less"),
+        _kind("hold_expired", 410, "Hold expired", "new_code",
+              "預留已過期，請重新掃碼", "预留已过期，请重新扫码", "The hold has expired: scan again"),
+        _kind("already_captured", 409, "Already captured", "never",
+              "此筆已請款", "此笔已请款", "This hold was captured before"),
+        _kind("already_voided", 409, "Already voided", "never",
+              "此筆已取消預留", "此笔已取消预留", "This hold was released before"),
+        _kind("already_refunded", 409, "Already refunded", "never",
+              "此筆已全數退還", "此笔已全数退还", "All of this was given back before"),
+        _kind("exceeds_hold", 409, "More than the hold", "new_key",
+              "超過預留額度，請減少", "超过预留额度，请减少", "More than was held: capture less"),
+        _kind("exceeds_redemption", 409, "More than was taken", "new_key",
+              "超過可退額度，請減少", "超过可退额度，请减少", "More than can be given back: refund less"),
+        _kind("window_closed", 410, "Too late", "never",
+              "已超過可退期限，請洽客服", "已超过可退期限，请联系客服", "Too late to undo: refer to member services"),
     )
 }  # fmt: skip
 """Kinds by code, in the contract's order."""
@@ -112,6 +140,7 @@ class Problem(Exception):
         *,
         unknown: bool = False,
         headers: tuple[tuple[bytes, bytes], ...] = (),
+        retry_after: int = RETRY_AFTER_SECONDS,
         **extensions: Any,
     ) -> None:
         super().__init__(f"{code}: {detail}")
@@ -121,7 +150,7 @@ class Problem(Exception):
         self.headers = headers
         self.extensions = extensions
         if code in ("overloaded", "unavailable", "rate_limited"):
-            self.headers += ((b"retry-after", str(RETRY_AFTER_SECONDS).encode()),)
+            self.headers += ((b"retry-after", str(retry_after).encode()),)
 
     def body(self, accept_language: str | None) -> bytes:
         """The document, JSON in UTF-8."""
@@ -151,6 +180,9 @@ def malformed(reason: str, place: str | None = None) -> Problem:
 def refused(refusal: Refusal) -> Problem:
     """The problem that tells a till why nothing was applied."""
     extensions: dict[str, Any] = {}
+    if refusal.outcome is Outcome.RATE_LIMITED:
+        whose = _RATE_SUBJECTS[refusal.asked - 1]
+        return Problem("rate_limited", f"Too many calls of this {whose} in a few seconds", scope=whose)
     if refusal.leg is not None:
         extensions["leg"] = refusal.leg
     if refusal.asked >= 0:
@@ -161,6 +193,10 @@ def refused(refusal: Refusal) -> Problem:
     kind = KIND_OF_OUTCOME[refusal.outcome]
     detail = refusal.detail or _detail(refusal)
     return Problem(kind.code, detail, headers=headers, **extensions)
+
+
+_RATE_SUBJECTS: Final = ("terminal", "outlet", "member", "terminal's guesses of digits")
+"""Whose rate functions/redeem.lua found exceeded, by its number."""
 
 
 def grouped(number: int) -> str:
@@ -175,6 +211,17 @@ _DETAILS: Final[dict[Outcome, str]] = {
     Outcome.CODE_USED: "The code was used before; every code works once",
     Outcome.CODE_REVOKED: "The member's codes of that time were revoked",
     Outcome.MEMBER_BLOCKED: "The membership is blocked",
+    Outcome.POSSIBLE_DUPLICATE: "The same basket was taken from this member here within the last minute; confirm_duplicate lets it through",
+    Outcome.BENEFIT_EXHAUSTED: "{asked} uses asked, {available} left",
+    Outcome.TIER_TOO_LOW: "The member's level does not have this benefit",
+    Outcome.STORED_VALUE_INSUFFICIENT: "{asked} minor units asked, {available} available",
+    Outcome.HOLD_EXPIRED: "The hold's time ran out; what it held was released",
+    Outcome.ALREADY_CAPTURED: "The hold was captured before; what was captured can be refunded",
+    Outcome.ALREADY_VOIDED: "The hold was released before",
+    Outcome.ALREADY_REFUNDED: "All of it was given back before",
+    Outcome.EXCEEDS_HOLD: "{asked} asked, {available} held",
+    Outcome.EXCEEDS_REDEMPTION: "{asked} asked, {available} can still be given back",
+    Outcome.WINDOW_CLOSED: "The time in which this could be undone is over",
     Outcome.LEG_NOT_ALLOWED_HERE: "This business does not take this instrument",
     Outcome.POINTS_BELOW_MINIMUM: "{asked} points asked, the minimum here is {available}",
     Outcome.POINTS_INSUFFICIENT: "{asked} points asked, {available} available",
@@ -183,6 +230,8 @@ _DETAILS: Final[dict[Outcome, str]] = {
 
 
 def _detail(refusal: Refusal) -> str:
+    if refusal.asked < 0 and "{asked}" in _DETAILS.get(refusal.outcome, ""):
+        return KIND_OF_OUTCOME[refusal.outcome].title
     template = _DETAILS.get(refusal.outcome, KIND_OF_OUTCOME[refusal.outcome].title)
     return template.format(asked=grouped(refusal.asked), available=grouped(refusal.available))
 

@@ -1,11 +1,17 @@
 """Domain values as the JSON of contract.md. One rendering for a first answer, its repeats and every look-up."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-from redemption.domain.redemptions import LotPart, Redemption
+from redemption.accruals import Reversed
+from redemption.domain.redemptions import Accrual, Part, Redemption
+from redemption.memberships import Lot, MemberState
+
+UNIT: Final = {"points": "points", "benefit": "uses", "stored_value": "amount_minor"}
+"""What a leg counts, by its kind."""
+_NOTHING_TAKEN: Final = frozenset({"voided", "expired", "reversed", "refunded"})
 
 
 def instant(milliseconds: int) -> str:
@@ -14,45 +20,123 @@ def instant(milliseconds: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"
 
 
-def month(yyyymm: int) -> str:
-    """202711 is 2027-11."""
-    return f"{yyyymm // 100:04d}-{yyyymm % 100:02d}"
-
-
-def lot(part: LotPart) -> dict[str, Any]:
-    """A part of a lot: whose points, how many, and the last month they count in."""
-    return {"issuer": part.issuer, "points": part.points, "expires_month": month(part.expires_month)}
+def month(yyyymm: int | None) -> str | None:
+    """202711 is 2027-11; None never ends."""
+    return None if yyyymm is None else f"{yyyymm // 100:04d}-{yyyymm % 100:02d}"
 
 
 def redemption_body(redemption: Redemption) -> bytes:
-    """The body of `POST /v1/verify` and `GET /v1/redemptions/{id}`."""
+    """The body of verify, capture, void, refund and of a look-up."""
+    return orjson.dumps(redemption_document(redemption))
+
+
+def redemption_document(redemption: Redemption) -> dict[str, Any]:
+    """A redemption as the contract shows it.
+
+    The answer of verify has the legs as they were asked for. Every later view adds `captured_…` and `refunded_…` to
+    each leg, and its bill tells what is off it now.
+    """
     context = redemption.context
-    legs = [
-        {**leg, "lots": [lot(part) for part in redemption.taken.get(index, ())]}
-        for index, leg in enumerate(context["legs"])
-    ]
+    legs = []
+    discount = 0
+    for index, leg in enumerate(context["legs"]):
+        parts = [part for part in redemption.parts if part.leg == index]
+        document, value = _leg(leg, parts, redemption)
+        legs.append(document)
+        discount += value
     bill = context["bill"]
     if bill is not None:
-        discount = sum(leg["value_minor"] for leg in legs)
         bill = {**bill, "discount_minor": discount, "payable_minor": bill["amount_minor"] - discount}
     balance = redemption.balance
-    return orjson.dumps(
-        {
-            "redemption_id": redemption.redemption_id,
-            "status": redemption.status,
-            "created_at": instant(redemption.at_ms),
-            "hold_expires_at": None,
-            "member": {
-                "member_id": redemption.member_id,
-                "tier": redemption.tier,
-                "display_name": redemption.display_name,
-            },
-            "legs": legs,
-            "bill": bill,
-            "balance": {
-                "points": balance.points,
-                "points_held": balance.points_held,
-                "stored_value_minor": balance.stored_value_minor,
-            },
-        }
-    )
+    hold_until = redemption.hold_until_ms
+    return {
+        "redemption_id": redemption.redemption_id,
+        "status": redemption.status,
+        "created_at": instant(redemption.at_ms),
+        "hold_expires_at": instant(hold_until) if hold_until is not None and redemption.status == "held" else None,
+        "member": {
+            "member_id": redemption.member_id,
+            "tier": redemption.tier,
+            "display_name": redemption.display_name,
+        },
+        "legs": legs,
+        "bill": bill,
+        "balance": {
+            "points": balance.points,
+            "points_held": balance.points_held,
+            "stored_value_minor": balance.stored_value_minor,
+        },
+    }
+
+
+def _leg(leg: dict[str, Any], parts: list[Part], redemption: Redemption) -> tuple[dict[str, Any], int]:
+    """A leg and what it takes off the bill in this view. A part's share of the value is rounded down."""
+    unit = UNIT[leg["kind"]]
+    document = {**leg, "lots": [_lot_part(part, unit) for part in parts]}
+    if redemption.first:
+        return document, leg["value_minor"]
+    captured, refunded = sum(part.captured for part in parts), sum(part.refunded for part in parts)
+    document[f"captured_{unit}"] = captured
+    document[f"refunded_{unit}"] = refunded
+    if redemption.status == "held":
+        return document, leg["value_minor"]
+    if redemption.status in _NOTHING_TAKEN:
+        return document, 0
+    return document, leg["value_minor"] * (captured - refunded) // leg[unit]
+
+
+def _lot_part(part: Part, unit: str) -> dict[str, Any]:
+    return {"issuer": part.issuer, unit: part.taken, "expires_month": month(part.expires_month)}
+
+
+def lot(held: Lot) -> dict[str, Any]:
+    """A lot of points: whose, how many, and the last month they count in."""
+    return {"issuer": held.issuer, "points": held.amount, "expires_month": month(held.expires_month)}
+
+
+def member_head(member: MemberState) -> dict[str, Any]:
+    """Who it is, as a till may see it."""
+    return {"member_id": member.member_id, "tier": member.tier, "display_name": member.display_name}
+
+
+def balance_of(member: MemberState, currency: str) -> dict[str, int]:
+    """What a member has to spend."""
+    return {
+        "points": member.sum_of("points"),
+        "points_held": member.points_held,
+        "stored_value_minor": member.sum_of(currency),
+    }
+
+
+def accrual_document(accrual: Accrual) -> dict[str, Any]:
+    """The answer of `POST /v1/accruals`."""
+    return {
+        "accrual_id": accrual.accrual_id,
+        "status": accrual.status,
+        "created_at": instant(accrual.at_ms),
+        "member": {
+            "member_id": accrual.member_id,
+            "tier": accrual.tier,
+            "display_name": accrual.display_name,
+        },
+        "points": accrual.points,
+        "points_settled": accrual.settled,
+        "crossing_bonus": accrual.crossing,
+        "issuer": accrual.business_id,
+        "expires_month": month(int(accrual.lot.partition(".")[0])),
+        "growth_value": accrual.growth,
+        "growth_value_total": accrual.growth_after,
+        "bill": accrual.context["bill"],
+        "balance": {"points": accrual.balance_points},
+    }
+
+
+def reversed_document(done: Reversed) -> dict[str, Any]:
+    """The answer of `POST /v1/accruals/{id}/reverse`."""
+    return {
+        **accrual_document(done.accrual),
+        "status": "reversed",
+        "points_taken_back": done.taken_back,
+        "points_owed": done.owed,
+        "balance": {"points": done.balance_points},
+    }

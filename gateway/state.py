@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from gateway.authentication import KeyAuthenticator
 from gateway.metrics import Metrics
 from gateway.settings import Settings
+from redemption.accruals import Accruals
 from redemption.directory import DirectoryFollower
 from redemption.domain.clock import Clock
 from redemption.domain.weakness import Weakness
 from redemption.hot.connection import HotConnection
+from redemption.ledger.reader import LedgerReader
+from redemption.memberships import Memberships
 from redemption.service import Redemptions
 from tokens.access import AccessTokenVerifier
 from tokens.codec import CodeIssuer, CodeReader
@@ -30,5 +33,8 @@ class State:
     issuer: CodeIssuer
     reader: CodeReader
     redemptions: Redemptions
+    memberships: Memberships
+    accruals: Accruals
+    ledger: LedgerReader
     weaknesses: list[Weakness] = field(default_factory=list)
     draining: bool = False

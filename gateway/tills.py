@@ -10,11 +10,12 @@ from redemption.directory import Terminal
 from redemption.domain.commands import Bill
 from redemption.domain.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX
 from redemption.hot.faults import HotStoreFault, NotSent, ServerRefused, TooManyInFlight
-from redemption.service import MemberMissing
-from tokens.claims import CodeClaim, Refused
+from redemption.service import CodeUse, MemberMissing
+from tokens.claims import CODE_LIFETIME_SECONDS, CodeClaim, Refused, Standing
 from tokens.codec import CodeReader
 
 T = TypeVar("T")
+REPLAYED_HEADER: Final = (b"idempotency-replayed", b"true")
 _KEY: Final = re.compile(rf"[!-~]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}", re.ASCII)
 
 
@@ -55,6 +56,17 @@ def check_bill(bill: Bill | None, terminal: Terminal) -> None:
         raise malformed(f"this business bills in {terminal.business.currency}", "bill.currency")
     if sum(line.amount_minor for line in bill.lines) > bill.amount_minor:
         raise malformed("the lines are more than the bill's amount_minor", "bill.lines")
+
+
+def code_use(claim: CodeClaim) -> CodeUse:
+    """A genuine code as the domain sees it."""
+    return CodeUse(
+        claim.member_number,
+        claim.slot,
+        claim.nonce,
+        claim.expires_at - CODE_LIFETIME_SECONDS,
+        claim.standing is not Standing.VALID,
+    )
 
 
 async def ask_hot_store(call: Awaitable[T]) -> T:

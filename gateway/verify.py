@@ -14,19 +14,25 @@ from gateway.answers import Headers, header, send_answer
 from gateway.authentication import KeyAuthenticator
 from gateway.body import ClientGone, decode, read_body, require_json
 from gateway.metrics import APPLIED, REPLAYED, Metrics
-from gateway.problems import Problem, refused
+from gateway.problems import Problem, malformed, refused
 from gateway.rendering import redemption_body
-from gateway.tills import ask_hot_store, check_bill, fingerprint, idempotency_key, read_code
+from gateway.tills import (
+    REPLAYED_HEADER,
+    ask_hot_store,
+    check_bill,
+    code_use,
+    fingerprint,
+    idempotency_key,
+    read_code,
+)
 from redemption.directory import Terminal
 from redemption.domain.clock import Clock
 from redemption.domain.commands import VerifyRequest
-from redemption.domain.limits import VERIFY_DEADLINE_SECONDS, VERIFY_IN_FLIGHT_MAX
+from redemption.domain.limits import RATE_WINDOW_SECONDS, VERIFY_DEADLINE_SECONDS, VERIFY_IN_FLIGHT_MAX
 from redemption.domain.outcomes import Refusal
-from redemption.service import Redemptions, Scan
-from tokens.claims import CODE_LIFETIME_SECONDS, Standing
+from redemption.service import CodeUse, Redemptions, Scan
 from tokens.codec import CodeReader
 
-REPLAYED_HEADER: Final = (b"idempotency-replayed", b"true")
 _decoder: Final = msgspec.json.Decoder(VerifyRequest)
 
 
@@ -72,33 +78,50 @@ class VerifyEndpoint:
         require_json(header(scope, b"content-type"))
         request, canonical = decode(body, _decoder)
         key = idempotency_key(header(scope, b"idempotency-key"))
+        if request.capture and request.hold_seconds is not None:
+            raise malformed("is for a hold: set capture to false", "hold_seconds")
         terminal = self._authenticator.terminal(header(scope, b"authorization"))
         check_bill(request.bill, terminal)
         if self._in_flight >= self._in_flight_max:
             raise Problem("overloaded", "This gateway has as many scans in hand as it can do in time")
         self._in_flight += 1
         try:
-            scan = self._scan(request, terminal, key, canonical)
-            result = await ask_hot_store(self._redemptions.verify(scan, deadline_seconds=VERIFY_DEADLINE_SECONDS))
+            code = await self._code(request.code, terminal)
+            scan = Scan(
+                terminal=terminal,
+                code=code,
+                key=key,
+                fingerprint=fingerprint(b"verify", canonical),
+                bill=request.bill,
+                legs=request.legs,
+                hold_seconds=0 if request.capture else request.hold_seconds,
+                confirm_duplicate=request.confirm_duplicate,
+            )
+            verified = await ask_hot_store(self._redemptions.verify(scan, deadline_seconds=VERIFY_DEADLINE_SECONDS))
         finally:
             self._in_flight -= 1
-        if isinstance(result, Refusal):
-            raise refused(result)
-        if result.replayed:
-            return redemption_body(result), 201, (REPLAYED_HEADER,), REPLAYED
-        return redemption_body(result), 201, (), APPLIED
-
-    def _scan(self, request: VerifyRequest, terminal: Terminal, key: str, canonical: bytes) -> Scan:
-        claim = read_code(self._reader, request.code, self._clock())
-        return Scan(
-            terminal=terminal,
-            member_number=claim.member_number,
-            slot=claim.slot,
-            marker=claim.nonce,
-            code_time=claim.expires_at - CODE_LIFETIME_SECONDS,
-            code_expired=claim.standing is not Standing.VALID,
-            key=key,
-            fingerprint=fingerprint(b"verify", canonical),
-            bill=request.bill,
-            legs=request.legs,
+        result, rate = verified.result, verified.rate
+        rate_headers = (
+            (b"ratelimit-policy", b'"terminal";q=%d;w=%d' % (rate.limit, RATE_WINDOW_SECONDS)),
+            (b"ratelimit", b'"terminal";r=%d;t=%d' % (rate.left, rate.reset_seconds)),
         )
+        if isinstance(result, Refusal):
+            problem = refused(result)
+            problem.headers += rate_headers
+            raise problem
+        if result.replayed:
+            return redemption_body(result), 201, (*rate_headers, REPLAYED_HEADER), REPLAYED
+        return redemption_body(result), 201, rate_headers, APPLIED
+
+    async def _code(self, text: str, terminal: Terminal) -> CodeUse:
+        """The code that was scanned; 18 digits that nobody made are counted, so that guessing ends."""
+        try:
+            return code_use(read_code(self._reader, text, self._clock()))
+        except Problem as problem:
+            if problem.kind.code == "code_forged" and text.strip().isdigit():
+                wait = await ask_hot_store(self._redemptions.guessed(terminal))
+                if wait is not None:
+                    raise Problem(
+                        "rate_limited", "Too many codes that nobody made", retry_after=wait, scope="guesses of digits"
+                    ) from None
+            raise

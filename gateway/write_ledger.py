@@ -1,17 +1,29 @@
-"""`tong write-ledger`: the process that carries the streams into PostgreSQL."""
+"""`tong write-ledger`: the process that carries the streams into PostgreSQL and ends holds whose time has run out."""
 
 import asyncio
 import logging
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from gateway.lifespan import SettingsRefused
 from gateway.logs import configure_logs
 from gateway.metrics import Metrics
 from gateway.settings import Settings
-from redemption.database import open_pool
+from redemption.addresses import Addresses
+from redemption.database import Pool, open_pool
+from redemption.directory import DirectoryFollower
+from redemption.domain.clock import system_clock
+from redemption.domain.limits import HOT_IN_FLIGHT_MAX
+from redemption.hot.address import Address
+from redemption.hot.connection import HotConnection
+from redemption.hot.library import assemble
+from redemption.hot.store import HotStore
 from redemption.ledger.store import LedgerStore, PostgresAwayError
 from redemption.ledger.streams import LedgerStreams, ValkeyAwayError, open_stream_client
 from redemption.ledger.writer import LedgerWriter, run_writer
+from redemption.service import Redemptions
+from redemption.sweeper import Sweeper
 
 FIGURES_SECONDS = 1.0
 
@@ -31,26 +43,52 @@ async def write_ledger(settings: Settings) -> None:
     client = open_stream_client(settings.valkey_url.get_secret_value())
     try:
         writer = LedgerWriter(LedgerStreams(client), LedgerStore(pool), range(settings.buckets))
-        figures = asyncio.create_task(_export(writer, Metrics()), name="figures")
-        try:
-            await run_writer(writer, stop)
-        finally:
-            figures.cancel()
-            await asyncio.gather(figures, return_exceptions=True)
+        async with _sweeping(settings, pool) as sweeper:
+            figures = asyncio.create_task(_export(writer, sweeper, Metrics()), name="figures")
+            try:
+                await run_writer(writer, stop)
+            finally:
+                figures.cancel()
+                await asyncio.gather(figures, return_exceptions=True)
     finally:
         await client.aclose()
         await pool.close()
 
 
-async def _export(writer: LedgerWriter, metrics: Metrics) -> None:
+@asynccontextmanager
+async def _sweeping(settings: Settings, pool: Pool) -> AsyncIterator[Sweeper]:
+    """A sweeper beside the writer: both keep the books true, and neither is on the way of a scan."""
+    assert settings.valkey_url is not None
+    directory = DirectoryFollower(pool, system_clock)
+    await directory.start()
+    hot = HotConnection(
+        Address.from_url(settings.valkey_url.get_secret_value()), in_flight_max=HOT_IN_FLIGHT_MAX, name="tong-sweeper"
+    )
+    await hot.start()
+    addresses = Addresses(lambda: directory.current, system_clock, cluster=settings.valkey_cluster)
+    sweeper = Sweeper(Redemptions(HotStore(hot, assemble()), addresses), settings.buckets)
+    task = asyncio.create_task(sweeper.run(), name="sweeper")
+    try:
+        yield sweeper
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await hot.close(1.0)
+        await directory.stop()
+
+
+async def _export(writer: LedgerWriter, sweeper: Sweeper, metrics: Metrics) -> None:
     """Says once a second how far the ledger is."""
-    written = dead = 0
+    written = dead = expired = 0
     while True:
         await asyncio.sleep(FIGURES_SECONDS)
         figures = writer.figures
         metrics.ledger_entries.inc(figures.transactions + figures.dead_letters - written)
         metrics.ledger_dead_letters.inc(figures.dead_letters - dead)
         written, dead = figures.transactions + figures.dead_letters, figures.dead_letters
+        metrics.holds_expired.inc(sweeper.figures.expired - expired)
+        expired = sweeper.figures.expired
+        metrics.open_holds.set(sweeper.figures.still_open)
         metrics.ledger_stopped_buckets.set(figures.buckets_stopped)
         try:
             status = await writer.status()

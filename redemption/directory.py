@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import msgspec
 from asyncpg import InterfaceError, PostgresError
 
 from redemption.database import Connection, Pool
 from redemption.domain.clock import Clock
-from redemption.rules.points import PointRules
+from redemption.rules.definitions import BenefitDefinition, EarnRules, PointRules, TierRules
+from redemption.rules.eligibility import Place
+from redemption.rules.policy import Policy
 
 POLL_SECONDS = 0.25
 
@@ -30,15 +33,27 @@ class Business:
     business_id: str
     currency: str
     points: PointRules
+    earn: EarnRules
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A level. Ranks order the levels; the smallest is where everybody starts."""
+
+    tier_id: str
+    rank: int
+    rules: TierRules
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """A till or scanner, and the outlet and business it is bound to."""
+    """A till or scanner, and the outlet and business it is bound to. `time_zone` is the outlet's."""
 
     terminal_id: str
     outlet_id: str
     business: Business
+    time_zone: ZoneInfo
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +69,18 @@ class KeyHolder:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """One consistent snapshot of the configuration."""
+    """One consistent snapshot of the configuration.
+
+    `terms` are the benefits' caps and levels as functions/redeem.lua reads them: `<day>,<month>,<stay>,<tiers>`.
+    """
 
     version: int
     buckets: int
     time_zone: ZoneInfo
+    policy: Policy
+    tiers: tuple[Tier, ...]
+    benefits: Mapping[str, BenefitDefinition]
+    terms: Mapping[str, str]
     businesses: Mapping[str, Business]
     keys: Mapping[str, KeyHolder]
 
@@ -71,21 +93,31 @@ async def read_directory(connection: Connection) -> Directory:
     """Reads the whole configuration in one snapshot. Raises `NotInstalled` before the first `tong load`."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         version = await connection.fetchval("SELECT version FROM configuration_version")
-        installation = await connection.fetchrow("SELECT buckets, time_zone FROM installation")
+        installation = await connection.fetchrow("SELECT buckets, time_zone, policy FROM installation")
         if installation is None:
             raise NotInstalled("no group is loaded; run `tong load GROUP.yaml` first")
+        zone = ZoneInfo(installation["time_zone"])
+        tiers = tuple(
+            Tier(row["tier_id"], row["rank"], msgspec.convert(row["rules"], TierRules))
+            for row in await connection.fetch("SELECT tier_id, rank, rules FROM tier ORDER BY rank")
+        )
+        benefits = {
+            row["benefit_id"]: msgspec.convert(row["definition"], BenefitDefinition)
+            for row in await connection.fetch("SELECT benefit_id, definition FROM benefit ORDER BY benefit_id")
+        }
         businesses = {
             row["business_id"]: Business(
                 row["business_id"],
                 row["currency"],
                 msgspec.convert(row["rules"].get("points", {}), PointRules),
+                msgspec.convert(row["rules"].get("earn", {}), EarnRules),
             )
             for row in await connection.fetch("SELECT business_id, currency, rules FROM business")
         }
         terminals = {
-            row["terminal_id"]: Terminal(row["terminal_id"], row["outlet_id"], businesses[row["business_id"]])
+            row["terminal_id"]: _terminal(row, businesses[row["business_id"]], zone)
             for row in await connection.fetch(
-                "SELECT terminal_id, outlet_id, business_id FROM terminal JOIN outlet USING (outlet_id)"
+                "SELECT terminal_id, outlet_id, business_id, time_zone FROM terminal JOIN outlet USING (outlet_id)"
             )
         }
         keys = {
@@ -100,7 +132,32 @@ async def read_directory(connection: Connection) -> Directory:
                 "SELECT key_id, fingerprint, terminal_id, roles, revoked_at IS NOT NULL AS revoked FROM api_key"
             )
         }
-    return Directory(version, installation["buckets"], ZoneInfo(installation["time_zone"]), businesses, keys)
+    terms = {benefit_id: _terms(definition, tiers) for benefit_id, definition in benefits.items()}
+    return Directory(
+        version,
+        installation["buckets"],
+        zone,
+        msgspec.convert(installation["policy"], Policy),
+        tiers,
+        benefits,
+        terms,
+        businesses,
+        keys,
+    )
+
+
+def _terminal(row: asyncpg.Record, business: Business, zone: ZoneInfo) -> Terminal:
+    place = Place(business.business_id, row["outlet_id"], business.currency, business.points)
+    outlet_zone = ZoneInfo(row["time_zone"]) if row["time_zone"] else zone
+    return Terminal(row["terminal_id"], row["outlet_id"], business, outlet_zone, place)
+
+
+def _terms(definition: BenefitDefinition, tiers: tuple[Tier, ...]) -> str:
+    caps = f"{definition.per_day or 0},{definition.per_month or 0},{definition.per_stay or 0}"
+    if definition.minimum_tier is None:
+        return f"{caps},*"
+    least = next(tier.rank for tier in tiers if tier.tier_id == definition.minimum_tier)
+    return f"{caps},{'|'.join(tier.tier_id for tier in tiers if tier.rank >= least)}"
 
 
 class DirectoryFollower:

@@ -25,7 +25,9 @@ from redemption.domain.clock import Clock
 from redemption.domain.limits import MEMBER_NAME_CHARACTERS_MAX, MEMBER_NUMBERS, POINTS_MAX
 from redemption.hot import keys
 from redemption.hot.store import HotStore
-from redemption.rules.points import PointRules
+from redemption.rules.catalogue import check_catalogue
+from redemption.rules.definitions import BenefitDefinition, EarnRules, PointRules, TierRules
+from redemption.rules.policy import Policy
 
 GROUP_FILE_BYTES_MAX = 16 * 1024 * 1024
 LOADS_IN_FLIGHT_MAX = 64
@@ -43,6 +45,7 @@ class TierEntry(Struct, frozen=True, forbid_unknown_fields=True):
     id: Slug
     rank: Annotated[int, Meta(ge=0, le=100)]
     name: Names
+    rules: TierRules = TierRules()
 
 
 class TerminalEntry(Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,10 +57,12 @@ class OutletEntry(Struct, frozen=True, forbid_unknown_fields=True):
     id: Annotated[str, Meta(pattern="^out_[a-z0-9_-]{1,40}$")]
     name: Names
     terminals: tuple[TerminalEntry, ...]
+    time_zone: str | None = None
 
 
 class BusinessRules(Struct, frozen=True, forbid_unknown_fields=True):
     points: PointRules = PointRules()
+    earn: EarnRules = EarnRules()
 
 
 class BusinessEntry(Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,11 +81,28 @@ class LotEntry(Struct, frozen=True, forbid_unknown_fields=True):
     expires_in_months: Annotated[int, Meta(ge=0, le=120)]
 
 
+class GrantEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """So many uses of a benefit, good to the end of the month that is so many months from now."""
+
+    benefit: Slug
+    uses: Annotated[int, Meta(ge=1, le=1_000_000)]
+    expires_in_months: Annotated[int, Meta(ge=0, le=120)]
+
+
+class StoredValueEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """Money paid in at `business`, in its currency. It never expires."""
+
+    business: Slug
+    amount_minor: Annotated[int, Meta(ge=1, le=POINTS_MAX)]
+
+
 class MemberEntry(Struct, frozen=True, forbid_unknown_fields=True):
     number: Annotated[int, Meta(ge=0, lt=MEMBER_NUMBERS)]
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     tier: Slug
     points: tuple[LotEntry, ...] = ()
+    benefits: tuple[GrantEntry, ...] = ()
+    stored_value: tuple[StoredValueEntry, ...] = ()
 
 
 class Group(Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,6 +112,8 @@ class Group(Struct, frozen=True, forbid_unknown_fields=True):
     tiers: tuple[TierEntry, ...]
     businesses: tuple[BusinessEntry, ...]
     members: tuple[MemberEntry, ...] = ()
+    benefits: dict[Slug, BenefitDefinition] = {}
+    policy: Policy = Policy()
 
 
 @dataclass(slots=True)
@@ -117,10 +141,12 @@ def read_group(path: Path) -> Group:
 
 
 def _check(group: Group) -> None:
-    try:
-        ZoneInfo(group.time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise GroupFileRefused(f"time_zone: {group.time_zone!r} is not an IANA time zone") from None
+    zones = [outlet.time_zone for business in group.businesses for outlet in business.outlets]
+    for name in {group.time_zone, *(zone for zone in zones if zone is not None)}:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise GroupFileRefused(f"time_zone: {name!r} is not an IANA time zone") from None
     tiers = {tier.id for tier in group.tiers}
     businesses = {business.id for business in group.businesses}
     outlets = [outlet.id for business in group.businesses for outlet in business.outlets]
@@ -138,12 +164,23 @@ def _check(group: Group) -> None:
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise GroupFileRefused(f"{what} stands twice: {twice[0]}")
+    wrong = check_catalogue(
+        group.benefits,
+        currencies={business.id: business.currency for business in group.businesses},
+        outlets={outlet.id: business.id for business in group.businesses for outlet in business.outlets},
+        tiers=tiers,
+    )
+    if wrong:
+        raise GroupFileRefused("; ".join(wrong))
     for member in group.members:
         if member.tier not in tiers:
             raise GroupFileRefused(f"member {member.number}: no tier {member.tier!r}")
-        for lot in member.points:
-            if lot.business not in businesses:
-                raise GroupFileRefused(f"member {member.number}: no business {lot.business!r}")
+        for business in {*(lot.business for lot in member.points), *(paid.business for paid in member.stored_value)}:
+            if business not in businesses:
+                raise GroupFileRefused(f"member {member.number}: no business {business!r}")
+        for grant in member.benefits:
+            if grant.benefit not in group.benefits:
+                raise GroupFileRefused(f"member {member.number}: no benefit {grant.benefit!r}")
 
 
 def masked(name: str) -> str:
@@ -187,18 +224,24 @@ async def load_group(
 
 async def _load_configuration(connection: Connection, group: Group, buckets: int, report: LoadReport) -> None:
     await connection.execute(
-        "INSERT INTO installation (buckets, time_zone) VALUES ($1, $2) "
-        "ON CONFLICT (only_row) DO UPDATE SET time_zone = excluded.time_zone",
+        "INSERT INTO installation (buckets, time_zone, policy) VALUES ($1, $2, $3) "
+        "ON CONFLICT (only_row) DO UPDATE SET time_zone = excluded.time_zone, policy = excluded.policy",
         buckets,
         group.time_zone,
+        msgspec.to_builtins(group.policy),
     )
     found = await connection.fetchval("SELECT buckets FROM installation")
     if found != buckets:
         raise GroupFileRefused(f"this installation has {found} buckets, the settings say {buckets}")
     await connection.executemany(
-        "INSERT INTO tier (tier_id, rank, name) VALUES ($1, $2, $3) "
-        "ON CONFLICT (tier_id) DO UPDATE SET rank = excluded.rank, name = excluded.name",
-        [(tier.id, tier.rank, tier.name) for tier in group.tiers],
+        "INSERT INTO tier (tier_id, rank, name, rules) VALUES ($1, $2, $3, $4) ON CONFLICT (tier_id) "
+        "DO UPDATE SET rank = excluded.rank, name = excluded.name, rules = excluded.rules",
+        [(tier.id, tier.rank, tier.name, msgspec.to_builtins(tier.rules)) for tier in group.tiers],
+    )
+    await connection.executemany(
+        "INSERT INTO benefit (benefit_id, definition) VALUES ($1, $2) "
+        "ON CONFLICT (benefit_id) DO UPDATE SET definition = excluded.definition",
+        [(benefit_id, msgspec.to_builtins(definition)) for benefit_id, definition in group.benefits.items()],
     )
     for business in group.businesses:
         await connection.execute(
@@ -212,11 +255,13 @@ async def _load_configuration(connection: Connection, group: Group, buckets: int
         report.businesses += 1
         for outlet in business.outlets:
             await connection.execute(
-                "INSERT INTO outlet (outlet_id, business_id, name) VALUES ($1, $2, $3) ON CONFLICT (outlet_id) "
-                "DO UPDATE SET business_id = excluded.business_id, name = excluded.name",
+                "INSERT INTO outlet (outlet_id, business_id, name, time_zone) VALUES ($1, $2, $3, $4) ON CONFLICT "
+                "(outlet_id) DO UPDATE SET business_id = excluded.business_id, name = excluded.name, "
+                "time_zone = excluded.time_zone",
                 outlet.id,
                 business.id,
                 outlet.name,
+                outlet.time_zone,
             )
             for terminal in outlet.terminals:
                 await connection.execute(
@@ -251,32 +296,45 @@ async def _open_member(
     assert row is not None
     member_id = members.member_id(entry.number)
     bucket = members.bucket_of(entry.number, buckets)
-    await store.enrol(
+    await store.call(
+        "enrol",
         member=keys.member(bucket, member_id),
         tier=entry.tier,
         name=row["display_name"],
         status=row["status"],
         deadline_seconds=CALL_SECONDS,
     )
-    if row["opened"] or not entry.points:
+    lots = _opening_lots(entry, group, clock())
+    if row["opened"] or not lots:
         return False
-    zone = ZoneInfo(group.time_zone)
-    lots: dict[str, int] = {}
-    for lot in entry.points:
-        name = f"{month_after(clock(), lot.expires_in_months, zone)}.{lot.business}"
-        lots[name] = lots.get(name, 0) + lot.points
     issue_id = f"iss_opening_{member_id.removeprefix(members.MEMBER_PREFIX)}"
-    reply = await store.issue(
+    reply = await store.call(
+        "issue",
         issued=keys.issued(bucket, issue_id),
         lots=keys.lots(bucket, member_id),
         ledger=keys.ledger_stream(bucket),
         issue_id=issue_id,
         member_id=member_id,
         context=orjson.dumps({"reason": "opening balance"}),
-        lots_text=";".join(f"{name}={points}" for name, points in sorted(lots.items())),
+        lots_text=";".join(f"{name}={amount}" for name, amount in sorted(lots.items())),
         deadline_seconds=CALL_SECONDS,
     )
     if reply[1] != 0:
         raise GroupFileRefused(f"member {entry.number}: more lots or points than a member may have")
     await pool.execute("UPDATE member SET opened_at = now() WHERE member_number = $1", entry.number)
     return True
+
+
+def _opening_lots(entry: MemberEntry, group: Group, moment: float) -> Counter[str]:
+    """What a member starts with: `<asset>/<lot>` to amount."""
+    zone = ZoneInfo(group.time_zone)
+    currencies = {business.id: business.currency for business in group.businesses}
+    lots: Counter[str] = Counter()
+    for lot in entry.points:
+        lots[f"points/{month_after(moment, lot.expires_in_months, zone)}.{lot.business}"] += lot.points
+    for grant in entry.benefits:
+        month = month_after(moment, grant.expires_in_months, zone)
+        lots[f"benefit:{grant.benefit}/{month}.{group.benefits[grant.benefit].granted_by}"] += grant.uses
+    for paid_in in entry.stored_value:
+        lots[f"{currencies[paid_in.business]}/-.{paid_in.business}"] += paid_in.amount_minor
+    return lots

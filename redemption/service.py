@@ -1,61 +1,94 @@
-"""The use cases: what a till or a member can have done, told in the words of the domain.
+"""The use cases of a redemption: verify, capture, void, refund, cancel, find, in the words of the domain.
 
 Guarantees: an outcome (applied or refused) is a returned value; a raised fault says whether anything can have happened.
-Knows no HTTP: the gateway turns requests into these calls and values into answers.
+Every call is one round trip to one function. Knows no HTTP: the gateway turns requests into these calls and values into
+answers.
 """
 
-from collections.abc import Callable
+import hashlib
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 
-from redemption.directory import Directory, Terminal
-from redemption.domain import members
-from redemption.domain.clock import Clock
-from redemption.domain.commands import Bill, Leg
-from redemption.domain.limits import FRESH_SLOTS_MAX, VERIFY_DEADLINE_SECONDS
+from redemption.addresses import Addresses
+from redemption.directory import Terminal
+from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
+from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.domain.redemptions import (
-    LotPart,
+    REDEMPTION_PREFIX,
     Redemption,
-    bucket_of_redemption,
-    lot_part,
-    new_redemption_id,
+    after_step,
+    bucket_of_id,
+    new_id,
     redemption_from_record,
 )
 from redemption.hot import keys
 from redemption.hot.store import HotStore
-from redemption.rules import points as point_rules
+from redemption.rules.basket import Priced, price
+
+
+@dataclass(frozen=True, slots=True)
+class CodeUse:
+    """The genuine code of a scan: whose, which slot, the field it uses up, when it was made, whether it is over."""
+
+    member_number: int
+    slot: int
+    marker: str
+    made_at: int
+    expired: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One authenticated scan: whose code at which terminal, and the basket. `marker` and `code_time` name the code."""
+    """One authenticated scan and its basket. `hold_seconds` 0 captures at once; None is the policy's default hold."""
 
     terminal: Terminal
-    member_number: int
-    slot: int
-    marker: str
-    code_time: int
-    code_expired: bool
+    code: CodeUse
     key: str
     fingerprint: str
     bill: Bill | None
     legs: tuple[Leg, ...]
+    hold_seconds: int | None = 0
+    confirm_duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class MemberState:
-    """What the hot store knows of a member."""
+class Rate:
+    """What the terminal has left in this window, and the seconds until the next."""
 
-    member_id: str
-    tier: str
-    display_name: str
-    status: str
-    lots: list[LotPart]
+    limit: int
+    left: int
+    reset_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The outcome of a scan and the terminal's rate."""
+
+    result: Redemption | Refusal
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A call on a redemption that is there: by which terminal, under which key (None: no key)."""
+
+    terminal: Terminal
+    redemption_id: str
+    key: str | None
+    fingerprint: str
+    legs: tuple[Leg, ...] | None = None
+    bill: Bill | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What a cancel did: `reversed` with the redemption, or `tombstoned`."""
+
+    effect: str
+    redemption: Redemption | None
 
 
 class MemberMissing(Exception):
@@ -67,41 +100,44 @@ class ReplyCrossed(Exception):
 
 
 class Redemptions:
-    """Use cases over one hot store. `directory` gives the configuration in force at this moment."""
+    """Use cases over one hot store."""
 
-    def __init__(
-        self, store: HotStore, directory: Callable[[], Directory], clock: Clock, *, cluster: bool = False
-    ) -> None:
+    def __init__(self, store: HotStore, addresses: Addresses) -> None:
         self._store = store
-        self._directory = directory
-        self._clock = clock
-        self._cluster = cluster
-        self._offset: tuple[int, str, int] | None = None
+        self._addresses = addresses
 
-    async def verify(self, scan: Scan, *, deadline_seconds: float = VERIFY_DEADLINE_SECONDS) -> Redemption | Refusal:
-        """Applies the whole basket or nothing, once per (terminal, key). One round trip.
+    async def verify(self, scan: Scan, *, deadline_seconds: float = VERIFY_DEADLINE_SECONDS) -> Verified:
+        """Applies the whole basket or nothing, once per (terminal, key).
 
-        Raises `HotStoreFault` of redemption/hot/connection.py, `MemberMissing`.
+        Raises `HotStoreFault` of redemption/hot/faults.py, `MemberMissing`.
         """
-        directory = self._directory()
-        terminal, number = scan.terminal, scan.member_number
-        bucket = members.bucket_of(number, directory.buckets)
-        member_id = members.member_id(number)
-        redemption_id = new_redemption_id(bucket)
-        verdict = point_rules.examine(terminal.business.points, scan.legs, scan.bill)
-        if scan.code_expired:
-            verdict = Refusal(Outcome.CODE_EXPIRED)
+        addresses, terminal, code = self._addresses, scan.terminal, scan.code
+        directory = addresses.directory
+        policy = directory.policy
+        who = addresses.member(code.member_number)
+        bucket, member_id = who.bucket, who.member_id
+        key_bucket = addresses.key_bucket(terminal, bucket)
+        redemption_id = new_id(REDEMPTION_PREFIX, bucket)
+        priced = price(terminal.place, directory.benefits, scan.legs, scan.bill, addresses.local(terminal.time_zone))
+        verdict = Refusal(Outcome.CODE_EXPIRED) if code.expired else priced.verdict
+        hold_seconds = policy.hold_seconds if scan.hold_seconds is None else scan.hold_seconds
+        stay = scan.bill.stay if scan.bill is not None else None
         reply = await self._store.redeem(
-            idempotency=keys.idempotency(
-                self._key_bucket(terminal.terminal_id, bucket, directory.buckets),
-                terminal.terminal_id,
-                scan.key,
-            ),
+            idempotency=keys.idempotency(key_bucket, terminal.terminal_id, scan.key),
             member=keys.member(bucket, member_id),
             lots=keys.lots(bucket, member_id),
-            code=keys.code(bucket, number, scan.slot),
+            code=keys.code(bucket, code.member_number, code.slot),
             redemption=keys.redemption(bucket, redemption_id),
             ledger=keys.ledger_stream(bucket),
+            holds=keys.holds(bucket),
+            recent=keys.recent(bucket, member_id, basket_digest(scan)),
+            rate_terminal=keys.rate(key_bucket, terminal.terminal_id),
+            rate_outlet=keys.rate(key_bucket, terminal.outlet_id),
+            rate_member=keys.rate(bucket, member_id),
+            guess_terminal=keys.guess(key_bucket, terminal.terminal_id),
+            guess_outlet=keys.guess(key_bucket, terminal.outlet_id),
+            uses=keys.uses(bucket, member_id),
+            stay=keys.stay(bucket, member_id, terminal.business.business_id, stay) if stay else "",
             redemption_id=redemption_id,
             fingerprint=scan.fingerprint,
             verdict=int(verdict.outcome),
@@ -109,98 +145,244 @@ class Redemptions:
             verdict_asked=verdict.asked,
             verdict_available=verdict.available,
             member_id=member_id,
-            marker=scan.marker,
-            code_time=scan.code_time,
-            utc_offset=self._utc_offset(directory.time_zone),
-            context=orjson.dumps(_context(scan, directory.version)),
-            legs=";".join(f"{leg.kind},{leg.points}" for leg in scan.legs),
+            business=terminal.business.business_id,
+            currency=terminal.business.currency,
+            marker=code.marker,
+            code_time=code.made_at,
+            utc_offset=addresses.utc_offset(directory.time_zone),
+            outlet_offset=addresses.utc_offset(terminal.time_zone),
+            hold_seconds=hold_seconds,
+            confirmed=1 if scan.confirm_duplicate else 0,
+            limit_terminal=policy.terminal_rate,
+            limit_outlet=policy.outlet_rate,
+            limit_member=policy.member_rate,
+            context=orjson.dumps(_context(scan, priced, directory.version)),
+            legs=";".join([self._leg(leg, terminal) for leg in scan.legs]),
             deadline_seconds=deadline_seconds,
         )
-        return _verified(reply, redemption_id, member_id)
+        rate = Rate(policy.terminal_rate, reply[6], reply[7])
+        return Verified(_verified(reply, redemption_id, member_id, verdict), rate)
+
+    async def capture(self, step: Step) -> Redemption | Refusal | None:
+        """Takes a hold, whole or in part. None: this business has no such redemption."""
+        return await self._step("capture", step, wants=_wants(step))
+
+    async def void(self, step: Step) -> Redemption | Refusal | None:
+        """Releases a hold. None: this business has no such redemption."""
+        return await self._step("void", step)
+
+    async def refund(self, step: Step) -> Redemption | Refusal | None:
+        """Gives back what was captured, whole or in part. None: this business has no such redemption."""
+        policy = self._addresses.directory.policy
+        return await self._step("refund", step, window_seconds=policy.refund_window_seconds, wants=_wants(step))
+
+    async def cancel(
+        self, terminal: Terminal, *, redemption_id: str | None = None, key: str = "", member_number: int | None = None
+    ) -> Cancelled | Refusal | None:
+        """Undoes what an id, or a key with the code it was sent with, stands for; or makes sure that the key never
+        applies. None: this business has no such redemption."""
+        addresses = self._addresses
+        directory = addresses.directory
+        if redemption_id is None:
+            assert member_number is not None
+            bucket: int | None = addresses.member(member_number).bucket
+        else:
+            bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, directory.buckets)
+        if bucket is None:
+            return None
+        call_id = new_id(REDEMPTION_PREFIX, bucket)
+        reply = await self._store.call(
+            "cancel",
+            idempotency=addresses.idempotency(terminal, bucket, key),
+            holds=keys.holds(bucket),
+            ledger=keys.ledger_stream(bucket),
+            call_id=call_id,
+            redemption_id=redemption_id or "",
+            redemption_prefix=keys.redemption(bucket, ""),
+            window_seconds=directory.policy.cancel_window_seconds,
+            context=_step_context(terminal, key or None, directory.version),
+            **self._places(terminal, bucket),
+            deadline_seconds=VERIFY_DEADLINE_SECONDS,
+        )
+        _same_call(reply, call_id)
+        outcome = Outcome(reply[1])
+        if outcome is Outcome.NOT_FOUND:
+            return None
+        if outcome is not Outcome.APPLIED:
+            return Refusal(outcome)
+        effect = reply[2].decode()
+        if effect == "tombstoned":
+            return Cancelled(effect, None)
+        return Cancelled(effect, after_step(redemption_from_record(reply[3]), reply[4], replayed=False))
 
     async def find(self, redemption_id: str, business_id: str) -> Redemption | None:
         """What became of a redemption, to the business it happened at; None to every other and when there is none."""
-        bucket = bucket_of_redemption(redemption_id, self._directory().buckets)
+        bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)
         if bucket is None:
             return None
-        flat = await self._store.read_redemption(
-            redemption=keys.redemption(bucket, redemption_id), deadline_seconds=VERIFY_DEADLINE_SECONDS
+        flat = await self._store.read_hash(
+            key=keys.redemption(bucket, redemption_id), deadline_seconds=VERIFY_DEADLINE_SECONDS
         )
         if not flat:
             return None
-        redemption = redemption_from_record(flat)
-        return redemption if redemption.context["business"] == business_id else None
+        found = redemption_from_record(flat)
+        return found if found.business_id == business_id else None
 
-    async def free_slot(self, member_number: int, first: int) -> int | None:
-        """The first code slot at or after `first` that nothing has used; None when every one ahead is used."""
-        bucket = members.bucket_of(member_number, self._directory().buckets)
-        position = await self._store.free_slot(
-            slots=[keys.code(bucket, member_number, first + ahead) for ahead in range(FRESH_SLOTS_MAX)],
+    async def guessed(self, terminal: Terminal) -> int | None:
+        """Counts 18 digits that nobody made; the seconds to wait when terminal or outlet did so too often."""
+        bucket = self._addresses.key_bucket(terminal, 0)
+        over, wait = await self._store.call(
+            "guess",
+            guess_terminal=keys.guess(bucket, terminal.terminal_id),
+            guess_outlet=keys.guess(bucket, terminal.outlet_id),
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
-        return None if position < 0 else first + position
+        return wait if over else None
 
-    async def member(self, member_number: int) -> MemberState | None:
-        """A member's state and the lots that may be spent, first to expire first; None when there is no such member."""
-        directory = self._directory()
-        bucket = members.bucket_of(member_number, directory.buckets)
-        member_id = members.member_id(member_number)
-        _, state, flat = await self._store.look(
-            member=keys.member(bucket, member_id),
-            lots=keys.lots(bucket, member_id),
-            utc_offset=self._utc_offset(directory.time_zone),
+    async def sweep(self, bucket: int) -> tuple[int, int]:
+        """Expires the holds of a bucket whose time has run out; how many, and how many are still open."""
+        addresses = self._addresses
+        directory = addresses.directory
+        expired, still_open = await self._store.call(
+            "sweep",
+            holds=keys.holds(bucket),
+            ledger=keys.ledger_stream(bucket),
+            redemption_prefix=keys.redemption(bucket, ""),
+            lots_prefix=keys.lots(bucket, ""),
+            member_prefix=keys.member(bucket, ""),
+            utc_offset=addresses.utc_offset(directory.time_zone),
+            policy=directory.policy.expired_lot,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
-        if not state:
+        return expired, still_open
+
+    async def _step(self, function: str, step: Step, **special: str | int) -> Redemption | Refusal | None:
+        addresses = self._addresses
+        directory = addresses.directory
+        bucket = bucket_of_id(REDEMPTION_PREFIX, step.redemption_id, directory.buckets)
+        if bucket is None:
             return None
-        tier, name, status = (value.decode() for value in state)
-        lots = [lot_part(flat[i].decode(), int(flat[i + 1])) for i in range(0, len(flat), 2)]
-        return MemberState(member_id, tier, name, status, lots)
+        if function != "refund":
+            special["holds"] = keys.holds(bucket)
+        call_id = new_id(REDEMPTION_PREFIX, bucket)
+        reply = await self._store.call(
+            function,
+            redemption=keys.redemption(bucket, step.redemption_id),
+            ledger=keys.ledger_stream(bucket),
+            call_id=call_id,
+            idempotency=addresses.idempotency(step.terminal, bucket, step.key) if step.key else "",
+            fingerprint=step.fingerprint,
+            context=_step_context(step.terminal, step.key, directory.version, step.bill),
+            **self._places(step.terminal, bucket),
+            **special,
+            deadline_seconds=VERIFY_DEADLINE_SECONDS,
+        )
+        _same_call(reply, call_id)
+        outcome, replayed = Outcome(reply[1]), reply[2] == 1
+        if outcome is Outcome.NOT_FOUND:
+            return None
+        if outcome is not Outcome.APPLIED:
+            return Refusal(outcome, None, reply[3], reply[4], replayed=replayed)
+        return after_step(redemption_from_record(reply[5]), reply[6], replayed=replayed)
 
-    def _key_bucket(self, terminal_id: str, member_bucket: int, buckets: int) -> int:
-        """Where an idempotency record lives: one scan is one slot on a cluster; on a single server the terminal's
-        bucket, so that a key reused with another member's code is seen too (I6, ADR 0003)."""
-        return member_bucket if self._cluster else keys.bucket_of_terminal(terminal_id, buckets)
-
-    def _utc_offset(self, time_zone: ZoneInfo) -> int:
-        now = self._clock()
-        quarter = int(now) // 900  # no zone changes its offset but at a quarter of an hour
-        if self._offset is None or self._offset[:2] != (quarter, time_zone.key):
-            offset = datetime.fromtimestamp(now, time_zone).utcoffset()
-            self._offset = (quarter, time_zone.key, int(offset.total_seconds()) if offset else 0)
-        return self._offset[2]
-
-
-def _context(scan: Scan, version: int) -> dict[str, Any]:
-    """What the ledger and the record keep beside the movement: where, under which key, bill, legs and rules."""
-    terminal, bill = scan.terminal, scan.bill
-    legs = [
-        {
-            "kind": leg.kind,
-            "points": leg.points,
-            "value_minor": point_rules.value_minor(terminal.business.points, leg.points),
+    def _places(self, terminal: Terminal, bucket: int) -> dict[str, str | int]:
+        directory = self._addresses.directory
+        return {
+            "business": terminal.business.business_id,
+            "currency": terminal.business.currency,
+            "lots_prefix": keys.lots(bucket, ""),
+            "member_prefix": keys.member(bucket, ""),
+            "utc_offset": self._addresses.utc_offset(directory.time_zone),
+            "policy": directory.policy.expired_lot,
         }
-        for leg in scan.legs
-    ]
+
+    def _leg(self, leg: Leg, terminal: Terminal) -> str:
+        """A leg as functions/redeem.lua reads it; what a benefit the group does not have asks for is refused anyway."""
+        if isinstance(leg, PointsLeg):
+            return f"points,{leg.points}"
+        if isinstance(leg, BenefitLeg):
+            terms = self._addresses.directory.terms.get(leg.benefit_id, "0,0,0,*")
+            return f"benefit,{leg.benefit_id},{leg.uses},{terms}"
+        return f"stored_value,{leg.amount_minor},{terminal.business.currency}"
+
+
+def basket_digest(scan: Scan) -> str:
+    """What makes two baskets the same to the duplicate guard: outlet, amount and legs in any order."""
+    legs = sorted(_want(leg, scan.terminal.business.currency) for leg in scan.legs)
+    amount = scan.bill.amount_minor if scan.bill is not None else -1
+    return hashlib.blake2b(f"{scan.terminal.outlet_id} {amount} {legs}".encode(), digest_size=8).hexdigest()
+
+
+def _want(leg: Leg, currency: str) -> str:
+    if isinstance(leg, PointsLeg):
+        return f"points,{leg.points}"
+    if isinstance(leg, BenefitLeg):
+        return f"benefit:{leg.benefit_id},{leg.uses}"
+    return f"{currency},{leg.amount_minor}"
+
+
+def _wants(step: Step) -> str:
+    return ";".join(_want(leg, step.terminal.business.currency) for leg in step.legs or ())
+
+
+def _context(scan: Scan, priced: Priced, version: int) -> dict[str, Any]:
+    """What the ledger and the record keep beside the movement: where, under which key, bill, legs and rules."""
+    terminal = scan.terminal
     return {
         "business": terminal.business.business_id,
         "outlet": terminal.outlet_id,
         "terminal": terminal.terminal_id,
         "key": scan.key,
-        "bill": bill and {"reference": bill.reference, "amount_minor": bill.amount_minor, "currency": bill.currency},
-        "legs": legs,
+        "bill": _bill(scan.bill),
+        "legs": [
+            _leg_context(leg, value)
+            for leg, value in zip(scan.legs, priced.values or (0,) * len(scan.legs), strict=True)
+        ],
         "rules": version,
     }
 
 
-def _verified(reply: list[Any], redemption_id: str, member_id: str) -> Redemption | Refusal:
+def _bill(bill: Bill | None) -> dict[str, Any] | None:
+    if bill is None:
+        return None
+    return {"reference": bill.reference, "amount_minor": bill.amount_minor, "currency": bill.currency}
+
+
+def _leg_context(leg: Leg, value: int) -> dict[str, Any]:
+    if isinstance(leg, PointsLeg):
+        return {"kind": "points", "points": leg.points, "value_minor": value}
+    if isinstance(leg, BenefitLeg):
+        return {"kind": "benefit", "benefit_id": leg.benefit_id, "uses": leg.uses, "value_minor": value}
+    return {"kind": "stored_value", "amount_minor": leg.amount_minor, "value_minor": value}
+
+
+def _step_context(terminal: Terminal, key: str | None, version: int, bill: Bill | None = None) -> bytes:
+    context: dict[str, Any] = {
+        "business": terminal.business.business_id,
+        "outlet": terminal.outlet_id,
+        "terminal": terminal.terminal_id,
+        "rules": version,
+    }
+    if key:
+        context["key"] = key
+    if bill is not None:
+        context["bill"] = _bill(bill)
+    return orjson.dumps(context)
+
+
+def _same_call(reply: list[Any], call_id: str) -> None:
+    if reply[0] != call_id.encode():
+        raise ReplyCrossed(call_id)
+
+
+def _verified(reply: list[Any], redemption_id: str, member_id: str, verdict: Refusal) -> Redemption | Refusal:
     """The value behind functions/redeem.lua's reply. Raises `MemberMissing`, `ReplyCrossed`."""
-    if reply[0] != redemption_id.encode():
-        raise ReplyCrossed(redemption_id)
+    _same_call(reply, redemption_id)
     outcome, replayed = Outcome(reply[1]), reply[2] == 1
     if outcome is Outcome.APPLIED:
-        return redemption_from_record(reply[6], replayed=replayed)
+        return redemption_from_record(reply[8], first=True, replayed=replayed)
     if outcome in (Outcome.MEMBER_MISSING, Outcome.LIMIT_REACHED):
         raise MemberMissing(member_id)
     leg = None if reply[3] < 0 else reply[3]
-    return Refusal(outcome, leg, reply[4], reply[5], replayed=replayed)
+    detail = verdict.detail if outcome is verdict.outcome else None
+    return Refusal(outcome, leg, reply[4], reply[5], detail, replayed=replayed)

@@ -11,6 +11,7 @@ import msgspec
 from gateway.development.private_files import write_private
 from gateway.lifespan import development_issuer
 from gateway.settings import Settings
+from redemption.addresses import Addresses
 from redemption.credentials import store_key
 from redemption.database import Connection, open_pool
 from redemption.directory import read_directory
@@ -19,7 +20,7 @@ from redemption.hot.address import Address
 from redemption.hot.connection import HotConnection
 from redemption.hot.library import assemble
 from redemption.hot.store import HotStore
-from redemption.service import Redemptions
+from redemption.memberships import Memberships
 from tokens import api_keys
 
 ADMIN_ROLES = ("back_office", "operations", "settlement")
@@ -43,18 +44,19 @@ async def demo_members_and_terminals(settings: Settings) -> dict[str, Any]:
             )
             keys = await _keys(connection, settings, [row["terminal_id"] for row in terminals])
             numbers = await connection.fetch("SELECT member_number FROM member ORDER BY member_number")
-        redemptions = Redemptions(HotStore(hot, assemble()), lambda: directory, system_clock)
+        addresses = Addresses(lambda: directory, system_clock, cluster=settings.valkey_cluster)
+        memberships = Memberships(HotStore(hot, assemble()), addresses)
         issuer = development_issuer(settings, system_clock)
         members = []
         for row in numbers:
-            member = await redemptions.member(row["member_number"])
+            member = await memberships.member(row["member_number"])
             assert member is not None
             members.append(
                 {
                     "member_id": member.member_id,
                     "tier": member.tier,
                     "access_token": issuer.access_token(member.member_id, TOKEN_SECONDS),
-                    "points": sum(part.points for part in member.lots),
+                    "points": member.sum_of("points"),
                 }
             )
     finally:

@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.answers import answer
+from gateway.problems import Problem
 from gateway.state import State
 
 STALE_SECONDS = 60.0
@@ -24,16 +25,17 @@ async def readyz(request: Request) -> Response:
         reasons.append("draining")
     if not state.hot.connected:
         reasons.append("hot store not connected")
+    if reasons:
+        raise Problem("unavailable", f"Not ready: {', '.join(reasons)}", reasons=reasons)
     body = {
-        "status": "ready" if not reasons else "not_ready",
-        "reasons": reasons,
+        "status": "ready",
         "configuration_version": state.directory.current.version,
         "configuration_stale": state.directory.stale_seconds > STALE_SECONDS,
         "weaknesses": [
             {"setting": w.setting, "found": w.found, "wanted": w.wanted, "meaning": w.meaning} for w in state.weaknesses
         ],
     }
-    return answer(200 if not reasons else 503, orjson.dumps(body))
+    return answer(200, orjson.dumps(body))
 
 
 async def metrics(request: Request) -> Response:

@@ -1,4 +1,6 @@
-"""GET /v1/me: the member's own level and balances."""
+"""GET /v1/me and its parts: the member's own level, balances and benefits."""
+
+from typing import Any
 
 import orjson
 from starlette.requests import Request
@@ -6,19 +8,20 @@ from starlette.responses import Response
 
 from gateway.answers import answer
 from gateway.authentication import authenticate_member
-from gateway.problems import Problem
-from gateway.rendering import lot
+from gateway.problems import Problem, language_of
+from gateway.rendering import lot, month
 from gateway.state import State
 from gateway.tills import ask_hot_store
+from redemption.memberships import MemberState
 
 
 async def read_me(request: Request) -> Response:
-    """Level and points by lot, first to expire first."""
-    state: State = request.app.state.tong
-    number = await authenticate_member(request.headers.get("authorization"), state.members)
-    member = await ask_hot_store(state.redemptions.member(number))
-    if member is None:
-        raise Problem("not_found", "This member is not known here")
+    """Level, growth value, points by lot (first to expire first), stored value by currency."""
+    member = await _member(request)
+    stored: dict[str, int] = {}
+    for held in member.lots:
+        if held.asset != "points" and ":" not in held.asset:
+            stored[held.asset] = stored.get(held.asset, 0) + held.amount
     return answer(
         200,
         orjson.dumps(
@@ -26,8 +29,58 @@ async def read_me(request: Request) -> Response:
                 "member_id": member.member_id,
                 "tier": member.tier,
                 "display_name": member.display_name,
-                "balance": {"points": sum(part.points for part in member.lots), "points_held": 0},
-                "lots": [lot(part) for part in member.lots],
+                "growth_value": member.growth,
+                "balance": {
+                    "points": member.sum_of("points"),
+                    "points_held": member.points_held,
+                    "points_owed": member.owed,
+                    "stored_value": [
+                        {"currency": currency, "amount_minor": amount} for currency, amount in sorted(stored.items())
+                    ],
+                },
+                "lots": [lot(held) for held in member.lots if held.asset == "points"],
             }
         ),
     )
+
+
+async def read_benefits(request: Request) -> Response:
+    """What the member can use: where, when, and how often still."""
+    state: State = request.app.state.tong
+    member = await _member(request)
+    language = language_of(request.headers.get("accept-language"))
+    catalogue = state.directory.current.benefits
+    benefits: dict[str, dict[str, Any]] = {}
+    for held in member.lots:
+        benefit_id = held.asset.removeprefix("benefit:")
+        definition = catalogue.get(benefit_id)
+        if definition is None or not held.asset.startswith("benefit:"):
+            continue
+        entry = benefits.setdefault(
+            benefit_id,
+            {
+                "benefit_id": benefit_id,
+                "name": definition.name.get(language) or next(iter(definition.name.values())),
+                "granted_by": definition.granted_by,
+                "remaining_uses": 0,
+                "used_today": member.used_today.get(benefit_id, 0),
+                "used_this_month": member.used_month.get(benefit_id, 0),
+                "per_day": definition.per_day,
+                "per_month": definition.per_month,
+                "businesses": definition.businesses,
+                "minimum_spend_minor": definition.minimum_spend_minor,
+                "lots": [],
+            },
+        )
+        entry["remaining_uses"] += held.amount
+        entry["lots"].append({"uses": held.amount, "expires_month": month(held.expires_month)})
+    return answer(200, orjson.dumps({"benefits": list(benefits.values())}))
+
+
+async def _member(request: Request) -> MemberState:
+    state: State = request.app.state.tong
+    number = await authenticate_member(request.headers.get("authorization"), state.members)
+    member = await ask_hot_store(state.memberships.member(number))
+    if member is None:
+        raise Problem("not_found", "This member is not known here")
+    return member

@@ -1,13 +1,32 @@
-"""GET /v1/redemptions/{id}: what became of a redemption, to terminals of the business it happened at."""
+"""What a till does with a redemption that is there: look it up, capture, void, refund it, or cancel what it may be."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.answers import answer
-from gateway.problems import Problem
-from gateway.rendering import redemption_body
+from gateway.answers import Headers, answer
+from gateway.body import decode, read_body, require_json
+from gateway.problems import Problem, malformed, refused
+from gateway.rendering import redemption_body, redemption_document
 from gateway.state import State
-from gateway.tills import ask_hot_store
+from gateway.tills import REPLAYED_HEADER, ask_hot_store, check_bill, fingerprint, idempotency_key, read_code
+from redemption.domain.commands import CancelRequest, CaptureRequest, RefundRequest, VoidRequest
+from redemption.domain.limits import BILL_REFERENCE_CHARACTERS_MAX, REDEMPTIONS_LISTED_MAX
+from redemption.domain.outcomes import Refusal
+from redemption.domain.redemptions import Redemption
+from redemption.ledger.reader import LedgerAway
+from redemption.service import Step
+
+T = TypeVar("T")
+_capture: Final = msgspec.json.Decoder(CaptureRequest)
+_void: Final = msgspec.json.Decoder(VoidRequest)
+_refund: Final = msgspec.json.Decoder(RefundRequest)
+_cancel: Final = msgspec.json.Decoder(CancelRequest)
+NOT_FOUND: Final = "No redemption of this business has this id"
 
 
 async def read_redemption(request: Request) -> Response:
@@ -18,5 +37,109 @@ async def read_redemption(request: Request) -> Response:
         state.redemptions.find(request.path_params["redemption_id"], terminal.business.business_id)
     )
     if found is None:
-        raise Problem("not_found", "No redemption of this business has this id")
+        raise Problem("not_found", NOT_FOUND)
     return answer(200, redemption_body(found))
+
+
+async def list_redemptions(request: Request) -> Response:
+    """The redemptions of this business for a bill's reference, newest first, as they stand.
+
+    They are found through the ledger, which is a moment behind: a till that lost an answer repeats it with its key.
+    """
+    state: State = request.app.state.tong
+    terminal = state.authenticator.terminal(request.headers.get("authorization"))
+    reference = request.query_params.get("bill_reference", "")
+    if not 1 <= len(reference) <= BILL_REFERENCE_CHARACTERS_MAX or set(request.query_params) != {"bill_reference"}:
+        raise malformed(f"one query parameter of 1 to {BILL_REFERENCE_CHARACTERS_MAX} characters", "bill_reference")
+    business_id = terminal.business.business_id
+    try:
+        ids = await state.ledger.redemptions_of_bill(business_id, reference, REDEMPTIONS_LISTED_MAX)
+    except LedgerAway:
+        raise Problem("unavailable", "The ledger cannot be reached; a redemption can be read by its id") from None
+    found = [await ask_hot_store(state.redemptions.find(redemption_id, business_id)) for redemption_id in ids]
+    documents = [redemption_document(redemption) for redemption in found if redemption is not None]
+    return answer(200, orjson.dumps({"redemptions": documents}))
+
+
+async def capture_redemption(request: Request) -> Response:
+    """Takes a hold, whole or in part (`legs`); the rest is released."""
+    state: State = request.app.state.tong
+    return await _step(request, "capture", _capture, state.redemptions.capture)
+
+
+async def void_redemption(request: Request) -> Response:
+    """Releases a hold."""
+    state: State = request.app.state.tong
+    return await _step(request, "void", _void, state.redemptions.void)
+
+
+async def refund_redemption(request: Request) -> Response:
+    """Gives back what was taken, whole or in part (`legs`), to the lots it came from."""
+    state: State = request.app.state.tong
+    return await _step(request, "refund", _refund, state.redemptions.refund)
+
+
+async def cancel(request: Request) -> Response:
+    """For a till that does not know what happened: nothing stays applied, and the key never applies later."""
+    state: State = request.app.state.tong
+    body = await read_body(request.receive)
+    require_json(request.headers.get("content-type"))
+    wanted, _ = decode(body, _cancel)
+    terminal = state.authenticator.terminal(request.headers.get("authorization"))
+    by_id = wanted.redemption_id is not None
+    by_key = wanted.idempotency_key is not None and wanted.code is not None
+    if by_id == by_key or (by_id and (wanted.idempotency_key or wanted.code)):
+        raise malformed("either redemption_id, or idempotency_key and code as they were sent", "body")
+    if by_id:
+        call = state.redemptions.cancel(terminal, redemption_id=wanted.redemption_id)
+    else:
+        assert wanted.code is not None
+        claim = read_code(state.reader, wanted.code, state.clock())
+        key = idempotency_key(wanted.idempotency_key)
+        call = state.redemptions.cancel(terminal, key=key, member_number=claim.member_number)
+    done = await ask_hot_store(call)
+    if done is None:
+        raise Problem("not_found", NOT_FOUND)
+    if isinstance(done, Refusal):
+        state.metrics.steps.labels("cancel", done.outcome.name.lower()).inc()
+        raise refused(done)
+    state.metrics.steps.labels("cancel", done.effect).inc()
+    redemption = redemption_document(done.redemption) if done.redemption is not None else None
+    return answer(200, orjson.dumps({"effect": done.effect, "redemption": redemption}))
+
+
+async def _step(
+    request: Request,
+    name: str,
+    decoder: msgspec.json.Decoder[Any],
+    use_case: Callable[[Step], Awaitable[Redemption | Refusal | None]],
+) -> Response:
+    """What capture, void and refund have in common. A body may be left out; so may the Idempotency-Key."""
+    state: State = request.app.state.tong
+    body = await read_body(request.receive)
+    if body:
+        require_json(request.headers.get("content-type"))
+    wanted, canonical = decode(body or b"{}", decoder)
+    given_key = request.headers.get("idempotency-key")
+    key = idempotency_key(given_key) if given_key is not None else None
+    terminal = state.authenticator.terminal(request.headers.get("authorization"))
+    bill = getattr(wanted, "bill", None)
+    check_bill(bill, terminal)
+    redemption_id = request.path_params["redemption_id"]
+    step = Step(
+        terminal,
+        redemption_id,
+        key,
+        fingerprint(name.encode(), redemption_id.encode() + canonical),
+        getattr(wanted, "legs", None),
+        bill,
+    )
+    done = await ask_hot_store(use_case(step))
+    if done is None:
+        raise Problem("not_found", NOT_FOUND)
+    outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
+    state.metrics.steps.labels(name, outcome).inc()
+    if isinstance(done, Refusal):
+        raise refused(done)
+    headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
+    return answer(200, redemption_body(done), headers)

@@ -20,13 +20,13 @@ PositiveAmountMinor = Annotated[
     Meta(ge=1, le=limits.AMOUNT_MINOR_MAX, description="money in minor units (fen, cents), a whole number"),
 ]
 Points = Annotated[int, Meta(ge=1, le=limits.POINTS_MAX, description="a whole number of points")]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217", examples=["CNY"])]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)", description="ISO 4217", examples=["CNY"])]
 Reference = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=limits.BILL_REFERENCE_CHARACTERS_MAX,
-        pattern=r"^[!-~]+(?: [!-~]+)*$",
+        pattern=r"^[!-~]+(?: [!-~]+)*$(?!\n)",
         description="the till's own number of the bill, visible ASCII",
         examples=["POS-7-20261122-0001"],
     ),
@@ -36,12 +36,14 @@ Category = Annotated[
     Meta(
         min_length=1,
         max_length=limits.CATEGORY_CHARACTERS_MAX,
-        pattern="^[a-z0-9][a-z0-9_-]*$",
+        pattern=r"^[a-z0-9][a-z0-9_-]*$(?!\n)",
         description="what was sold, a slug agreed with the business",
         examples=["dining"],
     ),
 ]
-BenefitId = Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,31}$", description="a benefit's id", examples=["dining-80"])]
+BenefitId = Annotated[
+    str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$(?!\n)", description="a benefit's id", examples=["dining-80"])
+]
 CodeText = Annotated[
     str,
     Meta(min_length=1, max_length=limits.CODE_CHARACTERS_MAX, description="what the scanner read, as read"),
@@ -124,6 +126,10 @@ class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     legs: Legs | None = None
     bill: Bill | None = None
+
+
+class VoidRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A body that says nothing: `POST /v1/redemptions/{id}/void`, `POST /v1/accruals/{id}/reverse`."""
 
 
 class RefundRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -33,6 +33,10 @@ SLOTS_AHEAD_MAX: Final = (
 
 # Hot store.
 LOTS_MAX: Final = 200  # months of validity times businesses: 12 x 8 with room; bounds the loop over lots
+PARTS_MAX: Final = LOTS_MAX + LEGS_MAX  # each leg may share one lot with the next
+TIERS_MAX: Final = 16
+SWEEP_MAX: Final = 100  # holds expired in one call
+REDEMPTIONS_LISTED_MAX: Final = 20  # of one bill's reference
 CONTEXT_BYTES_MAX: Final = 8_192  # what the gateway may attach to a stream entry
 LOT_NAME_CHARACTERS_MAX: Final = 40
 MEMBER_NAME_CHARACTERS_MAX: Final = 32
@@ -44,6 +48,13 @@ REFUSAL_MARK_SECONDS: Final = 600  # a refused key is remembered for so long (AD
 HOLD_SECONDS_DEFAULT: Final = 15 * 60
 HOLD_SECONDS_MAX: Final = 14 * 86_400  # a hotel stay
 DUPLICATE_SECONDS: Final = 60
+USES_SECONDS: Final = 100 * 86_400  # counters of uses: a month, and the longest stay with its holds
+RATE_WINDOW_SECONDS: Final = 10
+GUESS_WINDOW_SECONDS: Final = 600
+
+# Guesses of 18-digit codes in a window (docs/security.md has the odds).
+GUESSES_PER_TERMINAL: Final = 20
+GUESSES_PER_OUTLET: Final = 60
 VERIFY_DEADLINE_SECONDS: Final = 2.0
 REQUEST_BODY_SECONDS: Final = 5.0
 

@@ -15,6 +15,7 @@ class Outcome(IntEnum):
 
     APPLIED = 0
 
+    RATE_LIMITED = 5
     IDEMPOTENCY_KEY_REUSED = 10
     CANCELLED = 20
     CODE_MALFORMED = 21
@@ -35,6 +36,14 @@ class Outcome(IntEnum):
     POINTS_INSUFFICIENT = 36
     STORED_VALUE_INSUFFICIENT = 37
     EXCEEDS_BILL = 38
+
+    HOLD_EXPIRED = 50
+    ALREADY_CAPTURED = 51
+    ALREADY_VOIDED = 52
+    ALREADY_REFUNDED = 53
+    EXCEEDS_HOLD = 54
+    EXCEEDS_REDEMPTION = 55
+    WINDOW_CLOSED = 56
 
     # Faults that only a function can see; the edge answers `unavailable` or `not_found`.
     NOT_FOUND = 90

@@ -1,11 +1,11 @@
-"""The record of one redemption, as the hot store keeps it and as the till is answered.
+"""Redemptions and accruals as the hot store keeps them and as the till is answered.
 
-The record holds everything the answer needs, so a repeat, a look-up and the first answer are rendered from the same
-fields and are the same bytes.
+A record holds everything its first answer needs and never changes that, so a repeat, much later and after capture or
+refund, is rendered from the same fields and is the same bytes. What became of it stands beside it.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -14,23 +14,25 @@ from redemption.domain.limits import BUCKETS_MAX
 from redemption.domain.members import ALPHABET, base32
 
 REDEMPTION_PREFIX: Final = "rdm_"
+ACCRUAL_PREFIX: Final = "acr_"
+POINTS: Final = "points"
+BENEFIT_PREFIX: Final = "benefit:"
 _BUCKET_CHARACTERS: Final = 2
 _RANDOM_CHARACTERS: Final = 16
-_ID_LENGTH: Final = len(REDEMPTION_PREFIX) + _BUCKET_CHARACTERS + _RANDOM_CHARACTERS
 
 assert 32**_BUCKET_CHARACTERS >= BUCKETS_MAX
 
 
-def new_redemption_id(bucket: int) -> str:
-    """A fresh id: `rdm_`, two characters of bucket, 80 random bits."""
-    return REDEMPTION_PREFIX + base32(bucket, _BUCKET_CHARACTERS) + base32(int.from_bytes(os.urandom(10)), 16)
+def new_id(prefix: str, bucket: int) -> str:
+    """A fresh id: the prefix, two characters of bucket, 80 random bits."""
+    return prefix + base32(bucket, _BUCKET_CHARACTERS) + base32(int.from_bytes(os.urandom(10)), _RANDOM_CHARACTERS)
 
 
-def bucket_of_redemption(redemption_id: str, buckets: int) -> int | None:
-    """The bucket an id names; None when it is not a redemption id of an installation with `buckets` buckets."""
-    if len(redemption_id) != _ID_LENGTH or not redemption_id.startswith(REDEMPTION_PREFIX):
+def bucket_of_id(prefix: str, identifier: str, buckets: int) -> int | None:
+    """The bucket an id names; None when it is no id of that kind in an installation with `buckets` buckets."""
+    if len(identifier) != len(prefix) + _BUCKET_CHARACTERS + _RANDOM_CHARACTERS or not identifier.startswith(prefix):
         return None
-    characters = redemption_id[len(REDEMPTION_PREFIX) :]
+    characters = identifier[len(prefix) :]
     if any(character not in ALPHABET for character in characters):
         return None
     bucket = ALPHABET.index(characters[0]) * 32 + ALPHABET.index(characters[1])
@@ -38,17 +40,30 @@ def bucket_of_redemption(redemption_id: str, buckets: int) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class LotPart:
-    """Points of one lot: who issued them and the month (yyyymm) they expire in."""
+class Part:
+    """What one redemption took of one lot, and what became of it. `lot` is `<yyyymm or ->.<business>`."""
 
-    issuer: str
-    expires_month: int
-    points: int
+    leg: int
+    asset: str
+    lot: str
+    taken: int
+    captured: int
+    refunded: int
+
+    @property
+    def issuer(self) -> str:
+        return self.lot.partition(".")[2]
+
+    @property
+    def expires_month(self) -> int | None:
+        """yyyymm; None for a lot that never expires."""
+        month = self.lot.partition(".")[0]
+        return None if month == "-" else int(month)
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What is left after the redemption."""
+    """What is left: points to spend, points in holds, stored value in the currency of the business."""
 
     points: int
     points_held: int
@@ -57,51 +72,138 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """One redemption. `context` is what the gateway wrote beside it: business, outlet, terminal, bill, legs."""
+    """One redemption at some moment. `context` is what the gateway wrote beside it: outlet, bill, legs, rules.
+
+    `first` is True for the answer of verify itself, as it was given then; progress of the parts is left out of it.
+    """
 
     redemption_id: str
     status: str
     at_ms: int
+    hold_until_ms: int | None
     member_id: str
     tier: str
     display_name: str
-    taken: dict[int, list[LotPart]]
+    business_id: str
+    parts: tuple[Part, ...]
     balance: Balance
     context: dict[str, Any]
+    first: bool = False
     replayed: bool = False
 
 
-def redemption_from_record(flat: list[bytes], *, replayed: bool = False) -> Redemption:
-    """Reads `field, value, …` as the hot store returns it. Raises ValueError on a record this version cannot read."""
+def redemption_from_record(flat: list[bytes], *, first: bool = False, replayed: bool = False) -> Redemption:
+    """Reads `field, value, …` as the hot store returns it: as it stands, or (`first`) as verify answered it.
+
+    Raises ValueError on a record this version cannot read.
+    """
     record = {flat[i]: flat[i + 1] for i in range(0, len(flat), 2)}
     try:
-        points, held, stored_value = record[b"balance"].split(b",")
+        hold_until = int(record[b"hold_until"]) if b"hold_until" in record else None
+        status = record[b"status"].decode()
+        if first:
+            status = "captured" if hold_until is None else "held"
         return Redemption(
             redemption_id=record[b"id"].decode(),
-            status=record[b"status"].decode(),
+            status=status,
             at_ms=int(record[b"at"]),
+            hold_until_ms=hold_until,
             member_id=record[b"member"].decode(),
             tier=record[b"tier"].decode(),
             display_name=record[b"name"].decode(),
-            taken=_taken(record[b"taken"]),
-            balance=Balance(int(points), int(held), int(stored_value)),
+            business_id=record[b"business"].decode(),
+            parts=_parts(record, hold_until is not None),
+            balance=_balance(record[b"balance"]),
             context=orjson.loads(record[b"context"]),
+            first=first,
             replayed=replayed,
         )
     except KeyError as missing:
         raise ValueError(f"a redemption record has no field {missing}") from None
 
 
-def lot_part(lot: str, points: int) -> LotPart:
-    """Reads a lot's name, `<yyyymm>.<issuer>`."""
-    month, issuer = lot.split(".", 1)
-    return LotPart(issuer, int(month), points)
+def after_step(redemption: Redemption, state: bytes, *, replayed: bool) -> Redemption:
+    """The redemption as a step left it: `<status> <captured> <refunded> <balance> <at>`."""
+    status, captured, refunded, balance, _ = state.split(b" ")
+    return replace(
+        redemption,
+        status=status.decode(),
+        parts=_progressed(redemption.parts, captured, refunded),
+        balance=_balance(balance),
+        first=False,
+        replayed=replayed,
+    )
 
 
-def _taken(text: bytes) -> dict[int, list[LotPart]]:
-    """`<leg>,<yyyymm>.<issuer>,<points>;…` by leg, in the order the lots were spent."""
-    parts: dict[int, list[LotPart]] = {}
-    for part in text.decode().split(";") if text else ():
-        leg, lot, points = part.split(",")
-        parts.setdefault(int(leg), []).append(lot_part(lot, int(points)))
-    return parts
+def _balance(text: bytes) -> Balance:
+    points, held, stored_value = text.split(b",")
+    return Balance(int(points), int(held), int(stored_value))
+
+
+def _parts(record: dict[bytes, bytes], was_hold: bool) -> tuple[Part, ...]:
+    """`<leg>,<asset>,<lot>,<amount>;…` in the order the lots were spent."""
+    taken = record[b"taken"]
+    if not taken:
+        return ()
+    parts = []
+    for words in taken.decode().split(";"):
+        leg, asset, lot, amount = words.split(",")
+        captured = 0 if was_hold else int(amount)
+        parts.append(Part(int(leg), asset, lot, int(amount), captured, 0))
+    return _progressed(tuple(parts), record.get(b"captured"), record.get(b"refunded"))
+
+
+def _progressed(parts: tuple[Part, ...], captured: bytes | None, refunded: bytes | None) -> tuple[Part, ...]:
+    if captured is None and refunded is None:
+        return parts
+    captured_amounts = captured.split(b";") if captured else [b"%d" % part.captured for part in parts]
+    refunded_amounts = refunded.split(b";") if refunded else [b"0"] * len(parts)
+    return tuple(
+        replace(part, captured=int(captured_amounts[index]), refunded=int(refunded_amounts[index]))
+        for index, part in enumerate(parts)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Accrual:
+    """Points a purchase earned. `settled` of them paid what a reversed accrual had left owing."""
+
+    accrual_id: str
+    status: str
+    at_ms: int
+    member_id: str
+    tier: str
+    display_name: str
+    business_id: str
+    points: int
+    settled: int
+    lot: str
+    growth: int
+    growth_after: int
+    crossing: bool
+    balance_points: int
+    context: dict[str, Any]
+    replayed: bool = False
+
+
+def accrual_from_record(flat: list[bytes], *, replayed: bool = False) -> Accrual:
+    """Reads `field, value, …` as the hot store returns it: always as accrued, what came later stands elsewhere."""
+    record = {flat[i]: flat[i + 1] for i in range(0, len(flat), 2)}
+    return Accrual(
+        accrual_id=record[b"id"].decode(),
+        status="accrued",
+        at_ms=int(record[b"at"]),
+        member_id=record[b"member"].decode(),
+        tier=record[b"tier"].decode(),
+        display_name=record[b"name"].decode(),
+        business_id=record[b"business"].decode(),
+        points=int(record[b"points"]),
+        settled=int(record[b"settled"]),
+        lot=record[b"lot"].decode(),
+        growth=int(record[b"growth"]),
+        growth_after=int(record[b"growth_after"]),
+        crossing=record[b"crossing"] == b"1",
+        balance_points=int(record[b"balance"]),
+        context=orjson.loads(record[b"context"]),
+        replayed=replayed,
+    )

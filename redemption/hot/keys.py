@@ -5,15 +5,23 @@ is the whole key space; `ttl` says what removes a key. A test fails on a key tha
 
     {bN}:epoch              string   generation of this bucket's stream, 1 …               kept
     {bN}:ledger             stream   what happened, in order, for the ledger               kept, trimmed
-    {bN}:member:<id>        hash     tier, name, status, codes_valid_from                  kept
-    {bN}:lots:<id>          hash     <yyyymm>.<issuer> -> points                           kept
+    {bN}:member:<id>        hash     tier, name, status, codes_valid_from, held, growth, owed, last purchase   kept
+    {bN}:lots:<id>          hash     <asset>/<yyyymm or ->.<business> -> amount            kept
+    {bN}:holds              zset     redemption id -> deadline, ms                         kept
     {bN}:code:<n>:<slot>    hash     nonce or "digits" -> redemption id                    ttl
     {bN}:redemption:<id>    hash     the record of one redemption                          ttl
+    {bN}:accrual:<id>       hash     the record of one accrual                             ttl
+    {bN}:uses:<id>:<yyyymm> hash     benefit or benefit:day -> uses                        ttl
+    {bN}:stay:<id>:<stay>   hash     benefit -> uses                                       ttl
+    {bN}:recent:<id>:<h>    string   the same basket a moment ago                          ttl
     {bN}:key:<terminal>:<k> string   idempotency record of one terminal's key              ttl
     {bN}:issued:<id>        string   an issue that has been made                           ttl
+    {bN}:rate:<subject>:<w> string   calls in a window                                     ttl
+    {bN}:guess:<subject>    string   digits that nobody made                               ttl
     tong:buckets            string   number of buckets, fixed at install                   kept
 """
 
+import hashlib
 import zlib
 from typing import Final
 
@@ -39,6 +47,38 @@ def member(bucket: int, member_id: str) -> str:
 
 def lots(bucket: int, member_id: str) -> str:
     return f"{{b{bucket}}}:lots:{member_id}"
+
+
+def holds(bucket: int) -> str:
+    return f"{{b{bucket}}}:holds"
+
+
+def accrual(bucket: int, accrual_id: str) -> str:
+    return f"{{b{bucket}}}:accrual:{accrual_id}"
+
+
+def uses(bucket: int, member_id: str) -> str:
+    """Prefix: the function adds the month."""
+    return f"{{b{bucket}}}:uses:{member_id}:"
+
+
+def stay(bucket: int, member_id: str, business_id: str, stay_reference: str) -> str:
+    """A stay is counted per business; hashed, because a till's own number may hold anything."""
+    digest = hashlib.blake2b(f"{business_id}\n{stay_reference}".encode(), digest_size=8).hexdigest()
+    return f"{{b{bucket}}}:stay:{member_id}:{digest}"
+
+
+def recent(bucket: int, member_id: str, basket: str) -> str:
+    return f"{{b{bucket}}}:recent:{member_id}:{basket}"
+
+
+def rate(bucket: int, subject: str) -> str:
+    """Prefix: the function adds the window."""
+    return f"{{b{bucket}}}:rate:{subject}"
+
+
+def guess(bucket: int, subject: str) -> str:
+    return f"{{b{bucket}}}:guess:{subject}"
 
 
 def code(bucket: int, number: int, slot: int) -> str:

@@ -18,18 +18,42 @@ from importlib import resources
 from redemption.domain import limits
 from redemption.domain.outcomes import Outcome
 
-FUNCTION_FILES = ("redeem", "issue", "enrol", "look", "free")
+SHARED_FILES = ("prelude", "lifecycle")
+FUNCTION_FILES = (
+    "redeem",
+    "capture",
+    "void",
+    "refund",
+    "cancel",
+    "sweep",
+    "accrue",
+    "unaccrue",
+    "issue",
+    "enrol",
+    "look",
+    "free",
+    "guess",
+)
 """Every function there is, by the name of its file."""
 
 LUA_LIMITS = (
     "SAFE_INTEGER_MAX",
     "LEGS_MAX",
     "LOTS_MAX",
+    "PARTS_MAX",
+    "TIERS_MAX",
+    "SWEEP_MAX",
     "SLOTS_AHEAD_MAX",
     "POINTS_MAX",
     "REDEMPTION_RETENTION_SECONDS",
     "CODE_MARKER_SECONDS",
     "REFUSAL_MARK_SECONDS",
+    "DUPLICATE_SECONDS",
+    "USES_SECONDS",
+    "RATE_WINDOW_SECONDS",
+    "GUESS_WINDOW_SECONDS",
+    "GUESSES_PER_TERMINAL",
+    "GUESSES_PER_OUTLET",
 )
 """The limits the functions use, by their names in redemption/domain/limits.py."""
 
@@ -48,6 +72,11 @@ class Signature:
     def variadic(self) -> bool:
         """Whether the function takes any number of keys and reads KEYS itself."""
         return self.keys[-1].endswith("...")
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it may be called on a replica (FCALL_RO)."""
+        return "no-writes" in self.flags
 
 
 @dataclass(frozen=True)
@@ -117,7 +146,7 @@ def assemble(replacements: dict[str, str] | None = None) -> Library:
             return replacements[name]
         return (folder / f"{name}.lua").read_text(encoding="utf-8")
 
-    parts = [_constants(), read("prelude")]
+    parts = [_constants(), *(read(name) for name in SHARED_FILES)]
     functions: dict[str, Signature] = {}
     for name in FUNCTION_FILES:
         lua = read(name)

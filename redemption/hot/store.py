@@ -1,14 +1,15 @@
-"""The hot store as the rest of the product sees it: one method per function, named keys and arguments.
+"""The hot store as the rest of the product sees it: the functions of the library, called by name with named arguments.
 
-Guarantees: every method is one round trip to one bucket and never retries. A fault says what is known: `NotSent`
-(surely nothing happened), `ReplyLost` (unknown: the same key resolves it) or `ServerRefused`.
-
-The names of the keyword arguments are the contract of the Lua files; a test holds the two together.
+Guarantees: every call is one round trip and is never repeated. A fault says what is known: `NotSent` (surely nothing
+happened), `ReplyLost` (unknown: the same key resolves it) or `ServerRefused`. A call whose names are not exactly those
+of the Lua file's contract raises TypeError before anything is sent.
 """
 
 from typing import Any, Protocol
 
 from redemption.hot.library import Library
+
+Value = str | int | bytes
 
 
 class Executes(Protocol):
@@ -22,11 +23,29 @@ class HotStore:
 
     def __init__(self, connection: Executes, library: Library) -> None:
         self._connection = connection
+        self._library = library
         self._redeem = library.function("redeem")
-        self._issue = library.function("issue")
-        self._enrol = library.function("enrol")
-        self._look = library.function("look")
         self._free = library.function("free")
+        self._names = {
+            name: (library.function(name), len(contract.keys), (*contract.keys, *contract.args), contract.read_only)
+            for name, contract in library.functions.items()
+            if not contract.variadic
+        }
+
+    async def call(self, function: str, *, deadline_seconds: float, **named: Value) -> list[Any]:
+        """Calls functions/<function>.lua with its keys and arguments by their names; its reply, as the file says."""
+        registered, key_count, names, read_only = self._names[function]
+        if named.keys() != set(names):
+            raise TypeError(f"{function}: {sorted(named.keys() ^ set(names))}")
+        reply = await self._connection.execute(
+            "FCALL_RO" if read_only else "FCALL",
+            registered,
+            key_count,
+            *(named[name] for name in names),
+            deadline_seconds=deadline_seconds,
+        )
+        assert isinstance(reply, list)
+        return reply
 
     async def redeem(
         self,
@@ -37,6 +56,15 @@ class HotStore:
         code: str,
         redemption: str,
         ledger: str,
+        holds: str,
+        recent: str,
+        rate_terminal: str,
+        rate_outlet: str,
+        rate_member: str,
+        guess_terminal: str,
+        guess_outlet: str,
+        uses: str,
+        stay: str,
         redemption_id: str,
         fingerprint: str,
         verdict: int,
@@ -44,63 +72,31 @@ class HotStore:
         verdict_asked: int,
         verdict_available: int,
         member_id: str,
+        business: str,
+        currency: str,
         marker: str,
         code_time: int,
         utc_offset: int,
+        outlet_offset: int,
+        hold_seconds: int,
+        confirmed: int,
+        limit_terminal: int,
+        limit_outlet: int,
+        limit_member: int,
         context: bytes,
         legs: str,
         deadline_seconds: float,
     ) -> list[Any]:
-        """functions/redeem.lua: `[redemption_id, outcome, replayed, leg, asked, available, record?]`."""
+        """functions/redeem.lua. Written out because it is the hot path: 3 µs less than `call`."""
         reply = await self._connection.execute(
-            "FCALL", self._redeem, 6,
-            idempotency, member, lots, code, redemption, ledger,
-            redemption_id, fingerprint, verdict, verdict_leg, verdict_asked, verdict_available, member_id, marker,
-            code_time, utc_offset, context, legs,
+            "FCALL", self._redeem, 15,
+            idempotency, member, lots, code, redemption, ledger, holds, recent, rate_terminal, rate_outlet,
+            rate_member, guess_terminal, guess_outlet, uses, stay,
+            redemption_id, fingerprint, verdict, verdict_leg, verdict_asked, verdict_available, member_id, business,
+            currency, marker, code_time, utc_offset, outlet_offset, hold_seconds, confirmed, limit_terminal,
+            limit_outlet, limit_member, context, legs,
             deadline_seconds=deadline_seconds,
         )  # fmt: skip
-        assert isinstance(reply, list)
-        return reply
-
-    async def issue(
-        self,
-        *,
-        issued: str,
-        lots: str,
-        ledger: str,
-        issue_id: str,
-        member_id: str,
-        context: bytes,
-        lots_text: str,
-        deadline_seconds: float,
-    ) -> list[Any]:
-        """functions/issue.lua: `[issue_id, outcome, replayed]`."""
-        reply = await self._connection.execute(
-            "FCALL", self._issue, 3, issued, lots, ledger, issue_id, member_id, context, lots_text,
-            deadline_seconds=deadline_seconds,
-        )  # fmt: skip
-        assert isinstance(reply, list)
-        return reply
-
-    async def enrol(self, *, member: str, tier: str, name: str, status: str, deadline_seconds: float) -> bool:
-        """functions/enrol.lua: True when the member is new here."""
-        reply = await self._connection.execute(
-            "FCALL", self._enrol, 1, member, tier, name, status, deadline_seconds=deadline_seconds
-        )
-        assert isinstance(reply, list)
-        return bool(reply[0] == 1)
-
-    async def look(self, *, member: str, lots: str, utc_offset: int, deadline_seconds: float) -> list[Any]:
-        """functions/look.lua: `[seconds, [tier, name, status], [lot, points, …]]`."""
-        reply = await self._connection.execute(
-            "FCALL_RO", self._look, 2, member, lots, utc_offset, deadline_seconds=deadline_seconds
-        )
-        assert isinstance(reply, list)
-        return reply
-
-    async def read_redemption(self, *, redemption: str, deadline_seconds: float) -> list[bytes]:
-        """The record's `field, value, …`; empty when there is none."""
-        reply = await self._connection.execute("HGETALL", redemption, deadline_seconds=deadline_seconds)
         assert isinstance(reply, list)
         return reply
 
@@ -110,4 +106,10 @@ class HotStore:
             "FCALL_RO", self._free, len(slots), *slots, deadline_seconds=deadline_seconds
         )
         assert isinstance(reply, int)
+        return reply
+
+    async def read_hash(self, *, key: str, deadline_seconds: float) -> list[bytes]:
+        """A record's `field, value, …`; empty when there is none."""
+        reply = await self._connection.execute("HGETALL", key, deadline_seconds=deadline_seconds)
+        assert isinstance(reply, list)
         return reply

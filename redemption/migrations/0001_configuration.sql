@@ -12,13 +12,15 @@ CREATE TABLE installation (
     only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     buckets   smallint NOT NULL CHECK (buckets BETWEEN 1 AND 1024),
     time_zone text NOT NULL,
+    policy    jsonb NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE TABLE tier (
     tier_id text PRIMARY KEY CHECK (tier_id ~ '^[a-z][a-z0-9_-]{0,31}$'),
     rank    smallint NOT NULL UNIQUE CHECK (rank >= 0),
-    name    jsonb NOT NULL
+    name    jsonb NOT NULL,
+    rules   jsonb NOT NULL DEFAULT '{}'
 );
 
 CREATE TABLE business (
@@ -31,7 +33,20 @@ CREATE TABLE business (
 CREATE TABLE outlet (
     outlet_id   text PRIMARY KEY CHECK (outlet_id ~ '^out_[a-z0-9_-]{1,40}$'),
     business_id text NOT NULL REFERENCES business,
-    name        jsonb NOT NULL
+    name        jsonb NOT NULL,
+    time_zone   text
+);
+
+CREATE TABLE benefit (
+    benefit_id text PRIMARY KEY CHECK (benefit_id ~ '^[a-z][a-z0-9_-]{0,31}$'),
+    definition jsonb NOT NULL
+);
+
+-- Every configuration that was ever in force, so that a decision can be explained by the version it names.
+CREATE TABLE configuration_history (
+    version    bigint PRIMARY KEY,
+    since      timestamptz NOT NULL DEFAULT now(),
+    definition jsonb NOT NULL
 );
 
 CREATE TABLE terminal (
@@ -70,6 +85,28 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- Deferred to the commit, so that a load of many statements leaves one row: the rules as they are from then on.
+CREATE FUNCTION keep_configuration_history() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO configuration_history (version, definition)
+    SELECT v.version, jsonb_build_object(
+        'policy', (SELECT policy FROM installation),
+        'tiers', (SELECT jsonb_object_agg(tier_id, jsonb_build_object('rank', rank, 'rules', rules)) FROM tier),
+        'businesses', (SELECT jsonb_object_agg(business_id, rules) FROM business),
+        'benefits', (SELECT jsonb_object_agg(benefit_id, definition) FROM benefit))
+    FROM configuration_version v
+    ON CONFLICT (version) DO UPDATE SET definition = excluded.definition;
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER configuration_kept AFTER UPDATE ON configuration_version
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION keep_configuration_history();
+
+CREATE TRIGGER installation_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON installation
+    FOR EACH STATEMENT EXECUTE FUNCTION raise_configuration_version();
+CREATE TRIGGER benefit_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON benefit
+    FOR EACH STATEMENT EXECUTE FUNCTION raise_configuration_version();
+
 CREATE TRIGGER tier_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON tier
     FOR EACH STATEMENT EXECUTE FUNCTION raise_configuration_version();
 CREATE TRIGGER business_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON business
@@ -82,5 +119,7 @@ CREATE TRIGGER api_key_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON a
     FOR EACH STATEMENT EXECUTE FUNCTION raise_configuration_version();
 
 -- migrate:down
-DROP TABLE api_key, terminal, outlet, business, member, tier, installation, configuration_version;
+DROP TABLE api_key, terminal, outlet, business, member, tier, benefit, installation, configuration_version,
+    configuration_history;
 DROP FUNCTION raise_configuration_version();
+DROP FUNCTION keep_configuration_history();

@@ -3,10 +3,13 @@
 --
 -- Invariants every function keeps:
 --   * Lua has no rollback: everything is checked before the first write. The first write is the XADD to the ledger
---     stream, so that a poisoned stream key stops the call before anything else has changed.
+--     stream, so that a poisoned stream key stops the call before any value has moved.
 --   * Integers stay below 2^53 and leave as decimal strings, never as floats.
 --   * Every loop is bounded by a LIMIT.
 --   * Text of a caller never reaches an error reply.
+--
+-- Words: a *lot* is a field of a member's lots hash, "<asset>/<yyyymm or ->.<business>"; a *part* is what one redemption
+-- took of one lot; a *move* is one line of a ledger entry, "<asset>,<lot>,<from>,<to>,<amount>".
 
 -- Server time: whole seconds and milliseconds since the epoch.
 local function now()
@@ -30,9 +33,9 @@ local function integer(value)
   return number
 end
 
--- yyyymm of a moment in the group's time zone. Civil-from-days after Howard Hinnant,
+-- Year, month and day of a moment at an offset from UTC. Civil-from-days after Howard Hinnant,
 -- "chrono-Compatible Low-Level Date Algorithms".
-local function month_of(seconds, utc_offset)
+local function civil(seconds, utc_offset)
   local days = math.floor((seconds + utc_offset) / 86400) + 719468
   local era = math.floor(days / 146097)
   local day_of_era = days - era * 146097
@@ -40,60 +43,126 @@ local function month_of(seconds, utc_offset)
     - math.floor(day_of_era / 146096)) / 365)
   local day_of_year = day_of_era - (365 * year_of_era + math.floor(year_of_era / 4) - math.floor(year_of_era / 100))
   local shifted_month = math.floor((5 * day_of_year + 2) / 153)
+  local day = day_of_year - math.floor((153 * shifted_month + 2) / 5) + 1
   local month = shifted_month < 10 and shifted_month + 3 or shifted_month - 9
   local year = year_of_era + era * 400
   if month <= 2 then year = year + 1 end
+  return year, month, day
+end
+
+-- yyyymm in the group's time zone: lots end with its months.
+local function month_of(seconds, utc_offset)
+  local year, month = civil(seconds, utc_offset)
   return year * 100 + month
 end
 
--- The lots of a member that may be spent, first to expire first: array of {name, points}, and their sum.
--- A lot's name starts with its month of expiry, so the order of names is the order of expiry.
-local function spendable_lots(lots_key, month)
-  local flat = redis.call('HGETALL', lots_key)
+-- The words of a text, at most `limit` of them.
+local function split(source, separator, limit)
+  local words = {}
+  for word in string.gmatch(source, '[^' .. separator .. ']+') do
+    if #words >= limit then error({err = 'LIMIT a list is longer than it may be'}) end
+    words[#words + 1] = word
+  end
+  return words
+end
+
+-- What a member holds, by asset: arrays of {lot, amount} with their `sum`; and the lots whose month is over.
+local function holdings(lots, month)
+  local flat = redis.call('HGETALL', lots)
   if #flat > 2 * LIMIT.LOTS_MAX then
     error({err = 'LIMIT more lots than a member may have'})
   end
-  local lots, sum = {}, 0
+  local assets, over = {}, {}
   for i = 1, #flat, 2 do
-    local expiry = tonumber(string.sub(flat[i], 1, 6))
-    if expiry and expiry >= month then
-      local points = integer(flat[i + 1])
-      if points > 0 then
-        lots[#lots + 1] = {flat[i], points}
-        sum = sum + points
+    local slash = string.find(flat[i], '/', 1, true)
+    if not slash then error({err = 'POISONED a lot has no asset'}) end
+    local asset, lot, amount = string.sub(flat[i], 1, slash - 1), string.sub(flat[i], slash + 1), integer(flat[i + 1])
+    local ends = tonumber(string.sub(lot, 1, 6)) -- nil for "-.…", which never ends
+    if ends and ends < month then
+      over[#over + 1] = {asset, lot, amount}
+    elseif amount > 0 then
+      local held = assets[asset]
+      if not held then
+        held = {sum = 0}
+        assets[asset] = held
       end
+      held[#held + 1] = {lot, amount}
+      held.sum = held.sum + amount
     end
   end
-  table.sort(lots, function(a, b) return a[1] < b[1] end)
-  return lots, sum
+  return assets, over
 end
 
--- A refusal remembered under its key (ADR 0004): the answer to every repeat, until no body it refused can be taken.
-local function refuse(idempotency, redemption_id, fingerprint, outcome, leg, asked, available)
-  redis.call('SET', idempotency,
-    table.concat({fingerprint, text(outcome), text(leg), text(asked), text(available)}, ' '),
-    'EX', LIMIT.REFUSAL_MARK_SECONDS)
-  return {redemption_id, outcome, 0, leg, asked, available}
+local function sum_of(assets, asset)
+  return assets[asset] and assets[asset].sum or 0
 end
 
--- The answer to a repeated key, or nil when the key is new. `seen` is the idempotency record:
--- "<fingerprint> 0 <redemption id>" or "<fingerprint> <outcome> <leg> <asked> <available>".
-local function replay(idempotency, redemption, redemption_id, fingerprint)
+-- Takes `amount` of an asset, first to expire first (a lot's name starts with its month), into `parts`. The caller has
+-- checked that there is enough. Changes the tables only.
+local function take(assets, asset, amount, leg, parts)
+  local held = assets[asset]
+  if not held.sorted then
+    table.sort(held, function(a, b) return a[1] < b[1] end)
+    held.sorted, held.first = true, 1
+  end
+  held.sum = held.sum - amount
+  while amount > 0 do
+    local lot = held[held.first]
+    local part = math.min(amount, lot[2])
+    if part > 0 then parts[#parts + 1] = {leg = leg, asset = asset, lot = lot[1], taken = part} end
+    amount, lot[2] = amount - part, lot[2] - part
+    if lot[2] == 0 then held.first = held.first + 1 end
+  end
+end
+
+local function move(asset, lot, from, to, amount)
+  return asset .. ',' .. lot .. ',' .. from .. ',' .. to .. ',' .. text(amount)
+end
+
+local function add_to_lot(lots, asset, lot, amount)
+  if redis.call('HINCRBY', lots, asset .. '/' .. lot, text(amount)) == 0 then
+    redis.call('HDEL', lots, asset .. '/' .. lot)
+  end
+end
+
+-- One ledger entry. `moves` is an array of move texts.
+local function append(ledger, kind, id, member_id, millis, moves, context)
+  redis.call('XADD', ledger, '*', 'v', '1', 'kind', kind, 'id', id, 'member', member_id,
+    'at', text(millis), 'moves', table.concat(moves, ';'), 'context', context)
+end
+
+-- Lots whose month is over leave with an entry of their own, at the next call that changes the member anyway.
+local function expire_lots(ledger, lots, member_id, over, millis)
+  if #over == 0 then return end
+  local moves = {}
+  for _, entry in ipairs(over) do
+    if entry[3] > 0 then moves[#moves + 1] = move(entry[1], entry[2], 'A', 'X', entry[3]) end
+  end
+  append(ledger, 'expire', 'exp_' .. member_id .. '_' .. text(millis), member_id, millis, moves, '{}')
+  for _, entry in ipairs(over) do redis.call('HDEL', lots, entry[1] .. '/' .. entry[2]) end
+end
+
+-- A fixed window of LIMIT.RATE_WINDOW_SECONDS for each subject. Counts the call; returns the position (from 1) of the
+-- first subject over its limit or nil, what is left for the first subject, and the seconds to the next window.
+local function over_rate(subjects, limits, seconds)
+  local window = math.floor(seconds / LIMIT.RATE_WINDOW_SECONDS)
+  local exceeded, left = nil, -1
+  for i = 1, #subjects do
+    local key = subjects[i] .. ':' .. text(window)
+    local count = redis.call('INCR', key)
+    if count == 1 then redis.call('EXPIRE', key, 2 * LIMIT.RATE_WINDOW_SECONDS) end
+    if i == 1 then left = math.max(0, limits[1] - count) end
+    if count > limits[i] and not exceeded then exceeded = i end
+  end
+  return exceeded, left, (window + 1) * LIMIT.RATE_WINDOW_SECONDS - seconds
+end
+
+-- The idempotency record of a key: nil, or its words: "<fingerprint> <outcome> …".
+local function recorded(idempotency)
   local seen = redis.call('GET', idempotency)
-  if not seen then return nil end
-  local words = {}
-  for word in string.gmatch(seen, '%S+') do words[#words + 1] = word end
-  local outcome = integer(words[2])
-  if outcome == OUTCOME.CANCELLED then
-    return {redemption_id, outcome, 1, -1, -1, -1}
-  end
-  if words[1] ~= fingerprint then
-    return {redemption_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1, -1}
-  end
-  if outcome ~= 0 then
-    return {redemption_id, outcome, 1, integer(words[3]), integer(words[4]), integer(words[5])}
-  end
-  -- The same fingerprint means the same code, so the same member and bucket: only the id in the key's name differs.
-  local original = string.sub(redemption, 1, #redemption - #redemption_id) .. words[3]
-  return {redemption_id, 0, 1, -1, -1, -1, redis.call('HGETALL', original)}
+  return seen and split(seen, '%s', 16) or nil
+end
+
+local function remember(idempotency, seconds, ...)
+  redis.call('SET', idempotency, table.concat({...}, ' '), 'EX', seconds)
 end

@@ -1,0 +1,89 @@
+"""POST /v1/accruals and its reversal: purchases earn points."""
+
+from typing import Final
+
+import msgspec
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.answers import Headers, answer
+from gateway.body import decode, read_body, require_json
+from gateway.problems import Problem, malformed, refused
+from gateway.rendering import accrual_document, reversed_document
+from gateway.state import State
+from gateway.tills import (
+    REPLAYED_HEADER,
+    ask_hot_store,
+    check_bill,
+    code_use,
+    fingerprint,
+    idempotency_key,
+    read_code,
+)
+from redemption.accruals import Purchase
+from redemption.domain.commands import AccrualRequest, VoidRequest
+from redemption.domain.members import member_number
+from redemption.domain.outcomes import Refusal
+
+_accrual: Final = msgspec.json.Decoder(AccrualRequest)
+_nothing: Final = msgspec.json.Decoder(VoidRequest)
+
+
+async def accrue(request: Request) -> Response:
+    """A purchase earns points, for the member of a code (which is used up) or of an id."""
+    state: State = request.app.state.tong
+    body = await read_body(request.receive)
+    require_json(request.headers.get("content-type"))
+    wanted, canonical = decode(body, _accrual)
+    if (wanted.code is None) == (wanted.member_id is None):
+        raise malformed("either code or member_id", "body")
+    key = idempotency_key(request.headers.get("idempotency-key"))
+    terminal = state.authenticator.terminal(request.headers.get("authorization"))
+    check_bill(wanted.bill, terminal)
+    code = None
+    number: int | None
+    if wanted.code is not None:
+        code = code_use(read_code(state.reader, wanted.code, state.clock()))
+        number = code.member_number
+    else:
+        assert wanted.member_id is not None
+        number = member_number(wanted.member_id)
+        if number is None:
+            raise malformed("not a member id", "member_id")
+    purchase = Purchase(terminal, number, code, key, fingerprint(b"accrue", canonical), wanted.bill)
+    done = await ask_hot_store(state.accruals.accrue(purchase))
+    if done is None:
+        raise Problem("not_found", "There is no such member")
+    outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
+    state.metrics.steps.labels("accrue", outcome).inc()
+    if isinstance(done, Refusal):
+        raise refused(done)
+    headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
+    return answer(201, orjson.dumps(accrual_document(done)), headers)
+
+
+async def reverse_accrual(request: Request) -> Response:
+    """Takes back what is left of an accrual's points; what is not left is owed and paid from the next ones."""
+    state: State = request.app.state.tong
+    body = await read_body(request.receive)
+    if body:
+        require_json(request.headers.get("content-type"))
+    _, canonical = decode(body or b"{}", _nothing)
+    given_key = request.headers.get("idempotency-key")
+    key = idempotency_key(given_key) if given_key is not None else None
+    terminal = state.authenticator.terminal(request.headers.get("authorization"))
+    accrual_id = request.path_params["accrual_id"]
+    done = await ask_hot_store(
+        state.accruals.reverse(
+            terminal, accrual_id, key=key, fingerprint=fingerprint(b"unaccrue", accrual_id.encode() + canonical)
+        )
+    )
+    if done is None:
+        raise Problem("not_found", "No accrual of this business has this id")
+    outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
+    state.metrics.steps.labels("reverse_accrual", outcome).inc()
+    if isinstance(done, Refusal):
+        raise refused(done)
+    headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
+    return answer(200, orjson.dumps(reversed_document(done)), headers)

@@ -1,0 +1,67 @@
+"""Where a member's, a redemption's or a till's keys are: bucket arithmetic and names, nothing else.
+
+One scan is one slot on a cluster: there everything of a scan lies in the member's bucket. On a single server the
+records of a till's keys lie in the terminal's bucket instead, so that a key reused with another member's code is seen
+too, and rates are counted over all members (docs/adr/0003).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from redemption.directory import Directory, Terminal
+from redemption.domain import members
+from redemption.domain.clock import Clock
+from redemption.hot import keys
+
+_QUARTER_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class MemberAddress:
+    """A member's place in the hot store."""
+
+    number: int
+    member_id: str
+    bucket: int
+
+
+class Addresses:
+    """Names of keys under the configuration in force."""
+
+    def __init__(self, directory: Callable[[], Directory], clock: Clock, *, cluster: bool) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._cluster = cluster
+        self._offsets: dict[str, tuple[int, int]] = {}
+
+    @property
+    def directory(self) -> Directory:
+        """The configuration in force at this moment."""
+        return self._directory()
+
+    def member(self, number: int) -> MemberAddress:
+        return MemberAddress(number, members.member_id(number), members.bucket_of(number, self._directory().buckets))
+
+    def key_bucket(self, terminal: Terminal, bucket: int) -> int:
+        """Where the idempotency records and rates of a terminal lie for a call that concerns `bucket`."""
+        return bucket if self._cluster else keys.bucket_of_terminal(terminal.terminal_id, self._directory().buckets)
+
+    def idempotency(self, terminal: Terminal, bucket: int, key: str) -> str:
+        return keys.idempotency(self.key_bucket(terminal, bucket), terminal.terminal_id, key)
+
+    def utc_offset(self, zone: ZoneInfo) -> int:
+        """The zone's offset now, seconds; looked up anew each quarter of an hour, when alone it can change."""
+        now = self._clock()
+        quarter = int(now) // _QUARTER_SECONDS
+        known = self._offsets.get(zone.key)
+        if known is None or known[0] != quarter:
+            offset = datetime.fromtimestamp(now, zone).utcoffset()
+            known = (quarter, int(offset.total_seconds()) if offset else 0)
+            self._offsets[zone.key] = known
+        return known[1]
+
+    def local(self, zone: ZoneInfo) -> datetime:
+        """This moment in the zone."""
+        return datetime.fromtimestamp(self._clock(), UTC).astimezone(zone)

@@ -1,0 +1,84 @@
+-- A purchase earns points: into a lot of the business that sells, as much as the member's tier and way deserve.
+--
+-- keys: idempotency member lots code accrual ledger
+-- args: accrual_id fingerprint member_id business marker code_time code_expired utc_offset validity_months
+-- args: crossing_days growth by_tier context
+--
+--   marker             of the code, or empty where the member was named by id
+--   by_tier            "gold,<points>,<points with the crossing bonus>;…": what this bill earns, computed by the gateway
+--   crossing_days      the bonus counts when the last purchase was at another business within so many days; 0: never
+--
+-- returns: {accrual_id, outcome, replayed, asked, available [, record]}; record is field, value, …
+--
+-- Keeps I1. What a reversed accrual left owing is taken from the points earned here.
+
+local seen = recorded(idempotency)
+if seen then
+  if seen[1] ~= fingerprint then return {accrual_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1} end
+  if seen[2] ~= '0' then return {accrual_id, integer(seen[2]), 1, -1, -1} end
+  return {accrual_id, 0, 1, -1, -1, redis.call('HGETALL', string.sub(accrual, 1, #accrual - #accrual_id) .. seen[3])}
+end
+local state = redis.call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'owed', 'last_business',
+  'last_purchase', 'growth')
+if not state[1] then return {accrual_id, marker == '' and OUTCOME.NOT_FOUND or OUTCOME.MEMBER_MISSING, 0, -1, -1} end
+
+local outcome = 0
+local function consider(other)
+  if outcome == 0 or other < outcome then outcome = other end
+end
+if marker ~= '' then
+  local used = marker == 'digits' and redis.call('EXISTS', code) == 1
+  if marker ~= 'digits' then
+    local uses_of_code = redis.call('HMGET', code, marker, 'digits')
+    used = uses_of_code[1] or uses_of_code[2]
+  end
+  if code_expired == '1' then consider(OUTCOME.CODE_EXPIRED) end
+  if used then consider(OUTCOME.CODE_USED) end
+  if state[4] and tonumber(code_time) < integer(state[4]) then consider(OUTCOME.CODE_REVOKED) end
+end
+if state[3] == 'blocked' then consider(OUTCOME.MEMBER_BLOCKED) end
+if outcome ~= 0 then
+  remember(idempotency, LIMIT.REFUSAL_MARK_SECONDS, fingerprint, text(outcome))
+  return {accrual_id, outcome, 0, -1, -1}
+end
+
+local seconds, millis = now()
+local crossing = tonumber(crossing_days) > 0 and state[6] and state[6] ~= business
+  and seconds - integer(state[7]) <= tonumber(crossing_days) * 86400
+local points = 0
+for _, words in ipairs(split(by_tier, ';', LIMIT.TIERS_MAX)) do
+  local word = split(words, ',', 3)
+  if word[1] == state[1] then points = integer(crossing and word[3] or word[2]) end
+end
+local year, month = civil(seconds, tonumber(utc_offset))
+local ends = year * 12 + month - 1 + tonumber(validity_months)
+local lot = text(math.floor(ends / 12) * 100 + ends % 12 + 1) .. '.' .. business
+local owed = integer(state[5] or 0)
+local settled = math.min(owed, points)
+local before = integer(redis.call('HGET', lots, 'points/' .. lot) or 0)
+if before + points > LIMIT.POINTS_MAX or redis.call('HLEN', lots) >= LIMIT.LOTS_MAX then
+  return {accrual_id, OUTCOME.LIMIT_REACHED, 0, -1, -1}
+end
+local assets = holdings(lots, month_of(seconds, tonumber(utc_offset)))
+
+local moves = {}
+if points > 0 then moves[1] = move('points', lot, 'I', 'A', points) end
+if settled > 0 then moves[2] = move('points', lot, 'A', 'I', settled) end
+append(ledger, 'accrue', accrual_id, member_id, millis, moves, context)
+if points - settled > 0 then add_to_lot(lots, 'points', lot, points - settled) end
+local growth_after = redis.call('HINCRBY', member, 'growth', growth)
+redis.call('HSET', member, 'last_business', business, 'last_purchase', text(seconds), 'owed', text(owed - settled))
+if marker ~= '' then
+  redis.call('HSET', code, marker, accrual_id)
+  redis.call('EXPIRE', code, LIMIT.CODE_MARKER_SECONDS)
+end
+local record = {
+  'id', accrual_id, 'status', 'accrued', 'at', text(millis), 'member', member_id, 'tier', state[1],
+  'name', state[2] or '', 'business', business, 'points', text(points), 'settled', text(settled), 'lot', lot,
+  'growth', growth, 'growth_after', text(growth_after), 'crossing', crossing and '1' or '0',
+  'balance', text(sum_of(assets, 'points') + points - settled), 'context', context,
+}
+redis.call('HSET', accrual, unpack(record))
+redis.call('EXPIRE', accrual, LIMIT.REDEMPTION_RETENTION_SECONDS)
+remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', accrual_id)
+return {accrual_id, 0, 0, -1, -1, record}

@@ -1,0 +1,46 @@
+-- For a till that does not know what happened: undoes what a key or an id stands for, or makes sure that a key never
+-- applies. Repeating it is safe.
+--
+-- keys: idempotency holds ledger
+-- args: call_id redemption_id business currency redemption_prefix lots_prefix member_prefix utc_offset policy
+-- args: window_seconds context
+--
+--   idempotency        the record of the till's key; its own name for a cancel by id, which leaves it alone
+--   redemption_id      for a cancel by id; empty for one by key
+--
+-- returns: {call_id, outcome, effect [, record, state]}; effect is "reversed" or "tombstoned"
+--
+-- Keeps I9, I12 (a tombstoned key never applies).
+
+local id = redemption_id
+if id == '' then
+  local seen = recorded(idempotency)
+  if not seen or seen[2] ~= '0' then
+    -- Nothing was applied under this key: nothing ever will be.
+    remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))
+    return {call_id, 0, 'tombstoned'}
+  end
+  id = seen[3]
+end
+local redemption = redemption_prefix .. id
+local record = read_redemption(redemption)
+if not record or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, ''} end
+
+local seconds, millis = now()
+local month = month_of(seconds, tonumber(utc_offset))
+local lots, member = lots_prefix .. record.member, member_prefix .. record.member
+local status = record.status
+if status == 'held' or status == 'captured' or status == 'partially_refunded' then
+  if millis - integer(record.captured_at or record.at) > tonumber(window_seconds) * 1000 then
+    return {call_id, OUTCOME.WINDOW_CLOSED, ''}
+  end
+  if status == 'held' then
+    release_hold(record, redemption, holds, ledger, lots, member, 'reversed', month, policy, millis, context)
+  else
+    for _, part in ipairs(record.parts) do part.refund = part.captured - part.refunded end
+    give_back_captured(record, redemption, ledger, lots, 'reverse', 'reversed', month, policy, millis, context)
+  end
+  status = 'reversed'
+end
+-- Voided, expired, refunded and reversed ones have nothing left to undo, which is what the till wants to hear.
+return {call_id, 0, 'reversed', record.flat, snapshot(record, status, lots, member, currency, month, millis)}

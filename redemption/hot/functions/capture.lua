@@ -1,0 +1,58 @@
+-- Takes a hold, whole or in part; the rest is released. A hold whose time has run out is expired instead.
+--
+-- keys: redemption holds ledger
+-- args: call_id idempotency fingerprint business currency lots_prefix member_prefix utc_offset policy context wants
+--
+--   idempotency        the record of the till's key, or empty
+--   lots_prefix …      keys of the member, which only the record names
+--   wants              "points,1500;benefit:breakfast,1;CNY,5000" or empty for all
+--
+-- returns: {call_id, outcome, replayed, asked, available [, record, state]}
+--
+-- Keeps I1, I2 (never more than the hold), I9 (one end of a hold).
+
+local before = repeated(idempotency, call_id, fingerprint, redemption)
+if before then return before end
+local record = read_redemption(redemption)
+if not record or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, 0, -1, -1} end
+
+local seconds, millis = now()
+local month = month_of(seconds, tonumber(utc_offset))
+local lots, member = lots_prefix .. record.member, member_prefix .. record.member
+local ended = hold_ended(record, millis, redemption, holds, ledger, lots, member, month, policy)
+if ended then return refuse_step(idempotency, call_id, fingerprint, ended) end
+
+local wanted = wants ~= '' and wanted_assets(wants)
+for _, part in ipairs(record.parts) do
+  part.captured = part.taken
+  if wanted then
+    local left = wanted[part.asset] or 0
+    part.captured = math.min(left, part.taken)
+    wanted[part.asset] = left - part.captured
+  end
+end
+for asset, left in pairs(wanted or {}) do
+  if left > 0 then
+    local held = 0
+    for _, part in ipairs(record.parts) do
+      if part.asset == asset then held = held + part.taken end
+    end
+    return refuse_step(idempotency, call_id, fingerprint, OUTCOME.EXCEEDS_HOLD, held + left, held)
+  end
+end
+
+local moves, credits = {}, {}
+for _, part in ipairs(record.parts) do
+  if part.captured > 0 then moves[#moves + 1] = move(part.asset, part.lot, 'H', 'R', part.captured) end
+  give_back(moves, credits, 'H', part, part.taken - part.captured, month, policy)
+end
+append(ledger, 'capture', record.id, record.member, millis, moves, context)
+for _, credit in ipairs(credits) do add_to_lot(lots, credit[1], credit[2], credit[3]) end
+for _, part in ipairs(record.parts) do uncount(record.uses, part.asset, part.taken - part.captured) end
+local points = points_of(record.parts, 'taken')
+if points > 0 then redis.call('HINCRBY', member, 'held', text(-points)) end
+redis.call('ZREM', holds, record.id)
+redis.call('HSET', redemption, 'status', 'captured', 'captured', progress(record.parts, 'captured'),
+  'captured_at', text(millis))
+return step_done(idempotency, call_id, fingerprint, record,
+  snapshot(record, 'captured', lots, member, currency, month, millis))

@@ -1,0 +1,155 @@
+-- What capture, void, refund, cancel and the sweeper share: reading a redemption with what became of each part, and
+-- giving value back.
+--
+-- The record's `taken` never changes: "<leg>,<asset>,<lot>,<amount>;…". `captured` and `refunded` are numbers for the
+-- same parts, in the same order; a record without `captured` was captured whole, unless it is a hold.
+
+local function read_redemption(key)
+  local flat = redis.call('HGETALL', key)
+  if #flat == 0 then return nil end
+  local record = {flat = flat}
+  for i = 1, #flat, 2 do record[flat[i]] = flat[i + 1] end
+  local captured = record.captured and split(record.captured, ';', LIMIT.PARTS_MAX)
+  local refunded = record.refunded and split(record.refunded, ';', LIMIT.PARTS_MAX)
+  local never_captured = record.hold_until and not captured
+  record.parts = {}
+  for i, words in ipairs(split(record.taken, ';', LIMIT.PARTS_MAX)) do
+    local word = split(words, ',', 4)
+    local taken = integer(word[4])
+    record.parts[i] = {
+      leg = word[1], asset = word[2], lot = word[3], taken = taken,
+      captured = captured and integer(captured[i]) or (never_captured and 0 or taken),
+      refunded = refunded and integer(refunded[i]) or 0,
+    }
+  end
+  return record
+end
+
+local function progress(parts, field)
+  local numbers = {}
+  for i, part in ipairs(parts) do numbers[i] = text(part[field]) end
+  return #numbers > 0 and table.concat(numbers, ';') or '-'
+end
+
+-- How much of each asset is asked for: {asset = amount} of "points,1500;benefit:x,1;CNY,5000".
+local function wanted_assets(wants)
+  local wanted = {}
+  for _, words in ipairs(split(wants, ';', LIMIT.LEGS_MAX)) do
+    local word = split(words, ',', 2)
+    wanted[word[1]] = (wanted[word[1]] or 0) + integer(word[2])
+  end
+  return wanted
+end
+
+-- Where value of a lot goes back to, given the month that is now: the lot itself, or what the policy says of one whose
+-- month is over: "grace" issues it anew to the end of this month, "forfeit" lets it expire. Adds the ledger moves.
+local function give_back(moves, credits, from, part, amount, month, policy)
+  if amount == 0 then return end
+  local ends = tonumber(string.sub(part.lot, 1, 6))
+  if not ends or ends >= month then
+    moves[#moves + 1] = move(part.asset, part.lot, from, 'A', amount)
+    credits[#credits + 1] = {part.asset, part.lot, amount}
+    return
+  end
+  moves[#moves + 1] = move(part.asset, part.lot, from, 'X', amount)
+  if policy == 'grace' then
+    local lot = text(month) .. string.sub(part.lot, 7)
+    moves[#moves + 1] = move(part.asset, lot, 'I', 'A', amount)
+    credits[#credits + 1] = {part.asset, lot, amount}
+  end
+end
+
+-- Uses of a benefit that are given back count no more towards its caps. `uses` is "<month counter> <:day> [<stay>]".
+local function uncount(uses, asset, amount)
+  if not uses or amount == 0 or string.sub(asset, 1, 8) ~= 'benefit:' then return end
+  local word, id = split(uses, '%s', 3), string.sub(asset, 9)
+  local function less(counter, field)
+    local count = tonumber(redis.call('HGET', counter, field) or 0)
+    if count > 0 then redis.call('HINCRBY', counter, field, text(-math.min(count, amount))) end
+  end
+  less(word[1], id)
+  less(word[1], id .. word[2])
+  if word[3] then less(word[3], id) end
+end
+
+-- The state after a step as one text, kept for repeats: "<status> <captured> <refunded> <balance> <at>".
+local function snapshot(record, status, lots, member, currency, month, millis)
+  local assets = holdings(lots, month)
+  return table.concat({status, progress(record.parts, 'captured'), progress(record.parts, 'refunded'),
+    text(sum_of(assets, 'points')) .. ',' .. text(integer(redis.call('HGET', member, 'held') or 0)) .. ','
+    .. text(sum_of(assets, currency)), text(millis)}, ' ')
+end
+
+local function points_of(parts, field)
+  local sum = 0
+  for _, part in ipairs(parts) do
+    if part.asset == 'points' then sum = sum + part[field] end
+  end
+  return sum
+end
+
+-- Ends a hold without capturing anything: to 'voided', 'expired' or 'reversed'.
+local function release_hold(record, key, holds, ledger, lots, member, status, month, policy, millis, context)
+  local moves, credits = {}, {}
+  for _, part in ipairs(record.parts) do give_back(moves, credits, 'H', part, part.taken, month, policy) end
+  append(ledger, status == 'reversed' and 'reverse' or 'release', record.id, record.member, millis, moves, context)
+  for _, credit in ipairs(credits) do add_to_lot(lots, credit[1], credit[2], credit[3]) end
+  for _, part in ipairs(record.parts) do uncount(record.uses, part.asset, part.taken) end
+  local points = points_of(record.parts, 'taken')
+  if points > 0 then redis.call('HINCRBY', member, 'held', text(-points)) end
+  redis.call('ZREM', holds, record.id)
+  redis.call('HSET', key, 'status', status, 'ended', text(millis))
+end
+
+-- Gives captured value back, `refund` of each part, and sets the status.
+local function give_back_captured(record, key, ledger, lots, kind, status, month, policy, millis, context)
+  local moves, credits = {}, {}
+  for _, part in ipairs(record.parts) do give_back(moves, credits, 'R', part, part.refund, month, policy) end
+  append(ledger, kind, record.id, record.member, millis, moves, context)
+  for _, credit in ipairs(credits) do add_to_lot(lots, credit[1], credit[2], credit[3]) end
+  for _, part in ipairs(record.parts) do
+    uncount(record.uses, part.asset, part.refund)
+    part.refunded = part.refunded + part.refund
+  end
+  redis.call('HSET', key, 'status', status, 'captured', progress(record.parts, 'captured'),
+    'refunded', progress(record.parts, 'refunded'))
+end
+
+-- A step's answer under its key, if it was taken before: nil, or the reply to give. `id` is the redemption.
+local function repeated(idempotency, call_id, fingerprint, key)
+  if idempotency == '' then return nil end
+  local seen = recorded(idempotency)
+  if not seen then return nil end
+  if seen[1] ~= fingerprint then return {call_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1} end
+  if seen[2] ~= '0' then return {call_id, integer(seen[2]), 1, integer(seen[3]), integer(seen[4])} end
+  return {call_id, 0, 1, -1, -1, redis.call('HGETALL', key), table.concat(seen, ' ', 4)}
+end
+
+local function refuse_step(idempotency, call_id, fingerprint, outcome, asked, available)
+  if idempotency ~= '' then
+    remember(idempotency, LIMIT.REFUSAL_MARK_SECONDS, fingerprint, text(outcome), text(asked or -1),
+      text(available or -1))
+  end
+  return {call_id, outcome, 0, asked or -1, available or -1}
+end
+
+local function step_done(idempotency, call_id, fingerprint, record, state)
+  if idempotency ~= '' then
+    remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', record.id, state)
+  end
+  return {call_id, 0, 0, -1, -1, record.flat, state}
+end
+
+local STATUS_OUTCOME = {
+  captured = OUTCOME.ALREADY_CAPTURED, partially_refunded = OUTCOME.ALREADY_CAPTURED,
+  refunded = OUTCOME.ALREADY_REFUNDED, voided = OUTCOME.ALREADY_VOIDED, expired = OUTCOME.HOLD_EXPIRED,
+  reversed = OUTCOME.CANCELLED,
+}
+
+-- The hold of a call that wants one, expired first when its time has run out: nil, or the outcome that stands instead.
+local function hold_ended(record, millis, key, holds, ledger, lots, member, month, policy)
+  if record.status ~= 'held' then return STATUS_OUTCOME[record.status] end
+  if integer(record.hold_until) > millis then return nil end
+  release_hold(record, key, holds, ledger, lots, member, 'expired', month, policy, millis, record.context)
+  return OUTCOME.HOLD_EXPIRED
+end

@@ -1,0 +1,55 @@
+-- Gives back what was captured, whole or in part, to the lots it came from, the last to expire first.
+--
+-- keys: redemption ledger
+-- args: call_id idempotency fingerprint business currency lots_prefix member_prefix utc_offset policy window_seconds
+-- args: context wants
+--
+-- returns: {call_id, outcome, replayed, asked, available [, record, state]}
+--
+-- Keeps I1, I2: never more than was captured, over all refunds.
+
+local before = repeated(idempotency, call_id, fingerprint, redemption)
+if before then return before end
+local record = read_redemption(redemption)
+if not record or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, 0, -1, -1} end
+
+local seconds, millis = now()
+local month = month_of(seconds, tonumber(utc_offset))
+local lots, member = lots_prefix .. record.member, member_prefix .. record.member
+if record.status == 'held' then
+  return refuse_step(idempotency, call_id, fingerprint, OUTCOME.EXCEEDS_REDEMPTION, -1, 0)
+end
+if record.status ~= 'captured' and record.status ~= 'partially_refunded' then
+  return refuse_step(idempotency, call_id, fingerprint, STATUS_OUTCOME[record.status])
+end
+if millis - integer(record.captured_at or record.at) > tonumber(window_seconds) * 1000 then
+  return refuse_step(idempotency, call_id, fingerprint, OUTCOME.WINDOW_CLOSED)
+end
+
+local wanted = wants ~= '' and wanted_assets(wants)
+local whole = true
+for i = #record.parts, 1, -1 do
+  local part = record.parts[i]
+  part.refund = part.captured - part.refunded
+  if wanted then
+    local left = wanted[part.asset] or 0
+    local refund = math.min(left, part.refund)
+    wanted[part.asset] = left - refund
+    whole = whole and refund == part.refund
+    part.refund = refund
+  end
+end
+for asset, left in pairs(wanted or {}) do
+  if left > 0 then
+    local refundable = 0
+    for _, part in ipairs(record.parts) do
+      if part.asset == asset then refundable = refundable + part.captured - part.refunded end
+    end
+    return refuse_step(idempotency, call_id, fingerprint, OUTCOME.EXCEEDS_REDEMPTION, refundable + left, refundable)
+  end
+end
+
+local status = whole and 'refunded' or 'partially_refunded'
+give_back_captured(record, redemption, ledger, lots, 'refund', status, month, policy, millis, context)
+return step_done(idempotency, call_id, fingerprint, record,
+  snapshot(record, status, lots, member, currency, month, millis))

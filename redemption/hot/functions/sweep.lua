@@ -1,0 +1,25 @@
+-- Expires the holds of one bucket whose time has run out, the oldest first.
+--
+-- keys: holds ledger
+-- args: redemption_prefix lots_prefix member_prefix utc_offset policy
+--
+-- returns: {number of holds expired, number still open}
+--
+-- Keeps I9: every hold reaches exactly one end.
+
+local seconds, millis = now()
+local month = month_of(seconds, tonumber(utc_offset))
+local due = redis.call('ZRANGEBYSCORE', holds, '-inf', text(millis), 'LIMIT', 0, LIMIT.SWEEP_MAX)
+local expired = 0
+for _, id in ipairs(due) do
+  local key = redemption_prefix .. id
+  local record = read_redemption(key)
+  if record and record.status == 'held' then
+    release_hold(record, key, holds, ledger, lots_prefix .. record.member, member_prefix .. record.member, 'expired',
+      month, policy, millis, record.context)
+    expired = expired + 1
+  else
+    redis.call('ZREM', holds, id)
+  end
+end
+return {expired, redis.call('ZCARD', holds)}

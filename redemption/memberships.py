@@ -1,0 +1,174 @@
+"""What a member has, and what of it may be used at a place: reads for the member app and for `prepare`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redemption.addresses import Addresses, MemberAddress
+from redemption.directory import Terminal
+from redemption.domain.commands import Bill
+from redemption.domain.limits import FRESH_SLOTS_MAX, VERIFY_DEADLINE_SECONDS
+from redemption.domain.outcomes import Outcome, Refusal
+from redemption.hot import keys
+from redemption.hot.store import HotStore
+from redemption.rules.offers import Holding, Offers, offers
+from redemption.service import CodeUse, MemberMissing
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """One lot of a member. `expires_month` is yyyymm, None for one that never expires."""
+
+    asset: str
+    issuer: str
+    expires_month: int | None
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberState:
+    """What the hot store knows of a member. Lots are first to expire first; uses are of this month and day."""
+
+    member_id: str
+    tier: str
+    display_name: str
+    status: str
+    codes_valid_from: int
+    points_held: int
+    growth: int
+    owed: int
+    lots: tuple[Lot, ...]
+    code_used: bool
+    used_today: Mapping[str, int]
+    used_month: Mapping[str, int]
+    used_stay: Mapping[str, int]
+
+    def sum_of(self, asset: str) -> int:
+        """What there is of an asset over all lots."""
+        return sum(lot.amount for lot in self.lots if lot.asset == asset)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Who it is and what may be used here."""
+
+    member: MemberState
+    offers: Offers
+
+
+class Memberships:
+    """Reads over one hot store."""
+
+    def __init__(self, store: HotStore, addresses: Addresses) -> None:
+        self._store = store
+        self._addresses = addresses
+
+    async def free_slot(self, member_number: int, first: int) -> int | None:
+        """The first code slot at or after `first` that nothing has used; None when every one tried is used."""
+        bucket = self._addresses.member(member_number).bucket
+        position = await self._store.free_slot(
+            slots=[keys.code(bucket, member_number, first + ahead) for ahead in range(FRESH_SLOTS_MAX)],
+            deadline_seconds=VERIFY_DEADLINE_SECONDS,
+        )
+        return None if position < 0 else first + position
+
+    async def member(self, member_number: int) -> MemberState | None:
+        """A member's state; None when there is no such member."""
+        return await self._look(self._addresses.member(member_number))
+
+    async def prepare(self, terminal: Terminal, code: CodeUse, bill: Bill | None) -> Prepared | Refusal:
+        """What the member of a code may use at this terminal for this bill. Uses nothing up.
+
+        Raises `MemberMissing` and the hot store's faults.
+        """
+        who = self._addresses.member(code.member_number)
+        member = await self._look(who, terminal=terminal, code=code, bill=bill)
+        if member is None:
+            raise MemberMissing(who.member_id)
+        for outcome, holds in (
+            (Outcome.CODE_EXPIRED, code.expired),
+            (Outcome.CODE_USED, member.code_used),
+            (Outcome.CODE_REVOKED, code.made_at < member.codes_valid_from),
+            (Outcome.MEMBER_BLOCKED, member.status == "blocked"),
+        ):
+            if holds:
+                return Refusal(outcome)
+        directory = self._addresses.directory
+        holding = Holding(
+            tier=member.tier,
+            lots={(lot.asset, f"{lot.expires_month or '-'}.{lot.issuer}"): lot.amount for lot in member.lots},
+            used_today=member.used_today,
+            used_month=member.used_month,
+            used_stay=member.used_stay,
+        )
+        found = offers(
+            terminal.place,
+            directory.benefits,
+            {tier.tier_id: tier.rank for tier in directory.tiers},
+            holding,
+            bill,
+            self._addresses.local(terminal.time_zone),
+        )
+        return Prepared(member, found)
+
+    async def _look(
+        self,
+        who: MemberAddress,
+        *,
+        terminal: Terminal | None = None,
+        code: CodeUse | None = None,
+        bill: Bill | None = None,
+    ) -> MemberState | None:
+        addresses = self._addresses
+        zone = addresses.directory.time_zone
+        stay = bill.stay if bill is not None else None
+        reply = await self._store.call(
+            "look",
+            member=keys.member(who.bucket, who.member_id),
+            lots=keys.lots(who.bucket, who.member_id),
+            code=keys.code(who.bucket, who.number, code.slot if code else 0),
+            uses=keys.uses(who.bucket, who.member_id),
+            stay=keys.stay(who.bucket, who.member_id, terminal.business.business_id, stay) if terminal and stay else "",
+            utc_offset=addresses.utc_offset(zone),
+            outlet_offset=addresses.utc_offset(terminal.time_zone if terminal else zone),
+            marker=code.marker if code else "",
+            deadline_seconds=VERIFY_DEADLINE_SECONDS,
+        )
+        return _member_state(who.member_id, reply) if reply[1] else None
+
+
+def _member_state(member_id: str, reply: list[Any]) -> MemberState:
+    """Reads functions/look.lua's reply."""
+    _, state, flat, used, day, month_uses, stay_uses = reply
+    tier, name, status, valid_from, held, growth, owed = (value.decode() for value in state)
+    lots = sorted(
+        (_lot(flat[i].decode(), int(flat[i + 1])) for i in range(0, len(flat), 2)),
+        key=lambda lot: (lot.asset, lot.expires_month or 0, lot.issuer),
+    )
+    counts = _counts(month_uses)
+    suffix = day.decode()
+    return MemberState(
+        member_id=member_id,
+        tier=tier,
+        display_name=name,
+        status=status,
+        codes_valid_from=int(valid_from or 0),
+        points_held=int(held or 0),
+        growth=int(growth or 0),
+        owed=int(owed or 0),
+        lots=tuple(lots),
+        code_used=used == 1,
+        used_today={field.removesuffix(suffix): n for field, n in counts.items() if field.endswith(suffix)},
+        used_month={field: n for field, n in counts.items() if ":" not in field},
+        used_stay=_counts(stay_uses),
+    )
+
+
+def _lot(field: str, amount: int) -> Lot:
+    asset, _, lot = field.partition("/")
+    month, _, issuer = lot.partition(".")
+    return Lot(asset, issuer, None if month == "-" else int(month), amount)
+
+
+def _counts(flat: list[bytes]) -> dict[str, int]:
+    return {flat[i].decode(): int(flat[i + 1]) for i in range(0, len(flat), 2)}
