@@ -133,9 +133,10 @@ class _Stack:
         await self._load_group_once()
         self._listener = listening_socket(self.settings.host, self.settings.port)
         self._base_url = base_url(self._listener)
+        content = await self._demo_content()  # before the workers start, so that they know its keys from the start
         await self._start_parts()
         await self._wait_until_ready()
-        self._demo = await self._demo_content()
+        self._demo = content
         self._write_demo()
         took = time.monotonic() - began
         self.supervisor.say(f"ready at {self._base_url} after {took:.1f} s; data in {self.home}; Ctrl-C stops it")

@@ -21,7 +21,7 @@ from redemption.rules.eligibility import not_together
 from redemption.rules.remainder import Remainder, remainder_of, uses_that_fit, value_on
 
 CANDIDATES_MAX: Final = 10
-STEPS_MAX: Final = 2_000
+STEPS_MAX: Final = 500
 
 Key = tuple[int, int, int, tuple[tuple[str, int], ...]]
 
@@ -75,26 +75,22 @@ class _Search:
         self.ranked = ranked
         self.ordered = sorted(ranked, key=lambda one: (rank_of(one.definition.discount), one.benefit_id))
         self.supply = supply
-        self.amount = bill.amount_minor
         self.share = bill.amount_minor * supply.rules.share_percent // 100
         rules = [one.definition.categories for one in ranked] + [supply.rules.categories]
         self.whole = remainder_of(bill, by_category=any(categories is not None for categories in rules))
         legs = {one.benefit_id: BenefitLeg(one.benefit_id) for one in ranked}
         self.apart = {(one, other) for one in legs for other in legs if not_together(catalogue, legs[one], legs[other])}
         self.without_points = {one for one in legs if not_together(catalogue, legs[one], PointsLeg(1))}
-        _, self.points_alone = supply.within(self._room(self.whole))
-        self.hope = [0] * (len(ranked) + 1)
-        for index in range(len(ranked) - 1, -1, -1):
-            self.hope[index] = self.hope[index + 1] + self.ordered[index].alone
         self.chosen: list[tuple[str, int]] = []
         self.best: Key = (0, 0, 0, ())
         self.steps = 0
 
     def run(self) -> bool:
-        """Greedy first, for a good bound, then all; False when the steps ran out."""
+        """All sets with every benefit used as often as it fits, for a good bound; then all. False: out of steps."""
         self._close(self.whole, 0)
         self._greedy()
-        self._descend(0, self.whole, 0)
+        self._descend(0, self.whole, 0, fewer_uses=False)
+        self._descend(0, self.whole, 0, fewer_uses=True)
         return self.steps < STEPS_MAX
 
     def legs(self) -> tuple[Leg, ...]:
@@ -124,19 +120,20 @@ class _Search:
         self._close(remainder, saving)
         self.chosen.clear()
 
-    def _descend(self, index: int, remainder: Remainder, saving: int) -> None:
+    def _descend(self, index: int, remainder: Remainder, saving: int, *, fewer_uses: bool) -> None:
         """Recursion no deeper than `CANDIDATES_MAX`."""
-        hope = min(saving + self.hope[index] + self.points_alone, self.amount)
-        if (-hope, len(self.chosen)) > self.best[:2]:
-            return
         if index == len(self.ordered):
             self._close(remainder, saving)
             return
+        hope = self._hope(index, remainder)
+        if (-saving - hope, len(self.chosen) + (hope > 0)) > self.best[:2]:
+            return
         one = self.ordered[index]
-        if len(self.chosen) < LEGS_MAX and all((one.benefit_id, other) not in self.apart for other, _ in self.chosen):
+        if len(self.chosen) < LEGS_MAX and self._fits(one):
             discount, categories = one.definition.discount, one.definition.categories
             eligible = remainder.eligible(categories)
-            for uses in range(min(one.uses, uses_that_fit(discount, eligible)), 0, -1):
+            most = min(one.uses, uses_that_fit(discount, eligible))
+            for uses in range(most, 0 if fewer_uses else max(0, most - 1), -1):
                 if self.steps >= STEPS_MAX:
                     return
                 self.steps += 1
@@ -144,14 +141,32 @@ class _Search:
                 rest = remainder.copy()
                 rest.take(value, categories)
                 self.chosen.append((one.benefit_id, uses))
-                self._descend(index + 1, rest, saving + value)
+                self._descend(index + 1, rest, saving + value, fewer_uses=fewer_uses)
                 self.chosen.pop()
-        self._descend(index + 1, remainder, saving)
+        self._descend(index + 1, remainder, saving, fewer_uses=fewer_uses)
+
+    def _hope(self, index: int, remainder: Remainder) -> int:
+        """More than this cannot be added: what each of the others, and the points, would take now if it came first."""
+        hope = 0
+        if len(self.chosen) < LEGS_MAX:
+            for one in self.ordered[index:]:
+                if self._fits(one):
+                    discount, eligible = one.definition.discount, remainder.eligible(one.definition.categories)
+                    hope += value_on(discount, min(one.uses, uses_that_fit(discount, eligible)), eligible)
+            if not self._without_points():
+                hope += self.supply.within(self._room(remainder))[1]
+        return min(hope, remainder.left)
+
+    def _fits(self, one: Candidate) -> bool:
+        return not self.apart or all((one.benefit_id, other) not in self.apart for other, _ in self.chosen)
+
+    def _without_points(self) -> bool:
+        return any(one in self.without_points for one, _ in self.chosen)
 
     def _close(self, remainder: Remainder, saving: int) -> None:
         """Considers what is chosen, without points and with those that still fit."""
         self._keep(saving, 0)
-        if len(self.chosen) < LEGS_MAX and all(one not in self.without_points for one, _ in self.chosen):
+        if len(self.chosen) < LEGS_MAX and not self._without_points():
             points, value = self.supply.within(self._room(remainder))
             if points:
                 self._keep(saving + value, points)
