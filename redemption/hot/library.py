@@ -2,7 +2,7 @@
 
 Guarantees: what a worker calls is byte for byte what it was built with. The library's name and every function's name
 end in the digest of its source, so that two versions live side by side while workers are being replaced, and a missing
-or older library shows as an unknown function before anything runs (docs/adr/0003).
+or older library shows as an unknown function before anything runs (docs/adr/0002).
 
 A Lua file starts with a comment that is its contract: `-- keys:`, `-- args:` and `-- flags:` lines name what it takes,
 in order. Assembling turns these into local names, so no function writes ARGV[7]; the Python side reads the same lines.
