@@ -23,6 +23,7 @@ def answer(status: int, body: bytes, headers: Headers = ()) -> Response:
     """The same answer for an endpoint that returns a Response."""
     response = Response(body, status, media_type=(JSON if status < 400 else PROBLEM_JSON).decode())
     response.headers["cache-control"] = "no-store"
+    response.headers["x-content-type-options"] = "nosniff"
     response.raw_headers.extend(headers)
     return response
 
@@ -37,6 +38,7 @@ async def send_answer(send: Send, status: int, body: bytes, headers: Headers = (
                 (b"content-type", JSON if status < 400 else PROBLEM_JSON),
                 (b"content-length", b"%d" % len(body)),
                 (b"cache-control", b"no-store"),
+                (b"x-content-type-options", b"nosniff"),
                 *headers,
             ],
         }

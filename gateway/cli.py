@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsRefused
 
 app = typer.Typer(
     help="Tong: the real-time redemption gateway. Settings are environment variables with the prefix TONG_.",
@@ -22,8 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 keys = typer.Typer(help="API keys of terminals and of the back office.", no_args_is_help=True)
+members = typer.Typer(help="Block members and revoke their codes.", no_args_is_help=True)
 codes = typer.Typer(help="The ring of keys that sign member codes.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(members, name="members")
 app.add_typer(codes, name="code-keys")
 
 
@@ -45,7 +47,6 @@ def run(main: Coroutine[Any, Any, Any], *, fast: bool = False) -> Any:
     from asyncpg import PostgresError
     from redis.exceptions import RedisError
 
-    from gateway.lifespan import SettingsRefused
     from gateway.migrate import MigrationFailed
     from redemption.credentials import UnknownTerminal
     from redemption.directory import NotInstalled
@@ -54,6 +55,7 @@ def run(main: Coroutine[Any, Any, Any], *, fast: bool = False) -> Any:
     from redemption.hot.faults import HotStoreFault
     from redemption.hot.install import BucketsDiffer
     from redemption.ledger.writer import LedgerStoppedError
+    from redemption.members_status import UnknownMember
     from tokens.errors import TokensError
 
     try:
@@ -61,7 +63,8 @@ def run(main: Coroutine[Any, Any, Any], *, fast: bool = False) -> Any:
             return runner.run(main)
     except (
         SettingsRefused, MigrationFailed, UnknownTerminal, NotInstalled, ServerRefusedError, GroupFileRefused,
-        HotStoreFault, BucketsDiffer, LedgerStoppedError, TokensError, PostgresError, RedisError, OSError,
+        UnknownMember, HotStoreFault, BucketsDiffer, LedgerStoppedError, TokensError, PostgresError,
+        RedisError, OSError,
     ) as fault:  # fmt: skip
         print(f"tong: {fault}" if str(fault) else f"tong: {fault!r}", file=sys.stderr)
         raise typer.Exit(1) from None
@@ -147,6 +150,33 @@ def keys_list() -> None:
 
     for line in run(list_stored_keys(settings())):
         print(line)
+
+
+MemberId = Annotated[str, typer.Argument(help="the member's id, mem_…")]
+
+
+@members.command(name="block")
+def members_block(member_id: MemberId) -> None:
+    """Refuse every use by this member until it is unblocked; codes are revoked too."""
+    from gateway.operations import set_member_status
+
+    print(run(set_member_status(settings(), member_id, blocked=True, revoke_codes=True)))
+
+
+@members.command(name="unblock")
+def members_unblock(member_id: MemberId) -> None:
+    """Let a blocked member in again."""
+    from gateway.operations import set_member_status
+
+    print(run(set_member_status(settings(), member_id, blocked=False, revoke_codes=False)))
+
+
+@members.command(name="revoke-codes")
+def members_revoke_codes(member_id: MemberId) -> None:
+    """Refuse every code made until now, those fetched ahead too: a lost phone. Fresh codes work at once."""
+    from gateway.operations import set_member_status
+
+    print(run(set_member_status(settings(), member_id, blocked=None, revoke_codes=True)))
 
 
 @codes.command(name="rotate")

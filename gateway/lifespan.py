@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gateway.authentication import KeyAuthenticator
 from gateway.metrics import Metrics
-from gateway.settings import DEVELOPMENT_ISSUER, Settings
+from gateway.settings import DEVELOPMENT_ISSUER, Settings, SettingsRefused
 from gateway.state import State
 from redemption.accruals import Accruals
 from redemption.addresses import Addresses
@@ -43,22 +43,17 @@ CLOSE_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
 
-class SettingsRefused(Exception):
-    """A setting is missing or contradicts another; the text says which and what to do."""
-
-
 @asynccontextmanager
 async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
     """A whole worker, from connections to housekeeping. Raises `SettingsRefused` and the stores' faults."""
-    if settings.valkey_url is None or settings.postgres_dsn is None:
-        raise SettingsRefused("TONG_VALKEY_URL and TONG_POSTGRES_DSN are needed; `tong up` brings its own servers")
+    valkey_url, postgres_dsn = settings.stores()
     async with AsyncExitStack() as stack:
         library = assemble()
         metrics = Metrics()
         key_ring = KeyRingFile.open_or_create(
             settings.code_keys_path(), settings.environment, settings.code_algorithm, clock()
         )
-        pool = await open_pool(settings.postgres_dsn.get_secret_value(), size=4, name="tong-gateway")
+        pool = await open_pool(postgres_dsn, size=4, name="tong-gateway")
         stack.push_async_callback(pool.close)
         directory = DirectoryFollower(pool, clock)
         await directory.start()
@@ -69,10 +64,10 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             )
 
         async def library_is_there(connection: HotConnection) -> None:
-            await connection.call("FCALL_RO", library.function("free"), 0)
+            await connection.call("FCALL_RO", library.function("free"), 1, "{b0}:member:", "{b0}:code:", 0, 0)
 
         hot = HotConnection(
-            Address.from_url(settings.valkey_url.get_secret_value()),
+            Address.from_url(valkey_url),
             in_flight_max=HOT_IN_FLIGHT_MAX,
             name="tong-gateway",
             on_connect=library_is_there,
@@ -145,14 +140,13 @@ def development_issuer(settings: Settings, clock: Clock) -> DevelopmentIssuer:
 
 async def weaknesses(settings: Settings) -> list[Weakness]:
     """What makes the given servers weaker than promised; a server that does not answer now is asked by readiness."""
-    assert settings.valkey_url is not None
-    assert settings.postgres_dsn is not None
+    valkey_url, postgres_dsn = settings.stores()
     found: list[Weakness] = []
     try:
-        found += await check_hot_store(settings.valkey_url.get_secret_value(), cluster=settings.valkey_cluster)
+        found += await check_hot_store(valkey_url, cluster=settings.valkey_cluster)
     except ServerRefusedError as fault:
         logger.warning("the hot store could not be checked: %s", fault)
-    found += await check_ledger_store(settings.postgres_dsn.get_secret_value())
+    found += await check_ledger_store(postgres_dsn)
     for weakness in found:
         logger.warning("weaker than promised: %s", weakness)
     return found

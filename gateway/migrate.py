@@ -11,7 +11,6 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from gateway.lifespan import SettingsRefused
 from gateway.settings import Settings
 from redemption.hot.install import install, open_client, prune
 from redemption.hot.library import assemble
@@ -25,11 +24,10 @@ class MigrationFailed(Exception):
 
 async def migrate(settings: Settings, *, prune_functions: bool = False) -> None:
     """Both stores. Raises `SettingsRefused`, `MigrationFailed`, `BucketsDiffer` and the stores' faults."""
-    if settings.valkey_url is None or settings.postgres_dsn is None:
-        raise SettingsRefused("TONG_VALKEY_URL and TONG_POSTGRES_DSN are needed; `tong up` brings its own servers")
-    await migrate_postgres(settings.postgres_dsn.get_secret_value())
+    valkey_url, postgres_dsn = settings.stores()
+    await migrate_postgres(postgres_dsn)
     library = assemble()
-    async with open_client(settings.valkey_url.get_secret_value(), cluster=settings.valkey_cluster) as client:
+    async with open_client(valkey_url, cluster=settings.valkey_cluster) as client:
         fresh = await install(client, library, settings.buckets)
         print(f"function library {library.name} {'loaded' if fresh else 'is there'}")  # noqa: T201
         if prune_functions:

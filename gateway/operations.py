@@ -2,17 +2,21 @@
 
 from pathlib import Path
 
-from gateway.lifespan import SettingsRefused
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsRefused
+from redemption.addresses import Addresses
 from redemption.credentials import list_keys, revoke_key, store_key
 from redemption.database import Pool, open_pool
+from redemption.directory import read_directory
 from redemption.domain.clock import system_clock
 from redemption.domain.limits import HOT_IN_FLIGHT_MAX
+from redemption.domain.members import member_number
 from redemption.group import load_group, read_group
 from redemption.hot.address import Address
 from redemption.hot.connection import HotConnection
 from redemption.hot.library import assemble
 from redemption.hot.store import HotStore
+from redemption.members_status import UnknownMember, keep_member_status
+from redemption.memberships import Memberships
 from tokens import api_keys
 from tokens.keyring import KeyRing
 
@@ -40,6 +44,31 @@ async def load_group_file(settings: Settings, path: Path) -> None:
     finally:
         await hot.close(5.0)
         await pool.close()
+
+
+async def set_member_status(settings: Settings, member_id: str, *, blocked: bool | None, revoke_codes: bool) -> str:
+    """Blocks or unblocks (None: leaves that) a member in both stores, and revokes codes. Raises `UnknownMember`."""
+    if settings.valkey_url is None:
+        raise SettingsRefused("TONG_VALKEY_URL is needed")
+    pool = await _pool(settings)
+    hot = HotConnection(Address.from_url(settings.valkey_url.get_secret_value()), in_flight_max=4, name="tong-members")
+    try:
+        await hot.start()
+        async with pool.acquire() as connection:
+            directory = await read_directory(connection)
+            status = await keep_member_status(connection, member_id, blocked=blocked)
+        addresses = Addresses(lambda: directory, system_clock, cluster=settings.valkey_cluster)
+        number = member_number(member_id)
+        assert number is not None
+        known = await Memberships(HotStore(hot, assemble()), addresses).set_status(
+            number, blocked=status == "blocked", revoke_codes=revoke_codes
+        )
+    finally:
+        await hot.close(1.0)
+        await pool.close()
+    if not known:
+        raise UnknownMember(f"{member_id} is not in the hot store")
+    return f"{member_id} is {status}" + (", every code made until now is revoked" if revoke_codes else "")
 
 
 async def create_key(settings: Settings, terminal_id: str | None, roles: tuple[str, ...]) -> str:

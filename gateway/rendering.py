@@ -6,11 +6,9 @@ from typing import Any, Final
 import orjson
 
 from redemption.accruals import Reversed
-from redemption.domain.redemptions import Accrual, Part, Redemption
+from redemption.domain.redemptions import UNIT, Accrual, Part, Redemption
 from redemption.memberships import Lot, MemberState
 
-UNIT: Final = {"points": "points", "benefit": "uses", "stored_value": "amount_minor"}
-"""What a leg counts, by its kind."""
 _NOTHING_TAKEN: Final = frozenset({"voided", "expired", "reversed", "refunded"})
 
 
@@ -36,15 +34,14 @@ def redemption_document(redemption: Redemption) -> dict[str, Any]:
     The answer of verify has the legs as they were asked for. Every later view adds `captured_…` and `refunded_…` to
     each leg, and its bill tells what is off it now.
     """
-    context = redemption.context
     legs = []
     discount = 0
-    for index, leg in enumerate(context["legs"]):
+    for index, leg in enumerate(redemption.context["legs"]):
         parts = [part for part in redemption.parts if part.leg == index]
         document, value = _leg(leg, parts, redemption)
         legs.append(document)
         discount += value
-    bill = context["bill"]
+    bill = redemption.bill
     if bill is not None:
         bill = {**bill, "discount_minor": discount, "payable_minor": bill["amount_minor"] - discount}
     balance = redemption.balance

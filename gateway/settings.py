@@ -16,6 +16,10 @@ DEVELOPMENT_ISSUER = "https://identity.tong.invalid"
 """Issuer of the built-in development access tokens; `.invalid` can never be a real host (RFC 2606)."""
 
 
+class SettingsRefused(Exception):
+    """A setting is missing or contradicts another; the text says which and what to do."""
+
+
 class Settings(BaseSettings):
     """Every setting there is. Names are the environment variables without their prefix."""
 
@@ -49,6 +53,17 @@ class Settings(BaseSettings):
     )
     member_jwks: str | None = Field(default=None, description="https:// URL or path of the identity provider's JWKS")
     development: bool = Field(default=False, description="set by `tong up`: the development issuer may be used")
+
+    def stores(self) -> tuple[str, str]:
+        """Addresses of the hot store and the ledger, for a part that runs alone. Raises `SettingsRefused`."""
+        if self.valkey_url is None or self.postgres_dsn is None:
+            raise SettingsRefused("TONG_VALKEY_URL and TONG_POSTGRES_DSN are needed; `tong up` brings its own servers")
+        if self.valkey_cluster:
+            raise SettingsRefused(
+                "TONG_VALKEY_CLUSTER: keys are laid out for a cluster, but the multiplexed connection and the ledger "
+                "writer speak to one server so far; give the address of a single server"
+            )
+        return self.valkey_url.get_secret_value(), self.postgres_dsn.get_secret_value()
 
     def identity_folder(self) -> Path:
         """Where the development issuer keeps its key."""

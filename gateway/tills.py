@@ -10,8 +10,8 @@ from redemption.directory import Terminal
 from redemption.domain.commands import Bill
 from redemption.domain.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX
 from redemption.hot.faults import HotStoreFault, NotSent, ServerRefused, TooManyInFlight
-from redemption.service import CodeUse, MemberMissing
-from tokens.claims import CODE_LIFETIME_SECONDS, CodeClaim, Refused, Standing
+from redemption.service import CodeUse, MemberMissing, Redemptions
+from tokens.claims import CODE_LIFETIME_SECONDS, DIGITS_NONCE, CodeClaim, Refused, Standing
 from tokens.codec import CodeReader
 
 T = TypeVar("T")
@@ -48,6 +48,35 @@ def read_code(reader: CodeReader, text: str, now: float) -> CodeClaim:
     return claim
 
 
+async def read_code_unguessed(
+    redemptions: Redemptions, terminal: Terminal, reader: CodeReader, text: str, now: float, *, asks: bool = True
+) -> CodeClaim:
+    """As `read_code`; 18 digits that nobody made are counted, so that guessing ends, whichever call is used for it.
+
+    A terminal or outlet that has guessed too often is refused genuine digits too: it must not learn that they are.
+    `asks` is False where the function that is called next looks after that itself.
+
+    Raises `code_malformed`, `code_forged`, `rate_limited` and the faults of `ask_hot_store`.
+    """
+    wait = None
+    try:
+        claim = read_code(reader, text, now)
+    except Problem as problem:
+        if problem.kind.code != "code_forged" or not text.strip().isdigit():
+            raise
+        wait = await ask_hot_store(redemptions.guessed(terminal))
+        if wait is None:
+            raise
+    else:
+        if asks and claim.nonce == DIGITS_NONCE:
+            wait = await ask_hot_store(redemptions.guessed(terminal, guesses=0))
+        if wait is None:
+            return claim
+    raise Problem(
+        "rate_limited", "Too many codes that nobody made", retry_after=max(1, wait), scope="guesses of digits"
+    )
+
+
 def check_bill(bill: Bill | None, terminal: Terminal) -> None:
     """Raises `malformed` for a bill that contradicts itself or the business."""
     if bill is None:
@@ -69,10 +98,11 @@ def code_use(claim: CodeClaim) -> CodeUse:
     )
 
 
-async def ask_hot_store(call: Awaitable[T]) -> T:
+async def ask_hot_store(call: Awaitable[T], *, changes: bool = True) -> T:
     """Awaits a use case and says a fault in the contract's words.
 
-    Raises `overloaded`, `unavailable`; the latter with `outcome: unknown` only where the call may have arrived.
+    Raises `overloaded`, `unavailable`; the latter with `outcome: unknown` only where a call that changes something may
+    have arrived.
     """
     try:
         return await call
@@ -85,9 +115,13 @@ async def ask_hot_store(call: Awaitable[T]) -> T:
     except ServerRefused as fault:
         if fault.surely_not_executed or fault.text.startswith("Function not found"):
             raise Problem("unavailable", "The hot store refused the call; nothing was applied") from None
-        raise Problem("unavailable", _UNKNOWN, unknown=True) from fault
+        raise _unanswered(changes) from fault
     except (HotStoreFault, TimeoutError):
-        raise Problem("unavailable", _UNKNOWN, unknown=True) from None
+        raise _unanswered(changes) from None
 
 
-_UNKNOWN: Final = "No answer from the hot store in time: repeat with the same Idempotency-Key to learn what happened"
+def _unanswered(changes: bool) -> Problem:
+    if not changes:
+        return Problem("unavailable", "No answer from the hot store in time")
+    detail = "No answer from the hot store in time: repeat with the same Idempotency-Key to learn what happened"
+    return Problem("unavailable", detail, unknown=True)

@@ -6,7 +6,6 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.lifespan import SettingsRefused
 from gateway.logs import configure_logs
 from gateway.metrics import Metrics
 from gateway.settings import Settings
@@ -33,14 +32,13 @@ logger = logging.getLogger(__name__)
 async def write_ledger(settings: Settings) -> None:
     """Writes until told to stop. Raises `SettingsRefused`, `LedgerStoppedError`."""
     configure_logs(settings.log_level)
-    if settings.valkey_url is None or settings.postgres_dsn is None:
-        raise SettingsRefused("TONG_VALKEY_URL and TONG_POSTGRES_DSN are needed; `tong up` brings its own servers")
+    valkey_url, postgres_dsn = settings.stores()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    pool = await open_pool(settings.postgres_dsn.get_secret_value(), size=3, name="tong-ledger-writer")
-    client = open_stream_client(settings.valkey_url.get_secret_value())
+    pool = await open_pool(postgres_dsn, size=3, name="tong-ledger-writer")
+    client = open_stream_client(valkey_url)
     try:
         writer = LedgerWriter(LedgerStreams(client), LedgerStore(pool), range(settings.buckets))
         async with _sweeping(settings, pool) as sweeper:
@@ -58,12 +56,10 @@ async def write_ledger(settings: Settings) -> None:
 @asynccontextmanager
 async def _sweeping(settings: Settings, pool: Pool) -> AsyncIterator[Sweeper]:
     """A sweeper beside the writer: both keep the books true, and neither is on the way of a scan."""
-    assert settings.valkey_url is not None
+    valkey_url, _ = settings.stores()
     directory = DirectoryFollower(pool, system_clock)
     await directory.start()
-    hot = HotConnection(
-        Address.from_url(settings.valkey_url.get_secret_value()), in_flight_max=HOT_IN_FLIGHT_MAX, name="tong-sweeper"
-    )
+    hot = HotConnection(Address.from_url(valkey_url), in_flight_max=HOT_IN_FLIGHT_MAX, name="tong-sweeper")
     await hot.start()
     addresses = Addresses(lambda: directory.current, system_clock, cluster=settings.valkey_cluster)
     sweeper = Sweeper(Redemptions(HotStore(hot, assemble()), addresses), settings.buckets)

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import orjson
-
 from redemption.addresses import Addresses
 from redemption.directory import Terminal
 from redemption.domain.commands import Bill
@@ -12,6 +10,7 @@ from redemption.domain.outcomes import Outcome, Refusal
 from redemption.domain.redemptions import ACCRUAL_PREFIX, Accrual, accrual_from_record, bucket_of_id, new_id
 from redemption.hot import keys
 from redemption.hot.store import HotStore
+from redemption.legs import step_context
 from redemption.rules.earning import earned, growth_value, points_by_tier
 from redemption.service import CodeUse, MemberMissing, ReplyCrossed
 
@@ -78,20 +77,7 @@ class Accruals:
             crossing_days=rules.crossing_days,
             growth=growth_value(base),
             by_tier=";".join(f"{tier},{plain},{bonus}" for tier, (plain, bonus) in by_tier.items()),
-            context=orjson.dumps(
-                {
-                    "business": terminal.business.business_id,
-                    "outlet": terminal.outlet_id,
-                    "terminal": terminal.terminal_id,
-                    "key": purchase.key,
-                    "bill": {
-                        "reference": purchase.bill.reference,
-                        "amount_minor": purchase.bill.amount_minor,
-                        "currency": purchase.bill.currency,
-                    },
-                    "rules": directory.version,
-                }
-            ),
+            context=step_context(terminal, directory.version, purchase.key, purchase.bill),
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         if reply[0] != accrual_id.encode():
@@ -127,14 +113,7 @@ class Accruals:
             member_prefix=keys.member(bucket, ""),
             utc_offset=addresses.utc_offset(directory.time_zone),
             window_seconds=directory.policy.refund_window_seconds,
-            context=orjson.dumps(
-                {
-                    "business": terminal.business.business_id,
-                    "outlet": terminal.outlet_id,
-                    "terminal": terminal.terminal_id,
-                    "rules": directory.version,
-                }
-            ),
+            context=step_context(terminal, directory.version, key),
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         if reply[0] != call_id.encode():

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from redemption.directory import Directory, Terminal
 from redemption.domain import members
 from redemption.domain.clock import Clock
+from redemption.domain.limits import SLOT_SECONDS
 from redemption.hot import keys
 
 _QUARTER_SECONDS = 900
@@ -61,6 +62,10 @@ class Addresses:
             known = (quarter, int(offset.total_seconds()) if offset else 0)
             self._offsets[zone.key] = known
         return known[1]
+
+    def slot_now(self) -> int:
+        """The slot of a code made at this moment."""
+        return int(self._clock()) // SLOT_SECONDS
 
     def local(self, zone: ZoneInfo) -> datetime:
         """This moment in the zone."""

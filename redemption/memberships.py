@@ -7,7 +7,7 @@ from typing import Any
 from redemption.addresses import Addresses, MemberAddress
 from redemption.directory import Terminal
 from redemption.domain.commands import Bill
-from redemption.domain.limits import FRESH_SLOTS_MAX, VERIFY_DEADLINE_SECONDS
+from redemption.domain.limits import FRESH_SLOTS_MAX, SLOT_SECONDS, SLOTS_AHEAD_MAX, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot import keys
 from redemption.hot.store import HotStore
@@ -65,12 +65,30 @@ class Memberships:
 
     async def free_slot(self, member_number: int, first: int) -> int | None:
         """The first code slot at or after `first` that nothing has used; None when every one tried is used."""
-        bucket = self._addresses.member(member_number).bucket
-        position = await self._store.free_slot(
-            slots=[keys.code(bucket, member_number, first + ahead) for ahead in range(FRESH_SLOTS_MAX)],
+        who = self._addresses.member(member_number)
+        (slot,) = await self._store.call(
+            "free",
+            member=keys.member(who.bucket, who.member_id),
+            code_prefix=keys.code_prefix(who.bucket, member_number),
+            first=first,
+            tries=FRESH_SLOTS_MAX,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
-        return None if position < 0 else first + position
+        return None if slot < 0 else int(slot)
+
+    async def set_status(self, member_number: int, *, blocked: bool, revoke_codes: bool) -> bool:
+        """Blocks or unblocks a member; `revoke_codes` refuses every code that was made until now, those fetched ahead
+        too. False: there is no such member."""
+        who = self._addresses.member(member_number)
+        valid_from = (self._addresses.slot_now() + SLOTS_AHEAD_MAX) * SLOT_SECONDS
+        (found,) = await self._store.call(
+            "status",
+            member=keys.member(who.bucket, who.member_id),
+            status="blocked" if blocked else "active",
+            codes_valid_from=valid_from if revoke_codes else "",
+            deadline_seconds=VERIFY_DEADLINE_SECONDS,
+        )
+        return bool(found == 1)
 
     async def member(self, member_number: int) -> MemberState | None:
         """A member's state; None when there is no such member."""

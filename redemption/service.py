@@ -5,7 +5,6 @@ Every call is one round trip to one function. Knows no HTTP: the gateway turns r
 answers.
 """
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ import orjson
 
 from redemption.addresses import Addresses
 from redemption.directory import Terminal
-from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
+from redemption.domain.commands import Bill, Leg
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.domain.redemptions import (
@@ -26,7 +25,17 @@ from redemption.domain.redemptions import (
 )
 from redemption.hot import keys
 from redemption.hot.store import HotStore
-from redemption.rules.basket import Priced, price
+from redemption.legs import (
+    basket_digest,
+    bill_context,
+    captured_value,
+    leg_context,
+    leg_words,
+    place_context,
+    step_context,
+    wants,
+)
+from redemption.rules.basket import price
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,10 @@ class Redemptions:
         verdict = Refusal(Outcome.CODE_EXPIRED) if code.expired else priced.verdict
         hold_seconds = policy.hold_seconds if scan.hold_seconds is None else scan.hold_seconds
         stay = scan.bill.stay if scan.bill is not None else None
+        context = place_context(terminal, directory.version, scan.key)
+        context["bill"] = bill_context(scan.bill)
+        values = priced.values or (0,) * len(scan.legs)
+        context["legs"] = [leg_context(leg, value) for leg, value in zip(scan.legs, values, strict=True)]
         reply = await self._store.redeem(
             idempotency=keys.idempotency(key_bucket, terminal.terminal_id, scan.key),
             member=keys.member(bucket, member_id),
@@ -130,7 +143,7 @@ class Redemptions:
             redemption=keys.redemption(bucket, redemption_id),
             ledger=keys.ledger_stream(bucket),
             holds=keys.holds(bucket),
-            recent=keys.recent(bucket, member_id, basket_digest(scan)),
+            recent=keys.recent(bucket, member_id, basket_digest(terminal, scan.bill, scan.legs)),
             rate_terminal=keys.rate(key_bucket, terminal.terminal_id),
             rate_outlet=keys.rate(key_bucket, terminal.outlet_id),
             rate_member=keys.rate(bucket, member_id),
@@ -156,16 +169,26 @@ class Redemptions:
             limit_terminal=policy.terminal_rate,
             limit_outlet=policy.outlet_rate,
             limit_member=policy.member_rate,
-            context=orjson.dumps(_context(scan, priced, directory.version)),
-            legs=";".join([self._leg(leg, terminal) for leg in scan.legs]),
+            context=orjson.dumps(context),
+            legs=";".join([leg_words(leg, terminal, directory) for leg in scan.legs]),
             deadline_seconds=deadline_seconds,
         )
         rate = Rate(policy.terminal_rate, reply[6], reply[7])
         return Verified(_verified(reply, redemption_id, member_id, verdict), rate)
 
     async def capture(self, step: Step) -> Redemption | Refusal | None:
-        """Takes a hold, whole or in part. None: this business has no such redemption."""
-        return await self._step("capture", step, wants=_wants(step))
+        """Takes a hold, whole or in part, for the bill as it was or has become. None: this business has no such
+        redemption."""
+        if step.bill is not None:
+            held = await self.find(step.redemption_id, step.terminal.business.business_id)
+            if held is None:
+                return None
+            # What was taken and its value never change, so looking before the call is no race.
+            value = captured_value(held, step.legs, step.terminal.business.currency)
+            if value > step.bill.amount_minor:
+                return Refusal(Outcome.EXCEEDS_BILL, None, value, step.bill.amount_minor)
+        bill = orjson.dumps(bill_context(step.bill)) if step.bill is not None else b""
+        return await self._step("capture", step, wants=wants(step.legs, step.terminal.business.currency), bill=bill)
 
     async def void(self, step: Step) -> Redemption | Refusal | None:
         """Releases a hold. None: this business has no such redemption."""
@@ -174,7 +197,12 @@ class Redemptions:
     async def refund(self, step: Step) -> Redemption | Refusal | None:
         """Gives back what was captured, whole or in part. None: this business has no such redemption."""
         policy = self._addresses.directory.policy
-        return await self._step("refund", step, window_seconds=policy.refund_window_seconds, wants=_wants(step))
+        return await self._step(
+            "refund",
+            step,
+            window_seconds=policy.refund_window_seconds,
+            wants=wants(step.legs, step.terminal.business.currency),
+        )
 
     async def cancel(
         self, terminal: Terminal, *, redemption_id: str | None = None, key: str = "", member_number: int | None = None
@@ -200,7 +228,7 @@ class Redemptions:
             redemption_id=redemption_id or "",
             redemption_prefix=keys.redemption(bucket, ""),
             window_seconds=directory.policy.cancel_window_seconds,
-            context=_step_context(terminal, key or None, directory.version),
+            context=step_context(terminal, directory.version, key),
             **self._places(terminal, bucket),
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
@@ -228,13 +256,15 @@ class Redemptions:
         found = redemption_from_record(flat)
         return found if found.business_id == business_id else None
 
-    async def guessed(self, terminal: Terminal) -> int | None:
-        """Counts 18 digits that nobody made; the seconds to wait when terminal or outlet did so too often."""
+    async def guessed(self, terminal: Terminal, guesses: int = 1) -> int | None:
+        """Counts 18 digits that nobody made (`guesses` 0: only asks); the seconds to wait when terminal or outlet did
+        so too often."""
         bucket = self._addresses.key_bucket(terminal, 0)
         over, wait = await self._store.call(
             "guess",
             guess_terminal=keys.guess(bucket, terminal.terminal_id),
             guess_outlet=keys.guess(bucket, terminal.outlet_id),
+            guesses=guesses,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         return wait if over else None
@@ -256,7 +286,7 @@ class Redemptions:
         )
         return expired, still_open
 
-    async def _step(self, function: str, step: Step, **special: str | int) -> Redemption | Refusal | None:
+    async def _step(self, function: str, step: Step, **special: str | int | bytes) -> Redemption | Refusal | None:
         addresses = self._addresses
         directory = addresses.directory
         bucket = bucket_of_id(REDEMPTION_PREFIX, step.redemption_id, directory.buckets)
@@ -272,7 +302,7 @@ class Redemptions:
             call_id=call_id,
             idempotency=addresses.idempotency(step.terminal, bucket, step.key) if step.key else "",
             fingerprint=step.fingerprint,
-            context=_step_context(step.terminal, step.key, directory.version, step.bill),
+            context=step_context(step.terminal, directory.version, step.key, step.bill),
             **self._places(step.terminal, bucket),
             **special,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
@@ -295,79 +325,6 @@ class Redemptions:
             "utc_offset": self._addresses.utc_offset(directory.time_zone),
             "policy": directory.policy.expired_lot,
         }
-
-    def _leg(self, leg: Leg, terminal: Terminal) -> str:
-        """A leg as functions/redeem.lua reads it; what a benefit the group does not have asks for is refused anyway."""
-        if isinstance(leg, PointsLeg):
-            return f"points,{leg.points}"
-        if isinstance(leg, BenefitLeg):
-            terms = self._addresses.directory.terms.get(leg.benefit_id, "0,0,0,*")
-            return f"benefit,{leg.benefit_id},{leg.uses},{terms}"
-        return f"stored_value,{leg.amount_minor},{terminal.business.currency}"
-
-
-def basket_digest(scan: Scan) -> str:
-    """What makes two baskets the same to the duplicate guard: outlet, amount and legs in any order."""
-    legs = sorted(_want(leg, scan.terminal.business.currency) for leg in scan.legs)
-    amount = scan.bill.amount_minor if scan.bill is not None else -1
-    return hashlib.blake2b(f"{scan.terminal.outlet_id} {amount} {legs}".encode(), digest_size=8).hexdigest()
-
-
-def _want(leg: Leg, currency: str) -> str:
-    if isinstance(leg, PointsLeg):
-        return f"points,{leg.points}"
-    if isinstance(leg, BenefitLeg):
-        return f"benefit:{leg.benefit_id},{leg.uses}"
-    return f"{currency},{leg.amount_minor}"
-
-
-def _wants(step: Step) -> str:
-    return ";".join(_want(leg, step.terminal.business.currency) for leg in step.legs or ())
-
-
-def _context(scan: Scan, priced: Priced, version: int) -> dict[str, Any]:
-    """What the ledger and the record keep beside the movement: where, under which key, bill, legs and rules."""
-    terminal = scan.terminal
-    return {
-        "business": terminal.business.business_id,
-        "outlet": terminal.outlet_id,
-        "terminal": terminal.terminal_id,
-        "key": scan.key,
-        "bill": _bill(scan.bill),
-        "legs": [
-            _leg_context(leg, value)
-            for leg, value in zip(scan.legs, priced.values or (0,) * len(scan.legs), strict=True)
-        ],
-        "rules": version,
-    }
-
-
-def _bill(bill: Bill | None) -> dict[str, Any] | None:
-    if bill is None:
-        return None
-    return {"reference": bill.reference, "amount_minor": bill.amount_minor, "currency": bill.currency}
-
-
-def _leg_context(leg: Leg, value: int) -> dict[str, Any]:
-    if isinstance(leg, PointsLeg):
-        return {"kind": "points", "points": leg.points, "value_minor": value}
-    if isinstance(leg, BenefitLeg):
-        return {"kind": "benefit", "benefit_id": leg.benefit_id, "uses": leg.uses, "value_minor": value}
-    return {"kind": "stored_value", "amount_minor": leg.amount_minor, "value_minor": value}
-
-
-def _step_context(terminal: Terminal, key: str | None, version: int, bill: Bill | None = None) -> bytes:
-    context: dict[str, Any] = {
-        "business": terminal.business.business_id,
-        "outlet": terminal.outlet_id,
-        "terminal": terminal.terminal_id,
-        "rules": version,
-    }
-    if key:
-        context["key"] = key
-    if bill is not None:
-        context["bill"] = _bill(bill)
-    return orjson.dumps(context)
 
 
 def _same_call(reply: list[Any], call_id: str) -> None:

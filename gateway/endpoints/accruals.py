@@ -19,7 +19,7 @@ from gateway.tills import (
     code_use,
     fingerprint,
     idempotency_key,
-    read_code,
+    read_code_unguessed,
 )
 from redemption.accruals import Purchase
 from redemption.domain.commands import AccrualRequest, VoidRequest
@@ -39,18 +39,17 @@ async def accrue(request: Request) -> Response:
     if (wanted.code is None) == (wanted.member_id is None):
         raise malformed("either code or member_id", "body")
     key = idempotency_key(request.headers.get("idempotency-key"))
+    number = member_number(wanted.member_id) if wanted.member_id is not None else None
+    if wanted.code is None and number is None:
+        raise malformed("not a member id", "member_id")
     terminal = state.authenticator.terminal(request.headers.get("authorization"))
     check_bill(wanted.bill, terminal)
     code = None
-    number: int | None
     if wanted.code is not None:
-        code = code_use(read_code(state.reader, wanted.code, state.clock()))
-        number = code.member_number
-    else:
-        assert wanted.member_id is not None
-        number = member_number(wanted.member_id)
-        if number is None:
-            raise malformed("not a member id", "member_id")
+        claim = await read_code_unguessed(state.redemptions, terminal, state.reader, wanted.code, state.clock())
+        code = code_use(claim)
+        number = claim.member_number
+    assert number is not None
     purchase = Purchase(terminal, number, code, key, fingerprint(b"accrue", canonical), wanted.bill)
     done = await ask_hot_store(state.accruals.accrue(purchase))
     if done is None:

@@ -12,7 +12,7 @@ from gateway.body import decode, read_body, require_json
 from gateway.problems import KIND_OF_OUTCOME, language_of, refused
 from gateway.rendering import balance_of, member_head
 from gateway.state import State
-from gateway.tills import ask_hot_store, check_bill, code_use, read_code
+from gateway.tills import ask_hot_store, check_bill, code_use, read_code_unguessed
 from redemption.domain.commands import PrepareRequest
 from redemption.domain.outcomes import Refusal
 from redemption.rules.definitions import BenefitDefinition
@@ -29,8 +29,8 @@ async def prepare(request: Request) -> Response:
     wanted, _ = decode(body, _decoder)
     terminal = state.authenticator.terminal(request.headers.get("authorization"))
     check_bill(wanted.bill, terminal)
-    code = code_use(read_code(state.reader, wanted.code, state.clock()))
-    prepared = await ask_hot_store(state.memberships.prepare(terminal, code, wanted.bill))
+    code = code_use(await read_code_unguessed(state.redemptions, terminal, state.reader, wanted.code, state.clock()))
+    prepared = await ask_hot_store(state.memberships.prepare(terminal, code, wanted.bill), changes=False)
     if isinstance(prepared, Refusal):
         raise refused(prepared)
     offers, member = prepared.offers, prepared.member

@@ -13,7 +13,7 @@ from gateway.body import decode, read_body, require_json
 from gateway.problems import Problem, malformed, refused
 from gateway.rendering import redemption_body, redemption_document
 from gateway.state import State
-from gateway.tills import REPLAYED_HEADER, ask_hot_store, check_bill, fingerprint, idempotency_key, read_code
+from gateway.tills import REPLAYED_HEADER, ask_hot_store, check_bill, fingerprint, idempotency_key, read_code_unguessed
 from redemption.domain.commands import CancelRequest, CaptureRequest, RefundRequest, VoidRequest
 from redemption.domain.limits import BILL_REFERENCE_CHARACTERS_MAX, REDEMPTIONS_LISTED_MAX
 from redemption.domain.outcomes import Refusal
@@ -34,7 +34,7 @@ async def read_redemption(request: Request) -> Response:
     state: State = request.app.state.tong
     terminal = state.authenticator.terminal(request.headers.get("authorization"))
     found = await ask_hot_store(
-        state.redemptions.find(request.path_params["redemption_id"], terminal.business.business_id)
+        state.redemptions.find(request.path_params["redemption_id"], terminal.business.business_id), changes=False
     )
     if found is None:
         raise Problem("not_found", NOT_FOUND)
@@ -47,16 +47,18 @@ async def list_redemptions(request: Request) -> Response:
     They are found through the ledger, which is a moment behind: a till that lost an answer repeats it with its key.
     """
     state: State = request.app.state.tong
-    terminal = state.authenticator.terminal(request.headers.get("authorization"))
     reference = request.query_params.get("bill_reference", "")
     if not 1 <= len(reference) <= BILL_REFERENCE_CHARACTERS_MAX or set(request.query_params) != {"bill_reference"}:
         raise malformed(f"one query parameter of 1 to {BILL_REFERENCE_CHARACTERS_MAX} characters", "bill_reference")
+    terminal = state.authenticator.terminal(request.headers.get("authorization"))
     business_id = terminal.business.business_id
     try:
         ids = await state.ledger.redemptions_of_bill(business_id, reference, REDEMPTIONS_LISTED_MAX)
     except LedgerAway:
         raise Problem("unavailable", "The ledger cannot be reached; a redemption can be read by its id") from None
-    found = [await ask_hot_store(state.redemptions.find(redemption_id, business_id)) for redemption_id in ids]
+    found = [
+        await ask_hot_store(state.redemptions.find(redemption_id, business_id), changes=False) for redemption_id in ids
+    ]
     documents = [redemption_document(redemption) for redemption in found if redemption is not None]
     return answer(200, orjson.dumps({"redemptions": documents}))
 
@@ -85,17 +87,17 @@ async def cancel(request: Request) -> Response:
     body = await read_body(request.receive)
     require_json(request.headers.get("content-type"))
     wanted, _ = decode(body, _cancel)
-    terminal = state.authenticator.terminal(request.headers.get("authorization"))
     by_id = wanted.redemption_id is not None
     by_key = wanted.idempotency_key is not None and wanted.code is not None
     if by_id == by_key or (by_id and (wanted.idempotency_key or wanted.code)):
         raise malformed("either redemption_id, or idempotency_key and code as they were sent", "body")
+    key = "" if by_id else idempotency_key(wanted.idempotency_key)
+    terminal = state.authenticator.terminal(request.headers.get("authorization"))
     if by_id:
         call = state.redemptions.cancel(terminal, redemption_id=wanted.redemption_id)
     else:
         assert wanted.code is not None
-        claim = read_code(state.reader, wanted.code, state.clock())
-        key = idempotency_key(wanted.idempotency_key)
+        claim = await read_code_unguessed(state.redemptions, terminal, state.reader, wanted.code, state.clock())
         call = state.redemptions.cancel(terminal, key=key, member_number=claim.member_number)
     done = await ask_hot_store(call)
     if done is None:
@@ -120,6 +122,8 @@ async def _step(
     if body:
         require_json(request.headers.get("content-type"))
     wanted, canonical = decode(body or b"{}", decoder)
+    if getattr(wanted, "legs", None) == ():
+        raise malformed("an empty list says nothing: name what is meant, or leave legs out for all of it", "legs")
     given_key = request.headers.get("idempotency-key")
     key = idempotency_key(given_key) if given_key is not None else None
     terminal = state.authenticator.terminal(request.headers.get("authorization"))

@@ -101,6 +101,7 @@ class StoredValueLeg(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
 Leg = PointsLeg | BenefitLeg | StoredValueLeg
 Legs = Annotated[tuple[Leg, ...], Meta(max_length=limits.LEGS_MAX)]
+SomeLegs = Annotated[tuple[Leg, ...], Meta(min_length=1, max_length=limits.LEGS_MAX)]
 
 
 class VerifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -124,7 +125,7 @@ class PrepareRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`POST /v1/redemptions/{id}/capture`: without `legs` the whole hold, with them that much of it."""
 
-    legs: Legs | None = None
+    legs: SomeLegs | None = None
     bill: Bill | None = None
 
 
@@ -135,7 +136,7 @@ class VoidRequest(Struct, frozen=True, forbid_unknown_fields=True):
 class RefundRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`POST /v1/redemptions/{id}/refund`: without `legs` all that is left, with them that much of it."""
 
-    legs: Legs | None = None
+    legs: SomeLegs | None = None
 
 
 class CancelRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -27,9 +27,10 @@ LEGS_MAX: Final = 8
 BENEFIT_USES_MAX: Final = 100
 CODES_PER_REQUEST_MAX: Final = 5
 FRESH_SLOTS_MAX: Final = 8  # how many slots are tried for a fresh code right after a use
-SLOTS_AHEAD_MAX: Final = (
-    48  # how far ahead a code may be made: 96 s in slots of 2 s (tokens.claims, held equal by a test)
-)
+# Codes: a slot is two seconds of Unix time, and a code may be made so many slots ahead (tokens.claims has the same
+# numbers; a test holds them equal).
+SLOT_SECONDS: Final = 2
+SLOTS_AHEAD_MAX: Final = 48
 
 # Hot store.
 LOTS_MAX: Final = 200  # months of validity times businesses: 12 x 8 with room; bounds the loop over lots

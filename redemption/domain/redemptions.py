@@ -17,6 +17,8 @@ REDEMPTION_PREFIX: Final = "rdm_"
 ACCRUAL_PREFIX: Final = "acr_"
 POINTS: Final = "points"
 BENEFIT_PREFIX: Final = "benefit:"
+UNIT: Final = {"points": "points", "benefit": "uses", "stored_value": "amount_minor"}
+"""What a leg counts, by its kind."""
 _BUCKET_CHARACTERS: Final = 2
 _RANDOM_CHARACTERS: Final = 16
 
@@ -74,7 +76,8 @@ class Balance:
 class Redemption:
     """One redemption at some moment. `context` is what the gateway wrote beside it: outlet, bill, legs, rules.
 
-    `first` is True for the answer of verify itself, as it was given then; progress of the parts is left out of it.
+    `bill` is the one of the scan, or in later views the one it was captured with. `first` is True for the answer of
+    verify itself, as it was given then; progress of the parts is left out of it.
     """
 
     redemption_id: str
@@ -88,6 +91,7 @@ class Redemption:
     parts: tuple[Part, ...]
     balance: Balance
     context: dict[str, Any]
+    bill: dict[str, Any] | None = None
     first: bool = False
     replayed: bool = False
 
@@ -99,6 +103,7 @@ def redemption_from_record(flat: list[bytes], *, first: bool = False, replayed: 
     """
     record = {flat[i]: flat[i + 1] for i in range(0, len(flat), 2)}
     try:
+        context = orjson.loads(record[b"context"])
         hold_until = int(record[b"hold_until"]) if b"hold_until" in record else None
         status = record[b"status"].decode()
         if first:
@@ -114,7 +119,8 @@ def redemption_from_record(flat: list[bytes], *, first: bool = False, replayed: 
             business_id=record[b"business"].decode(),
             parts=_parts(record, hold_until is not None),
             balance=_balance(record[b"balance"]),
-            context=orjson.loads(record[b"context"]),
+            context=context,
+            bill=context["bill"] if first or b"bill" not in record else orjson.loads(record[b"bill"]),
             first=first,
             replayed=replayed,
         )

@@ -81,6 +81,11 @@ def guess(bucket: int, subject: str) -> str:
     return f"{{b{bucket}}}:guess:{subject}"
 
 
+def code_prefix(bucket: int, number: int) -> str:
+    """A function adds the slot."""
+    return f"{{b{bucket}}}:code:{number}:"
+
+
 def code(bucket: int, number: int, slot: int) -> str:
     return f"{{b{bucket}}}:code:{number}:{slot}"
 

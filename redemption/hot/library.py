@@ -6,7 +6,6 @@ or older library shows as an unknown function before anything runs (docs/adr/000
 
 A Lua file starts with a comment that is its contract: `-- keys:`, `-- args:` and `-- flags:` lines name what it takes,
 in order. Assembling turns these into local names, so no function writes ARGV[7]; the Python side reads the same lines.
-A last key `name...` stands for any number of keys.
 """
 
 import hashlib
@@ -32,6 +31,7 @@ FUNCTION_FILES = (
     "enrol",
     "look",
     "free",
+    "status",
     "guess",
 )
 """Every function there is, by the name of its file."""
@@ -43,7 +43,8 @@ LUA_LIMITS = (
     "PARTS_MAX",
     "TIERS_MAX",
     "SWEEP_MAX",
-    "SLOTS_AHEAD_MAX",
+    "SLOT_SECONDS",
+    "FRESH_SLOTS_MAX",
     "POINTS_MAX",
     "REDEMPTION_RETENTION_SECONDS",
     "CODE_MARKER_SECONDS",
@@ -67,11 +68,6 @@ class Signature:
     keys: tuple[str, ...]
     args: tuple[str, ...]
     flags: tuple[str, ...]
-
-    @property
-    def variadic(self) -> bool:
-        """Whether the function takes any number of keys and reads KEYS itself."""
-        return self.keys[-1].endswith("...")
 
     @property
     def read_only(self) -> bool:
@@ -122,9 +118,7 @@ def _constants() -> str:
 
 
 def _registered(name: str, lua: str, contract: Signature) -> str:
-    unpacked = []
-    if not contract.variadic:
-        unpacked.append(f"local {', '.join(contract.keys)} = unpack(KEYS)")
+    unpacked = [f"local {', '.join(contract.keys)} = unpack(KEYS)"]
     if contract.args:
         unpacked.append(f"local {', '.join(contract.args)} = unpack(ARGV)")
     flags = ", ".join(f"'{flag}'" for flag in contract.flags)

@@ -25,11 +25,9 @@ class HotStore:
         self._connection = connection
         self._library = library
         self._redeem = library.function("redeem")
-        self._free = library.function("free")
         self._names = {
             name: (library.function(name), len(contract.keys), (*contract.keys, *contract.args), contract.read_only)
             for name, contract in library.functions.items()
-            if not contract.variadic
         }
 
     async def call(self, function: str, *, deadline_seconds: float, **named: Value) -> list[Any]:
@@ -98,14 +96,6 @@ class HotStore:
             deadline_seconds=deadline_seconds,
         )  # fmt: skip
         assert isinstance(reply, list)
-        return reply
-
-    async def free_slot(self, *, slots: list[str], deadline_seconds: float) -> int:
-        """functions/free.lua: position of the first unused code slot among these keys of one bucket, or -1."""
-        reply = await self._connection.execute(
-            "FCALL_RO", self._free, len(slots), *slots, deadline_seconds=deadline_seconds
-        )
-        assert isinstance(reply, int)
         return reply
 
     async def read_hash(self, *, key: str, deadline_seconds: float) -> list[bytes]:

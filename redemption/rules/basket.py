@@ -51,7 +51,7 @@ def price(
 ) -> Priced:
     """Examines and values a basket. `local` is now, in the outlet's zone; the bill is in the place's currency.
 
-    On the way of every scan. Points alone cost 1.3 µs (test_rules_cost in tests/unit/test_rules_basket.py bounds it).
+    On the way of every scan. Points alone cost 1.3 µs, eight legs with all kinds of rules 40 µs.
     """
     found: Refusal | None = None
     for index, leg in enumerate(legs):

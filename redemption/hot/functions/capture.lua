@@ -2,9 +2,11 @@
 --
 -- keys: redemption holds ledger
 -- args: call_id idempotency fingerprint business currency lots_prefix member_prefix utc_offset policy context wants
+-- args: bill
 --
 --   idempotency        the record of the till's key, or empty
 --   lots_prefix …      keys of the member, which only the record names
+--   bill               JSON of the bill as it has become, or empty: as it was; every later view shows it
 --   wants              "points,1500;benefit:breakfast,1;CNY,5000" or empty for all
 --
 -- returns: {call_id, outcome, replayed, asked, available [, record, state]}
@@ -54,5 +56,10 @@ if points > 0 then redis.call('HINCRBY', member, 'held', text(-points)) end
 redis.call('ZREM', holds, record.id)
 redis.call('HSET', redemption, 'status', 'captured', 'captured', progress(record.parts, 'captured'),
   'captured_at', text(millis))
+if bill ~= '' then
+  redis.call('HSET', redemption, 'bill', bill)
+  record.flat[#record.flat + 1] = 'bill'
+  record.flat[#record.flat + 1] = bill
+end
 return step_done(idempotency, call_id, fingerprint, record,
   snapshot(record, 'captured', lots, member, currency, month, millis))

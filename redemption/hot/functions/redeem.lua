@@ -34,7 +34,7 @@ end
 if exceeded then return answer(OUTCOME.RATE_LIMITED, 0, -1, exceeded, -1) end
 if marker == 'digits' and (tonumber(redis.call('GET', guess_terminal) or 0) >= LIMIT.GUESSES_PER_TERMINAL
     or tonumber(redis.call('GET', guess_outlet) or 0) >= LIMIT.GUESSES_PER_OUTLET) then
-  return answer(OUTCOME.RATE_LIMITED, 0, -1, 4, -1)
+  return answer(OUTCOME.RATE_LIMITED, 0, -1, 4, math.max(redis.call('TTL', guess_terminal), redis.call('TTL', guess_outlet)))
 end
 
 local seen = recorded(idempotency)

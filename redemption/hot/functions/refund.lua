@@ -22,9 +22,6 @@ end
 if record.status ~= 'captured' and record.status ~= 'partially_refunded' then
   return refuse_step(idempotency, call_id, fingerprint, STATUS_OUTCOME[record.status])
 end
-if millis - integer(record.captured_at or record.at) > tonumber(window_seconds) * 1000 then
-  return refuse_step(idempotency, call_id, fingerprint, OUTCOME.WINDOW_CLOSED)
-end
 
 local wanted = wants ~= '' and wanted_assets(wants)
 local whole = true
@@ -47,6 +44,9 @@ for asset, left in pairs(wanted or {}) do
     end
     return refuse_step(idempotency, call_id, fingerprint, OUTCOME.EXCEEDS_REDEMPTION, refundable + left, refundable)
   end
+end
+if millis - integer(record.captured_at or record.at) > tonumber(window_seconds) * 1000 then
+  return refuse_step(idempotency, call_id, fingerprint, OUTCOME.WINDOW_CLOSED)
 end
 
 local status = whole and 'refunded' or 'partially_refunded'

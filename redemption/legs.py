@@ -1,0 +1,100 @@
+"""Legs, bills and places in the words of the hot store: what functions are asked for, what records and ledger keep."""
+
+import hashlib
+from typing import Any
+
+import orjson
+
+from redemption.directory import Directory, Terminal
+from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
+from redemption.domain.redemptions import UNIT, Redemption
+
+NO_TERMS = "0,0,0,*"
+"""Of a benefit that the group does not have: the leg is refused for that anyway."""
+
+
+def leg_words(leg: Leg, terminal: Terminal, directory: Directory) -> str:
+    """A leg as functions/redeem.lua reads it, with a benefit's caps and levels."""
+    if isinstance(leg, PointsLeg):
+        return f"points,{leg.points}"
+    if isinstance(leg, BenefitLeg):
+        return f"benefit,{leg.benefit_id},{leg.uses},{directory.terms.get(leg.benefit_id, NO_TERMS)}"
+    return f"stored_value,{leg.amount_minor},{terminal.business.currency}"
+
+
+def asset_amount(leg: Leg, currency: str) -> tuple[str, int]:
+    """What a leg takes: the asset and how much of it."""
+    if isinstance(leg, PointsLeg):
+        return "points", leg.points
+    if isinstance(leg, BenefitLeg):
+        return f"benefit:{leg.benefit_id}", leg.uses
+    return currency, leg.amount_minor
+
+
+def wants(legs: tuple[Leg, ...] | None, currency: str) -> str:
+    """What a capture or refund asks for: `points,1500;benefit:breakfast,1;CNY,5000`; empty for all."""
+    return ";".join(f"{asset},{amount}" for asset, amount in (asset_amount(leg, currency) for leg in legs or ()))
+
+
+def basket_digest(terminal: Terminal, bill: Bill | None, legs: tuple[Leg, ...]) -> str:
+    """What makes two baskets the same to the duplicate guard: outlet, amount and legs in any order."""
+    taken = sorted([asset_amount(leg, terminal.business.currency) for leg in legs])
+    amount = bill.amount_minor if bill is not None else -1
+    return hashlib.blake2b(f"{terminal.outlet_id} {amount} {taken}".encode(), digest_size=8).hexdigest()
+
+
+def bill_context(bill: Bill | None) -> dict[str, Any] | None:
+    """A bill as records and ledger keep it."""
+    if bill is None:
+        return None
+    return {"reference": bill.reference, "amount_minor": bill.amount_minor, "currency": bill.currency}
+
+
+def leg_context(leg: Leg, value: int) -> dict[str, Any]:
+    """A leg as records and ledger keep it: as asked for, with what it took off the bill."""
+    if isinstance(leg, PointsLeg):
+        return {"kind": "points", "points": leg.points, "value_minor": value}
+    if isinstance(leg, BenefitLeg):
+        return {"kind": "benefit", "benefit_id": leg.benefit_id, "uses": leg.uses, "value_minor": value}
+    return {"kind": "stored_value", "amount_minor": leg.amount_minor, "value_minor": value}
+
+
+def place_context(terminal: Terminal, version: int, key: str | None = None, bill: Bill | None = None) -> dict[str, Any]:
+    """Where a call was made, under which rules and key: the head of every entry's context."""
+    context: dict[str, Any] = {
+        "business": terminal.business.business_id,
+        "outlet": terminal.outlet_id,
+        "terminal": terminal.terminal_id,
+        "rules": version,
+    }
+    if key:
+        context["key"] = key
+    if bill is not None:
+        context["bill"] = bill_context(bill)
+    return context
+
+
+def step_context(terminal: Terminal, version: int, key: str | None = None, bill: Bill | None = None) -> bytes:
+    """The same as JSON, for a call that is not a scan."""
+    return orjson.dumps(place_context(terminal, version, key, bill))
+
+
+def captured_value(held: Redemption, legs: tuple[Leg, ...] | None, currency: str) -> int:
+    """What a capture of these legs (None: all) takes off a bill, in minor units: of each leg of the hold the share that
+    is captured, rounded down, the way functions/capture.lua spreads it over the parts."""
+    wanted: dict[str, int] | None = None
+    if legs is not None:
+        wanted = {}
+        for asset, amount in (asset_amount(leg, currency) for leg in legs):
+            wanted[asset] = wanted.get(asset, 0) + amount
+    captured: dict[int, int] = {}
+    for part in held.parts:
+        share = part.taken
+        if wanted is not None:
+            share = min(wanted.get(part.asset, 0), part.taken)
+            wanted[part.asset] = wanted.get(part.asset, 0) - share
+        captured[part.leg] = captured.get(part.leg, 0) + share
+    return sum(
+        leg["value_minor"] * captured.get(index, 0) // leg[UNIT[leg["kind"]]]
+        for index, leg in enumerate(held.context["legs"])
+    )
