@@ -63,10 +63,10 @@ Key = tuple[int, int, int, tuple[tuple[str, int], ...]]
 
 
 def best_by_trying_all(place: Place, catalogue: Catalogue, holding: Holding, bill: Bill) -> tuple[Key, set[Leg]]:
-    """Every basket there is, priced."""
+    """Every basket there is, priced. No member of rule_cases has more than six uses of a benefit."""
     balance = sum(left for (asset, _), left in holding.lots.items() if asset == "points")
     best: tuple[Key, set[Leg]] = ((0, 0, 0, ()), set())
-    for uses in product(range(4), repeat=len(catalogue)):
+    for uses in product(range(7), repeat=len(catalogue)):
         chosen = [(name, count) for name, count in zip(catalogue, uses, strict=True) if count]
         benefits = tuple(BenefitLeg(name, count) for name, count in chosen)
         if not granted_to(holding, catalogue, benefits):

@@ -145,6 +145,13 @@ def test_odd_minor_units_are_split_without_loss() -> None:
     assert at(*legs, on=on, two=benefit(AmountOff(2)), **take).values == (2, 3, 2, 3)
 
 
+def test_order_of_the_lines_does_not_matter_to_odd_minor_units() -> None:
+    of_a, of_c = benefit(Item(10), categories=("a",)), benefit(Item(10), categories=("c",))
+    legs = (BenefitLeg("two"), BenefitLeg("of_a"), BenefitLeg("of_c"))
+    for on in (bill(10, a=4, b=1, c=5), bill(10, c=5, b=1, a=4)):
+        assert at(*legs, on=on, two=benefit(AmountOff(2)), of_a=of_a, of_c=of_c).values == (2, 4, 4)
+
+
 def test_lines_beyond_the_bill_give_no_more_than_the_bill() -> None:
     place = with_points(categories=("dining",))
     assert refused(at(PointsLeg(101), on=bill(100, dining=150), place=place))[3] == 100

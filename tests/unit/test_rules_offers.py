@@ -51,6 +51,12 @@ def test_reasons_against_a_benefit_keep_the_contract_s_order() -> None:
         assert by_id["one"].refusal.detail
 
 
+def test_level_asked_for_is_enough_and_an_unknown_one_is_not() -> None:
+    for asked, tier, usable in (("silver", "silver", True), ("silver", "gold", True), ("silver", "lost", False)):
+        _, by_id = offered(holding(one=1, tier=tier), one=benefit(minimum_tier=asked))
+        assert by_id["one"].usable is usable
+
+
 def test_benefit_that_was_withdrawn_is_listed_as_unknown() -> None:
     _, by_id = offered(holding(gone=2))
     assert by_id["gone"].refusal.outcome is Outcome.BENEFIT_UNKNOWN
@@ -101,6 +107,22 @@ def test_equal_baskets_are_told_apart_by_legs_then_points_then_ids() -> None:
     assert made.best_legs == (BenefitLeg("a"),)  # one leg each; fewer points
     made, _ = offered(holding(a=1, points=100), bill(60), **twins)
     assert made.best_legs == (PointsLeg(60),)  # one leg instead of two
+
+
+def test_of_equal_baskets_with_as_many_legs_the_fewer_points_win() -> None:
+    amounts = {"a": 1_000, "b": 2_000, "c": 100}
+    benefits = {name: benefit(AmountOff(amount)) for name, amount in amounts.items()}
+    made, _ = offered(holding(points=5_000, a=1, b=1, c=1), bill(6_000), **benefits)
+    assert made.best_legs == (BenefitLeg("b"), PointsLeg(4_000))
+
+
+def test_best_basket_leaves_a_use_where_more_points_then_fit() -> None:
+    """Three hours leave 2.00, less than the points taken at least; two hours and 12.00 of points save all."""
+    made, _ = offered(
+        holding(points=1_500, hour=3), bill(3_200), with_points(minimum_points=500), hour=benefit(AmountOff(1_000))
+    )
+    assert made.best_legs == (BenefitLeg("hour", 2), PointsLeg(1_200))
+    assert (made.best_value, made.best_exact) == (3_200, True)
 
 
 def test_search_keeps_its_limits_and_what_it_finds_is_granted() -> None:
