@@ -80,10 +80,15 @@ def up() -> None:
 
 @app.command()
 def serve(fd: Annotated[int | None, typer.Option(help="a listening socket this process was handed")] = None) -> None:
-    """Run one gateway worker."""
+    """Run the gateway: TONG_WORKERS workers on one socket, or a single one in this process."""
+    chosen = settings()
+    if fd is None and chosen.workers > 1:
+        from gateway.workers import serve_workers
+
+        raise typer.Exit(run(serve_workers(chosen)))
     from gateway.serve import serve as serve_worker
 
-    run(serve_worker(settings(), fd=fd), fast=True)
+    run(serve_worker(chosen, fd=fd), fast=True)
 
 
 @app.command(name="write-ledger")

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from gateway.development.listening import PortTakenError, base_url, listening_socket, status_line
+from gateway.listening import PortTakenError, base_url, listening_socket, status_line
 from gateway.development.postgres_account import AccountProblemError
 from gateway.development.postgres_server import private_postgres
 from gateway.development.private_files import private_folder, write_private
