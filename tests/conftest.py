@@ -15,13 +15,12 @@ import pytest
 from tests.support.client import TongClient, client_of
 from tests.support.key_space import lasting_keys_not_allowed
 from tests.support.oracle import find_violations, until_drained
-from tests.support.stack import Stack, running_stack, until_demo_keys_work
+from tests.support.stack import Stack, running_stack
 
 
 @pytest.fixture(scope="session")
 async def stack() -> AsyncIterator[Stack]:
     async with running_stack(workers=2) as running:
-        await until_demo_keys_work(running)
         yield running
         async with running.hot() as hot, running.ledger() as ledger:
             await until_drained(hot, ledger)

@@ -142,22 +142,32 @@ async def _entries_that_differ(hot: HotClient, ledger: Connection) -> list[str]:
 
 
 async def _balances_that_differ(hot: HotClient, ledger: Connection) -> list[str]:
-    """I8: points by member and lot, replayed from the postings, are what the hot store's lots say."""
-    replayed: dict[tuple[str, str], int] = {}
-    for row in await ledger.fetch(
-        "SELECT owner, lot, sum(amount)::bigint AS points FROM ledger_posting "
-        "WHERE asset = 'points' AND account = 'member_available' GROUP BY owner, lot HAVING sum(amount) <> 0"
-    ):
-        replayed[row["owner"], row["lot"]] = row["points"]
+    """I8: what members have by asset and lot, and the points they have held, replayed from the postings."""
+    replayed = {
+        (row["owner"], f"{row['asset']}/{row['lot']}"): row["amount"]
+        for row in await ledger.fetch(
+            "SELECT owner, asset, lot, sum(amount)::bigint AS amount FROM ledger_posting "
+            "WHERE account = 'member_available' GROUP BY owner, asset, lot HAVING sum(amount) <> 0"
+        )
+    }
+    replayed |= {
+        (row["owner"], "held"): row["amount"]
+        for row in await ledger.fetch(
+            "SELECT owner, sum(amount)::bigint AS amount FROM ledger_posting "
+            "WHERE account = 'member_held' AND asset = 'points' GROUP BY owner HAVING sum(amount) <> 0"
+        )
+    }
     stored: dict[tuple[str, str], int] = {}
     async for name in hot.scan_iter(match="{b*}:lots:*", count=1000):
-        for lot, points in (await hot.hgetall(name)).items():
-            stored[name.decode().rpartition(":")[2], lot.decode()] = int(points)
-    wrong = [f"I2: {owner} lot {lot} holds {points}" for (owner, lot), points in stored.items() if points < 0]
-    for owner, lot in sorted(replayed.keys() | stored.keys()):
-        here, there = stored.get((owner, lot), 0), replayed.get((owner, lot), 0)
+        owner = name.decode().rpartition(":")[2]
+        stored |= {(owner, lot.decode()): int(amount) for lot, amount in (await hot.hgetall(name)).items()}
+    async for name in hot.scan_iter(match="{b*}:member:*", count=1000):
+        stored[name.decode().rpartition(":")[2], "held"] = int(await hot.hget(name, "held") or 0)
+    wrong = [f"I2: {owner} {what} is {amount}" for (owner, what), amount in stored.items() if amount < 0]
+    for owner, what in sorted(replayed.keys() | stored.keys()):
+        here, there = stored.get((owner, what), 0), replayed.get((owner, what), 0)
         if here != there:
-            wrong.append(f"I8: {owner} lot {lot}: {here} in the hot store, {there} replayed from the ledger")
+            wrong.append(f"I8: {owner} {what}: {here} in the hot store, {there} replayed from the ledger")
     return wrong
 
 

@@ -264,16 +264,6 @@ async def _answers(http: httpx2.AsyncClient, terminal: Terminal, *, unlike: str)
     return bool(answer.json()["code"] != unlike)
 
 
-async def until_demo_keys_work(stack: Stack) -> None:
-    """Returns once every worker knows every key of demo.json."""
-    for terminal in stack.terminals.values():
-
-        async def known(http: httpx2.AsyncClient, terminal: Terminal = terminal) -> bool:
-            return await _answers(http, terminal, unlike="unauthenticated")
-
-        await stack.until_every_worker(f"knows the key of {terminal.terminal_id}", known)
-
-
 @asynccontextmanager
 async def running_stack(*, workers: int = 1, **environment: str) -> AsyncIterator[Stack]:
     """A fresh stack for the length of the block. What it said is added to a fault that ends the block."""
@@ -301,7 +291,7 @@ async def running_stack(*, workers: int = 1, **environment: str) -> AsyncIterato
             assert process.returncode is None, "the stack did not start"
             yield stack
         except BaseException as fault:
-            fault.add_note(stack.said[-20_000:])
+            fault.add_note(stack.said[-3_000:])
             raise
         finally:
             await stack.end()

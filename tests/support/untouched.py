@@ -7,15 +7,17 @@ from typing import Any
 from tests.support.stack import Member, Stack
 
 Snapshot = dict[bytes, Any]
+NOT_STATE = {b"key", b"rate", b"guess"}
+"""Marks of answered keys and counts of calls: what a refusal may leave behind."""
 
 
 async def snapshot(hot: Any, *members: Member) -> Snapshot:
-    """Every key of the members' buckets but the marks of answered keys (`{bN}:key:*`), as DUMP gives it, with its TTL's
-    presence; of a stream what was ever added, because the ledger writer trims it meanwhile."""
+    """Every key of the members' buckets but those of `NOT_STATE`, as DUMP gives it, and whether it has a TTL; of a
+    stream what was ever added, because the ledger writer trims it meanwhile."""
     found: Snapshot = {}
     for bucket in {member.bucket for member in members}:
         async for name in hot.scan_iter(match=f"{{b{bucket}}}:*", count=5000):
-            if name.startswith(b"{b%d}:key:" % bucket):
+            if name.split(b":")[1] in NOT_STATE:
                 continue
             if name.endswith(b":ledger"):
                 told = await hot.xinfo_stream(name)
