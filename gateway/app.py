@@ -52,6 +52,7 @@ def application(state: State) -> Starlette:
 
     handlers: dict[Any, Any] = {Problem: problem, HTTPException: http_fault, Exception: unforeseen}
     app = Starlette(routes=routes(verify), exception_handlers=handlers)
+    app.router.redirect_slashes = False  # a path that is not in the table is a 404 problem, not a redirect
     app.state.tong = state
     return app
 

@@ -177,12 +177,13 @@ def malformed(reason: str, place: str | None = None) -> Problem:
     return Problem("malformed", f"{place}: {reason}", errors=[{"field": place, "reason": reason}])
 
 
-def refused(refusal: Refusal) -> Problem:
-    """The problem that tells a till why nothing was applied."""
+def refused(refusal: Refusal, *, retry_after: int = RETRY_AFTER_SECONDS) -> Problem:
+    """The problem that tells a till why nothing was applied. `retry_after` is for one of rates, seconds."""
     extensions: dict[str, Any] = {}
     if refusal.outcome is Outcome.RATE_LIMITED:
         whose = _RATE_SUBJECTS[refusal.asked - 1]
-        return Problem("rate_limited", f"Too many calls of this {whose} in a few seconds", scope=whose)
+        detail = f"Too many calls of this {whose} in a few seconds"
+        return Problem("rate_limited", detail, retry_after=max(refusal.available, retry_after), scope=whose)
     if refusal.leg is not None:
         extensions["leg"] = refusal.leg
     if refusal.asked >= 0:
@@ -205,6 +206,7 @@ def grouped(number: int) -> str:
 
 
 _DETAILS: Final[dict[Outcome, str]] = {
+    Outcome.UNAVAILABLE: "This part of the members is frozen until its data is restored; nothing was applied",
     Outcome.IDEMPOTENCY_KEY_REUSED: "This Idempotency-Key was used by this terminal for a request with another body",
     Outcome.CANCELLED: "This key was cancelled; it can never be applied",
     Outcome.CODE_EXPIRED: "The code is no longer valid; the member's app shows a fresh one",

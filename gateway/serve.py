@@ -20,13 +20,13 @@ import uvicorn
 from gateway.app import application
 from gateway.lifespan import running
 from gateway.logs import configure_logs
+from gateway.protocol import BoundedProtocol
 from gateway.settings import Settings
 from redemption.domain.clock import Clock, system_clock
 
 DRAIN_SECONDS: Final = 10
 KEEP_ALIVE_SECONDS: Final = 30
 BACKLOG: Final = 2048
-HEADER_BYTES_MAX: Final = 16_384
 
 _LIVE_GAUGE: Final = re.compile(r"^gauge_live\w+_(\d+)\.db$")
 
@@ -51,7 +51,7 @@ async def serve(settings: Settings, *, fd: int | None = None, clock: Clock = sys
             host=settings.host,
             port=settings.port,
             loop="uvloop",
-            http="httptools",
+            http=BoundedProtocol,
             ws="none",
             lifespan="off",
             access_log=False,

@@ -5,13 +5,14 @@ import re
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
-from gateway.problems import Problem, malformed
+from gateway.problems import Problem, malformed, refused
 from redemption.directory import Terminal
 from redemption.domain.commands import Bill
 from redemption.domain.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX
+from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot.faults import HotStoreFault, NotSent, ServerRefused, TooManyInFlight
 from redemption.service import CodeUse, MemberMissing, Redemptions
-from tokens.claims import CODE_LIFETIME_SECONDS, DIGITS_NONCE, CodeClaim, Refused, Standing
+from tokens.claims import CODE_LIFETIME_SECONDS, DIGITS_NONCE, CodeClaim, CodeRefusal, Refused, Standing
 from tokens.codec import CodeReader
 
 T = TypeVar("T")
@@ -49,12 +50,11 @@ def read_code(reader: CodeReader, text: str, now: float) -> CodeClaim:
 
 
 async def read_code_unguessed(
-    redemptions: Redemptions, terminal: Terminal, reader: CodeReader, text: str, now: float, *, asks: bool = True
+    redemptions: Redemptions, terminal: Terminal, reader: CodeReader, text: str, now: float
 ) -> CodeClaim:
     """As `read_code`; 18 digits that nobody made are counted, so that guessing ends, whichever call is used for it.
 
     A terminal or outlet that has guessed too often is refused genuine digits too: it must not learn that they are.
-    `asks` is False where the function that is called next looks after that itself.
 
     Raises `code_malformed`, `code_forged`, `rate_limited` and the faults of `ask_hot_store`.
     """
@@ -68,13 +68,42 @@ async def read_code_unguessed(
         if wait is None:
             raise
     else:
-        if asks and claim.nonce == DIGITS_NONCE:
+        if claim.nonce == DIGITS_NONCE:
             wait = await ask_hot_store(redemptions.guessed(terminal, guesses=0))
         if wait is None:
             return claim
     raise Problem(
         "rate_limited", "Too many codes that nobody made", retry_after=max(1, wait), scope="guesses of digits"
     )
+
+
+async def read_code_of_key(
+    redemptions: Redemptions,
+    terminal: Terminal,
+    reader: CodeReader,
+    text: str,
+    now: float,
+    *,
+    key: str,
+    fingerprint: str,
+    asks: bool,
+) -> CodeClaim:
+    """As `read_code_unguessed`, for a call with an Idempotency-Key: what the key stands for comes before what is wrong
+    with the code, and the refusal is remembered under it.
+
+    `asks` is False where the function that is called next looks at the guesses itself. Raises
+    `idempotency_key_reused`, `cancelled`, `code_malformed`, `code_forged`, `rate_limited` and the faults of
+    `ask_hot_store`.
+    """
+    claim = reader.read(text, now)
+    if isinstance(claim, CodeClaim):
+        if asks and claim.nonce == DIGITS_NONCE:
+            return await read_code_unguessed(redemptions, terminal, reader, text, now)
+        return claim
+    is_forged = claim.reason is CodeRefusal.FORGED
+    refusal = Refusal(Outcome.CODE_FORGED if is_forged else Outcome.CODE_MALFORMED, detail=claim.detail)
+    is_guess = is_forged and text.strip().isdigit()
+    raise refused(await ask_hot_store(redemptions.reject(terminal, key, fingerprint, refusal, is_guess=is_guess)))
 
 
 def check_bill(bill: Bill | None, terminal: Terminal) -> None:

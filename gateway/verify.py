@@ -23,14 +23,13 @@ from gateway.tills import (
     code_use,
     fingerprint,
     idempotency_key,
-    read_code,
+    read_code_of_key,
 )
-from redemption.directory import Terminal
 from redemption.domain.clock import Clock
 from redemption.domain.commands import VerifyRequest
 from redemption.domain.limits import RATE_WINDOW_SECONDS, VERIFY_DEADLINE_SECONDS, VERIFY_IN_FLIGHT_MAX
 from redemption.domain.outcomes import Refusal
-from redemption.service import CodeUse, Redemptions, Scan
+from redemption.service import Redemptions, Scan
 from tokens.codec import CodeReader
 
 _decoder: Final = msgspec.json.Decoder(VerifyRequest)
@@ -86,12 +85,22 @@ class VerifyEndpoint:
             raise Problem("overloaded", "This gateway has as many scans in hand as it can do in time")
         self._in_flight += 1
         try:
-            code = await self._code(request.code, terminal)
+            asked = fingerprint(b"verify", canonical)
+            claim = await read_code_of_key(
+                self._redemptions,
+                terminal,
+                self._reader,
+                request.code,
+                self._clock(),
+                key=key,
+                fingerprint=asked,
+                asks=False,
+            )
             scan = Scan(
                 terminal=terminal,
-                code=code,
+                code=code_use(claim),
                 key=key,
-                fingerprint=fingerprint(b"verify", canonical),
+                fingerprint=asked,
                 bill=request.bill,
                 legs=request.legs,
                 hold_seconds=0 if request.capture else request.hold_seconds,
@@ -106,22 +115,9 @@ class VerifyEndpoint:
             (b"ratelimit", b'"terminal";r=%d;t=%d' % (rate.left, rate.reset_seconds)),
         )
         if isinstance(result, Refusal):
-            problem = refused(result)
+            problem = refused(result, retry_after=rate.reset_seconds)
             problem.headers += rate_headers
             raise problem
         if result.replayed:
             return redemption_body(result), 201, (*rate_headers, REPLAYED_HEADER), REPLAYED
         return redemption_body(result), 201, rate_headers, APPLIED
-
-    async def _code(self, text: str, terminal: Terminal) -> CodeUse:
-        """The code that was scanned; 18 digits that nobody made are counted, so that guessing ends."""
-        try:
-            return code_use(read_code(self._reader, text, self._clock()))
-        except Problem as problem:
-            if problem.kind.code == "code_forged" and text.strip().isdigit():
-                wait = await ask_hot_store(self._redemptions.guessed(terminal))
-                if wait is not None:
-                    raise Problem(
-                        "rate_limited", "Too many codes that nobody made", retry_after=wait, scope="guesses of digits"
-                    ) from None
-            raise

@@ -77,7 +77,19 @@ class Accruals:
             crossing_days=rules.crossing_days,
             growth=growth_value(base),
             by_tier=";".join(f"{tier},{plain},{bonus}" for tier, (plain, bonus) in by_tier.items()),
-            context=step_context(terminal, directory.version, purchase.key, purchase.bill),
+            context=step_context(
+                terminal,
+                directory.version,
+                purchase.key,
+                purchase.bill,
+                {
+                    "fingerprint": purchase.fingerprint,
+                    "code": [code.slot, code.marker] if code else None,
+                    "growth": growth_value(base),
+                    "validity_months": rules.validity_months,
+                    "crossing_days": rules.crossing_days,
+                },
+            ),
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         if reply[0] != accrual_id.encode():
@@ -113,7 +125,7 @@ class Accruals:
             member_prefix=keys.member(bucket, ""),
             utc_offset=addresses.utc_offset(directory.time_zone),
             window_seconds=directory.policy.refund_window_seconds,
-            context=step_context(terminal, directory.version, key),
+            context=step_context(terminal, directory.version, key, restore={"fingerprint": fingerprint}),
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         if reply[0] != call_id.encode():

@@ -49,6 +49,10 @@ class Addresses:
         """Where the idempotency records and rates of a terminal lie for a call that concerns `bucket`."""
         return bucket if self._cluster else keys.bucket_of_terminal(terminal.terminal_id, self._directory().buckets)
 
+    def outlet_bucket(self, terminal: Terminal, bucket: int) -> int:
+        """The same for what is counted per outlet: one place for all terminals of it, whose own buckets differ."""
+        return bucket if self._cluster else keys.bucket_of_terminal(terminal.outlet_id, self._directory().buckets)
+
     def idempotency(self, terminal: Terminal, bucket: int, key: str) -> str:
         return keys.idempotency(self.key_bucket(terminal, bucket), terminal.terminal_id, key)
 

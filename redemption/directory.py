@@ -13,9 +13,8 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 import msgspec
-from asyncpg import InterfaceError, PostgresError
 
-from redemption.database import Connection, Pool
+from redemption.database import FAULTS, Connection, Pool
 from redemption.domain.clock import Clock
 from redemption.rules.definitions import BenefitDefinition, EarnRules, PointRules, TierRules
 from redemption.rules.eligibility import Place
@@ -200,14 +199,7 @@ class DirectoryFollower:
                 if not reachable:
                     logger.warning("configuration is followed again")
                 reachable = True
-            except (
-                OSError,
-                TimeoutError,
-                PostgresError,
-                InterfaceError,
-                NotInstalled,
-                msgspec.ValidationError,
-            ) as fault:
+            except (*FAULTS, NotInstalled, msgspec.ValidationError) as fault:
                 if reachable:
                     logger.error("configuration cannot be followed, version %s stays: %r", self.current.version, fault)
                 reachable = False

@@ -74,9 +74,18 @@ def place_context(terminal: Terminal, version: int, key: str | None = None, bill
     return context
 
 
-def step_context(terminal: Terminal, version: int, key: str | None = None, bill: Bill | None = None) -> bytes:
-    """The same as JSON, for a call that is not a scan."""
-    return orjson.dumps(place_context(terminal, version, key, bill))
+def step_context(
+    terminal: Terminal,
+    version: int,
+    key: str | None = None,
+    bill: Bill | None = None,
+    restore: dict[str, Any] | None = None,
+) -> bytes:
+    """The same as JSON, for a call that is not a scan. `restore` is what a rebuild needs and no move says."""
+    context = place_context(terminal, version, key, bill)
+    if restore is not None:
+        context["restore"] = restore
+    return orjson.dumps(context)
 
 
 def captured_value(held: Redemption, legs: tuple[Leg, ...] | None, currency: str) -> int:

@@ -14,6 +14,9 @@ from redemption.hot.store import HotStore
 from redemption.rules.offers import Holding, Offers, offers
 from redemption.service import CodeUse, MemberMissing
 
+NEVER = 999_999
+"""Sorts what never expires behind every month."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lot:
@@ -161,7 +164,7 @@ def _member_state(member_id: str, reply: list[Any]) -> MemberState:
     tier, name, status, valid_from, held, growth, owed = (value.decode() for value in state)
     lots = sorted(
         (_lot(flat[i].decode(), int(flat[i + 1])) for i in range(0, len(flat), 2)),
-        key=lambda lot: (lot.asset, lot.expires_month or 0, lot.issuer),
+        key=lambda lot: (lot.asset, lot.expires_month or NEVER, lot.issuer),
     )
     counts = _counts(month_uses)
     suffix = day.decode()

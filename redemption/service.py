@@ -5,14 +5,15 @@ Every call is one round trip to one function. Knows no HTTP: the gateway turns r
 answers.
 """
 
-from dataclasses import dataclass
-from typing import Any
+import base64
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import orjson
 
 from redemption.addresses import Addresses
 from redemption.directory import Terminal
-from redemption.domain.commands import Bill, Leg
+from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.domain.redemptions import (
@@ -36,6 +37,7 @@ from redemption.legs import (
     wants,
 )
 from redemption.rules.basket import price
+from redemption.rules.eligibility import state_detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,10 @@ class Cancelled:
     redemption: Redemption | None
 
 
+GUESSES_OF_DIGITS: Final = 4
+"""The rate that a terminal or outlet exceeds by digits nobody made, beside those of terminal, outlet and member."""
+
+
 class MemberMissing(Exception):
     """The hot store has no such member: it was lost or never loaded. Nothing was applied."""
 
@@ -126,6 +132,7 @@ class Redemptions:
         who = addresses.member(code.member_number)
         bucket, member_id = who.bucket, who.member_id
         key_bucket = addresses.key_bucket(terminal, bucket)
+        outlet_bucket = addresses.outlet_bucket(terminal, bucket)
         redemption_id = new_id(REDEMPTION_PREFIX, bucket)
         priced = price(terminal.place, directory.benefits, scan.legs, scan.bill, addresses.local(terminal.time_zone))
         verdict = Refusal(Outcome.CODE_EXPIRED) if code.expired else priced.verdict
@@ -135,6 +142,16 @@ class Redemptions:
         context["bill"] = bill_context(scan.bill)
         values = priced.values or (0,) * len(scan.legs)
         context["legs"] = [leg_context(leg, value) for leg, value in zip(scan.legs, values, strict=True)]
+        outlet_offset = addresses.utc_offset(terminal.time_zone)
+        # What a rebuild of the hot store needs and no move says (redemption/ledger/replay.py).
+        restore: dict[str, Any] = {"fingerprint": scan.fingerprint, "code": [code.slot, code.marker]}
+        if hold_seconds:
+            restore["hold_seconds"] = hold_seconds
+        if outlet_offset:
+            restore["outlet_offset"] = outlet_offset
+        if stay:
+            restore["stay"] = stay
+        context["restore"] = restore
         reply = await self._store.redeem(
             idempotency=keys.idempotency(key_bucket, terminal.terminal_id, scan.key),
             member=keys.member(bucket, member_id),
@@ -145,10 +162,10 @@ class Redemptions:
             holds=keys.holds(bucket),
             recent=keys.recent(bucket, member_id, basket_digest(terminal, scan.bill, scan.legs)),
             rate_terminal=keys.rate(key_bucket, terminal.terminal_id),
-            rate_outlet=keys.rate(key_bucket, terminal.outlet_id),
+            rate_outlet=keys.rate(outlet_bucket, terminal.outlet_id),
             rate_member=keys.rate(bucket, member_id),
             guess_terminal=keys.guess(key_bucket, terminal.terminal_id),
-            guess_outlet=keys.guess(key_bucket, terminal.outlet_id),
+            guess_outlet=keys.guess(outlet_bucket, terminal.outlet_id),
             uses=keys.uses(bucket, member_id),
             stay=keys.stay(bucket, member_id, terminal.business.business_id, stay) if stay else "",
             redemption_id=redemption_id,
@@ -157,13 +174,14 @@ class Redemptions:
             verdict_leg=-1 if verdict.leg is None else verdict.leg,
             verdict_asked=verdict.asked,
             verdict_available=verdict.available,
+            verdict_detail=detail_word(verdict.detail),
             member_id=member_id,
             business=terminal.business.business_id,
             currency=terminal.business.currency,
             marker=code.marker,
             code_time=code.made_at,
             utc_offset=addresses.utc_offset(directory.time_zone),
-            outlet_offset=addresses.utc_offset(terminal.time_zone),
+            outlet_offset=outlet_offset,
             hold_seconds=hold_seconds,
             confirmed=1 if scan.confirm_duplicate else 0,
             limit_terminal=policy.terminal_rate,
@@ -174,7 +192,13 @@ class Redemptions:
             deadline_seconds=deadline_seconds,
         )
         rate = Rate(policy.terminal_rate, reply[6], reply[7])
-        return Verified(_verified(reply, redemption_id, member_id, verdict), rate)
+        result = _verified(reply, redemption_id, member_id)
+        if isinstance(result, Refusal) and result.leg is not None and result.detail is None:
+            leg = scan.legs[result.leg]
+            if isinstance(leg, BenefitLeg):
+                detail = state_detail(directory.benefits.get(leg.benefit_id), leg.benefit_id, result)
+                result = replace(result, detail=detail)
+        return Verified(result, rate)
 
     async def capture(self, step: Step) -> Redemption | Refusal | None:
         """Takes a hold, whole or in part, for the bill as it was or has become. None: this business has no such
@@ -256,6 +280,29 @@ class Redemptions:
         found = redemption_from_record(flat)
         return found if found.business_id == business_id else None
 
+    async def reject(
+        self, terminal: Terminal, key: str, fingerprint: str, refusal: Refusal, *, is_guess: bool
+    ) -> Refusal:
+        """What a key comes to whose code is no genuine one: what it stands for already, or this refusal, remembered.
+
+        A `RATE_LIMITED` one has the seconds to wait as `available`.
+        """
+        bucket = self._addresses.key_bucket(terminal, 0)
+        outcome, replayed, wait, detail = await self._store.call(
+            "reject",
+            idempotency=keys.idempotency(bucket, terminal.terminal_id, key),
+            guess_terminal=keys.guess(bucket, terminal.terminal_id),
+            guess_outlet=keys.guess(self._addresses.outlet_bucket(terminal, 0), terminal.outlet_id),
+            fingerprint=fingerprint,
+            outcome=int(refusal.outcome),
+            detail=detail_word(refusal.detail),
+            guesses=1 if is_guess else 0,
+            deadline_seconds=VERIFY_DEADLINE_SECONDS,
+        )
+        if outcome == Outcome.RATE_LIMITED:
+            return Refusal(Outcome.RATE_LIMITED, None, GUESSES_OF_DIGITS, wait)
+        return Refusal(Outcome(outcome), None, -1, -1, detail_of(detail), replayed=replayed == 1)
+
     async def guessed(self, terminal: Terminal, guesses: int = 1) -> int | None:
         """Counts 18 digits that nobody made (`guesses` 0: only asks); the seconds to wait when terminal or outlet did
         so too often."""
@@ -263,7 +310,7 @@ class Redemptions:
         over, wait = await self._store.call(
             "guess",
             guess_terminal=keys.guess(bucket, terminal.terminal_id),
-            guess_outlet=keys.guess(bucket, terminal.outlet_id),
+            guess_outlet=keys.guess(self._addresses.outlet_bucket(terminal, 0), terminal.outlet_id),
             guesses=guesses,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
@@ -302,7 +349,9 @@ class Redemptions:
             call_id=call_id,
             idempotency=addresses.idempotency(step.terminal, bucket, step.key) if step.key else "",
             fingerprint=step.fingerprint,
-            context=step_context(step.terminal, directory.version, step.key, step.bill),
+            context=step_context(
+                step.terminal, directory.version, step.key, step.bill, {"fingerprint": step.fingerprint}
+            ),
             **self._places(step.terminal, bucket),
             **special,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
@@ -327,12 +376,22 @@ class Redemptions:
         }
 
 
+def detail_word(detail: str | None) -> str:
+    """A sentence as one word of an idempotency record."""
+    return base64.urlsafe_b64encode(detail.encode()).decode() if detail else "-"
+
+
+def detail_of(word: bytes) -> str | None:
+    """The sentence behind such a word."""
+    return None if word == b"-" else base64.urlsafe_b64decode(word).decode()
+
+
 def _same_call(reply: list[Any], call_id: str) -> None:
     if reply[0] != call_id.encode():
         raise ReplyCrossed(call_id)
 
 
-def _verified(reply: list[Any], redemption_id: str, member_id: str, verdict: Refusal) -> Redemption | Refusal:
+def _verified(reply: list[Any], redemption_id: str, member_id: str) -> Redemption | Refusal:
     """The value behind functions/redeem.lua's reply. Raises `MemberMissing`, `ReplyCrossed`."""
     _same_call(reply, redemption_id)
     outcome, replayed = Outcome(reply[1]), reply[2] == 1
@@ -341,5 +400,5 @@ def _verified(reply: list[Any], redemption_id: str, member_id: str, verdict: Ref
     if outcome in (Outcome.MEMBER_MISSING, Outcome.LIMIT_REACHED):
         raise MemberMissing(member_id)
     leg = None if reply[3] < 0 else reply[3]
-    detail = verdict.detail if outcome is verdict.outcome else None
+    detail = detail_of(reply[8]) if len(reply) > 8 else None
     return Refusal(outcome, leg, reply[4], reply[5], detail, replayed=replayed)

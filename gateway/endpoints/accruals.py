@@ -19,7 +19,7 @@ from gateway.tills import (
     code_use,
     fingerprint,
     idempotency_key,
-    read_code_unguessed,
+    read_code_of_key,
 )
 from redemption.accruals import Purchase
 from redemption.domain.commands import AccrualRequest, VoidRequest
@@ -44,13 +44,16 @@ async def accrue(request: Request) -> Response:
         raise malformed("not a member id", "member_id")
     terminal = state.authenticator.terminal(request.headers.get("authorization"))
     check_bill(wanted.bill, terminal)
+    asked = fingerprint(b"accrue", canonical)
     code = None
     if wanted.code is not None:
-        claim = await read_code_unguessed(state.redemptions, terminal, state.reader, wanted.code, state.clock())
+        claim = await read_code_of_key(
+            state.redemptions, terminal, state.reader, wanted.code, state.clock(), key=key, fingerprint=asked, asks=True
+        )
         code = code_use(claim)
         number = claim.member_number
     assert number is not None
-    purchase = Purchase(terminal, number, code, key, fingerprint(b"accrue", canonical), wanted.bill)
+    purchase = Purchase(terminal, number, code, key, asked, wanted.bill)
     done = await ask_hot_store(state.accruals.accrue(purchase))
     if done is None:
         raise Problem("not_found", "There is no such member")

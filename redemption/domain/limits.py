@@ -34,6 +34,7 @@ SLOTS_AHEAD_MAX: Final = 48
 
 # Hot store.
 LOTS_MAX: Final = 200  # months of validity times businesses: 12 x 8 with room; bounds the loop over lots
+LOTS_READ_MAX: Final = 4 * LOTS_MAX  # what is given back may exceed LOTS_MAX: new lots came in while it was away
 PARTS_MAX: Final = LOTS_MAX + LEGS_MAX  # each leg may share one lot with the next
 TIERS_MAX: Final = 16
 SWEEP_MAX: Final = 100  # holds expired in one call

@@ -16,6 +16,7 @@ class Outcome(IntEnum):
     APPLIED = 0
 
     RATE_LIMITED = 5
+    UNAVAILABLE = 6  # the bucket is frozen until it is rebuilt (docs/ledger.md)
     IDEMPOTENCY_KEY_REUSED = 10
     CANCELLED = 20
     CODE_MALFORMED = 21

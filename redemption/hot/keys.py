@@ -5,6 +5,7 @@ is the whole key space; `ttl` says what removes a key. A test fails on a key tha
 
     {bN}:epoch              string   generation of this bucket's stream, 1 …               kept
     {bN}:ledger             stream   what happened, in order, for the ledger               kept, trimmed
+    {bN}:frozen             string   why nothing of value moves until a rebuild            kept
     {bN}:member:<id>        hash     tier, name, status, codes_valid_from, held, growth, owed, last purchase   kept
     {bN}:lots:<id>          hash     <asset>/<yyyymm or ->.<business> -> amount            kept
     {bN}:holds              zset     redemption id -> deadline, ms                         kept
@@ -39,6 +40,11 @@ def epoch(bucket: int) -> str:
 
 def ledger_stream(bucket: int) -> str:
     return f"{{b{bucket}}}:ledger"
+
+
+def frozen(bucket: int) -> str:
+    """Beside the stream: functions find it from the stream's name."""
+    return f"{{b{bucket}}}:frozen"
 
 
 def member(bucket: int, member_id: str) -> str:

@@ -33,6 +33,7 @@ FUNCTION_FILES = (
     "free",
     "status",
     "guess",
+    "reject",
 )
 """Every function there is, by the name of its file."""
 
@@ -40,6 +41,7 @@ LUA_LIMITS = (
     "SAFE_INTEGER_MAX",
     "LEGS_MAX",
     "LOTS_MAX",
+    "LOTS_READ_MAX",
     "PARTS_MAX",
     "TIERS_MAX",
     "SWEEP_MAX",

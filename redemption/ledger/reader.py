@@ -1,8 +1,6 @@
 """Look-ups in the ledger for the till and the back office. Always a moment behind the hot store."""
 
-import asyncpg
-
-from redemption.database import Pool
+from redemption.database import FAULTS, Pool
 from redemption.ledger.queries import named_queries
 
 
@@ -23,6 +21,6 @@ class LedgerReader:
             rows = await self._pool.fetch(
                 self._queries["redemptions_of_bill"], business_id, reference, limit, timeout=2.0
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+        except FAULTS as fault:
             raise LedgerAway(type(fault).__name__) from fault
         return [row["subject_id"] for row in rows]

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from redemption.database import FAULTS
 from redemption.domain.weakness import ServerRefusedError, Weakness
 
 CONNECT_SECONDS: Final = 5.0
@@ -62,7 +63,7 @@ async def check_ledger_store(dsn: str) -> tuple[Weakness, ...]:
             return await check_ledger_server(connection)
         finally:
             await connection.close(timeout=CONNECT_SECONDS)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, TimeoutError) as error:
+    except (*FAULTS, ValueError) as error:
         reason = str(error) or type(error).__name__
         raise ServerRefusedError(
             f"PostgreSQL at TONG_POSTGRES_DSN cannot be used: {reason}. "

@@ -12,8 +12,12 @@
 --
 -- Keeps I1. What a reversed accrual left owing is taken from the points earned here.
 
+if frozen(ledger) then return {accrual_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
 local seen = recorded(idempotency)
 if seen then
+  if integer(seen[2]) == OUTCOME.CANCELLED and #seen == 2 and seen[1] == '-' then
+    return {accrual_id, OUTCOME.CANCELLED, 1, -1, -1}
+  end
   if seen[1] ~= fingerprint then return {accrual_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1} end
   if seen[2] ~= '0' then return {accrual_id, integer(seen[2]), 1, -1, -1} end
   return {accrual_id, 0, 1, -1, -1, redis.call('HGETALL', string.sub(accrual, 1, #accrual - #accrual_id) .. seen[3])}
@@ -38,7 +42,9 @@ if marker ~= '' then
 end
 if state[3] == 'blocked' then consider(OUTCOME.MEMBER_BLOCKED) end
 if outcome ~= 0 then
-  remember(idempotency, LIMIT.REFUSAL_MARK_SECONDS, fingerprint, text(outcome))
+  -- Without a code that expires the key itself must stay refused (I12).
+  remember(idempotency, marker == '' and LIMIT.REDEMPTION_RETENTION_SECONDS or LIMIT.REFUSAL_MARK_SECONDS, fingerprint,
+    text(outcome))
   return {accrual_id, outcome, 0, -1, -1}
 end
 
@@ -55,16 +61,18 @@ local ends = year * 12 + month - 1 + tonumber(validity_months)
 local lot = text(math.floor(ends / 12) * 100 + ends % 12 + 1) .. '.' .. business
 local owed = integer(state[5] or 0)
 local settled = math.min(owed, points)
-local before = integer(redis.call('HGET', lots, 'points/' .. lot) or 0)
-if before + points > LIMIT.POINTS_MAX or redis.call('HLEN', lots) >= LIMIT.LOTS_MAX then
+local present = redis.call('HGET', lots, 'points/' .. lot)
+local assets, over = holdings(lots, month_of(seconds, tonumber(utc_offset)))
+if integer(present or 0) + points > LIMIT.POINTS_MAX
+    or (not present and redis.call('HLEN', lots) - #over >= LIMIT.LOTS_MAX) then
   return {accrual_id, OUTCOME.LIMIT_REACHED, 0, -1, -1}
 end
-local assets = holdings(lots, month_of(seconds, tonumber(utc_offset)))
 
 local moves = {}
 if points > 0 then moves[1] = move('points', lot, 'I', 'A', points) end
 if settled > 0 then moves[2] = move('points', lot, 'A', 'I', settled) end
 append(ledger, 'accrue', accrual_id, member_id, millis, moves, context)
+expire_lots(ledger, lots, member_id, over, millis)
 if points - settled > 0 then add_to_lot(lots, 'points', lot, points - settled) end
 local growth_after = redis.call('HINCRBY', member, 'growth', growth)
 redis.call('HSET', member, 'last_business', business, 'last_purchase', text(seconds), 'owed', text(owed - settled))

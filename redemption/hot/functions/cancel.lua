@@ -12,6 +12,7 @@
 --
 -- Keeps I9, I12 (a tombstoned key never applies).
 
+if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, ''} end
 local id = redemption_id
 if id == '' then
   local seen = recorded(idempotency)
@@ -20,6 +21,9 @@ if id == '' then
     remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))
     return {call_id, 0, 'tombstoned'}
   end
+  -- What is undone is a scan. A key of a capture, a refund or an accrual stands for something else: undoing the whole
+  -- redemption because of it would give back more than the till means.
+  if #seen ~= 3 or string.sub(seen[3], 1, 4) ~= 'rdm_' then return {call_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, ''} end
   id = seen[3]
 end
 local redemption = redemption_prefix .. id
@@ -30,6 +34,11 @@ local seconds, millis = now()
 local month = month_of(seconds, tonumber(utc_offset))
 local lots, member = lots_prefix .. record.member, member_prefix .. record.member
 local status = record.status
+if status == 'held' and integer(record.hold_until) <= millis then
+  -- A hold past its deadline has one end, whoever comes by first.
+  release_hold(record, redemption, holds, ledger, lots, member, 'expired', month, policy, millis, record.context)
+  status = 'expired'
+end
 if status == 'held' or status == 'captured' or status == 'partially_refunded' then
   if millis - integer(record.captured_at or record.at) > tonumber(window_seconds) * 1000 then
     return {call_id, OUTCOME.WINDOW_CLOSED, ''}
@@ -42,5 +51,7 @@ if status == 'held' or status == 'captured' or status == 'partially_refunded' th
   end
   status = 'reversed'
 end
+-- A late repeat of the scan's key hears of this, whatever end the redemption had come to before.
+if not record.cancelled then redis.call('HSET', redemption, 'cancelled', text(millis)) end
 -- Voided, expired, refunded and reversed ones have nothing left to undo, which is what the till wants to hear.
 return {call_id, 0, 'reversed', record.flat, snapshot(record, status, lots, member, currency, month, millis)}

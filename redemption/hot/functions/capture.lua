@@ -13,6 +13,7 @@
 --
 -- Keeps I1, I2 (never more than the hold), I9 (one end of a hold).
 
+if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
 local before = repeated(idempotency, call_id, fingerprint, redemption)
 if before then return before end
 local record = read_redemption(redemption)
@@ -24,7 +25,8 @@ local lots, member = lots_prefix .. record.member, member_prefix .. record.membe
 local ended = hold_ended(record, millis, redemption, holds, ledger, lots, member, month, policy)
 if ended then return refuse_step(idempotency, call_id, fingerprint, ended) end
 
-local wanted = wants ~= '' and wanted_assets(wants)
+local wanted, order
+if wants ~= '' then wanted, order = wanted_assets(wants) end
 for _, part in ipairs(record.parts) do
   part.captured = part.taken
   if wanted then
@@ -33,7 +35,8 @@ for _, part in ipairs(record.parts) do
     wanted[part.asset] = left - part.captured
   end
 end
-for asset, left in pairs(wanted or {}) do
+for _, asset in ipairs(order or {}) do
+  local left = wanted[asset]
   if left > 0 then
     local held = 0
     for _, part in ipairs(record.parts) do
@@ -56,6 +59,7 @@ if points > 0 then redis.call('HINCRBY', member, 'held', text(-points)) end
 redis.call('ZREM', holds, record.id)
 redis.call('HSET', redemption, 'status', 'captured', 'captured', progress(record.parts, 'captured'),
   'captured_at', text(millis))
+keep(redemption)
 if bill ~= '' then
   redis.call('HSET', redemption, 'bill', bill)
   record.flat[#record.flat + 1] = 'bill'

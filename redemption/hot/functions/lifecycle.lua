@@ -31,14 +31,14 @@ local function progress(parts, field)
   return #numbers > 0 and table.concat(numbers, ';') or '-'
 end
 
--- How much of each asset is asked for: {asset = amount} of "points,1500;benefit:x,1;CNY,5000".
+-- How much of each asset is asked for: {asset = amount} of "points,1500;benefit:x,1;CNY,5000"; and the assets in order.
 local function wanted_assets(wants)
-  local wanted = {}
-  for _, words in ipairs(split(wants, ';', LIMIT.LEGS_MAX)) do
+  local wanted, order = {}, {}
+  for i, words in ipairs(split(wants, ';', LIMIT.LEGS_MAX)) do
     local word = split(words, ',', 2)
-    wanted[word[1]] = (wanted[word[1]] or 0) + integer(word[2])
+    wanted[word[1]], order[i] = (wanted[word[1]] or 0) + integer(word[2]), word[1]
   end
-  return wanted
+  return wanted, order
 end
 
 -- Where value of a lot goes back to, given the month that is now: the lot itself, or what the policy says of one whose
@@ -88,6 +88,12 @@ local function points_of(parts, field)
   return sum
 end
 
+-- After each step the record is kept anew, so that it outlives the key of that step (whose repeat is answered from it)
+-- and the window in which what was captured last may be refunded.
+local function keep(key)
+  redis.call('EXPIRE', key, LIMIT.REDEMPTION_RETENTION_SECONDS)
+end
+
 -- Ends a hold without capturing anything: to 'voided', 'expired' or 'reversed'.
 local function release_hold(record, key, holds, ledger, lots, member, status, month, policy, millis, context)
   local moves, credits = {}, {}
@@ -99,6 +105,7 @@ local function release_hold(record, key, holds, ledger, lots, member, status, mo
   if points > 0 then redis.call('HINCRBY', member, 'held', text(-points)) end
   redis.call('ZREM', holds, record.id)
   redis.call('HSET', key, 'status', status, 'ended', text(millis))
+  keep(key)
 end
 
 -- Gives captured value back, `refund` of each part, and sets the status.
@@ -113,6 +120,7 @@ local function give_back_captured(record, key, ledger, lots, kind, status, month
   end
   redis.call('HSET', key, 'status', status, 'captured', progress(record.parts, 'captured'),
     'refunded', progress(record.parts, 'refunded'))
+  keep(key)
 end
 
 -- A step's answer under its key, if it was taken before: nil, or the reply to give. `id` is the redemption.
@@ -120,14 +128,17 @@ local function repeated(idempotency, call_id, fingerprint, key)
   if idempotency == '' then return nil end
   local seen = recorded(idempotency)
   if not seen then return nil end
+  if integer(seen[2]) == OUTCOME.CANCELLED and #seen == 2 then return {call_id, OUTCOME.CANCELLED, 1, -1, -1} end
   if seen[1] ~= fingerprint then return {call_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1} end
   if seen[2] ~= '0' then return {call_id, integer(seen[2]), 1, integer(seen[3]), integer(seen[4])} end
   return {call_id, 0, 1, -1, -1, redis.call('HGETALL', key), table.concat(seen, ' ', 4)}
 end
 
+-- No code that expires is part of a step, so its refusal is remembered as long as an answer: the key must never apply
+-- later, as a refund of what was still held would once it is captured (I12).
 local function refuse_step(idempotency, call_id, fingerprint, outcome, asked, available)
   if idempotency ~= '' then
-    remember(idempotency, LIMIT.REFUSAL_MARK_SECONDS, fingerprint, text(outcome), text(asked or -1),
+    remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, fingerprint, text(outcome), text(asked or -1),
       text(available or -1))
   end
   return {call_id, outcome, 0, asked or -1, available or -1}

@@ -18,9 +18,10 @@ local function now()
   return seconds, seconds * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
 
--- A whole number as decimal text. string.format('%d') would do on 64 bits; '%.0f' does everywhere.
+-- A whole number as decimal text. string.format('%d') would do on 64 bits; '%.0f' does everywhere. Plus zero, because
+-- Lua's -0 would be written "-0", which HINCRBY refuses: in the middle of the writes.
 local function text(number)
-  return string.format('%.0f', number)
+  return string.format('%.0f', number + 0)
 end
 
 -- A stored integer, or an error before any write when somebody put something else there.
@@ -69,7 +70,7 @@ end
 -- What a member holds, by asset: arrays of {lot, amount} with their `sum`; and the lots whose month is over.
 local function holdings(lots, month)
   local flat = redis.call('HGETALL', lots)
-  if #flat > 2 * LIMIT.LOTS_MAX then
+  if #flat > 2 * LIMIT.LOTS_READ_MAX then
     error({err = 'LIMIT more lots than a member may have'})
   end
   local assets, over = {}, {}
@@ -97,12 +98,20 @@ local function sum_of(assets, asset)
   return assets[asset] and assets[asset].sum or 0
 end
 
--- Takes `amount` of an asset, first to expire first (a lot's name starts with its month), into `parts`. The caller has
--- checked that there is enough. Changes the tables only.
+-- Whether a lot is spent before another: first to expire first (a lot's name starts with its month), and last what never
+-- expires ("-.<business>", which by its name alone would come first).
+local function sooner(one, other)
+  local never, other_never = string.byte(one[1]) == 45, string.byte(other[1]) == 45
+  if never ~= other_never then return other_never end
+  return one[1] < other[1]
+end
+
+-- Takes `amount` of an asset, first to expire first, into `parts`. The caller has checked that there is enough. Changes
+-- the tables only.
 local function take(assets, asset, amount, leg, parts)
   local held = assets[asset]
   if not held.sorted then
-    table.sort(held, function(a, b) return a[1] < b[1] end)
+    table.sort(held, sooner)
     held.sorted, held.first = true, 1
   end
   held.sum = held.sum - amount
@@ -123,6 +132,12 @@ local function add_to_lot(lots, asset, lot, amount)
   if redis.call('HINCRBY', lots, asset .. '/' .. lot, text(amount)) == 0 then
     redis.call('HDEL', lots, asset .. '/' .. lot)
   end
+end
+
+-- Whether the bucket of this ledger stream is frozen: its ledger and its hot store disagree, so nothing of value may move
+-- until a rebuild (docs/ledger.md). Every function that appends to the ledger asks first; the key lies beside the stream.
+local function frozen(ledger)
+  return redis.call('EXISTS', string.sub(ledger, 1, -7) .. 'frozen') == 1
 end
 
 -- One ledger entry. `moves` is an array of move texts.

@@ -3,10 +3,11 @@
 --
 -- keys: idempotency member lots code redemption ledger holds recent rate_terminal rate_outlet rate_member
 -- keys: guess_terminal guess_outlet uses stay
--- args: redemption_id fingerprint verdict verdict_leg verdict_asked verdict_available member_id business currency marker
+-- args: redemption_id fingerprint verdict verdict_leg verdict_asked verdict_available verdict_detail member_id business currency marker
 -- args: code_time utc_offset outlet_offset hold_seconds confirmed limit_terminal limit_outlet limit_member context legs
 --
---   verdict …          what the gateway already found (0: nothing). It takes its place in the order of precedence with
+--   verdict …          what the gateway already found (0: nothing), its detail one word or "-", kept for a repeat. It
+--                      takes its place in the order of precedence with
 --                      what is found here, so that a caller hears the same reason wherever it was seen.
 --   currency           of the business: whose stored value the balance tells
 --   marker             the field of the code hash: the nonce of a JWT code, or "digits"
@@ -31,6 +32,7 @@ local exceeded, rate_left, rate_reset = over_rate({rate_terminal, rate_outlet, r
 local function answer(outcome, replayed, leg, asked, available, record)
   return {redemption_id, outcome, replayed, leg, asked, available, rate_left, rate_reset, record}
 end
+if frozen(ledger) then return answer(OUTCOME.UNAVAILABLE, 0, -1, -1, -1) end
 if exceeded then return answer(OUTCOME.RATE_LIMITED, 0, -1, exceeded, -1) end
 if marker == 'digits' and (tonumber(redis.call('GET', guess_terminal) or 0) >= LIMIT.GUESSES_PER_TERMINAL
     or tonumber(redis.call('GET', guess_outlet) or 0) >= LIMIT.GUESSES_PER_OUTLET) then
@@ -42,11 +44,13 @@ if seen then
   local outcome = integer(seen[2])
   if outcome == OUTCOME.CANCELLED then return answer(outcome, 1, -1, -1, -1) end
   if seen[1] ~= fingerprint then return answer(OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1, -1) end
-  if outcome ~= 0 then return answer(outcome, 1, integer(seen[3]), integer(seen[4]), integer(seen[5])) end
+  if outcome ~= 0 then
+    return answer(outcome, 1, integer(seen[3]), integer(seen[4]), integer(seen[5]), seen[6] or '-')
+  end
   -- The same fingerprint means the same code, so the same member and bucket: only the id in the key's name differs.
   local original = redis.call('HGETALL', string.sub(redemption, 1, #redemption - #redemption_id) .. seen[3])
   for i = 1, #original, 2 do
-    if original[i] == 'status' and original[i + 1] == 'reversed' then
+    if original[i] == 'cancelled' then
       return answer(OUTCOME.CANCELLED, 1, -1, -1, -1)
     end
   end
@@ -104,10 +108,11 @@ for index, words in ipairs(split(legs, ';', LIMIT.LEGS_MAX)) do
     local id, wanted, asset = word[2], integer(word[3]), 'benefit:' .. word[2]
     local left = math.min(sum_of(assets, asset), within(month_uses, id .. day_suffix, word[4], id),
       within(month_uses, id, word[5], id), stay == '' and LIMIT.SAFE_INTEGER_MAX or within(stay, id, word[6], id))
-    if word[7] ~= '*' and not string.find('|' .. word[7] .. '|', '|' .. tier .. '|', 1, true) then
-      consider(OUTCOME.TIER_TOO_LOW, position)
-    elseif wanted > left then
+    -- Both may hold: the contract names what is exhausted before the level.
+    if wanted > left then
       consider(OUTCOME.BENEFIT_EXHAUSTED, position, wanted, math.max(0, left))
+    elseif word[7] ~= '*' and not string.find('|' .. word[7] .. '|', '|' .. tier .. '|', 1, true) then
+      consider(OUTCOME.TIER_TOO_LOW, position)
     else
       take(assets, asset, wanted, position, parts)
       used_here[id] = (used_here[id] or 0) + wanted
@@ -122,11 +127,15 @@ for index, words in ipairs(split(legs, ';', LIMIT.LEGS_MAX)) do
   end
 end
 
-if outcome == 0 and redis.call('EXISTS', redemption) == 1 then outcome = OUTCOME.LIMIT_REACHED end
+if outcome == 0 and (#parts > LIMIT.PARTS_MAX or redis.call('EXISTS', redemption) == 1) then
+  return answer(OUTCOME.LIMIT_REACHED, 0, -1, -1, -1) -- a fault, not a refusal: nothing is remembered
+end
 if outcome ~= 0 then
   -- Remembered under its key: the answer to every repeat (ADR 0004).
-  remember(idempotency, LIMIT.REFUSAL_MARK_SECONDS, fingerprint, text(outcome), text(leg), text(asked), text(available))
-  return answer(outcome, 0, leg, asked, available)
+  local detail = outcome == tonumber(verdict) and verdict_detail or '-'
+  remember(idempotency, LIMIT.REFUSAL_MARK_SECONDS, fingerprint, text(outcome), text(leg), text(asked), text(available),
+    detail)
+  return answer(outcome, 0, leg, asked, available, detail)
 end
 
 local held = tonumber(hold_seconds) > 0
@@ -171,7 +180,8 @@ record[#record + 1] = 'balance'
 record[#record + 1] = text(sum_of(assets, 'points')) .. ',' .. text(points_held) .. ','
   .. text(sum_of(assets, currency))
 redis.call('HSET', redemption, unpack(record))
-redis.call('EXPIRE', redemption, LIMIT.REDEMPTION_RETENTION_SECONDS)
+-- A hold's record outlives its deadline by as much: without it nobody could give back what it holds.
+redis.call('EXPIRE', redemption, LIMIT.REDEMPTION_RETENTION_SECONDS + tonumber(hold_seconds))
 redis.call('HSET', code, marker, redemption_id)
 redis.call('EXPIRE', code, LIMIT.CODE_MARKER_SECONDS)
 if legs ~= '' then redis.call('SET', recent, redemption_id, 'EX', LIMIT.DUPLICATE_SECONDS) end

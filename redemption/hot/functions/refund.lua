@@ -8,6 +8,7 @@
 --
 -- Keeps I1, I2: never more than was captured, over all refunds.
 
+if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
 local before = repeated(idempotency, call_id, fingerprint, redemption)
 if before then return before end
 local record = read_redemption(redemption)
@@ -17,13 +18,18 @@ local seconds, millis = now()
 local month = month_of(seconds, tonumber(utc_offset))
 local lots, member = lots_prefix .. record.member, member_prefix .. record.member
 if record.status == 'held' then
+  -- The same answer before the sweeper came by and after.
+  if integer(record.hold_until) <= millis then
+    return refuse_step(idempotency, call_id, fingerprint, OUTCOME.HOLD_EXPIRED)
+  end
   return refuse_step(idempotency, call_id, fingerprint, OUTCOME.EXCEEDS_REDEMPTION, -1, 0)
 end
 if record.status ~= 'captured' and record.status ~= 'partially_refunded' then
   return refuse_step(idempotency, call_id, fingerprint, STATUS_OUTCOME[record.status])
 end
 
-local wanted = wants ~= '' and wanted_assets(wants)
+local wanted, order
+if wants ~= '' then wanted, order = wanted_assets(wants) end
 local whole = true
 for i = #record.parts, 1, -1 do
   local part = record.parts[i]
@@ -36,7 +42,8 @@ for i = #record.parts, 1, -1 do
     part.refund = refund
   end
 end
-for asset, left in pairs(wanted or {}) do
+for _, asset in ipairs(order or {}) do
+  local left = wanted[asset]
   if left > 0 then
     local refundable = 0
     for _, part in ipairs(record.parts) do

@@ -7,17 +7,19 @@
 --
 -- Keeps I9: every hold reaches exactly one end.
 
+if frozen(ledger) then return {0, redis.call('ZCARD', holds)} end
 local seconds, millis = now()
 local month = month_of(seconds, tonumber(utc_offset))
 local due = redis.call('ZRANGEBYSCORE', holds, '-inf', text(millis), 'LIMIT', 0, LIMIT.SWEEP_MAX)
-local expired = 0
+local expired, parts = 0, 0
 for _, id in ipairs(due) do
   local key = redemption_prefix .. id
   local record = read_redemption(key)
   if record and record.status == 'held' then
     release_hold(record, key, holds, ledger, lots_prefix .. record.member, member_prefix .. record.member, 'expired',
       month, policy, millis, record.context)
-    expired = expired + 1
+    expired, parts = expired + 1, parts + #record.parts
+    if parts > LIMIT.PARTS_MAX then break end -- the next call goes on: no call is long
   else
     redis.call('ZREM', holds, id)
   end

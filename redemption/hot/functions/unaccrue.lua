@@ -7,9 +7,11 @@
 --
 -- Keeps I1, I2: a balance is never pushed below nothing.
 
+if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
 if idempotency ~= '' then
   local seen = recorded(idempotency)
   if seen then
+    if integer(seen[2]) == OUTCOME.CANCELLED and #seen == 2 then return {call_id, OUTCOME.CANCELLED, 1, -1, -1} end
     if seen[1] ~= fingerprint then return {call_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1} end
     if seen[2] ~= '0' then return {call_id, integer(seen[2]), 1, -1, -1} end
     return {call_id, 0, 1, -1, -1, redis.call('HGETALL', accrual), integer(seen[3]), integer(seen[4]),
@@ -40,6 +42,7 @@ if back > 0 then add_to_lot(lots, 'points', record.lot, -back) end
 if owed > 0 then redis.call('HINCRBY', member, 'owed', text(owed)) end
 redis.call('HINCRBY', member, 'growth', text(-integer(record.growth)))
 redis.call('HSET', accrual, 'status', 'reversed', 'taken_back', text(back), 'owed', text(owed))
+keep(accrual)
 local balance = sum_of(holdings(lots, month_of(seconds, tonumber(utc_offset))), 'points')
 if idempotency ~= '' then
   remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', text(back), text(owed), text(balance))

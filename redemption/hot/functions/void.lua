@@ -7,6 +7,7 @@
 --
 -- Keeps I1, I9 (one end of a hold).
 
+if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
 local before = repeated(idempotency, call_id, fingerprint, redemption)
 if before then return before end
 local record = read_redemption(redemption)
