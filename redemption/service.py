@@ -5,17 +5,16 @@ Every call is one round trip to one function. Knows no HTTP: the gateway turns r
 answers.
 """
 
-import base64
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 
 from redemption.addresses import Addresses
-from redemption.directory import Terminal
+from redemption.directory import Directory, Terminal
 from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
-from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.outcomes import Outcome, Refusal, detail_of, detail_word
 from redemption.domain.redemptions import (
     REDEMPTION_PREFIX,
     Redemption,
@@ -36,7 +35,7 @@ from redemption.legs import (
     step_context,
     wants,
 )
-from redemption.rules.basket import price
+from redemption.rules.basket import Priced, price
 from redemption.rules.eligibility import state_detail
 
 
@@ -138,20 +137,8 @@ class Redemptions:
         verdict = Refusal(Outcome.CODE_EXPIRED) if code.expired else priced.verdict
         hold_seconds = policy.hold_seconds if scan.hold_seconds is None else scan.hold_seconds
         stay = scan.bill.stay if scan.bill is not None else None
-        context = place_context(terminal, directory.version, scan.key)
-        context["bill"] = bill_context(scan.bill)
-        values = priced.values or (0,) * len(scan.legs)
-        context["legs"] = [leg_context(leg, value) for leg, value in zip(scan.legs, values, strict=True)]
         outlet_offset = addresses.utc_offset(terminal.time_zone)
-        # What a rebuild of the hot store needs and no move says (redemption/ledger/replay.py).
-        restore: dict[str, Any] = {"fingerprint": scan.fingerprint, "code": [code.slot, code.marker]}
-        if hold_seconds:
-            restore["hold_seconds"] = hold_seconds
-        if outlet_offset:
-            restore["outlet_offset"] = outlet_offset
-        if stay:
-            restore["stay"] = stay
-        context["restore"] = restore
+        context = _scan_context(scan, priced, directory.version, hold_seconds, outlet_offset)
         reply = await self._store.redeem(
             idempotency=keys.idempotency(key_bucket, terminal.terminal_id, scan.key),
             member=keys.member(bucket, member_id),
@@ -192,13 +179,7 @@ class Redemptions:
             deadline_seconds=deadline_seconds,
         )
         rate = Rate(policy.terminal_rate, reply[6], reply[7])
-        result = _verified(reply, redemption_id, member_id)
-        if isinstance(result, Refusal) and result.leg is not None and result.detail is None:
-            leg = scan.legs[result.leg]
-            if isinstance(leg, BenefitLeg):
-                detail = state_detail(directory.benefits.get(leg.benefit_id), leg.benefit_id, result)
-                result = replace(result, detail=detail)
-        return Verified(result, rate)
+        return Verified(_explained(_verified(reply, redemption_id, member_id), scan, directory), rate)
 
     async def capture(self, step: Step) -> Redemption | Refusal | None:
         """Takes a hold, whole or in part, for the bill as it was or has become. None: this business has no such
@@ -376,14 +357,32 @@ class Redemptions:
         }
 
 
-def detail_word(detail: str | None) -> str:
-    """A sentence as one word of an idempotency record."""
-    return base64.urlsafe_b64encode(detail.encode()).decode() if detail else "-"
+def _scan_context(scan: Scan, priced: Priced, version: int, hold_seconds: int, outlet_offset: int) -> dict[str, Any]:
+    """What the ledger and the record keep beside the movement of a scan."""
+    context = place_context(scan.terminal, version, scan.key)
+    context["bill"] = bill_context(scan.bill)
+    values = priced.values or (0,) * len(scan.legs)
+    context["legs"] = [leg_context(leg, value) for leg, value in zip(scan.legs, values, strict=True)]
+    # What a rebuild of the hot store needs and no move says (redemption/ledger/replay.py).
+    restore: dict[str, Any] = {"fingerprint": scan.fingerprint, "code": [scan.code.slot, scan.code.marker]}
+    if hold_seconds:
+        restore["hold_seconds"] = hold_seconds
+    if outlet_offset:
+        restore["outlet_offset"] = outlet_offset
+    if scan.bill is not None and scan.bill.stay:
+        restore["stay"] = scan.bill.stay
+    context["restore"] = restore
+    return context
 
 
-def detail_of(word: bytes) -> str | None:
-    """The sentence behind such a word."""
-    return None if word == b"-" else base64.urlsafe_b64decode(word).decode()
+def _explained(result: Redemption | Refusal, scan: Scan, directory: Directory) -> Redemption | Refusal:
+    """A refusal of a benefit that the function found, with the sentence that names the rule."""
+    if isinstance(result, Refusal) and result.leg is not None and result.detail is None:
+        leg = scan.legs[result.leg]
+        if isinstance(leg, BenefitLeg):
+            detail = state_detail(directory.benefits.get(leg.benefit_id), leg.benefit_id, result)
+            return replace(result, detail=detail)
+    return result
 
 
 def _same_call(reply: list[Any], call_id: str) -> None:

