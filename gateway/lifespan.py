@@ -21,8 +21,10 @@ from redemption.directory import DirectoryFollower
 from redemption.domain.clock import Clock
 from redemption.domain.limits import HOT_IN_FLIGHT_MAX
 from redemption.domain.weakness import ServerRefusedError, Weakness
+from redemption.hot import keys
 from redemption.hot.address import Address
 from redemption.hot.connection import HotConnection
+from redemption.hot.faults import HotStoreFault
 from redemption.hot.library import assemble
 from redemption.hot.server_checks import check_hot_store
 from redemption.hot.store import HotStore
@@ -64,7 +66,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             )
 
         async def library_is_there(connection: HotConnection) -> None:
-            await connection.call("FCALL_RO", library.function("free"), 1, "{b0}:member:", "{b0}:code:", 0, 0)
+            await connection.call("FCALL_RO", library.function("free"), 1, "{b0}:member:", "{b0}:code:", 0, 0, 1)
 
         hot = HotConnection(
             Address.from_url(valkey_url),
@@ -152,6 +154,23 @@ async def weaknesses(settings: Settings) -> list[Weakness]:
     return found
 
 
+async def _look_for_frozen(state: State) -> None:
+    """Which buckets are frozen now; what changed is logged. While the hot store is away the last look stands."""
+    names = [keys.frozen(bucket) for bucket in range(state.settings.buckets)]
+    try:
+        found = await state.hot.execute("MGET", *names, deadline_seconds=1.0)
+    except HotStoreFault:
+        return
+    assert isinstance(found, list)
+    frozen = {bucket: why.decode(errors="replace") for bucket, why in enumerate(found) if isinstance(why, bytes)}
+    for bucket in sorted(frozen.keys() - state.frozen.keys()):
+        logger.error("bucket %d is frozen until `tong rebuild`: %s", bucket, frozen[bucket])
+    for bucket in sorted(state.frozen.keys() - frozen.keys()):
+        logger.warning("bucket %d is no longer frozen", bucket)
+    state.frozen = frozen
+    state.metrics.frozen_buckets.set(len(frozen))
+
+
 async def _cancelled(task: "asyncio.Task[None]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -174,4 +193,5 @@ async def _keep_house(state: State) -> None:
             logger.warning("the ring of code keys was read again")
         state.metrics.hot_connected.set(1 if state.hot.connected else 0)
         state.metrics.configuration_stale_seconds.set(state.directory.stale_seconds)
+        await _look_for_frozen(state)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)

@@ -7,7 +7,7 @@ from typing import Any
 from redemption.addresses import Addresses, MemberAddress
 from redemption.directory import Terminal
 from redemption.domain.commands import Bill
-from redemption.domain.limits import FRESH_SLOTS_MAX, SLOT_SECONDS, SLOTS_AHEAD_MAX, VERIFY_DEADLINE_SECONDS
+from redemption.domain.limits import SLOT_SECONDS, SLOTS_AHEAD_MAX, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot import keys
 from redemption.hot.store import HotStore
@@ -66,18 +66,19 @@ class Memberships:
         self._store = store
         self._addresses = addresses
 
-    async def free_slot(self, member_number: int, first: int) -> int | None:
-        """The first code slot at or after `first` that nothing has used; None when every one tried is used."""
+    async def free_slots(self, member_number: int, count: int, spacing: int) -> list[int]:
+        """Slots for the member's next `count` codes, each at least `spacing` after the one before; fewer, or none,
+        when the codes of the time ahead are used up."""
         who = self._addresses.member(member_number)
-        (slot,) = await self._store.call(
+        return await self._store.call(
             "free",
             member=keys.member(who.bucket, who.member_id),
             code_prefix=keys.code_prefix(who.bucket, member_number),
-            first=first,
-            tries=FRESH_SLOTS_MAX,
+            first=self._addresses.slot_now(),
+            count=count,
+            spacing=spacing,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
-        return None if slot < 0 else int(slot)
 
     async def set_status(self, member_number: int, *, blocked: bool, revoke_codes: bool) -> bool:
         """Blocks or unblocks a member; `revoke_codes` refuses every code that was made until now, those fetched ahead

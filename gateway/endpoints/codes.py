@@ -15,7 +15,7 @@ from gateway.rendering import instant
 from gateway.state import State
 from gateway.tills import ask_hot_store
 from redemption.domain.commands import CodesRequest
-from tokens.claims import CODE_LIFETIME_SECONDS, REFRESH_BEFORE_EXPIRY_SECONDS, SLOT_SECONDS, slot_at
+from tokens.claims import CODE_LIFETIME_SECONDS, REFRESH_BEFORE_EXPIRY_SECONDS, SLOT_SECONDS
 
 SLOTS_PER_REFRESH: Final = (CODE_LIFETIME_SECONDS - REFRESH_BEFORE_EXPIRY_SECONDS) // SLOT_SECONDS
 _decoder: Final = msgspec.json.Decoder(CodesRequest)
@@ -29,12 +29,12 @@ async def issue_codes(request: Request) -> Response:
         require_json(request.headers.get("content-type"))
     wanted, _ = decode(body or b"{}", _decoder)
     number = await authenticate_member(request.headers.get("authorization"), state.members)
-    slot = await ask_hot_store(state.memberships.free_slot(number, slot_at(state.clock())), changes=False)
-    if slot is None:
+    slots = await ask_hot_store(state.memberships.free_slots(number, wanted.count, SLOTS_PER_REFRESH), changes=False)
+    if not slots:
         raise Problem("rate_limited", "This member used every code of the next seconds; fetch a fresh one shortly")
     codes = []
-    for position in range(wanted.count):
-        code = state.issuer.issue(number, slot + position * SLOTS_PER_REFRESH)
+    for slot in slots:
+        code = state.issuer.issue(number, slot)
         codes.append(
             {
                 "code": code.code,
@@ -43,5 +43,5 @@ async def issue_codes(request: Request) -> Response:
                 "refresh_at": instant(code.refresh_at * 1000),
             }
         )
-    state.metrics.codes_issued.inc(wanted.count)
+    state.metrics.codes_issued.inc(len(slots))
     return answer(200, orjson.dumps({"codes": codes}))

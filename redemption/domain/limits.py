@@ -26,7 +26,6 @@ BILL_LINES_MAX: Final = 50
 LEGS_MAX: Final = 8
 BENEFIT_USES_MAX: Final = 100
 CODES_PER_REQUEST_MAX: Final = 5
-FRESH_SLOTS_MAX: Final = 8  # how many slots are tried for a fresh code right after a use
 # Codes: a slot is two seconds of Unix time, and a code may be made so many slots ahead (tokens.claims has the same
 # numbers; a test holds them equal).
 SLOT_SECONDS: Final = 2
@@ -71,7 +70,7 @@ assert REFUSAL_MARK_SECONDS >= CODE_MARKER_SECONDS
 assert REDEMPTION_RETENTION_SECONDS > REFUSAL_MARK_SECONDS
 assert AMOUNT_MINOR_MAX * BILL_LINES_MAX < SAFE_INTEGER_MAX
 assert POINTS_MAX * LEGS_MAX < SAFE_INTEGER_MAX
-assert (CODES_PER_REQUEST_MAX - 1) * 10 + FRESH_SLOTS_MAX <= SLOTS_AHEAD_MAX
+assert (CODES_PER_REQUEST_MAX - 1) * 10 < SLOTS_AHEAD_MAX  # codes fetched ahead are 20 s apart
 assert HOLD_SECONDS_MAX < REDEMPTION_RETENTION_SECONDS
 assert HOT_IN_FLIGHT_MAX >= VERIFY_IN_FLIGHT_MAX
 assert CODE_CHARACTERS_MAX + BILL_LINES_MAX * 100 < BODY_BYTES_MAX

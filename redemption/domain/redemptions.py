@@ -5,10 +5,13 @@ refund, is rendered from the same fields and is the same bytes. What became of i
 """
 
 import os
-from dataclasses import dataclass, replace
+from base64 import b32encode
+from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 import orjson
+from msgspec.structs import replace
 
 from redemption.domain.limits import BUCKETS_MAX
 from redemption.domain.members import ALPHABET, base32
@@ -22,12 +25,15 @@ UNIT: Final = {"points": "points", "benefit": "uses", "stored_value": "amount_mi
 _BUCKET_CHARACTERS: Final = 2
 _RANDOM_CHARACTERS: Final = 16
 
+_TO_CROCKFORD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
+
 assert 32**_BUCKET_CHARACTERS >= BUCKETS_MAX
 
 
 def new_id(prefix: str, bucket: int) -> str:
     """A fresh id: the prefix, two characters of bucket, 80 random bits."""
-    return prefix + base32(bucket, _BUCKET_CHARACTERS) + base32(int.from_bytes(os.urandom(10)), _RANDOM_CHARACTERS)
+    random = b32encode(os.urandom(10)).translate(_TO_CROCKFORD).decode()  # a third of the cost of `base32`
+    return prefix + base32(bucket, _BUCKET_CHARACTERS) + random
 
 
 def bucket_of_id(prefix: str, identifier: str, buckets: int) -> int | None:
@@ -41,8 +47,7 @@ def bucket_of_id(prefix: str, identifier: str, buckets: int) -> int | None:
     return bucket if bucket < buckets else None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """What one redemption took of one lot, and what became of it. `lot` is `<yyyymm or ->.<business>`."""
 
     leg: int
@@ -63,8 +68,7 @@ class Part:
         return None if month == "-" else int(month)
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(msgspec.Struct, frozen=True):
     """What is left: points to spend, points in holds, stored value in the currency of the business."""
 
     points: int
@@ -72,8 +76,7 @@ class Balance:
     stored_value_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class Redemption:
+class Redemption(msgspec.Struct, frozen=True):
     """One redemption at some moment. `context` is what the gateway wrote beside it: outlet, bill, legs, rules.
 
     `bill` is the one of the scan, or in later views the one it was captured with. `first` is True for the answer of

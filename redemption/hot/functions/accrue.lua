@@ -15,9 +15,7 @@
 if frozen(ledger) then return {accrual_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
 local seen = recorded(idempotency)
 if seen then
-  if integer(seen[2]) == OUTCOME.CANCELLED and #seen == 2 and seen[1] == '-' then
-    return {accrual_id, OUTCOME.CANCELLED, 1, -1, -1}
-  end
+  if tombstoned(seen) then return {accrual_id, OUTCOME.CANCELLED, 1, -1, -1} end
   if seen[1] ~= fingerprint then return {accrual_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1} end
   if seen[2] ~= '0' then return {accrual_id, integer(seen[2]), 1, -1, -1} end
   return {accrual_id, 0, 1, -1, -1, redis.call('HGETALL', string.sub(accrual, 1, #accrual - #accrual_id) .. seen[3])}

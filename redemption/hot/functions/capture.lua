@@ -51,9 +51,10 @@ for _, part in ipairs(record.parts) do
   if part.captured > 0 then moves[#moves + 1] = move(part.asset, part.lot, 'H', 'R', part.captured) end
   give_back(moves, credits, 'H', part, part.taken - part.captured, month, policy)
 end
+local fields = lots_with(lots, credits)
 append(ledger, 'capture', record.id, record.member, millis, moves, context)
-for _, credit in ipairs(credits) do add_to_lot(lots, credit[1], credit[2], credit[3]) end
-for _, part in ipairs(record.parts) do uncount(record.uses, part.asset, part.taken - part.captured) end
+write_lots(lots, fields)
+uncount(record.uses, record.parts, function(part) return part.taken - part.captured end)
 local points = points_of(record.parts, 'taken')
 if points > 0 then redis.call('HINCRBY', member, 'held', text(-points)) end
 redis.call('ZREM', holds, record.id)

@@ -1,21 +1,39 @@
--- Finds the next slot for a member's code that nothing has used and no revocation covers, so that a fresh code can be
--- made right after a use. Changes nothing.
+-- Finds slots for a member's next codes that nothing has used and no revocation covers, so that a fresh code can be made
+-- right after a use. Changes nothing.
 --
 -- flags: no-writes
 -- keys: member
--- args: code_prefix first tries
+-- args: code_prefix first count spacing
 --
 --   code_prefix        the keys of the member's code slots, without the slot
---   first              the slot of this moment; no more than `tries` are looked at
+--   first              the slot of this moment; none further ahead than LIMIT.SLOTS_AHEAD_MAX is given
+--   count, spacing     how many slots, and how far each is to be from the one before
 --
--- returns: {slot}, or {-1} when every slot looked at is used
+-- A member whose slots are all used gets slots whose digits are not: a JWT code of them is as good as any, the digits
+-- beside it may be refused as used.
+--
+-- returns: {slot, …}; fewer than `count`, or none, when even those are used up
 
-local from = tonumber(first)
+local from, last = tonumber(first), tonumber(first) + LIMIT.SLOTS_AHEAD_MAX
 local valid_from = redis.call('HGET', member, 'codes_valid_from')
 if valid_from then
   from = math.max(from, math.ceil(integer(valid_from) / LIMIT.SLOT_SECONDS))
 end
-for slot = from, from + math.min(tonumber(tries), LIMIT.FRESH_SLOTS_MAX) - 1 do
-  if redis.call('EXISTS', code_prefix .. text(slot)) == 0 then return {slot} end
+
+local function next_slot(start, usable)
+  for slot = start, last do
+    if usable(code_prefix .. text(slot)) then return slot end
+  end
+  return nil
 end
-return {-1}
+local function unused(key) return redis.call('EXISTS', key) == 0 end
+local function good_for_jwt(key) return redis.call('HEXISTS', key, 'digits') == 0 end
+
+local slots, start = {}, from
+for i = 1, math.min(tonumber(count), LIMIT.CODES_PER_REQUEST_MAX) do
+  local slot = next_slot(start, unused) or next_slot(math.min(start, last), good_for_jwt)
+  if not slot then break end
+  slots[i] = slot
+  start = slot + tonumber(spacing)
+end
+return slots

@@ -59,17 +59,28 @@ local function give_back(moves, credits, from, part, amount, month, policy)
   end
 end
 
--- Uses of a benefit that are given back count no more towards its caps. `uses` is "<month counter> <:day> [<stay>]".
-local function uncount(uses, asset, amount)
-  if not uses or amount == 0 or string.sub(asset, 1, 8) ~= 'benefit:' then return end
-  local word, id = split(uses, '%s', 3), string.sub(asset, 9)
-  local function less(counter, field)
+-- Uses of benefits that are given back count no more towards their caps: of each part what `given_back` says. `uses` is
+-- "<month counter> <:day> [<stay>]".
+local function uncount(uses, parts, given_back)
+  if not uses then return end
+  local word, sums = split(uses, '%s', 3), {}
+  for _, part in ipairs(parts) do
+    if string.sub(part.asset, 1, 8) == 'benefit:' then
+      local id = string.sub(part.asset, 9)
+      sums[id] = (sums[id] or 0) + given_back(part)
+    end
+  end
+  local function less(counter, field, amount)
     local count = tonumber(redis.call('HGET', counter, field) or 0)
     if count > 0 then redis.call('HINCRBY', counter, field, text(-math.min(count, amount))) end
   end
-  less(word[1], id)
-  less(word[1], id .. word[2])
-  if word[3] then less(word[3], id) end
+  for id, amount in pairs(sums) do
+    if amount > 0 then
+      less(word[1], id, amount)
+      less(word[1], id .. word[2], amount)
+      if word[3] then less(word[3], id, amount) end
+    end
+  end
 end
 
 -- The state after a step as one text, kept for repeats: "<status> <captured> <refunded> <balance> <at>".
@@ -98,9 +109,10 @@ end
 local function release_hold(record, key, holds, ledger, lots, member, status, month, policy, millis, context)
   local moves, credits = {}, {}
   for _, part in ipairs(record.parts) do give_back(moves, credits, 'H', part, part.taken, month, policy) end
+  local fields = lots_with(lots, credits)
   append(ledger, status == 'reversed' and 'reverse' or 'release', record.id, record.member, millis, moves, context)
-  for _, credit in ipairs(credits) do add_to_lot(lots, credit[1], credit[2], credit[3]) end
-  for _, part in ipairs(record.parts) do uncount(record.uses, part.asset, part.taken) end
+  write_lots(lots, fields)
+  uncount(record.uses, record.parts, function(part) return part.taken end)
   local points = points_of(record.parts, 'taken')
   if points > 0 then redis.call('HINCRBY', member, 'held', text(-points)) end
   redis.call('ZREM', holds, record.id)
@@ -112,12 +124,11 @@ end
 local function give_back_captured(record, key, ledger, lots, kind, status, month, policy, millis, context)
   local moves, credits = {}, {}
   for _, part in ipairs(record.parts) do give_back(moves, credits, 'R', part, part.refund, month, policy) end
+  local fields = lots_with(lots, credits)
   append(ledger, kind, record.id, record.member, millis, moves, context)
-  for _, credit in ipairs(credits) do add_to_lot(lots, credit[1], credit[2], credit[3]) end
-  for _, part in ipairs(record.parts) do
-    uncount(record.uses, part.asset, part.refund)
-    part.refunded = part.refunded + part.refund
-  end
+  write_lots(lots, fields)
+  uncount(record.uses, record.parts, function(part) return part.refund end)
+  for _, part in ipairs(record.parts) do part.refunded = part.refunded + part.refund end
   redis.call('HSET', key, 'status', status, 'captured', progress(record.parts, 'captured'),
     'refunded', progress(record.parts, 'refunded'))
   keep(key)
@@ -128,7 +139,7 @@ local function repeated(idempotency, call_id, fingerprint, key)
   if idempotency == '' then return nil end
   local seen = recorded(idempotency)
   if not seen then return nil end
-  if integer(seen[2]) == OUTCOME.CANCELLED and #seen == 2 then return {call_id, OUTCOME.CANCELLED, 1, -1, -1} end
+  if tombstoned(seen) then return {call_id, OUTCOME.CANCELLED, 1, -1, -1} end
   if seen[1] ~= fingerprint then return {call_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1} end
   if seen[2] ~= '0' then return {call_id, integer(seen[2]), 1, integer(seen[3]), integer(seen[4])} end
   return {call_id, 0, 1, -1, -1, redis.call('HGETALL', key), table.concat(seen, ' ', 4)}

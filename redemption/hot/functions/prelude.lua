@@ -98,27 +98,32 @@ local function sum_of(assets, asset)
   return assets[asset] and assets[asset].sum or 0
 end
 
--- Whether a lot is spent before another: first to expire first (a lot's name starts with its month), and last what never
--- expires ("-.<business>", which by its name alone would come first).
-local function sooner(one, other)
-  local never, other_never = string.byte(one[1]) == 45, string.byte(other[1]) == 45
-  if never ~= other_never then return other_never end
-  return one[1] < other[1]
+-- Puts lots in the order they are spent: first to expire first (a lot's name starts with its month), and last what never
+-- expires ("-.<business>", which by its name comes first).
+local function in_order_of_expiry(held)
+  table.sort(held, function(a, b) return a[1] < b[1] end)
+  local never = 0
+  while held[never + 1] and string.byte(held[never + 1][1]) == 45 do never = never + 1 end
+  if never == 0 or never == #held then return held end
+  local ordered = {sum = held.sum}
+  for i = 1, #held do ordered[i] = held[(i + never - 1) % #held + 1] end
+  return ordered
 end
 
 -- Takes `amount` of an asset, first to expire first, into `parts`. The caller has checked that there is enough. Changes
--- the tables only.
+-- the tables only; `rest` of a part is its lot with what stays there once the whole basket is taken.
 local function take(assets, asset, amount, leg, parts)
   local held = assets[asset]
   if not held.sorted then
-    table.sort(held, sooner)
+    held = in_order_of_expiry(held)
+    assets[asset] = held
     held.sorted, held.first = true, 1
   end
   held.sum = held.sum - amount
   while amount > 0 do
     local lot = held[held.first]
     local part = math.min(amount, lot[2])
-    if part > 0 then parts[#parts + 1] = {leg = leg, asset = asset, lot = lot[1], taken = part} end
+    if part > 0 then parts[#parts + 1] = {leg = leg, asset = asset, lot = lot[1], taken = part, rest = lot} end
     amount, lot[2] = amount - part, lot[2] - part
     if lot[2] == 0 then held.first = held.first + 1 end
   end
@@ -138,6 +143,27 @@ end
 -- until a rebuild (docs/ledger.md). Every function that appends to the ledger asks first; the key lies beside the stream.
 local function frozen(ledger)
   return redis.call('EXISTS', string.sub(ledger, 1, -7) .. 'frozen') == 1
+end
+
+-- What lots become when `credits`, arrays of {asset, lot, amount}, are added to them: fields and values for one HSET. Reads
+-- only, so that a poisoned lot stops the call before its first write. One read and one write however many lots there
+-- are: 200 of them took 4 ms one by one.
+local function lots_with(lots, credits)
+  local names, sums, fields = {}, {}, {}
+  for _, credit in ipairs(credits) do
+    local name = credit[1] .. '/' .. credit[2]
+    if not sums[name] then names[#names + 1], sums[name] = name, 0 end
+    sums[name] = sums[name] + credit[3]
+  end
+  if #names == 0 then return fields end
+  for i, present in ipairs(redis.call('HMGET', lots, unpack(names))) do
+    fields[2 * i - 1], fields[2 * i] = names[i], text(integer(present or 0) + sums[names[i]])
+  end
+  return fields
+end
+
+local function write_lots(lots, fields)
+  if #fields > 0 then redis.call('HSET', lots, unpack(fields)) end
 end
 
 -- One ledger entry. `moves` is an array of move texts.
@@ -176,6 +202,11 @@ end
 local function recorded(idempotency)
   local seen = redis.call('GET', idempotency)
   return seen and split(seen, '%s', 16) or nil
+end
+
+-- A cancel that found nothing under a key left "-" where a fingerprint would be: nothing ever applies under it.
+local function tombstoned(seen)
+  return seen[1] == '-'
 end
 
 local function remember(idempotency, seconds, ...)

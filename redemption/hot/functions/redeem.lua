@@ -42,7 +42,7 @@ end
 local seen = recorded(idempotency)
 if seen then
   local outcome = integer(seen[2])
-  if outcome == OUTCOME.CANCELLED then return answer(outcome, 1, -1, -1, -1) end
+  if tombstoned(seen) then return answer(OUTCOME.CANCELLED, 1, -1, -1, -1) end
   if seen[1] ~= fingerprint then return answer(OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1, -1) end
   if outcome ~= 0 then
     return answer(outcome, 1, integer(seen[3]), integer(seen[4]), integer(seen[5]), seen[6] or '-')
@@ -149,7 +149,17 @@ end
 -- From here on everything is written. The ledger entry first: see prelude.lua.
 append(ledger, held and 'hold' or 'redeem', redemption_id, member_id, millis, moves, context)
 expire_lots(ledger, lots, member_id, over, millis)
-for _, part in ipairs(parts) do add_to_lot(lots, part.asset, part.lot, -part.taken) end
+local kept, spent = {}, {}
+for _, part in ipairs(parts) do
+  local name = part.asset .. '/' .. part.lot
+  if part.rest[2] == 0 then
+    spent[#spent + 1] = name
+  else
+    kept[#kept + 1], kept[#kept + 2] = name, text(part.rest[2])
+  end
+end
+write_lots(lots, kept)
+if #spent > 0 then redis.call('HDEL', lots, unpack(spent)) end
 for id, count in pairs(used_here) do
   redis.call('HINCRBY', month_uses, id, text(count))
   redis.call('HINCRBY', month_uses, id .. day_suffix, text(count))

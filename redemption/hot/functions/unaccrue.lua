@@ -11,7 +11,7 @@ if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
 if idempotency ~= '' then
   local seen = recorded(idempotency)
   if seen then
-    if integer(seen[2]) == OUTCOME.CANCELLED and #seen == 2 then return {call_id, OUTCOME.CANCELLED, 1, -1, -1} end
+    if tombstoned(seen) then return {call_id, OUTCOME.CANCELLED, 1, -1, -1} end
     if seen[1] ~= fingerprint then return {call_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1} end
     if seen[2] ~= '0' then return {call_id, integer(seen[2]), 1, -1, -1} end
     return {call_id, 0, 1, -1, -1, redis.call('HGETALL', accrual), integer(seen[3]), integer(seen[4]),
