@@ -2,16 +2,26 @@
 
 Guarantees: nothing here validates or routes; a test holds this table and gateway/routes.py together in both directions,
 and another that every kind of problem stands in a row. To document a new call, add its route, its row and, for its
-answer, a type in gateway/wire.py; a new kind of problem joins one of the groups below.
+answer, a type in gateway/wire.py and an example in gateway/examples.py; a new kind of problem joins one of the groups
+below.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from gateway import wire
-from redemption.domain.commands import CodesRequest, VerifyRequest
-from redemption.domain.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX
+from gateway import examples, wire, wire_members
+from redemption.domain.commands import (
+    AccrualRequest,
+    CancelRequest,
+    CaptureRequest,
+    CodesRequest,
+    PrepareRequest,
+    RefundRequest,
+    VerifyRequest,
+    VoidRequest,
+)
+from redemption.domain.limits import BILL_REFERENCE_CHARACTERS_MAX, IDEMPOTENCY_KEY_CHARACTERS_MAX
 
 Caller = Literal["terminal", "member", "anybody"]
 JSON: Final = "application/json"
@@ -57,14 +67,31 @@ class Call:
     request_examples: Mapping[str, Any] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     summary: str | None = None
+    rated: bool = False
+    """Whether its answers say in RateLimit headers what the terminal has left."""
 
 
+_KEY_SCHEMA: Final = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": IDEMPOTENCY_KEY_CHARACTERS_MAX,
+    "pattern": "^[!-~]+$",
+}
 IDEMPOTENCY_KEY: Final = Parameter(
     "Idempotency-Key",
     "header",
     "Made by the till before the first attempt and sent again, unchanged, with every retry of it.",
-    {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARACTERS_MAX, "pattern": "^[!-~]+$"},
-    "till-7-20261122-000123",
+    _KEY_SCHEMA,
+    examples.KEY,
+)
+_STEP_KEY: Final = Parameter(
+    "Idempotency-Key",
+    "header",
+    "With it a retry gets the first answer; without it, an `already_…` refusal says that it was done before. A refund "
+    "of a part always wants one.",
+    _KEY_SCHEMA,
+    "till-7-20261122-000124",
+    required=False,
 )
 ACCEPT_LANGUAGE: Final = Parameter(
     "Accept-Language",
@@ -81,9 +108,26 @@ _REDEMPTION_ID: Final = Parameter(
     {"type": "string", "pattern": wire.REDEMPTION_ID_PATTERN},
     wire.REDEMPTION_ID_EXAMPLE,
 )
+_ACCRUAL_ID: Final = Parameter(
+    "accrual_id",
+    "path",
+    "The accrual, as `POST /v1/accruals` answered it.",
+    {"type": "string", "pattern": wire_members.ACCRUAL_ID_PATTERN},
+    wire_members.ACCRUAL_ID_EXAMPLE,
+)
+_BILL_REFERENCE: Final = Parameter(
+    "bill_reference",
+    "query",
+    "The till's own number of the bill.",
+    {"type": "string", "minLength": 1, "maxLength": BILL_REFERENCE_CHARACTERS_MAX},
+    examples.REFERENCE,
+)
 
 TAGS: Final[dict[str, str]] = {
-    "Till": "What a till or a scanner of a business calls.",
+    "Scan": "What a till or a scanner calls while the member stands there. The terminal's key says which outlet it is.",
+    "Redemptions": "What became of a scan, and what a till does with it afterwards: a hold is captured or voided, what "
+    "was captured is refunded. Only of the till's own business; everything else is `not_found`.",
+    "Earning": "Purchases earn points.",
     "Member app": "What the member's app calls, with the member's own access token.",
     "Platform": "What the platform and integrators ask; no credentials.",
 }
@@ -93,86 +137,141 @@ _BODY: Final = ("body_too_large", "unsupported_media_type", "malformed")
 _TERMINAL: Final = ("unauthenticated", "terminal_revoked", "forbidden")
 _MEMBER: Final = ("unauthenticated",)
 _STORE: Final = ("overloaded", "unavailable")
-_KEY: Final = ("idempotency_key_missing", "idempotency_key_reused", "cancelled")
-_CODE: Final = (
-    "code_malformed", "code_forged", "code_expired", "code_used", "code_revoked", "member_blocked",
-)  # fmt: skip
+_KEY: Final = ("idempotency_key_missing", "idempotency_key_reused")
+_SCANNED: Final = ("rate_limited", "code_malformed", "code_forged")
+_CODE: Final = (*_SCANNED, "code_expired", "code_used", "code_revoked", "member_blocked")
 _BASKET: Final = (
-    "possible_duplicate", "leg_not_allowed_here", "points_below_minimum", "points_insufficient", "exceeds_bill",
+    "possible_duplicate", "leg_not_allowed_here", "benefit_unknown", "benefit_not_now", "benefit_exhausted",
+    "tier_too_low", "bill_below_minimum", "not_stackable", "points_below_minimum", "points_insufficient",
+    "stored_value_insufficient", "exceeds_bill",
 )  # fmt: skip
+_STEP: Final = (*_BODY, *_TERMINAL, *_STORE, *_KEY, "not_found")
+_ENDED: Final = ("cancelled", "hold_expired", "already_voided", "already_refunded")
 
 ANYWHERE: Final = ("not_found", "method_not_allowed")
 """Answered at any path that is not in the table, or to a method that its path does not take."""
-
-_REDEMPTION: Final = {
-    "redemption_id": wire.REDEMPTION_ID_EXAMPLE,
-    "status": "captured",
-    "created_at": "2026-11-22T03:04:05.678Z",
-    "hold_expires_at": None,
-    "member": {"member_id": "mem_0000001", "tier": "gold", "display_name": "陳**"},
-    "legs": [
-        {
-            "kind": "points",
-            "points": 2000,
-            "value_minor": 2000,
-            "lots": [
-                {"issuer": "hotel", "points": 1500, "expires_month": "2026-12"},
-                {"issuer": "mall", "points": 500, "expires_month": "2027-03"},
-            ],
-        }
-    ],
-    "bill": {
-        "reference": "POS-7-20261122-0001",
-        "amount_minor": 25800,
-        "currency": "CNY",
-        "discount_minor": 2000,
-        "payable_minor": 23800,
-    },
-    "balance": {"points": 8000, "points_held": 0, "stored_value_minor": 0},
-}
-_READY: Final = {
-    "status": "ready",
-    "reasons": [],
-    "configuration_version": 66,
-    "configuration_stale": False,
-    "weaknesses": [],
-}
 
 CALLS: Final[tuple[Call, ...]] = (
     Call(
         "POST",
         "/v1/verify",
-        "Till",
+        "Scan",
         "terminal",
         summary="One scan, one atomic basket. Everything asked is applied and written down, or nothing is. "
-        "Without legs it says whose code this is, and uses the code.",
+        "Without legs it says whose code this is, and uses the code. With `capture: false` it places a hold, which "
+        "ends by itself after `hold_seconds`.",
         parameters=(IDEMPOTENCY_KEY,),
         request=VerifyRequest,
-        request_examples={
-            "points": {
-                "code": "974229897691788465",
-                "bill": {
-                    "reference": "POS-7-20261122-0001",
-                    "amount_minor": 25800,
-                    "currency": "CNY",
-                    "lines": [{"category": "dining", "amount_minor": 25800}],
-                },
-                "legs": [{"kind": "points", "points": 2000}],
-            },
-            "identity check": {"code": "974229897691788465"},
-        },
-        answers=(Answer("Applied: charge `bill.payable_minor`.", wire.RedemptionAnswer, _REDEMPTION, 201,
+        request_examples=examples.VERIFY,
+        answers=(Answer("Applied: charge `bill.payable_minor`.", wire.RedemptionAnswer, examples.REDEMPTION, 201,
                         replayable=True),),
-        refusals=(*_BODY, *_TERMINAL, *_STORE, *_KEY, *_CODE, *_BASKET),
+        refusals=(*_BODY, *_TERMINAL, *_STORE, *_KEY, "cancelled", *_CODE, *_BASKET),
+        rated=True,
+    ),
+    Call(
+        "POST",
+        "/v1/prepare",
+        "Scan",
+        "terminal",
+        request=PrepareRequest,
+        request_examples=examples.PREPARE,
+        answers=(Answer("What may be used; verify grants it a moment later unless something changed.",
+                        wire.PrepareAnswer, examples.PREPARED),),
+        refusals=(*_BODY, *_TERMINAL, *_STORE, *_CODE),
+    ),
+    Call(
+        "POST",
+        "/v1/cancel",
+        "Scan",
+        "terminal",
+        summary="For a till that does not know what happened: nothing stays applied, and the key never applies later. "
+        "Either `idempotency_key` and `code` as they were sent, or `redemption_id`.",
+        request=CancelRequest,
+        request_examples=examples.CANCEL,
+        answers=(Answer("Nothing is applied now and nothing will be; repeating it is safe.", wire.CancelAnswer,
+                        examples.CANCELLED),),
+        refusals=(*_BODY, *_TERMINAL, *_STORE, "idempotency_key_missing", *_SCANNED, "window_closed", "not_found"),
+    ),
+    Call(
+        "GET",
+        "/v1/redemptions",
+        "Redemptions",
+        "terminal",
+        parameters=(_BILL_REFERENCE,),
+        answers=(Answer("The redemptions; none is an empty list.", wire.RedemptionsAnswer,
+                        {"redemptions": [examples.LOOKED_UP]}),),
+        refusals=("malformed", *_TERMINAL, *_STORE),
     ),
     Call(
         "GET",
         "/v1/redemptions/{redemption_id}",
-        "Till",
+        "Redemptions",
         "terminal",
         parameters=(_REDEMPTION_ID,),
-        answers=(Answer("The redemption.", wire.RedemptionAnswer, _REDEMPTION),),
+        answers=(Answer("The redemption.", wire.RedemptionView, examples.LOOKED_UP),),
         refusals=(*_TERMINAL, *_STORE, "not_found"),
+    ),
+    Call(
+        "POST",
+        "/v1/redemptions/{redemption_id}/capture",
+        "Redemptions",
+        "terminal",
+        parameters=(_REDEMPTION_ID, _STEP_KEY),
+        request=CaptureRequest,
+        request_required=False,
+        request_examples=examples.CAPTURE,
+        answers=(Answer("Captured; what was not is available again.", wire.RedemptionView, examples.CAPTURED,
+                        replayable=True),),
+        refusals=(*_STEP, *_ENDED, "already_captured", "exceeds_hold"),
+    ),
+    Call(
+        "POST",
+        "/v1/redemptions/{redemption_id}/void",
+        "Redemptions",
+        "terminal",
+        parameters=(_REDEMPTION_ID, _STEP_KEY),
+        request=VoidRequest,
+        request_required=False,
+        request_examples=examples.NOTHING,
+        answers=(Answer("Released: everything is available again.", wire.RedemptionView, examples.VOIDED,
+                        replayable=True),),
+        refusals=(*_STEP, *_ENDED, "already_captured"),
+    ),
+    Call(
+        "POST",
+        "/v1/redemptions/{redemption_id}/refund",
+        "Redemptions",
+        "terminal",
+        parameters=(_REDEMPTION_ID, _STEP_KEY),
+        request=RefundRequest,
+        request_required=False,
+        request_examples=examples.REFUND,
+        answers=(Answer("Given back.", wire.RedemptionView, examples.REFUNDED, replayable=True),),
+        refusals=(*_STEP, *_ENDED, "exceeds_redemption", "window_closed"),
+    ),
+    Call(
+        "POST",
+        "/v1/accruals",
+        "Earning",
+        "terminal",
+        parameters=(IDEMPOTENCY_KEY,),
+        request=AccrualRequest,
+        request_examples=examples.ACCRUE,
+        answers=(Answer("Earned.", wire_members.AccrualAnswer, examples.ACCRUED, 201, replayable=True),),
+        refusals=(*_BODY, *_TERMINAL, *_STORE, *_KEY, *_CODE, "not_found"),
+    ),
+    Call(
+        "POST",
+        "/v1/accruals/{accrual_id}/reverse",
+        "Earning",
+        "terminal",
+        parameters=(_ACCRUAL_ID, _STEP_KEY),
+        request=VoidRequest,
+        request_required=False,
+        request_examples=examples.NOTHING,
+        answers=(Answer("Taken back.", wire_members.AccrualReversedAnswer, examples.ACCRUAL_REVERSED,
+                        replayable=True),),
+        refusals=(*_STEP, "already_refunded", "window_closed"),
     ),
     Call(
         "POST",
@@ -181,24 +280,9 @@ CALLS: Final[tuple[Call, ...]] = (
         "member",
         request=CodesRequest,
         request_required=False,
-        request_examples={"one": {"count": 1}, "a minute and a half ahead": {"count": 5}},
-        answers=(
-            Answer(
-                "Codes to show, each until its `refresh_at`.",
-                wire.CodesAnswer,
-                {
-                    "codes": [
-                        {
-                            "code": "eyJhbGciOiJIUzI1NiIsImtpZCI6ImRldi0xIn0.eyJzdWIiOiIxIiwiZXhwIjoxNzk1MzQ3OTc0LCJq"
-                            "dGkiOiJ0OGFQaWRkLSJ9.Ka4GNXB4rZVFEHmqsCO-PAl1BWUm4CBem3mTjuhG51U",
-                            "digits": "974229897691788465",
-                            "expires_at": "2026-11-22T03:04:34.000Z",
-                            "refresh_at": "2026-11-22T03:04:24.000Z",
-                        }
-                    ]
-                },
-            ),
-        ),
+        request_examples=examples.CODES,
+        answers=(Answer("Codes to show, each until its `refresh_at`.", wire_members.CodesAnswer,
+                        examples.ISSUED_CODES),),
         refusals=(*_BODY, *_MEMBER, "rate_limited", *_STORE),
     ),
     Call(
@@ -206,22 +290,15 @@ CALLS: Final[tuple[Call, ...]] = (
         "/v1/me",
         "Member app",
         "member",
-        answers=(
-            Answer(
-                "The member.",
-                wire.MeAnswer,
-                {
-                    "member_id": "mem_0000001",
-                    "tier": "gold",
-                    "display_name": "陳**",
-                    "balance": {"points": 10000, "points_held": 0},
-                    "lots": [
-                        {"issuer": "hotel", "points": 5000, "expires_month": "2026-12"},
-                        {"issuer": "mall", "points": 5000, "expires_month": "2027-03"},
-                    ],
-                },
-            ),
-        ),
+        answers=(Answer("The member.", wire_members.MeAnswer, examples.ME),),
+        refusals=(*_MEMBER, *_STORE, "not_found"),
+    ),
+    Call(
+        "GET",
+        "/v1/me/benefits",
+        "Member app",
+        "member",
+        answers=(Answer("The benefits.", wire_members.MyBenefitsAnswer, examples.MY_BENEFITS),),
         refusals=(*_MEMBER, *_STORE, "not_found"),
     ),
     Call(
@@ -236,16 +313,8 @@ CALLS: Final[tuple[Call, ...]] = (
         "/readyz",
         "Platform",
         "anybody",
-        answers=(
-            Answer("Ready.", wire.ReadinessAnswer, _READY),
-            Answer(
-                "Not ready, and why.",
-                wire.ReadinessAnswer,
-                {**_READY, "status": "not_ready", "reasons": ["draining"]},
-                503,
-                PROBLEM_JSON,
-            ),
-        ),
+        answers=(Answer("Ready.", wire.ReadinessAnswer, examples.READY),),
+        refusals=("unavailable",),
     ),
     Call(
         "GET",

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.calls import ACCEPT_LANGUAGE, CALLS, PROBLEM_JSON, TAGS, Answer, Call, Parameter
 from gateway.problems import KINDS, RETRY_AFTER_SECONDS, Kind, Problem, malformed, refused
 from gateway.wire import ProblemAnswer
+from redemption.domain.limits import RATE_WINDOW_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 
 SECURITY: Final[dict[str, dict[str, str]]] = {
@@ -53,9 +54,18 @@ _SCHEMAS: Final = "#/components/schemas/{name}"
 # What stands in the example of a kind beside its fixed members: leg, asked, available.
 _FIGURES: Final[dict[str, tuple[int | None, int, int]]] = {
     "leg_not_allowed_here": (0, -1, -1),
+    "benefit_unknown": (1, -1, -1),
+    "benefit_not_now": (1, -1, -1),
+    "benefit_exhausted": (1, 1, 0),
+    "tier_too_low": (1, -1, -1),
+    "bill_below_minimum": (1, 15000, 20000),
+    "not_stackable": (1, -1, -1),
     "points_below_minimum": (0, 50, 100),
     "points_insufficient": (0, 2000, 1350),
+    "stored_value_insufficient": (2, 5000, 1200),
     "exceeds_bill": (0, 30000, 25800),
+    "exceeds_hold": (None, 2500, 2000),
+    "exceeds_redemption": (None, 1000, 500),
 }
 
 
@@ -154,7 +164,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _responses(call: Call, schemas: dict[Any, Any]) -> dict[str, Any]:
-    responses = {str(answer.status): _answer(answer, schemas) for answer in call.answers}
+    responses = {str(answer.status): _answer(call, answer, schemas) for answer in call.answers}
     by_status: dict[int, list[Kind]] = defaultdict(list)
     for kind in KINDS.values():
         if kind.code in call.refusals:
@@ -177,14 +187,15 @@ def _responses(call: Call, schemas: dict[Any, Any]) -> dict[str, Any]:
     return dict(sorted(responses.items()))
 
 
-def _answer(answer: Answer, schemas: dict[Any, Any]) -> dict[str, Any]:
+def _answer(call: Call, answer: Answer, schemas: dict[Any, Any]) -> dict[str, Any]:
     schema = {"type": "string"} if answer.shape is None else schemas[answer.shape]
     response: dict[str, Any] = {
         "description": answer.description,
         "content": {answer.media_type: {"schema": schema, "example": answer.example}},
     }
-    if answer.replayable:
-        response["headers"] = _references("Idempotency-Replayed")
+    names = (*(("Idempotency-Replayed",) if answer.replayable else ()), *(_RATE if call.rated else ()))
+    if names:
+        response["headers"] = _references(*names)
     return response
 
 
@@ -198,12 +209,24 @@ _HEADERS: Final[dict[str, Any]] = {
         "schema": {"type": "integer", "minimum": 0},
         "example": RETRY_AFTER_SECONDS,
     },
+    "RateLimit-Policy": {
+        "description": "How many calls the terminal may make (`q`) in a window of `w` seconds "
+        "(draft-ietf-httpapi-ratelimit-headers).",
+        "schema": {"type": "string"},
+        "example": f'"terminal";q=10000;w={RATE_WINDOW_SECONDS}',
+    },
+    "RateLimit": {
+        "description": "How many of them are left (`r`), and the seconds until there are more (`t`).",
+        "schema": {"type": "string"},
+        "example": '"terminal";r=9999;t=7',
+    },
     "WWW-Authenticate": {
         "description": "The scheme that is needed.",
         "schema": {"type": "string"},
         "example": 'Bearer realm="tong"',
     },
 }
+_RATE: Final = ("RateLimit-Policy", "RateLimit")
 
 
 def _references(*names: str) -> dict[str, Any]:
@@ -211,13 +234,17 @@ def _references(*names: str) -> dict[str, Any]:
 
 
 def _headers_of(call: Call, status: int) -> dict[str, Any]:
+    """Headers that an error of this status may have; `Idempotency-Replayed` where a refusal is the repeat of one."""
+    names: list[str] = []
     if status == 401:
-        return _references("WWW-Authenticate")
+        names.append("WWW-Authenticate")
     if status in {429, 503}:
-        return _references("Retry-After")
-    if status == 409 and any(answer.replayable for answer in call.answers):
-        return _references("Idempotency-Replayed")
-    return {}
+        names.append("Retry-After")
+    if status in {409, 410} and any(answer.replayable for answer in call.answers):
+        names.append("Idempotency-Replayed")
+    if status in {409, 422, 429} and call.rated:
+        names += _RATE
+    return _references(*names)
 
 
 def _problem_example(kind: Kind) -> dict[str, Any]:

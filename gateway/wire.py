@@ -1,7 +1,8 @@
 """What the gateway answers, as types: the shapes of contract.md that rendering.py writes.
 
 They describe, they do not render: an answer is built from the domain's values in gateway/rendering.py, and a test holds
-real answers against the schemas made from these types, in both directions (nothing missing, nothing undocumented).
+real answers against the schemas made from these types, in both directions (nothing missing, nothing undocumented). What
+members earn and have is in gateway/wire_members.py.
 """
 
 from typing import Annotated, Final, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Final, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway.problems import Retry
-from redemption.domain.commands import AmountMinor, Currency, Reference
+from redemption.domain.commands import AmountMinor, BenefitId, Currency, Legs, Reference
 from redemption.domain.limits import POINTS_MAX
 
 REDEMPTION_ID_PATTERN: Final = "^rdm_[0-9a-z]{18}$"
@@ -26,11 +27,14 @@ Instant = Annotated[
 Month = Annotated[
     str, Meta(pattern="^[0-9]{4}-[0-9]{2}$", description="the last month they count in", examples=["2027-11"])
 ]
+MonthOrNever = Annotated[Month | None, Meta(description="the last month it counts in; null never ends")]
 PointsCount = Annotated[int, Meta(ge=0, le=POINTS_MAX, description="a whole number of points")]
+UsesCount = Annotated[int, Meta(ge=0, description="uses of the benefit")]
 MemberId = Annotated[str, Meta(pattern="^mem_[0-9a-z]{7}$", examples=["mem_0000001"])]
 RedemptionId = Annotated[str, Meta(pattern=REDEMPTION_ID_PATTERN, examples=[REDEMPTION_ID_EXAMPLE])]
 DisplayName = Annotated[str, Meta(description="shortened for the screen of a till", examples=["陳**"])]
 Tier = Annotated[str, Meta(description="id of the member's level", examples=["gold"])]
+Held = Annotated[PointsCount, Meta(description="set aside by holds")]
 
 
 class LotPart(Struct):
@@ -41,7 +45,23 @@ class LotPart(Struct):
     expires_month: Month
 
 
-class RedeemedMember(Struct):
+class BenefitLotPart(Struct):
+    """Uses of one lot of a benefit."""
+
+    issuer: Annotated[str, Meta(description="the business that granted it", examples=["restaurant"])]
+    uses: UsesCount
+    expires_month: MonthOrNever
+
+
+class StoredValueLotPart(Struct):
+    """Money of one lot of stored value."""
+
+    issuer: Annotated[str, Meta(description="the business it was paid in at", examples=["mall"])]
+    amount_minor: AmountMinor
+    expires_month: MonthOrNever
+
+
+class MemberHead(Struct):
     """Whose code it was: as much as a cashier needs."""
 
     member_id: MemberId
@@ -49,15 +69,62 @@ class RedeemedMember(Struct):
     display_name: DisplayName
 
 
+Value = Annotated[AmountMinor, Meta(description="what it takes off the bill, minor units")]
+_FROM: Final = "where it came from, first to expire first"
+
+
 class PointsTaken(Struct, tag_field="kind", tag="points"):
     """A points leg as it was applied."""
 
     points: PointsCount
-    value_minor: Annotated[AmountMinor, Meta(description="what it takes off the bill, minor units")]
-    lots: Annotated[tuple[LotPart, ...], Meta(description="where they came from, first to expire first")]
+    value_minor: Value
+    lots: Annotated[tuple[LotPart, ...], Meta(description=_FROM)]
 
 
-LegTaken = PointsTaken
+class BenefitTaken(Struct, tag_field="kind", tag="benefit"):
+    """A benefit leg as it was applied."""
+
+    benefit_id: BenefitId
+    uses: UsesCount
+    value_minor: Value
+    lots: Annotated[tuple[BenefitLotPart, ...], Meta(description=_FROM)]
+
+
+class StoredValueTaken(Struct, tag_field="kind", tag="stored_value"):
+    """A stored-value leg as it was applied."""
+
+    amount_minor: AmountMinor
+    value_minor: Value
+    lots: Annotated[tuple[StoredValueLotPart, ...], Meta(description=_FROM)]
+
+
+LegTaken = PointsTaken | BenefitTaken | StoredValueTaken
+_CAPTURED: Final = "what of it was captured; 0 while it is held"
+_REFUNDED: Final = "what of that was given back"
+
+
+class PointsProgress(PointsTaken, tag_field="kind", tag="points"):
+    """A points leg as it stands."""
+
+    captured_points: Annotated[PointsCount, Meta(description=_CAPTURED)]
+    refunded_points: Annotated[PointsCount, Meta(description=_REFUNDED)]
+
+
+class BenefitProgress(BenefitTaken, tag_field="kind", tag="benefit"):
+    """A benefit leg as it stands."""
+
+    captured_uses: Annotated[UsesCount, Meta(description=_CAPTURED)]
+    refunded_uses: Annotated[UsesCount, Meta(description=_REFUNDED)]
+
+
+class StoredValueProgress(StoredValueTaken, tag_field="kind", tag="stored_value"):
+    """A stored-value leg as it stands."""
+
+    captured_amount_minor: Annotated[AmountMinor, Meta(description=_CAPTURED)]
+    refunded_amount_minor: Annotated[AmountMinor, Meta(description=_REFUNDED)]
+
+
+LegProgress = PointsProgress | BenefitProgress | StoredValueProgress
 
 
 class BillAnswer(Struct):
@@ -66,7 +133,7 @@ class BillAnswer(Struct):
     reference: Reference
     amount_minor: AmountMinor
     currency: Currency
-    discount_minor: Annotated[AmountMinor, Meta(description="the sum of the legs' value_minor")]
+    discount_minor: Annotated[AmountMinor, Meta(description="what the legs take off it")]
     payable_minor: Annotated[AmountMinor, Meta(description="what is left to charge")]
 
 
@@ -74,55 +141,115 @@ class Balance(Struct):
     """What the member has left."""
 
     points: PointsCount
-    points_held: Annotated[PointsCount, Meta(description="set aside by holds")]
-    stored_value_minor: AmountMinor
+    points_held: Held
+    stored_value_minor: Annotated[AmountMinor, Meta(description="in the currency of the business")]
+
+
+HoldEnd = Annotated[Instant | None, Meta(description="when a hold ends by itself; null when it is none")]
 
 
 class RedemptionAnswer(Struct):
-    """One redemption, as first answered, as repeated and as looked up."""
+    """One redemption as verify answers it, the first time and every time."""
 
     redemption_id: RedemptionId
-    status: Literal["captured"]
+    status: Annotated[Literal["captured", "held"], Meta(description="held: with `capture: false`")]
     created_at: Instant
-    hold_expires_at: Annotated[Instant | None, Meta(description="when a hold ends by itself; null when captured")]
-    member: RedeemedMember
+    hold_expires_at: HoldEnd
+    member: MemberHead
     legs: tuple[LegTaken, ...]
     bill: Annotated[BillAnswer | None, Meta(description="null when the request had none")]
     balance: Balance
 
 
-class IssuedCode(Struct):
-    """One code in its two forms; whichever is used first uses both."""
+class RedemptionView(Struct):
+    """One redemption as it stands: what was taken, and what became of it."""
 
-    code: Annotated[str, Meta(max_length=512, description="the text of the QR symbol")]
-    digits: Annotated[
-        str, Meta(pattern="^9[0-9]{17}$", description="for Code 128 and typing in", examples=["974229897691788465"])
+    redemption_id: RedemptionId
+    status: Literal["held", "captured", "partially_refunded", "refunded", "voided", "expired", "reversed"]
+    created_at: Instant
+    hold_expires_at: HoldEnd
+    member: MemberHead
+    legs: tuple[LegProgress, ...]
+    bill: Annotated[
+        BillAnswer | None, Meta(description="with what is off it now, after capture and refunds; null when it had none")
     ]
-    expires_at: Annotated[Instant, Meta(description="no till takes it afterwards")]
-    refresh_at: Annotated[Instant, Meta(description="show the next one from here on")]
+    balance: Annotated[Balance, Meta(description="after this step; in a look-up, after the scan")]
 
 
-class CodesAnswer(Struct):
-    """Codes to show one after the other."""
+class RedemptionsAnswer(Struct):
+    """The redemptions of one bill."""
 
-    codes: tuple[IssuedCode, ...]
-
-
-class MemberBalance(Struct):
-    """A member's points."""
-
-    points: PointsCount
-    points_held: Annotated[PointsCount, Meta(description="set aside by holds")]
+    redemptions: Annotated[tuple[RedemptionView, ...], Meta(description="newest first")]
 
 
-class MeAnswer(Struct):
-    """The member's own view."""
+class CancelAnswer(Struct):
+    """What the cancel came to. In either case nothing is applied, and nothing will be."""
 
-    member_id: MemberId
-    tier: Tier
-    display_name: DisplayName
-    balance: MemberBalance
-    lots: Annotated[tuple[LotPart, ...], Meta(description="first to expire first")]
+    effect: Annotated[
+        Literal["reversed", "tombstoned"],
+        Meta(description="reversed: it was there and was undone. tombstoned: nothing had arrived; it is refused later"),
+    ]
+    redemption: Annotated[RedemptionView | None, Meta(description="null when tombstoned")]
+
+
+class PointsOffer(Struct):
+    """Points that may be used here for this bill."""
+
+    maximum: PointsCount
+    value_minor: Annotated[AmountMinor, Meta(description="what the maximum takes off")]
+    minimum: Annotated[PointsCount, Meta(description="fewer are refused")]
+
+
+class StoredValueOffer(Struct):
+    """Stored value that may be used here for this bill."""
+
+    maximum_minor: AmountMinor
+
+
+class OfferReason(Struct):
+    """Why a benefit cannot be used, as verify would refuse it."""
+
+    code: Annotated[str, Meta(examples=["benefit_not_now"])]
+    detail: str
+    operator_hint: str
+
+
+class BenefitOffer(Struct):
+    """One benefit the member has."""
+
+    benefit_id: BenefitId
+    name: Annotated[str, Meta(description="in the language of Accept-Language")]
+    usable: bool
+    value_minor: Annotated[AmountMinor, Meta(description="what one use takes off this bill, alone")]
+    remaining_uses: Annotated[UsesCount, Meta(description="here and now, within its caps")]
+    reason: Annotated[OfferReason | None, Meta(description="null when usable")]
+
+
+class BestBill(Struct):
+    """The bill with the best basket."""
+
+    amount_minor: AmountMinor
+    discount_minor: AmountMinor
+    payable_minor: AmountMinor
+
+
+class BestBasket(Struct):
+    """The benefits and points that save most. Stored value is money and saves nothing, so it is never in it."""
+
+    legs: Annotated[Legs, Meta(description="as verify takes them")]
+    saving_minor: AmountMinor
+    bill: Annotated[BestBill | None, Meta(description="null without a bill")]
+
+
+class PrepareAnswer(Struct):
+    """Who it is and what may be used here. The code is still good."""
+
+    member: MemberHead
+    balance: Balance
+    points: PointsOffer
+    stored_value: StoredValueOffer
+    benefits: Annotated[tuple[BenefitOffer, ...], Meta(description="usable ones and others, with the reason")]
+    best: BestBasket
 
 
 class HealthAnswer(Struct):
@@ -140,13 +267,20 @@ class WeaknessAnswer(Struct):
     meaning: str
 
 
-class ReadinessAnswer(Struct):
-    """Whether scans sent here can be decided."""
+class FrozenBucket(Struct):
+    """A part of the members for whom every call that moves value is answered `unavailable` until a rebuild."""
 
-    status: Literal["ready", "not_ready"]
-    reasons: Annotated[tuple[str, ...], Meta(description="why not; empty when ready")]
+    bucket: int
+    reason: str
+
+
+class ReadinessAnswer(Struct):
+    """Scans sent here can be decided."""
+
+    status: Literal["ready"]
     configuration_version: int
     configuration_stale: Annotated[bool, Meta(description="the configuration in force could not be refreshed lately")]
+    frozen_buckets: tuple[FrozenBucket, ...]
     weaknesses: tuple[WeaknessAnswer, ...]
 
 
@@ -191,4 +325,6 @@ class ProblemAnswer(Struct, omit_defaults=True):
     leg: Annotated[int, Meta(ge=0, description="index of the leg at fault")] | UnsetType = UNSET
     asked: Annotated[int, Meta(description="in the unit of the leg")] | UnsetType = UNSET
     available: Annotated[int, Meta(description="in the unit of the leg")] | UnsetType = UNSET
-    errors: Annotated[tuple[FieldFault, ...], Meta(description="with `malformed`")] | UnsetType = UNSET
+    errors: Annotated[tuple[FieldFault, ...], Meta(description="what cannot be read, with a 400")] | UnsetType = UNSET
+    scope: Annotated[str, Meta(description="whose calls were too many, with `rate_limited`")] | UnsetType = UNSET
+    reasons: Annotated[tuple[str, ...], Meta(description="why `/readyz` says no")] | UnsetType = UNSET

@@ -12,11 +12,14 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from html import escape
 from importlib.resources import files
+from itertools import groupby
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 
 from gateway.calls import ANYWHERE, PROBLEM_JSON
+from gateway.pages.flows import LIFE, LOST_ANSWER
 from gateway.pages.schema_rows import Row, rows
 from gateway.problems import KINDS, Kind, Language, Retry
 
@@ -39,6 +42,8 @@ _RETRY: Final[dict[Retry, tuple[str, str]]] = {
     ),
 }
 _LANGUAGES: Final[tuple[tuple[Language, str], ...]] = (("zh-Hant", "繁體"), ("zh-Hans", "简体"), ("en", "English"))
+FIELDS_UNFOLDED_MAX: Final = 6
+LINE_CHARACTERS: Final = 60
 _BEARER: Final = {"terminal": "$TERMINAL_KEY", "member": "$ACCESS_TOKEN", "back_office": "$ADMIN_KEY"}
 
 
@@ -74,6 +79,7 @@ def page(document: dict[str, Any]) -> str:
             _opening(document),
             _AUTHENTICATION,
             _retries(),
+            LIFE,
             *_all_calls(document, calls),
             _refusals(calls),
             f"<footer>Tong {escape(document['info']['version'])} · made from the types that validate requests · ",
@@ -100,19 +106,25 @@ def _navigation(document: dict[str, Any], calls: list[tuple[str, str, dict[str, 
     parts = [
         '<nav aria-label="Contents"><a class="brand" href="#top"><span class="mark" lang="zh">通</span>Tong</a>',
         '<input type="checkbox" id="contents"><label for="contents">Contents</label><div class="contents">',
-        '<p>Start</p><ul><li><a href="#authenticate">Authenticate</a></li><li><a href="#retry">Retry</a></li></ul>',
+        '<p>Start</p><ul><li><a href="#authenticate">Authenticate</a></li><li><a href="#retry">Retry</a></li>'
+        '<li><a href="#life">Life of a redemption</a></li></ul>',
     ]
     for tag in document["tags"]:
         parts.append(f"<p>{escape(tag['name'])}</p><ul>")
         for method, path, operation in calls:
             if operation["tags"] == [tag["name"]]:
                 # A break is allowed after each slash, so that a path never widens the column.
-                label = escape(path).replace("/", "/<wbr>")
+                label = escape(_short(path)).replace("/", "/<wbr>")
                 parts.append(f'<li><a href="#{escape(operation["operationId"])}">{_badge(method)}{label}</a></li>')
         parts.append("</ul>")
     parts.append('<p>Reference</p><ul><li><a href="#refusals">Refusals</a></li>')
     parts.append('<li><a href="/openapi.json">openapi.json</a></li></ul></div></nav>')
     return "".join(parts)
+
+
+def _short(path: str) -> str:
+    """`/v1/redemptions/{redemption_id}/void` is `/redemptions/{id}/void` in the contents."""
+    return re.sub(r"\{\w+_id\}", "{id}", path.removeprefix("/v1"))
 
 
 def _badge(method: str) -> str:
@@ -146,21 +158,6 @@ CODE=$(curl -sS -X POST "$TONG/v1/me/codes" -H "Authorization: Bearer $ACCESS_TO
 </section>
 """
 
-_LOST_ANSWER: Final = """
-<h3>When the answer is lost</h3>
-<p>A till makes its key <em>before</em> the first attempt, keeps it with the sale, and sends it with every retry. That
-is all it takes to be safe:</p>
-<ol class="flow">
-<li class="ask"><b>Till</b><span>POST /v1/verify · key <code>k-123</code></span><b>Tong</b>
-<i>applied, written down</i></li>
-<li class="lost"><b>Till</b><span>201 · the line drops</span><b>Tong</b>
-<i>the till knows nothing</i></li>
-<li class="ask"><b>Till</b><span>the same body · key <code>k-123</code></span><b>Tong</b>
-<i>found, not applied again</i></li>
-<li class="reply"><b>Till</b><span>201 · the same bytes · <code>Idempotency-Replayed: true</code></span><b>Tong</b>
-<i>also after the code has expired</i></li></ol>
-"""
-
 
 def _retries() -> str:
     cards = []
@@ -171,7 +168,7 @@ def _retries() -> str:
             f"<p>{prose(text)}</p><details><summary>Which refusals</summary><p>{codes}</p></details></article>"
         )
     return (
-        f'<section id="retry"><h2>Retry</h2>{_LOST_ANSWER}<h3>When there is an answer</h3>'
+        f'<section id="retry"><h2>Retry</h2>{LOST_ANSWER}<h3>When there is an answer</h3>'
         "<p><code>201</code> means applied and durable. Any other answer is a problem document; <code>outcome</code> "
         "says whether something happened (<code>not_applied</code>, or <code>unknown</code>, which only a 5xx may say) "
         "and <code>retry</code> what to do. No answer at all (time-out, connection cut) is treated as "
@@ -205,10 +202,14 @@ def _call(method: str, path: str, operation: dict[str, Any], components: dict[st
     example: Any = None
     if "requestBody" in operation:
         content = operation["requestBody"]["content"]["application/json"]
-        example = next(iter(content["examples"].values()))["value"]
+        example, *others = (each["value"] for each in content["examples"].values())
         optional = "" if operation["requestBody"]["required"] else " <small>may be absent</small>"
-        left.append(f"<h4>Body{optional}</h4>" + _table(rows(content["schema"], components)))
+        left.append(f"<h4>Body{optional}</h4>" + _body(rows(content["schema"], components)))
     right = ["<h4>Example</h4>", f"<pre>{_curl(method, path, operation, example)}</pre>"]
+    if "requestBody" in operation:
+        names = [each["summary"] for each in content["examples"].values()][1:]
+        for name, other in zip(names, others, strict=True):
+            right.append(f"<details><summary>Body: {escape(name)}</summary><pre>{_shown(other)}</pre></details>")
     for status, response in operation["responses"].items():
         for media_type, content in response["content"].items():
             if "example" in content:
@@ -249,6 +250,22 @@ def _parameter_row(parameter: dict[str, Any]) -> Row:
     return Row(row.path, parameter["in"], parameter["required"], row.limits, parameter["description"])
 
 
+def _body(fields: list[Row]) -> str:
+    """The fields of a request; what is inside a field is folded away where there is much of it."""
+    if not fields:
+        return "<p>An empty object, or none.</p>"
+    parts: list[str] = []
+    for name, found in groupby(fields, key=lambda row: re.split(r"[.\[]", row.path)[0]):
+        own, *inner = found
+        parts.append(_table([own]))
+        if inner and len(fields) > FIELDS_UNFOLDED_MAX:
+            count = "1 field" if len(inner) == 1 else f"{len(inner)} fields"
+            parts.append(f"<details><summary>{count} of <code>{escape(name)}</code></summary>{_table(inner)}</details>")
+        elif inner:
+            parts.append(_table(inner))
+    return f'<div class="body">{"".join(parts)}</div>'
+
+
 def _table(fields: Iterable[Row]) -> str:
     parts = ['<dl class="fields">']
     choice = ""
@@ -286,8 +303,10 @@ def _curl(method: str, path: str, operation: dict[str, Any], example: Any) -> st
             lines.append(f"-H {shlex.quote(parameter['name'] + ': ' + parameter['example'])}")
         elif parameter["in"] == "path":
             path = path.replace("{" + parameter["name"] + "}", parameter["example"])
+        elif parameter["in"] == "query":
+            path += f"?{parameter['name']}={quote(parameter['example'])}"
     if example is not None:
-        body = orjson.dumps(example, option=orjson.OPT_INDENT_2).decode()
+        body = _json(example)
         if isinstance(example, dict) and "code" in example:
             body = body.replace(orjson.dumps(example["code"]).decode(), '"\'"$CODE"\'"', 1)
         lines += ["-H 'Content-Type: application/json'", f"-d '{body}'"]
@@ -297,7 +316,18 @@ def _curl(method: str, path: str, operation: dict[str, Any], example: Any) -> st
 def _shown(example: Any) -> str:
     if isinstance(example, str):
         return escape(example, quote=False)
-    return _coloured(orjson.dumps(example, option=orjson.OPT_INDENT_2).decode())
+    return _coloured(_json(example))
+
+
+def _json(example: Any) -> str:
+    """Indented, but what has nothing inside it and is short stands on one line."""
+
+    def one_line(found: re.Match[str]) -> str:
+        joined = "{" + re.sub(r"\s*\n\s*", " ", found[1].strip()) + "}"
+        indent = found.start() - found.string.rfind("\n", 0, found.start())
+        return joined if indent + len(joined) <= LINE_CHARACTERS else found[0]
+
+    return re.sub(r"\{(\s[^{}\[\]]*)\}", one_line, orjson.dumps(example, option=orjson.OPT_INDENT_2).decode())
 
 
 def _coloured(json_text: str) -> str:
