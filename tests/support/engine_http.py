@@ -83,10 +83,11 @@ STANDARD: Json = {
         {"business": "eng-other", "points": 1_400, "expires_in_months": 3},
         {"business": "hotel", "points": 3_000, "expires_in_months": 6},
     ],
-    "benefits": [{"benefit": name, "uses": 5, "expires_in_months": 2} for name in BENEFITS],
+    "benefits": [{"benefit": name, "uses": 5, "expires_in_months": 2} for name in BENEFITS if name != "eng-changing"],
     "stored_value": [{"business": "eng-shop", "amount_minor": 50_000}],
 }
-"""What a member of the ground starts with: 5 000 points, five uses of each benefit, 500.00 of stored value."""
+"""What a member of the ground starts with: 5 000 points, five uses of each benefit but the one whose definition a test
+changes, 500.00 of stored value."""
 
 DINNER = {
     "reference": "POS-7-0001",
@@ -117,6 +118,8 @@ class Ground:
     terminals: dict[str, Terminal]
     _issuer: CodeIssuer = field(repr=False)
     _elsewhere: CodeIssuer = field(repr=False)
+    policy: Json | None = None
+    """What every further load of members keeps in force."""
     _spare: list[Member] = field(default_factory=list)
     _guesses: "count[int]" = field(default_factory=count)
 
@@ -139,7 +142,7 @@ class Ground:
         numbers = [next(_numbers) for _ in range(wanted)]
         assert numbers[-1] <= LAST_MEMBER
         entries = [{"number": n, "name": f"測試{n}", "tier": tier, **(holding or STANDARD)} for n in numbers]
-        await load_ground(self.stack, entries)
+        await load_ground(self.stack, entries, self.policy)
         opening = sum(lot["points"] for lot in (holding or STANDARD).get("points", ()))
         return [Member(n, member_id(n), opening, self.stack.access_token(n)) for n in numbers]
 
@@ -271,7 +274,7 @@ async def open_ground(
 
     await stack.until_every_worker("knows the ground's keys", known)
     elsewhere = CodeIssuer(KeyRing.create("other", "HS256"), "HS256", time.time)
-    return Ground(stack, tong, terminals, stack.code_issuer(), elsewhere)
+    return Ground(stack, tong, terminals, stack.code_issuer(), elsewhere, policy)
 
 
 @asynccontextmanager
@@ -363,4 +366,3 @@ async def clients_of_each_worker(stack: Stack, connections: int = 30) -> AsyncIt
             assert {answer.status_code for answer in asked} == {200}
             tills.append(till)
         yield tills
-

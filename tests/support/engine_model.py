@@ -120,7 +120,7 @@ class Model:
         self.records: dict[str, Record] = {}
         self.marks: dict[tuple[str, str], Mark] = {}
         self.codes: dict[tuple[int, int], tuple[set[str], int]] = {}
-        self.recent: dict[Any, int] = {}
+        self.recent: dict[Any, tuple[int, str]] = {}
         self.uses: dict[Any, Counter[str]] = {}
         self.rates: Counter[tuple[str, int]] = Counter()
         self.entries: list[tuple[str, str, str, tuple[Move, ...]]] = []
@@ -234,7 +234,7 @@ class Model:
                 (Outcome.MEMBER_BLOCKED, member.status == "blocked"),
                 (
                     Outcome.POSSIBLE_DUPLICATE,
-                    bool(scan.legs) and not scan.confirm and self.recent.get(self.basket(scan), -1) > self.age,
+                    bool(scan.legs) and not scan.confirm and self.has_twin(scan),
                 ),
             )
             if holds
@@ -312,6 +312,12 @@ class Model:
         amount = scan.bill.amount_minor if scan.bill is not None else None
         return scan.code.member_number, scan.terminal.outlet_id, amount, tuple(legs)
 
+    def has_twin(self, scan: Scan) -> bool:
+        """The same basket a moment ago that was not undone since."""
+        until, redemption_id = self.recent.get(self.basket(scan), (-1, ""))
+        undone = {"voided", "expired", "reversed", "refunded"}
+        return until > self.age and self.records[redemption_id].status not in undone
+
     def apply(self, scan: Scan, new_id: str, parts: list[Part], uses: Counter[str]) -> Answer:
         number, terminal = scan.code.member_number, scan.terminal
         hold_seconds = self.directory.policy.hold_seconds if scan.hold_seconds is None else scan.hold_seconds
@@ -336,7 +342,7 @@ class Model:
                     count[benefit_id + suffix] += taken
         self.use_code(scan.code)
         if scan.legs:
-            self.recent[self.basket(scan)] = self.age + limits.DUPLICATE_SECONDS
+            self.recent[self.basket(scan)] = (self.age + limits.DUPLICATE_SECONDS, new_id)
         until = self.now_ms + hold_seconds * 1000 if held else None
         status = "held" if held else "captured"
         dies = self.age + limits.REDEMPTION_RETENTION_SECONDS + hold_seconds

@@ -54,19 +54,21 @@ TERMINALS: Final = (
 NAME: Final = {"en": "A benefit"}
 BENEFITS: Final = {
     "breakfast": BenefitDefinition(
-        name=NAME, granted_by="hotel", discount=Item(50), per_stay=2, minimum_tier="gold", businesses=("hotel",)
+        name=NAME, granted_by="hotel", discount=Item(50), per_stay=1, minimum_tier="gold", businesses=("hotel",)
     ),
     "dinner": BenefitDefinition(
-        name=NAME, granted_by="mall", discount=PercentOff(20, 60), per_month=3, stacking_group="table"
+        name=NAME, granted_by="mall", discount=PercentOff(20, 60), per_month=1, stacking_group="table"
     ),
     "parking": BenefitDefinition(name=NAME, granted_by="mall", discount=Item(10), per_day=3, per_month=5),
-    "upgrade": BenefitDefinition(name=NAME, granted_by="hotel", discount=NoDiscount(), excludes=("points",)),
+    "upgrade": BenefitDefinition(
+        name=NAME, granted_by="hotel", discount=NoDiscount(), per_month=1, excludes=("points",)
+    ),
 }
 TERMS: Final = {
-    "breakfast": "0,0,2,gold",
-    "dinner": "0,3,0,*",
+    "breakfast": "0,0,1,gold",
+    "dinner": "0,1,0,*",
     "parking": "3,5,0,*",
-    "upgrade": "0,0,0,*",
+    "upgrade": "0,1,0,*",
 }
 POLICIES: Final = {
     "grace": Policy(hold_seconds=120, cancel_window_seconds=3_600, refund_window_seconds=86_400),
@@ -91,7 +93,7 @@ BASKETS: Final[tuple[tuple[Leg, ...], ...]] = (
     *((PointsLeg(points=points),) for points in (1, 2, 5, 8, 12, 20, 33, 60)),
     *((_benefit("parking", uses),) for uses in (1, 2, 3, 4)),
     (_benefit("dinner"),),
-    (_benefit("breakfast"),),
+    *[(_benefit("breakfast"),)] * 4,
     (_benefit("breakfast", 2),),
     (_benefit("upgrade"),),
     (_benefit("nothing"),),
@@ -121,7 +123,7 @@ PARTS: Final[tuple[tuple[Leg, ...] | None, ...]] = (
 )
 """What a capture or refund asks for; None is all."""
 
-AMOUNTS: Final = (None, 0, 49, 70, 250, 1_000, 3_333)
+AMOUNTS: Final = (1_000, 3_333, 3_333, 250, None, 70, 0)
 """Of the bill; None is no bill."""
 STAYS: Final = (None, "STAY-1", "STAY 2")
 

@@ -78,8 +78,13 @@ else
 end
 if state[4] and tonumber(code_time) < integer(state[4]) then consider(OUTCOME.CODE_REVOKED) end
 if state[3] == 'blocked' then consider(OUTCOME.MEMBER_BLOCKED) end
-if legs ~= '' and confirmed == '0' and redis.call('EXISTS', recent) == 1 then
-  consider(OUTCOME.POSSIBLE_DUPLICATE)
+local twin = legs ~= '' and confirmed == '0' and redis.call('GET', recent)
+if twin then
+  -- One that was undone meanwhile is no reason to ask.
+  local status = redis.call('HGET', string.sub(redemption, 1, #redemption - #redemption_id) .. twin, 'status')
+  if status == 'captured' or status == 'held' or status == 'partially_refunded' then
+    consider(OUTCOME.POSSIBLE_DUPLICATE)
+  end
 end
 
 local year, month, day = civil(seconds, tonumber(outlet_offset))
