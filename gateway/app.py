@@ -1,12 +1,13 @@
 """The ASGI application of one worker."""
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from gateway.answers import answer
 from gateway.problems import Problem
@@ -14,7 +15,37 @@ from gateway.routes import routes
 from gateway.state import State
 from gateway.verify import VerifyEndpoint
 
+VERIFY_PATH: Final = "/v1/verify"
+
 logger = logging.getLogger(__name__)
+
+
+class Application(Starlette):
+    """Starlette with a short way for the one endpoint that every scan takes.
+
+    The endpoint stays in the routing, and everything else about its path (other methods) is answered there. `POST
+    /v1/verify` goes straight to it: two layers of middleware and the router cost 9 µs, a tenth of the path in Python.
+    """
+
+    verify: VerifyEndpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != VERIFY_PATH or scope["method"] != "POST":
+            await super().__call__(scope, receive, send)
+            return
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.verify(scope, receive, sending)
+        except Exception as fault:
+            if not begun:  # as ServerErrorMiddleware does: answered here, and raised for the server to see
+                await unforeseen_fault(self.state.tong, Request(scope), fault)(scope, receive, send)
+            raise
 
 
 def application(state: State) -> Starlette:
@@ -41,20 +72,26 @@ def application(state: State) -> Starlette:
         return problem_answer(found, request.headers.get("accept-language"))
 
     async def unforeseen(request: Request, fault: Exception) -> Response:
-        state.metrics.faults.inc()
-        logger.error("unforeseen fault at %s %s", request.method, request.url.path, exc_info=fault)
-        # A fault after the hot store was asked cannot say what happened; the same key can.
-        unknown = request.method == "POST"
-        return problem_answer(
-            Problem("unavailable", "Something unforeseen happened here; it was recorded", unknown=unknown),
-            request.headers.get("accept-language"),
-        )
+        return unforeseen_fault(state, request, fault)
 
     handlers: dict[Any, Any] = {Problem: problem, HTTPException: http_fault, Exception: unforeseen}
-    app = Starlette(routes=routes(verify), exception_handlers=handlers)
+    app = Application(routes=routes(verify), exception_handlers=handlers)
+    app.verify = verify
     app.router.redirect_slashes = False  # a path that is not in the table is a 404 problem, not a redirect
     app.state.tong = state
     return app
+
+
+def unforeseen_fault(state: State, request: Request, fault: Exception) -> Response:
+    """The answer where something failed that nobody thought of."""
+    state.metrics.faults.inc()
+    logger.error("unforeseen fault at %s %s", request.method, request.url.path, exc_info=fault)
+    # A fault after the hot store was asked cannot say what happened; the same key can.
+    unknown = request.method == "POST"
+    return problem_answer(
+        Problem("unavailable", "Something unforeseen happened here; it was recorded", unknown=unknown),
+        request.headers.get("accept-language"),
+    )
 
 
 def problem_answer(problem: Problem, accept_language: str | None) -> Response:

@@ -1,6 +1,7 @@
 """Domain values as the JSON of contract.md. One rendering for a first answer, its repeats and every look-up."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -14,8 +15,14 @@ _NOTHING_TAKEN: Final = frozenset({"voided", "expired", "reversed", "refunded"})
 
 def instant(milliseconds: int) -> str:
     """RFC 3339 in UTC with milliseconds: 2026-11-22T03:04:05.678Z."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{_second(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """Most of what is rendered happened in this second: 4 µs a second instead of 4 µs an answer."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def month(yyyymm: int | None) -> str | None:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from gateway.answers import Headers, header, send_answer
+from gateway.answers import JSON, Headers, header, send_answer
 from gateway.authentication import KeyAuthenticator
 from gateway.body import ClientGone, decode, read_body, require_json
 from gateway.metrics import APPLIED, REPLAYED, Metrics
@@ -33,6 +33,11 @@ from redemption.service import Redemptions, Scan
 from tokens.codec import CodeReader
 
 _decoder: Final = msgspec.json.Decoder(VerifyRequest)
+
+
+def _text(value: bytes | None) -> str | None:
+    """A header's value as text."""
+    return None if value is None else str(value, "latin-1")
 
 
 class VerifyEndpoint:
@@ -74,12 +79,15 @@ class VerifyEndpoint:
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[bytes, int, Headers, str]:
         body = await read_body(receive)
-        require_json(header(scope, b"content-type"))
+        headers = dict(reversed(scope["headers"]))  # of a header that stands twice the first counts, as in `header`
+        content_type = headers.get(b"content-type")
+        if content_type != JSON:
+            require_json(_text(content_type))
         request, canonical = decode(body, _decoder)
-        key = idempotency_key(header(scope, b"idempotency-key"))
+        key = idempotency_key(_text(headers.get(b"idempotency-key")))
         if request.capture and request.hold_seconds is not None:
             raise malformed("is for a hold: set capture to false", "hold_seconds")
-        terminal = self._authenticator.terminal(header(scope, b"authorization"))
+        terminal = self._authenticator.terminal(_text(headers.get(b"authorization")))
         check_bill(request.bill, terminal)
         if self._in_flight >= self._in_flight_max:
             raise Problem("overloaded", "This gateway has as many scans in hand as it can do in time")

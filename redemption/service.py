@@ -8,6 +8,7 @@ answers.
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
 import orjson
 
 from redemption.addresses import Addresses
@@ -39,8 +40,7 @@ from redemption.rules.basket import Priced, price
 from redemption.rules.eligibility import state_detail
 
 
-@dataclass(frozen=True, slots=True)
-class CodeUse:
+class CodeUse(msgspec.Struct, frozen=True):
     """The genuine code of a scan: whose, which slot, the field it uses up, when it was made, whether it is over."""
 
     member_number: int
@@ -50,8 +50,7 @@ class CodeUse:
     expired: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(msgspec.Struct, frozen=True):
     """One authenticated scan and its basket. `hold_seconds` 0 captures at once; None is the policy's default hold."""
 
     terminal: Terminal
@@ -64,8 +63,7 @@ class Scan:
     confirm_duplicate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(msgspec.Struct, frozen=True):
     """What the terminal has left in this window, and the seconds until the next."""
 
     limit: int
@@ -73,8 +71,7 @@ class Rate:
     reset_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True):
     """The outcome of a scan and the terminal's rate."""
 
     result: Redemption | Refusal
@@ -130,8 +127,7 @@ class Redemptions:
         policy = directory.policy
         who = addresses.member(code.member_number)
         bucket, member_id = who.bucket, who.member_id
-        key_bucket = addresses.key_bucket(terminal, bucket)
-        outlet_bucket = addresses.outlet_bucket(terminal, bucket)
+        till = addresses.till(terminal, bucket)
         redemption_id = new_id(REDEMPTION_PREFIX, bucket)
         priced = price(terminal.place, directory.benefits, scan.legs, scan.bill, addresses.local(terminal.time_zone))
         verdict = Refusal(Outcome.CODE_EXPIRED) if code.expired else priced.verdict
@@ -140,7 +136,7 @@ class Redemptions:
         outlet_offset = addresses.utc_offset(terminal.time_zone)
         context = _scan_context(scan, priced, directory.version, hold_seconds, outlet_offset)
         reply = await self._store.redeem(
-            idempotency=keys.idempotency(key_bucket, terminal.terminal_id, scan.key),
+            idempotency=till.idempotency_prefix + scan.key,
             member=keys.member(bucket, member_id),
             lots=keys.lots(bucket, member_id),
             code=keys.code(bucket, code.member_number, code.slot),
@@ -148,11 +144,11 @@ class Redemptions:
             ledger=keys.ledger_stream(bucket),
             holds=keys.holds(bucket),
             recent=keys.recent(bucket, member_id, basket_digest(terminal, scan.bill, scan.legs)),
-            rate_terminal=keys.rate(key_bucket, terminal.terminal_id),
-            rate_outlet=keys.rate(outlet_bucket, terminal.outlet_id),
+            rate_terminal=till.rate_terminal,
+            rate_outlet=till.rate_outlet,
             rate_member=keys.rate(bucket, member_id),
-            guess_terminal=keys.guess(key_bucket, terminal.terminal_id),
-            guess_outlet=keys.guess(outlet_bucket, terminal.outlet_id),
+            guess_terminal=till.guess_terminal,
+            guess_outlet=till.guess_outlet,
             uses=keys.uses(bucket, member_id),
             stay=keys.stay(bucket, member_id, terminal.business.business_id, stay) if stay else "",
             redemption_id=redemption_id,

@@ -56,7 +56,7 @@ async def prepare(request: Request) -> Response:
                     "minimum": terminal.business.points.minimum_points,
                 },
                 "stored_value": {"maximum_minor": offers.stored_value_maximum_minor},
-                "benefits": [_offer(offer, catalogue[offer.benefit_id], language) for offer in offers.benefits],
+                "benefits": [_offer(offer, catalogue.get(offer.benefit_id), language) for offer in offers.benefits],
                 "best": {
                     "legs": msgspec.to_builtins(offers.best_legs),
                     "saving_minor": offers.best_value,
@@ -67,9 +67,12 @@ async def prepare(request: Request) -> Response:
     )
 
 
-def _offer(offer: Offer, definition: BenefitDefinition, accept_language: str | None) -> dict[str, Any]:
-    """One benefit: usable with value and uses left, or why not now and here."""
+def _offer(offer: Offer, definition: BenefitDefinition | None, accept_language: str | None) -> dict[str, Any]:
+    """One benefit: usable with value and uses left, or why not. One that was withdrawn has but its id as a name."""
     language = language_of(accept_language)
+    name = offer.benefit_id
+    if definition is not None:
+        name = definition.name.get(language) or next(iter(definition.name.values()))
     reason = None
     if offer.refusal is not None:
         kind = KIND_OF_OUTCOME[offer.refusal.outcome]
@@ -80,7 +83,7 @@ def _offer(offer: Offer, definition: BenefitDefinition, accept_language: str | N
         }
     return {
         "benefit_id": offer.benefit_id,
-        "name": definition.name.get(language) or next(iter(definition.name.values())),
+        "name": name,
         "usable": offer.usable,
         "value_minor": offer.value_minor,
         "remaining_uses": offer.remaining_uses,

@@ -112,6 +112,20 @@ def _uses_objection(definition: BenefitDefinition, leg: BenefitLeg, index: int) 
     return Refusal(Outcome.NOT_STACKABLE, index, detail=f"{leg.benefit_id} is used once per bill; ask for one use")
 
 
+def state_detail(definition: BenefitDefinition | None, name: str, refusal: Refusal) -> str | None:
+    """What to say of a benefit that the hot store refused for the member's level or uses; None of anything else."""
+    if definition is None:
+        return None
+    if refusal.outcome is Outcome.TIER_TOO_LOW:
+        return f"{name} is for {definition.minimum_tier} and above"
+    if refusal.outcome is Outcome.BENEFIT_EXHAUSTED:
+        caps = ((definition.per_day, "day"), (definition.per_month, "month"), (definition.per_stay, "stay"))
+        most = "".join(f", at most {cap} a {period}" for cap, period in caps if cap is not None)
+        asked, left = grouped(refusal.asked), grouped(refusal.available)
+        return f"{asked} uses of {name} asked, {left} left{most}"
+    return None
+
+
 def needs_bill(definition: BenefitDefinition) -> bool:
     """Whether a rule of the benefit speaks of the bill."""
     return (
