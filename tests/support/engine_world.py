@@ -35,7 +35,9 @@ BUSINESSES: Final = {
         PointRules(minimum_points=2, share_percent=50),
         EarnRules(points=1, per_minor=70, validity_months=2, crossing_days=3),
     ),
-    "harbour": Business("harbour", "HKD", PointRules(worth_minor=3, worth_points=2), EarnRules(crossing_days=0)),
+    "harbour": Business(
+        "harbour", "HKD", PointRules(worth_minor=3, worth_points=2), EarnRules(crossing_days=0, validity_months=0)
+    ),
 }
 
 

@@ -1,0 +1,198 @@
+"""Guards of the functions, each as texts to replace: what stands there when the guard is taken out.
+
+`python -m tests.run_mutations` takes out one after another and expects that a test fails.
+"""
+
+# ruff: noqa: E501 - the texts stand as they stand in the functions
+
+from dataclasses import dataclass, field
+
+Changes = dict[str, list[tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """`bounds`: found by tests/support/engine_bounds.py instead of the state machine. `core`: runs with the suite."""
+
+    guard: str
+    changes: Changes = field(repr=False)
+    bounds: bool = False
+    core: bool = False
+
+
+# Where nothing asks whether there is enough, taking must not stumble: it goes on below nothing.
+_TAKES_MORE = [
+    (
+        "  local held = assets[asset]\n  if not held.sorted",
+        "  local held = assets[asset] or {sum = 0}\n  if not held.sorted",
+    ),
+    ("    local lot = held[held.first]\n", "    local lot = held[held.first] or {'209912.hotel', 1000000}\n"),
+]
+_OTHERS = " or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND"
+
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation(
+        "redeem: idempotency check",
+        {"redeem": [("if seen then\n  local outcome", "if false then\n  local outcome")]},
+        core=True,
+    ),
+    Mutation(
+        "redeem: same key, other body",
+        {
+            "redeem": [
+                (
+                    "  if seen[1] ~= fingerprint then return answer(OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1, -1) end\n",
+                    "",
+                )
+            ]
+        },
+    ),
+    Mutation(
+        "redeem: a cancelled redemption is not answered again",
+        {"redeem": [("    if original[i] == 'cancelled' then", "    if false then")]},
+    ),
+    Mutation(
+        "redeem: used-code marker, JWT",
+        {"redeem": [("  if used[1] or used[2] then consider(OUTCOME.CODE_USED) end\n", "")]},
+        core=True,
+    ),
+    Mutation(
+        "redeem: used-code marker, digits",
+        {"redeem": [("  if redis.call('EXISTS', code) == 1 then consider(OUTCOME.CODE_USED) end\n", "")]},
+    ),
+    Mutation(
+        "redeem: digits use up the JWT beside them",
+        {"redeem": [("  if used[1] or used[2] then", "  if used[1] then")]},
+    ),
+    Mutation(
+        "redeem: codes revoked",
+        {"redeem": [("then consider(OUTCOME.CODE_REVOKED) end", "then end")]},
+    ),
+    Mutation(
+        "redeem: member blocked",
+        {"redeem": [("if state[3] == 'blocked' then consider(OUTCOME.MEMBER_BLOCKED) end\n", "")]},
+    ),
+    Mutation(
+        "redeem: duplicate guard",
+        {"redeem": [("  consider(OUTCOME.POSSIBLE_DUPLICATE)\n", "")]},
+        core=True,
+    ),
+    Mutation(
+        "redeem: funds, points",
+        {"prelude": _TAKES_MORE, "redeem": [("    if wanted > sum_of(assets, 'points') then", "    if false then")]},
+        core=True,
+    ),
+    Mutation(
+        "redeem: funds and caps, benefits",
+        {"prelude": _TAKES_MORE, "redeem": [("    if wanted > left then", "    if false then")]},
+    ),
+    Mutation(
+        "redeem: cap per day",
+        {"redeem": [("within(month_uses, id .. day_suffix, word[4], id)", "LIMIT.SAFE_INTEGER_MAX")]},
+    ),
+    Mutation("redeem: cap per month", {"redeem": [("within(month_uses, id, word[5], id)", "LIMIT.SAFE_INTEGER_MAX")]}),
+    Mutation(
+        "redeem: cap per stay",
+        {"redeem": [("or within(stay, id, word[6], id))", "or LIMIT.SAFE_INTEGER_MAX)")]},
+    ),
+    Mutation(
+        "redeem: funds, stored value",
+        {"prelude": _TAKES_MORE, "redeem": [("    if wanted > sum_of(assets, currency) then", "    if false then")]},
+    ),
+    Mutation("redeem: rates", {"redeem": [("if exceeded then return", "if false then return")]}),
+    Mutation(
+        "capture, void, refund: idempotency check",
+        {"lifecycle": [("  if not seen then return nil end\n  if tomb", "  if true then return nil end\n  if tomb")]},
+        core=True,
+    ),
+    Mutation(
+        "capture, void, refund: same key, other body",
+        {
+            "lifecycle": [
+                (
+                    "  if seen[1] ~= fingerprint then return {call_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1} end\n",
+                    "",
+                )
+            ]
+        },
+    ),
+    Mutation(
+        "capture, void: a hold's terminal state",
+        {"lifecycle": [("  if record.status ~= 'held' then return STATUS_OUTCOME[record.status] end\n", "")]},
+        core=True,
+    ),
+    Mutation(
+        "capture, void: a hold's deadline",
+        {
+            "lifecycle": [
+                ("  if integer(record.hold_until) > millis then return nil end", "  if true then return nil end")
+            ]
+        },
+    ),
+    Mutation(
+        "refund: a redemption's terminal state",
+        {
+            "refund": [
+                ("if record.status ~= 'captured' and record.status ~= 'partially_refunded' then", "if false then")
+            ]
+        },
+    ),
+    Mutation("capture: exceeds the hold", {"capture": [("  if left > 0 then", "  if false then")]}, core=True),
+    Mutation("refund: exceeds the redemption", {"refund": [("  if left > 0 then", "  if false then")]}, core=True),
+    Mutation(
+        "refund: never more than is left of a part",
+        {"refund": [("  part.refund = part.captured - part.refunded\n", "  part.refund = part.captured\n")]},
+    ),
+    Mutation("refund: window", {"refund": [("> tonumber(window_seconds) * 1000 then", "> 1e15 then")]}),
+    Mutation("cancel: window", {"cancel": [("> tonumber(window_seconds) * 1000 then", "> 1e15 then")]}),
+    Mutation(
+        "cancel: leaves a tombstone",
+        {
+            "cancel": [
+                ("    remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))\n", "")
+            ]
+        },
+        core=True,
+    ),
+    Mutation("the tombstone is read", {"prelude": [("  return seen[1] == '-'\n", "  return false\n")]}),
+    Mutation(
+        "cancel: nothing is undone twice",
+        {
+            "cancel": [
+                ("if status == 'held' or status == 'captured' or status == 'partially_refunded' then", "if true then")
+            ]
+        },
+    ),
+    Mutation(
+        "cancel: a hold past its deadline has expired",
+        {"cancel": [("if status == 'held' and integer(record.hold_until) <= millis then", "if false then")]},
+    ),
+    *(
+        Mutation(f"{name}: own business only", {name: [(_OTHERS, " then return {call_id, OUTCOME.NOT_FOUND")]})
+        for name in ("capture", "void", "refund", "cancel", "unaccrue")
+    ),
+    Mutation(
+        "accrue: idempotency check",
+        {"accrue": [("if seen then\n  if tomb", "if false then\n  if tomb")]},
+    ),
+    Mutation(
+        "unaccrue: once",
+        {"unaccrue": [("if record.status ~= 'accrued' then", "if false then")]},
+    ),
+    Mutation(
+        "unaccrue: no more than is left",
+        {"unaccrue": [("local back = math.min(points, left)", "local back = points")]},
+    ),
+    Mutation(
+        "issue: once",
+        {"issue": [("if redis.call('EXISTS', issued) == 1 then return {issue_id, 0, 1} end\n", "")]},
+    ),
+    Mutation("lots of an ended month are not spent", {"prelude": [("if ends and ends < month then", "if false then")]}),
+    Mutation("never '-0'", {"prelude": [("string.format('%.0f', number + 0)", "string.format('%.0f', number)")]}),
+    Mutation("issue: a member's bound of lots", {"issue": [(" or count > LIMIT.LOTS_MAX then", " then")]}, bounds=True),
+    Mutation(
+        "what comes back fits although the bound is reached",
+        {"prelude": [("if #flat > 2 * LIMIT.LOTS_READ_MAX then", "if #flat > 2 * LIMIT.LOTS_MAX then")]},
+        bounds=True,
+    ),
+)
