@@ -14,6 +14,7 @@ import typer
 from pydantic import ValidationError
 
 from gateway.settings import Settings, SettingsRefused
+from gateway.settle_commands import settle
 
 app = typer.Typer(
     help="Tong: the real-time redemption gateway. Settings are environment variables with the prefix TONG_.",
@@ -27,6 +28,7 @@ codes = typer.Typer(help="The ring of keys that sign member codes.", no_args_is_
 app.add_typer(keys, name="keys")
 app.add_typer(members, name="members")
 app.add_typer(codes, name="code-keys")
+app.add_typer(settle, name="settle")
 
 
 def settings() -> Settings:
@@ -40,7 +42,7 @@ def settings() -> Settings:
         raise typer.Exit(2) from None
 
 
-def run(main: Coroutine[Any, Any, Any], *, fast: bool = False) -> Any:
+def run(main: Coroutine[Any, Any, Any], *, fast: bool = False, cannot_run: int = 1) -> Any:
     """Runs to the end; what cannot work is said in a sentence, not in a trace. `fast`: on uvloop, which cannot start
     processes as another user."""
     import uvloop
@@ -54,6 +56,9 @@ def run(main: Coroutine[Any, Any, Any], *, fast: bool = False) -> Any:
     from redemption.group import GroupFileRefused
     from redemption.hot.faults import HotStoreFault
     from redemption.hot.install import BucketsDiffer
+    from redemption.ledger.chain import SealKeyRefused
+    from redemption.ledger.rebuild import RebuildRefused
+    from redemption.ledger.sealer import OtherKeyError
     from redemption.ledger.writer import LedgerStoppedError
     from redemption.members_status import UnknownMember
     from tokens.errors import TokensError
@@ -64,10 +69,10 @@ def run(main: Coroutine[Any, Any, Any], *, fast: bool = False) -> Any:
     except (
         SettingsRefused, MigrationFailed, UnknownTerminal, NotInstalled, ServerRefusedError, GroupFileRefused,
         UnknownMember, HotStoreFault, BucketsDiffer, LedgerStoppedError, TokensError, PostgresError,
-        RedisError, OSError,
+        RedisError, OSError, SealKeyRefused, OtherKeyError, RebuildRefused,
     ) as fault:  # fmt: skip
         print(f"tong: {fault}" if str(fault) else f"tong: {fault!r}", file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise typer.Exit(cannot_run) from None
 
 
 @app.command()
@@ -97,6 +102,60 @@ def write_ledger() -> None:
     from gateway.write_ledger import write_ledger as write
 
     run(write(settings()), fast=True)
+
+
+@app.command()
+def seal() -> None:
+    """Trail the ledger writer with a keyed hash chain, so that a changed or removed row shows."""
+    from gateway.ledger_seal import seal as run_sealer
+
+    run(run_sealer(settings()), fast=True)
+
+
+@app.command()
+def heads() -> None:
+    """Export the heads of the chain, for a place outside: `tong heads > heads.json`."""
+    from gateway.ledger_seal import export_heads
+
+    print(run(export_heads(settings())))
+
+
+@app.command()
+def audit(
+    heads_file: Annotated[
+        Path | None, typer.Option("--heads", help="a file of `tong heads`: the chain must lead to each of them")
+    ] = None,
+    bucket: Annotated[list[int] | None, typer.Option(help="only this bucket; may be repeated")] = None,
+    json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
+    drain_seconds: Annotated[float, typer.Option(help="how long the ledger writer may take to catch up")] = 30.0,
+) -> None:
+    """Hold ledger, chain and hot store against each other. Exit status: 0 clean, 1 differences, 2 could not run."""
+    from gateway.ledger_audit import audit as run_audit
+
+    raise typer.Exit(
+        run(run_audit(settings(), bucket or (), heads_file, as_json=json, drain_seconds=drain_seconds), cannot_run=2)
+    )
+
+
+@app.command()
+def rebuild(
+    everything: Annotated[bool, typer.Option("--all", help="every bucket")] = False,
+    bucket: Annotated[list[int] | None, typer.Option(help="this bucket; may be repeated")] = None,
+    member: Annotated[str | None, typer.Option(help="this member only, mem_…")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="change nothing, show what would change")] = False,
+    freeze: Annotated[bool, typer.Option("--freeze", help="freeze what is neither empty nor frozen")] = False,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="also where the stream once counted more than the ledger has")
+    ] = False,
+) -> None:
+    """Put the hot store back to what the ledger says, into an empty or a frozen bucket."""
+    from gateway.ledger_audit import Scope
+    from gateway.ledger_audit import rebuild as run_rebuild
+
+    scope = Scope(everything, tuple(bucket or ()), member)
+    raise typer.Exit(
+        run(run_rebuild(settings(), scope, dry_run=dry_run, freeze=freeze, accept_loss=accept_loss), cannot_run=2)
+    )
 
 
 @app.command()

@@ -74,6 +74,15 @@ class Metrics:
             "tong_ledger_stopped_buckets", "Buckets the writer does not follow, see its log", registry=own,
             multiprocess_mode="mostrecent",
         )  # fmt: skip
+        self.frozen_buckets = Gauge(
+            "tong_frozen_buckets", "Buckets in which no value moves until a rebuild (docs/ledger.md)", registry=own,
+            multiprocess_mode="mostrecent",
+        )  # fmt: skip
+        self.sealed_rows = Counter("tong_sealed_rows", "Rows of the ledger that were sealed", registry=own)
+        self.seal_stopped_buckets = Gauge(
+            "tong_seal_stopped_buckets", "Buckets the sealer does not seal any further, see its log", registry=own,
+            multiprocess_mode="mostrecent",
+        )  # fmt: skip
         if multiprocess:
             MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
 

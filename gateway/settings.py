@@ -45,6 +45,10 @@ class Settings(BaseSettings):
         default="HS256", description="which kind of key of the ring signs member codes"
     )
 
+    seal_key_file: Path | None = Field(
+        default=None, description="key of the ledger's hash chain, mode 0600; default seal-key in TONG_HOME"
+    )
+
     member_issuer: str | None = Field(default=None, description="iss of the members' access tokens")
     member_audience: str = Field(default="tong", description="aud of the members' access tokens")
     member_algorithms: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -68,6 +72,10 @@ class Settings(BaseSettings):
     def identity_folder(self) -> Path:
         """Where the development issuer keeps its key."""
         return self.home / "identity"
+
+    def seal_key_path(self) -> Path:
+        """Where the key of the ledger's chain lies."""
+        return self.seal_key_file or self.home / "seal-key"
 
     def code_keys_path(self) -> Path:
         """Where the key ring of the member codes lies."""

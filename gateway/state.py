@@ -37,4 +37,6 @@ class State:
     accruals: Accruals
     ledger: LedgerReader
     weaknesses: list[Weakness] = field(default_factory=list)
+    frozen: dict[int, str] = field(default_factory=dict)
+    """Buckets in which no value moves until a rebuild, and why; as of the last second."""
     draining: bool = False

@@ -23,11 +23,14 @@ from redemption.database import Connection, Pool
 from redemption.domain import members
 from redemption.domain.clock import Clock
 from redemption.domain.limits import MEMBER_NAME_CHARACTERS_MAX, MEMBER_NUMBERS, POINTS_MAX
+from redemption.domain.outcomes import Outcome
 from redemption.hot import keys
 from redemption.hot.store import HotStore
 from redemption.rules.catalogue import check_catalogue
 from redemption.rules.definitions import BenefitDefinition, EarnRules, PointRules, TierRules
 from redemption.rules.policy import Policy
+from redemption.settlement.agreements import add_agreements
+from redemption.settlement.definitions import AgreementDefinition, faults_of
 
 GROUP_FILE_BYTES_MAX = 16 * 1024 * 1024
 LOADS_IN_FLIGHT_MAX = 64
@@ -114,6 +117,7 @@ class Group(Struct, frozen=True, forbid_unknown_fields=True):
     members: tuple[MemberEntry, ...] = ()
     benefits: dict[Slug, BenefitDefinition] = {}
     policy: Policy = Policy()
+    agreements: dict[Slug, AgreementDefinition] = {}
 
 
 @dataclass(slots=True)
@@ -170,6 +174,8 @@ def _check(group: Group) -> None:
         outlets={outlet.id: business.id for business in group.businesses for outlet in business.outlets},
         tiers=tiers,
     )
+    for agreement_id, agreement in group.agreements.items():
+        wrong += [f"agreement {agreement_id}: {fault}" for fault in faults_of(agreement, businesses)]
     if wrong:
         raise GroupFileRefused("; ".join(wrong))
     for member in group.members:
@@ -203,6 +209,8 @@ async def load_group(
     report = LoadReport()
     async with pool.acquire() as connection, connection.transaction():
         await _load_configuration(connection, group, buckets, report)
+        for refused in await add_agreements(connection, group.agreements, "group file"):
+            raise GroupFileRefused(f"agreement {refused.detail}")
         await _load_members(connection, group)
     say(f"{report.businesses} businesses, {report.terminals} terminals")
     gate = asyncio.Semaphore(LOADS_IN_FLIGHT_MAX)
@@ -319,6 +327,8 @@ async def _open_member(
         lots_text=";".join(f"{name}={amount}" for name, amount in sorted(lots.items())),
         deadline_seconds=CALL_SECONDS,
     )
+    if reply[1] == Outcome.UNAVAILABLE:
+        raise GroupFileRefused(f"member {entry.number}: bucket {bucket} is frozen until it is rebuilt")
     if reply[1] != 0:
         raise GroupFileRefused(f"member {entry.number}: more lots or points than a member may have")
     await pool.execute("UPDATE member SET opened_at = now() WHERE member_number = $1", entry.number)

@@ -26,18 +26,19 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from gateway.listening import PortTakenError, base_url, listening_socket, status_line
 from gateway.development.postgres_account import AccountProblemError
 from gateway.development.postgres_server import private_postgres
 from gateway.development.private_files import private_folder, write_private
 from gateway.development.try_it import what_to_try
 from gateway.development.valkey_server import ServerMissingError, private_valkey
 from gateway.lifespan import development_issuer
+from gateway.listening import PortTakenError, base_url, listening_socket, status_line
 from gateway.settings import Settings
 from gateway.supervisor import Child, ChildFailedError, StopRequestedError, Supervisor
 from redemption.domain.clock import system_clock
 from redemption.domain.weakness import ServerRefusedError
 from redemption.hot.server_checks import check_hot_store
+from redemption.ledger.chain import make_seal_key
 from redemption.ledger.server_checks import check_ledger_store
 from tokens.errors import KeyRingError
 from tokens.keyring import KeyRingFile
@@ -172,6 +173,7 @@ class _Stack:
         """What is missing of code keys and the members' identity provider, made before several workers look for it."""
         settings = self.settings
         try:
+            make_seal_key(settings.seal_key_path())
             KeyRingFile.open_or_create(
                 settings.code_keys_path(), settings.environment, settings.code_algorithm, system_clock()
             )
@@ -230,6 +232,7 @@ class _Stack:
         assert self._listener is not None
         descriptor = self._listener.fileno()
         writer = self._part("ledger-writer", "write-ledger", rank=WRITER_RANK, stop_seconds=WRITER_STOP_SECONDS)
+        sealer = self._part("sealer", "seal", rank=WRITER_RANK, stop_seconds=WRITER_STOP_SECONDS)
         workers = [
             self._part(
                 *(f"gateway.{number}", "serve", "--fd", str(descriptor)),
@@ -239,7 +242,7 @@ class _Stack:
             )
             for number in range(self.settings.workers)
         ]
-        await asyncio.gather(*(self._start(child) for child in (writer, *workers)))
+        await asyncio.gather(*(self._start(child) for child in (writer, sealer, *workers)))
 
     def _part(self, name: str, *arguments: str, rank: int, stop_seconds: float, fds: tuple[int, ...] = ()) -> Child:
         return Child(
@@ -305,6 +308,7 @@ class _Stack:
             "postgres": pids.get("postgres"),
             "gateway": [pids[f"gateway.{number}"] for number in range(self.settings.workers)],
             "ledger_writer": pids["ledger-writer"],
+            "sealer": pids["sealer"],
         }
         write_private(self.home / "demo.json", json.dumps(self._demo, ensure_ascii=False, indent=1).encode())
 

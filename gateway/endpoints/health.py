@@ -25,12 +25,15 @@ async def readyz(request: Request) -> Response:
         reasons.append("draining")
     if not state.hot.connected:
         reasons.append("hot store not connected")
+    if len(state.frozen) == state.settings.buckets:
+        reasons.append("every bucket is frozen")
     if reasons:
         raise Problem("unavailable", f"Not ready: {', '.join(reasons)}", reasons=reasons)
     body = {
         "status": "ready",
         "configuration_version": state.directory.current.version,
         "configuration_stale": state.directory.stale_seconds > STALE_SECONDS,
+        "frozen_buckets": [{"bucket": bucket, "reason": why} for bucket, why in sorted(state.frozen.items())],
         "weaknesses": [
             {"setting": w.setting, "found": w.found, "wanted": w.wanted, "meaning": w.meaning} for w in state.weaknesses
         ],

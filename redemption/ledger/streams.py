@@ -1,8 +1,9 @@
 """The ledger streams of the hot store, as the ledger writer sees them.
 
 Guarantees: every call is bounded in entries and time; nothing is removed but by `trim`, which never passes the
-watermark it was given. Every reading says which server process it came from, so that a restart in between (an old
-backup restored, a fail-over) cannot go unseen. What goes wrong on the way to the hot store is a `ValkeyAwayError`.
+watermark it was given; nothing is written but the mark of a frozen bucket. Every reading says which server process it
+came from, so that a restart in between (an old backup restored, a fail-over) cannot go unseen. What goes wrong on the
+way to the hot store is a `ValkeyAwayError`.
 
 One server only: the reads name several hash slots at once. A cluster needs one reader per node.
 """
@@ -19,6 +20,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from redemption.hot import keys
 from redemption.ledger.entries import Position
+from redemption.ledger.freezing import freeze
 
 ANSWER_SECONDS: Final = 5.0  # a server that takes longer is away; reads block far shorter
 BUCKETS_PER_TRANSACTION: Final = 8  # a MULTI stops every scan for its duration
@@ -151,8 +153,8 @@ class LedgerStreams:
                 replies = iter(await pipeline.execute(raise_on_error=False))
                 for bucket in part:
                     if bucket in trimmed:
-                        removed += _answer(next(replies))
-                    sights[bucket] = _sight(_answer(next(replies)), next(replies))
+                        removed += answer_of(next(replies))
+                    sights[bucket] = sight_of(answer_of(next(replies)), next(replies))
         return removed, sights
 
     async def count_up_to(self, bucket: int, watermark: Position) -> int:
@@ -171,6 +173,11 @@ class LedgerStreams:
                 after = "(" + page[-1][0].decode()
         return counted
 
+    async def freeze(self, bucket: int, epoch: int | None, reason: str) -> bool:
+        """Freezes a bucket whose hot store is in this epoch; False where it is not any more."""
+        with _away():
+            return await freeze(self._client, bucket, epoch, reason)
+
     async def oldest_after(self, positions: Mapping[int, Position]) -> dict[int, Position | None]:
         """The first entry after each position, None where there is none."""
         if not positions:
@@ -186,17 +193,17 @@ class LedgerStreams:
         }
 
 
-def _answer(reply: Any) -> Any:
+def answer_of(reply: Any) -> Any:
     if isinstance(reply, Exception):
         raise reply
     return reply
 
 
-def _sight(epoch: bytes | None, stream: Any) -> Sight:
+def sight_of(epoch: bytes | None, stream: Any) -> Sight:
     number = int(epoch) if epoch is not None and epoch.isdigit() else None
     if isinstance(stream, ResponseError) and "no such key" in str(stream):
         return Sight(number, 0, 0, Position(0, 0), None)
-    _answer(stream)
+    answer_of(stream)
     first = stream["first-entry"]
     return Sight(
         number,

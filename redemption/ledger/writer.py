@@ -6,7 +6,8 @@ Guarantees:
   * A malformed entry becomes a dead letter, counts as a row of its epoch and stops nothing.
   * Entries are removed from a stream only behind the committed watermark.
   * A bucket whose stream and ledger disagree (another epoch, a stream that ends before the watermark, another number of
-    entries than rows) is stopped and said so, for the life of this writer; the other buckets go on.
+    entries than rows) is stopped, frozen in the hot store (redemption/ledger/freezing.py) and said so; the others go
+    on. It goes on itself once a rebuild has given both stores a new epoch.
   * A batch is committed only if it came from the very server process whose streams were last found to agree.
 
 Does not guarantee that a stream exchanged under a running server process (FLUSHALL, RESTORE) is seen before the next
@@ -125,6 +126,7 @@ class LedgerWriter:
         self._marks: dict[int, Watermark] = {}
         self._server: str | None = None  # the process whose streams agree with _marks; None: to be looked at
         self._stopped: dict[int, str] = {}
+        self._stopped_in: dict[int, tuple[int, int | None]] = {}  # epochs of ledger and hot store when it was stopped
         self._waiting: set[int] = set()  # buckets the hot store does not have yet
         self._tended_at = float("-inf")
         self._batch_limit = BATCH_ENTRIES_MAX
@@ -208,7 +210,8 @@ class LedgerWriter:
                     half = len(batch) // 2
                     batches += [batch[half:], batch[:half]]
                 elif isinstance(refused, AlreadyWrittenError):
-                    self._stop(batch[0].bucket, "rows behind the watermark are in the ledger already")
+                    epoch = self._marks[batch[0].bucket].epoch
+                    await self._freeze(batch[0].bucket, epoch, "rows behind the watermark are in the ledger already")
                 elif isinstance(batch[0].content, Entry):
                     reason = Malformed(f"the database refuses it: {refused}")
                     batches.append([batch[0]._replace(content=reason)])
@@ -265,7 +268,7 @@ class LedgerWriter:
             if reason is None:
                 return
             if doubted == mark:
-                self._stop(bucket, reason)
+                await self._freeze(bucket, sight.epoch, reason)
                 return
             doubted = mark
             self._marks |= await self._store.watermarks([bucket])
@@ -296,7 +299,21 @@ class LedgerWriter:
             for bucket in [b for b, sight in sights.items() if sight.epoch is not None or sight.added]:
                 self._waiting.discard(bucket)
                 await self._compare(bucket, sights[bucket])
+        if self._stopped:
+            await self._resume_rebuilt()
         self._tended_at = self._loop_seconds()
+
+    async def _resume_rebuilt(self) -> None:
+        """Takes up stopped buckets whose stores are in one epoch again, and not in the one they were stopped in."""
+        stopped = sorted(self._stopped)
+        marks = await self._store.watermarks(stopped)
+        for bucket, sight in (await self._streams.look(stopped)).items():
+            mark = marks[bucket]
+            if sight.epoch == mark.epoch and self._stopped_in[bucket] != (mark.epoch, sight.epoch):
+                logger.warning("ledger writer: bucket %d goes on in epoch %d", bucket, mark.epoch)
+                del self._stopped[bucket], self._stopped_in[bucket]
+                self._marks[bucket] = mark
+                self.figures.buckets_stopped = len(self._stopped)
 
     async def _take_over(self) -> None:
         with suppress(PostgresAwayError):
@@ -308,8 +325,17 @@ class LedgerWriter:
     def _active(self) -> list[int]:
         return [b for b in self._buckets if b not in self._stopped and b not in self._waiting]
 
+    async def _freeze(self, bucket: int, epoch: int | None, reason: str) -> None:
+        """Stops the bucket and, while the hot store still is in the epoch of the disagreement, freezes it."""
+        self._stop(bucket, reason)
+        self._stopped_in[bucket] = (self._marks[bucket].epoch, epoch)
+        if await self._streams.freeze(bucket, epoch, reason):
+            logger.critical("ledger writer: bucket %d is frozen until `tong rebuild`", bucket)
+
     def _stop(self, bucket: int, reason: str) -> None:
         self._stopped[bucket] = reason
+        epoch = self._marks[bucket].epoch
+        self._stopped_in[bucket] = (epoch, epoch)
         self.figures.buckets_stopped = len(self._stopped)
         logger.critical("ledger writer: bucket %d is stopped: %s", bucket, reason)
 

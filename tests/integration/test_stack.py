@@ -65,7 +65,7 @@ class Stack:
     @property
     def pids(self) -> list[int]:
         pids = self.demo["pids"]
-        return [pids["valkey"], pids["postgres"], *pids["gateway"], pids["ledger_writer"]]
+        return [pids["valkey"], pids["postgres"], *pids["gateway"], pids["ledger_writer"], pids["sealer"]]
 
     async def ready(self, seconds: float) -> None:
         def written_or_ended() -> bool:
@@ -142,9 +142,9 @@ async def test_it_serves_and_describes_itself_as_the_contract_says(home: Path) -
         assert set(demo) == {
             *("base_url", "valkey_url", "postgres_dsn", "pids", "terminals", "members", "admin_api_key"),
         }
-        assert set(demo["pids"]) == {"valkey", "postgres", "gateway", "ledger_writer"}
+        assert set(demo["pids"]) == {"valkey", "postgres", "gateway", "ledger_writer", "sealer"}
         assert len(demo["pids"]["gateway"]) == 2
-        assert len(set(running.pids)) == 5
+        assert len(set(running.pids)) == 6
         assert len({terminal["business"] for terminal in demo["terminals"]}) >= 8
         assert all(set(each) == {"business", "outlet", "terminal_id", "api_key"} for each in demo["terminals"])
         assert len(demo["members"]) == 20
@@ -246,7 +246,7 @@ async def test_data_and_keys_survive_a_restart_which_is_quick(home: Path) -> Non
 async def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(home: Path) -> None:
     async with stack(home) as running:
         pids = running.pids
-        assert len(pids) == 5 - 1
+        assert len(pids) == 5
         running.process.kill()
         await running.process.wait()
         await wait_until("the kernel ended its children", lambda: processes_of(home) == [], seconds=STOP_SECONDS)

@@ -1,0 +1,157 @@
+"""`tong audit` and `tong rebuild`: composed from the settings, reported to whoever ran them.
+
+Findings and the summary go to standard output, progress to standard error.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from gateway.ledger_seal import ledger_pool, read_heads
+from gateway.settings import Settings, SettingsRefused
+from redemption.domain.members import bucket_of, member_number
+from redemption.hot.install import install, open_client
+from redemption.hot.library import assemble
+from redemption.ledger.audit import Audit, AuditReport
+from redemption.ledger.chain import read_seal_key
+from redemption.ledger.findings import Finding
+from redemption.ledger.rebuild import Rebuild, RebuildRefused, buckets_installed
+
+CLEAN = 0
+DIFFERENCES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What to rebuild: everything, some buckets, or one member."""
+
+    everything: bool
+    buckets: tuple[int, ...]
+    member_id: str | None
+
+
+async def audit(
+    settings: Settings, buckets: Sequence[int], heads: Path | None, *, as_json: bool, drain_seconds: float
+) -> int:
+    """The exit status. Raises what keeps it from running."""
+    valkey_url, _ = settings.stores()
+    path = settings.seal_key_path()
+    key = read_seal_key(path) if path.exists() else None
+    if key is None:
+        if heads is not None:
+            raise SettingsRefused(f"without the seal key ({path}) no head can be verified")
+        progress(f"no seal key at {path}: the chain is not verified")
+    pool = await ledger_pool(settings, "tong-audit")
+    try:
+        async with open_client(valkey_url, cluster=settings.valkey_cluster) as client:
+            async with pool.acquire() as connection:
+                wanted = _of(await buckets_installed(connection), buckets)
+            audit = Audit(
+                pool,
+                client,
+                key=key,
+                heads=[head for head in read_heads(heads) if head.bucket in wanted] if heads else (),
+                say=progress,
+                drain_seconds=drain_seconds,
+            )
+            report = await audit.run(wanted)
+    finally:
+        await pool.close()
+    if as_json:
+        write(_json(report))
+    else:
+        for finding in report.findings:
+            write(str(finding))
+        write(_summary(report))
+    return DIFFERENCES if report.findings else CLEAN
+
+
+async def rebuild(settings: Settings, scope: Scope, *, dry_run: bool, freeze: bool, accept_loss: bool) -> int:
+    """The exit status: after a dry run 1 where something would change. Raises `RebuildRefused`."""
+    valkey_url, _ = settings.stores()
+    pool = await ledger_pool(settings, "tong-rebuild")
+    try:
+        async with open_client(valkey_url, cluster=settings.valkey_cluster) as client:
+            async with pool.acquire() as connection:
+                installed = await buckets_installed(connection)
+            buckets = _scope(scope, installed)
+            work = Rebuild(pool, client, cluster=settings.valkey_cluster, say=progress, now=time.time)
+            if dry_run:
+                report = await work.compare(buckets, scope.member_id)
+            else:
+                await install(client, assemble(), installed)
+                report = await work.rebuild(buckets, scope.member_id, freeze=freeze, accept_loss=accept_loss)
+    finally:
+        await pool.close()
+    for finding in report.findings:
+        write(str(finding))
+    if report.unknown_members:
+        write(f"{report.unknown_members} members have transactions and are not in the configuration: left out")
+    if report.calls_without_key:
+        write(f"{report.calls_without_key} calls were entered without what restores their keys (docs/ledger.md)")
+    what = f"{len(report.findings)} differences" if dry_run else f"{report.keys_written} keys written"
+    write(f"{report.members} members in {len(buckets)} buckets: {what}, {report.entries_carried} entries carried over")
+    return DIFFERENCES if dry_run and report.findings else CLEAN
+
+
+def progress(text: str) -> None:
+    """Says how far it is, to whoever waits."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def write(text: str) -> None:
+    """A line of the report."""
+    sys.stdout.write(f"{text}\n")
+
+
+def _of(installed: int, buckets: Sequence[int]) -> list[int]:
+    if any(not 0 <= bucket < installed for bucket in buckets):
+        raise RebuildRefused(f"buckets are 0 to {installed - 1}")
+    return sorted(set(buckets)) or list(range(installed))
+
+
+def _scope(scope: Scope, installed: int) -> list[int]:
+    if sum((scope.everything, bool(scope.buckets), scope.member_id is not None)) != 1:
+        raise RebuildRefused("say what: --all, --bucket N or --member mem_…")
+    if scope.member_id is None:
+        return _of(installed, scope.buckets)
+    number = member_number(scope.member_id)
+    if number is None:
+        raise RebuildRefused(f"{scope.member_id} is no member id")
+    return [bucket_of(number, installed)]
+
+
+def _summary(report: AuditReport) -> str:
+    chain = f"{report.rows_not_sealed} not sealed yet" if report.chain_verified else "chain not verified"
+    found = "clean" if not report.findings else f"{len(report.findings)} differences"
+    return (
+        f"{found}: {report.buckets} buckets, {report.rows} ledger rows ({chain}), {report.keys_seen} keys of the hot "
+        f"store, {report.seconds:.1f} s"
+    )
+
+
+def _json(report: AuditReport) -> str:
+    checks: dict[str, int] = {}
+    for finding in report.findings:
+        checks[finding.check] = checks.get(finding.check, 0) + 1
+    document = {
+        "clean": not report.findings,
+        "buckets": report.buckets,
+        "rows": report.rows,
+        "rows_not_sealed": report.rows_not_sealed if report.chain_verified else None,
+        "chain_verified": report.chain_verified,
+        "keys_seen": report.keys_seen,
+        "seconds": round(report.seconds, 3),
+        "by_check": checks,
+        "findings": [_document(finding) for finding in report.findings],
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+
+
+def _document(finding: Finding) -> dict[str, object]:
+    return finding.document()

@@ -1,0 +1,135 @@
+"""What a replay of the ledger works with: transactions, records on their way, and the image it makes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import orjson
+
+
+class Movement(NamedTuple):
+    """One move of a transaction; accounts by their letters (redemption/ledger/entries.py)."""
+
+    asset: str
+    lot: str
+    source: str
+    target: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One transaction of the ledger, as a replay needs it."""
+
+    at_ms: int
+    kind: str
+    subject_id: str
+    moves: tuple[Movement, ...]
+    context: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The member, and what the group's configuration says of places."""
+
+    member_id: str
+    bucket: int
+    tier: str
+    name: str
+    status: str
+    zone: ZoneInfo
+    currencies: Mapping[str, str]  # of each business
+    buckets: int
+    cluster: bool
+
+
+@dataclass(slots=True)
+class Part:
+    """What a redemption took of one lot for one leg, and what became of it."""
+
+    leg: int
+    asset: str
+    lot: str
+    taken: int
+    captured: int = 0
+    refunded: int = 0
+
+
+@dataclass(slots=True)
+class Record:
+    """A redemption's or an accrual's record on its way, and when it will be forgotten."""
+
+    fields: dict[str, str]
+    forgotten_at: float
+    parts: list[Part] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Image:
+    """Keys of the hot store and what they must hold. `forgotten_at` is in seconds; kept keys have none."""
+
+    hashes: dict[str, dict[str, str]] = field(default_factory=dict)
+    strings: dict[str, str] = field(default_factory=dict)
+    forgotten_at: dict[str, float] = field(default_factory=dict)
+    holds: dict[str, int] = field(default_factory=dict)
+    without_key: int = 0  # applied calls whose idempotency record cannot be restored
+
+
+CONTEXT_ORDER: Final = (
+    *("business", "outlet", "terminal", "rules", "key", "bill", "legs", "restore"),
+    *("reference", "kind", "points", "benefit_id", "uses", "amount_minor", "value_minor", "currency"),
+    *("fingerprint", "code", "hold_seconds", "outlet_offset", "stay", "growth", "validity_months", "crossing_days"),
+)
+"""Members of a context and of what stands in it, in the order in which redemption/legs.py and its callers write them:
+jsonb forgets the order, and answers show it."""
+_RANK: Final = {name: rank for rank, name in enumerate(CONTEXT_ORDER)}
+
+
+def context_text(context: Mapping[str, Any]) -> str:
+    """The JSON that the gateway wrote, byte for byte."""
+    return orjson.dumps(_ordered(context)).decode()
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _ordered(value[name]) for name in sorted(value, key=lambda name: _RANK.get(name, len(_RANK)))}
+    return [_ordered(each) for each in value] if isinstance(value, list) else value
+
+
+def parts_of(moves: Sequence[Movement], context: Mapping[str, Any], currencies: Mapping[str, str]) -> list[Part]:
+    """What a redemption took, leg by leg: the moves stand in the order of the legs, each lot once for each leg."""
+    parts: list[Part] = []
+    moved = iter(moves)
+    for position, leg in enumerate(context.get("legs", ())):
+        left = leg["points"] if leg["kind"] == "points" else leg.get("uses", leg.get("amount_minor"))
+        while left > 0:
+            move = next(moved, None)
+            if move is None:
+                return parts
+            parts.append(Part(position, move.asset, move.lot, move.amount))
+            left -= move.amount
+    return parts
+
+
+def moved(moves: Sequence[Movement], target: str | None, source: str | None = None) -> defaultdict[str, int]:
+    """How much of each asset went to one account, or came from one."""
+    sums: defaultdict[str, int] = defaultdict(int)
+    for move in moves:
+        if (target is None or move.target == target) and (source is None or move.source == source):
+            sums[move.asset] += move.amount
+    return sums
+
+
+def progress(amounts: Iterable[int]) -> str:
+    """Numbers for the parts of a record, in their order, as functions/lifecycle.lua writes them."""
+    return ";".join(str(amount) for amount in amounts) or "-"
+
+
+def month_of(at_ms: int, zone: ZoneInfo, later: int = 0) -> int:
+    """yyyymm of the month so many months after a moment, in the group's zone."""
+    local = datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(zone)
+    index = local.year * 12 + local.month - 1 + later
+    return index // 12 * 100 + index % 12 + 1

@@ -1,0 +1,65 @@
+-- What `tong audit` asks of the ledger. Everything is per bucket, so that one bucket is in memory at a time.
+
+-- name: watermark
+SELECT epoch, last_ms, last_seq, rows_in_epoch FROM ledger_watermark WHERE bucket = $1
+
+-- name: unbalanced
+SELECT epoch, entry_ms, entry_seq, asset, sum(amount)::bigint AS total FROM ledger_posting WHERE bucket = $1
+GROUP BY epoch, entry_ms, entry_seq, asset HAVING sum(amount) <> 0 ORDER BY 1, 2, 3, 4 LIMIT $2
+
+-- name: orphans
+SELECT DISTINCT epoch, entry_ms, entry_seq, owner FROM ledger_posting AS p
+WHERE bucket = $1 AND NOT EXISTS (
+    SELECT FROM ledger_transaction AS t
+    WHERE (t.bucket, t.epoch, t.entry_ms, t.entry_seq, t.occurred_at)
+        = (p.bucket, p.epoch, p.entry_ms, p.entry_seq, p.occurred_at))
+ORDER BY 1, 2, 3, 4 LIMIT $2
+
+-- name: dead_letters
+SELECT epoch, entry_ms, entry_seq, reason FROM ledger_dead_letter WHERE bucket = $1 ORDER BY 1, 2, 3 LIMIT $2
+
+-- name: totals
+SELECT asset, account, sum(amount)::bigint AS total FROM ledger_posting WHERE bucket = $1 GROUP BY asset, account
+
+-- name: rows_of_epochs
+SELECT epoch, count(*) AS rows FROM (
+    SELECT epoch FROM ledger_transaction WHERE bucket = $1 UNION ALL SELECT epoch FROM ledger_dead_letter WHERE bucket = $1
+) AS every GROUP BY epoch ORDER BY epoch
+
+-- name: closed_epochs
+SELECT epoch, rows_in_epoch FROM ledger_epoch WHERE bucket = $1 ORDER BY epoch
+
+-- name: rows_up_to
+SELECT (SELECT count(*) FROM ledger_transaction
+        WHERE bucket = $1 AND epoch = $2 AND (entry_ms, entry_seq) <= ($3, $4))
+     + (SELECT count(*) FROM ledger_dead_letter
+        WHERE bucket = $1 AND epoch = $2 AND (entry_ms, entry_seq) <= ($3, $4))
+
+-- name: balances
+SELECT owner, account, asset, lot, sum(amount)::bigint AS amount FROM ledger_posting
+WHERE bucket = $1 AND account IN ('member_available', 'member_held')
+GROUP BY owner, account, asset, lot HAVING sum(amount) <> 0
+
+-- name: open_holds
+SELECT t.subject_id, p.asset, p.lot, sum(p.amount)::bigint AS amount
+FROM ledger_posting AS p JOIN ledger_transaction AS t USING (bucket, epoch, entry_ms, entry_seq, occurred_at)
+WHERE p.bucket = $1 AND p.account = 'member_held'
+GROUP BY t.subject_id, p.asset, p.lot HAVING sum(p.amount) <> 0
+
+-- name: movements_between
+SELECT p.entry_ms, p.entry_seq, t.subject_id, p.owner, p.account, p.asset, p.lot, p.amount
+FROM ledger_posting AS p JOIN ledger_transaction AS t USING (bucket, epoch, entry_ms, entry_seq, occurred_at)
+WHERE p.bucket = $1 AND p.epoch = $2 AND (p.entry_ms, p.entry_seq) > ($3, $4) AND (p.entry_ms, p.entry_seq) <= ($5, $6)
+  AND p.account IN ('member_available', 'member_held')
+ORDER BY p.entry_ms, p.entry_seq, p.line
+
+-- name: members_of_bucket
+SELECT member_id FROM member
+WHERE member_number % (SELECT buckets FROM installation)::integer = $1::integer ORDER BY member_id
+
+-- name: subjects_known
+SELECT DISTINCT subject_id FROM ledger_transaction WHERE subject_id = ANY ($1::text[])
+
+-- name: members_known
+SELECT member_id FROM member WHERE member_id = ANY ($1::text[])
+UNION SELECT member_id FROM ledger_transaction WHERE member_id = ANY ($1::text[])

@@ -1,0 +1,1 @@
+"""Settlement: agreements, lines, periods, netting and disputes over the ledger."""

@@ -1,0 +1,72 @@
+"""Lines and exceptions for statements and lists: streamed, so that memory does not grow with their number.
+
+A stream holds a connection and a snapshot from its first row to its last: a reader that stops early closes it
+(`contextlib.aclosing`).
+"""
+
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redemption.database import Pool
+from redemption.settlement.lines import Line, Unsettled
+from redemption.settlement.queries import named_queries
+from redemption.settlement.uses import Use
+
+ROWS_AHEAD: Final = 2_000
+EXPORT_SECONDS: Final = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementStatus:
+    """How things stand. `closed_through` is 0 before the first close."""
+
+    closed_through: int
+    buckets_behind: int
+    exceptions: int
+    open_disputes: int
+
+
+class SettlementReader:
+    """Over one pool of `redemption.database.open_pool`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._queries = named_queries("reading")
+
+    async def lines(
+        self, month: int, business: str | None = None, counterparty: str | None = None
+    ) -> AsyncGenerator[Line, None]:
+        """The lines of a period month, pair by pair, each pair's as its hash takes them."""
+        async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+            async for row in connection.cursor(
+                self._queries["lines"], month, business, counterparty, prefetch=ROWS_AHEAD, timeout=EXPORT_SECONDS
+            ):
+                yield Line(*row)
+
+    async def write_csv(
+        self,
+        write: Callable[[bytes], Coroutine[Any, Any, None]],
+        month: int,
+        business: str | None = None,
+        counterparty: str | None = None,
+    ) -> None:
+        """The same as CSV with a header, UTF-8, made by PostgreSQL; `write` gets it piece by piece."""
+        async with self._pool.acquire() as connection:
+            await connection.copy_from_query(
+                self._queries["lines_csv"], month, business, counterparty,
+                output=write, format="csv", header=True, timeout=EXPORT_SECONDS,
+            )  # fmt: skip
+
+    async def exceptions(self, business: str | None = None) -> AsyncGenerator[Unsettled, None]:
+        """What has no line yet, oldest first."""
+        async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+            async for row in connection.cursor(
+                self._queries["exceptions"], business, prefetch=ROWS_AHEAD, timeout=EXPORT_SECONDS
+            ):
+                *use, reason = row
+                yield Unsettled(Use(*use), reason)
+
+    async def status(self) -> SettlementStatus:
+        row: Any = await self._pool.fetchrow(self._queries["status"])
+        return SettlementStatus(row["closed_through"], row["buckets_behind"], row["exceptions"], row["open_disputes"])

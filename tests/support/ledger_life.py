@@ -1,0 +1,209 @@
+"""Audits and rebuilds of a running stack for tests, and a life of members that leaves every kind of record behind."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from redemption.database import Pool, open_pool
+from redemption.hot.install import open_client
+from redemption.ledger.audit import Audit, AuditReport
+from redemption.ledger.chain import Head, SealKey, read_seal_key
+from redemption.ledger.findings import Finding
+from redemption.ledger.rebuild import Rebuild, Report
+from redemption.ledger.sealer import Sealer
+from tests.support.client import fresh_key
+from tests.support.engine_http import Ground, Json, benefit, points, stored
+from tests.support.oracle import until_drained
+from tests.support.stack import Member, Stack
+
+BUCKETS = 64
+
+
+@dataclass
+class Books:
+    """Both stores of a stack, as the commands open them."""
+
+    stack: Stack
+    pool: Pool
+    hot: Any
+    key: SealKey = field(repr=False)
+
+    async def audit(self, *buckets: int, heads: list[Head] | None = None, drain_seconds: float = 20.0) -> AuditReport:
+        audit = Audit(self.pool, self.hot, key=self.key, heads=heads or (), drain_seconds=drain_seconds)
+        return await audit.run(buckets or range(BUCKETS))
+
+    async def findings(self, *buckets: int, **options: Any) -> list[str]:
+        return [str(finding) for finding in (await self.audit(*buckets, **options)).findings]
+
+    async def would_change(self, *buckets: int) -> list[Finding]:
+        return (await self._rebuild().compare(buckets or range(BUCKETS))).findings
+
+    async def rebuild(self, *buckets: int, member: str | None = None, **options: Any) -> Report:
+        return await self._rebuild().rebuild(buckets or range(BUCKETS), member, **options)
+
+    def _rebuild(self) -> Rebuild:
+        return Rebuild(self.pool, self.hot, cluster=False, say=lambda _: None)
+
+    async def drained(self) -> None:
+        async with self.stack.ledger() as ledger:
+            await until_drained(self.hot, ledger)
+
+    async def sealed(self) -> None:
+        """Everything in the ledger is behind a seal; the stack's own sealer takes its time."""
+        sealer = Sealer(self.pool, self.key, range(BUCKETS))
+        while await sealer.round():
+            pass
+
+
+@asynccontextmanager
+async def books_of(stack: Stack) -> AsyncIterator[Books]:
+    settings = stack.settings
+    valkey_url, dsn = settings.stores()
+    pool = await open_pool(dsn, size=4)
+    try:
+        async with open_client(valkey_url, cluster=False) as hot:
+            yield Books(stack, pool, hot, read_seal_key(settings.seal_key_path()))
+    finally:
+        await pool.close()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A call that was answered 200 or 201, and how to make it again."""
+
+    path: str
+    body: Any
+    key: str
+    content: bytes
+
+
+class Life:
+    """Random calls on the ground for some members. What was applied under a key can be asked again."""
+
+    def __init__(self, ground: Ground, members: list[Member], seed: int) -> None:
+        self.ground = ground
+        self.members = members
+        self.chance = random.Random(seed)
+        self.asked: list[Asked] = []
+        self.open_holds: list[Json] = []
+        self.captured: list[Json] = []
+        self.accrued: list[str] = []
+
+    async def live(self, calls: int) -> None:
+        kinds: list[Callable[[], Any]] = [
+            self.scan, self.scan, self.hold, self.hold, self.capture, self.void, self.refund, self.cancel, self.accrue,
+            self.unaccrue,
+        ]  # fmt: skip
+        for _ in range(calls):
+            await self.chance.choice(kinds)()
+
+    async def _ask(self, path: str, body: Any) -> httpx2.Response:
+        key = fresh_key()
+        answer = await self.ground.call(path, body, key)
+        if answer.status_code in (200, 201):
+            self.asked.append(Asked(path, body, key, answer.content))
+        else:
+            assert answer.status_code < 500, answer.text
+        return answer
+
+    def _legs(self) -> list[Json]:
+        every = [
+            points(self.chance.randint(1, 700)),
+            benefit(self.chance.choice(["eng-plain", "eng-day", "eng-month", "eng-stay", "eng-percent"])),
+            stored(self.chance.randint(1, 900)),
+        ]
+        return self.chance.sample(every, self.chance.randint(0, 3))
+
+    def _basket(self, **more: Any) -> Json:
+        bill = {"reference": f"L-{self.chance.randrange(10**9)}", "amount_minor": 25_800, "currency": "CNY",
+                "lines": [{"category": "dining", "amount_minor": 25_800}]}  # fmt: skip
+        if self.chance.random() < 0.5:
+            bill["stay"] = f"room-{self.chance.randrange(3)}"
+        member = self.chance.choice(self.members)
+        return self.ground.basket(member, *self._legs(), bill=bill, confirm_duplicate=True, **more)
+
+    async def scan(self) -> None:
+        answer = await self._ask("/v1/verify", self._basket())
+        if answer.status_code == 201:
+            self.captured.append(answer.json())
+
+    async def hold(self) -> None:
+        answer = await self._ask("/v1/verify", self._basket(capture=False, hold_seconds=600))
+        if answer.status_code == 201:
+            self.open_holds.append(answer.json())
+
+    def _some(self, redemption: Json) -> Json:
+        if self.chance.random() < 0.4 or not redemption["legs"]:
+            return {}
+        leg = self.chance.choice(redemption["legs"])
+        if leg["kind"] == "points":
+            return {"legs": [points(self.chance.randint(1, leg["points"]))]}
+        if leg["kind"] == "benefit":
+            return {"legs": [benefit(leg["benefit_id"])]}
+        return {"legs": [stored(self.chance.randint(1, leg["amount_minor"]))]}
+
+    async def _step(self, redemption: Json, name: str, body: Json) -> httpx2.Response:
+        return await self._ask(f"/v1/redemptions/{redemption['redemption_id']}/{name}", body)
+
+    async def capture(self) -> None:
+        if self.open_holds:
+            hold = self.open_holds.pop(self.chance.randrange(len(self.open_holds)))
+            body = self._some(hold)
+            if self.chance.random() < 0.5:
+                body["bill"] = {"reference": "CHECKOUT-1", "amount_minor": 99_000, "currency": "CNY"}
+            await self._step(hold, "capture", body)
+            self.captured.append(hold)
+
+    async def void(self) -> None:
+        if self.open_holds:
+            await self._step(self.open_holds.pop(), "void", {})
+
+    async def refund(self) -> None:
+        if self.captured:
+            chosen = self.chance.choice(self.captured)
+            await self._step(chosen, "refund", self._some(chosen))
+
+    async def cancel(self) -> None:
+        every = self.captured + self.open_holds
+        if every and self.chance.random() < 0.5:
+            chosen = self.chance.choice(every)
+            self.captured = [each for each in self.captured if each is not chosen]
+            self.open_holds = [each for each in self.open_holds if each is not chosen]
+            shown = await self.ground.shown(chosen)
+            if shown["status"] in ("held", "captured", "partially_refunded"):
+                await self.ground.call("/v1/cancel", {"redemption_id": chosen["redemption_id"]})
+                path = "/v1/verify"
+                self.asked = [
+                    each
+                    for each in self.asked
+                    if each.path != path or chosen["redemption_id"].encode() not in each.content
+                ]
+
+    async def accrue(self) -> None:
+        member = self.chance.choice(self.members)
+        who = {"code": self.ground.code(member)} if self.chance.random() < 0.5 else {"member_id": member.member_id}
+        bill = {
+            "reference": f"P-{self.chance.randrange(10**9)}",
+            "amount_minor": self.chance.choice([10, 9_900, 123_400]),
+            "currency": "CNY",
+        }
+        answer = await self._ask("/v1/accruals", {**who, "bill": bill})
+        if answer.status_code == 201:
+            self.accrued.append(answer.json()["accrual_id"])
+
+    async def unaccrue(self) -> None:
+        if self.accrued and self.chance.random() < 0.7:
+            await self._ask(f"/v1/accruals/{self.accrued.pop()}/reverse", {})
+
+    async def repeats_that_differ(self) -> list[str]:
+        """Every call that was applied under a key, made again: which are not answered with the same bytes."""
+        wrong = []
+        for asked in self.asked:
+            again = await self.ground.call(asked.path, asked.body, asked.key)
+            if again.content != asked.content or again.headers.get("idempotency-replayed") != "true":
+                wrong.append(f"{asked.path}: {asked.content!r} then, {again.content!r} now")
+        return wrong
