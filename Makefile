@@ -13,8 +13,8 @@ help:
 	@echo 'make run     starts everything on this machine: Valkey, PostgreSQL, ledger writer, gateway (Ctrl-C stops it)'
 	@echo 'make test    the tests, on real servers'
 	@echo 'make check   ruff, mypy, import-linter, truth checks'
-	@echo 'make bench   how fast one scan is, against a no-op'
-	@echo 'make load    a load test with Locust against the running stack'
+	@echo 'make bench   how fast one scan is, against a no-op, in one table (ARGS=--quick: a minute and a half)'
+	@echo 'make load    a load test as users are, by Locust, on a stack of its own (ARGS=--web: its pages)'
 	@echo 'make lock    writes requirements.lock and requirements-dev.lock anew'
 	@echo 'make clean   removes the environment, caches and the development data in ./var'
 
@@ -32,10 +32,10 @@ check: $(PROJECT_READY)
 	$(BIN)/pytest tests/truth -q
 
 bench: $(PROJECT_READY)
-	@exec $(BIN)/tong bench
+	@exec $(BIN)/python -m loadtest.bench $(ARGS)
 
 load: $(PROJECT_READY)
-	@exec $(BIN)/tong load-test
+	@exec $(BIN)/python -m loadtest $(ARGS)
 
 # The packages, by hash. Made anew when the lock changed.
 $(PACKAGES_READY): requirements-dev.lock

@@ -57,7 +57,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_timer()
-        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > HEAD_BYTES_MAX:
+        size = len(self.url)
+        for name, value in self.headers:
+            size += len(name) + len(value)
+        if size > HEAD_BYTES_MAX:
             self._reason = f"the head may have {HEAD_BYTES_MAX} bytes"
             raise HeadTooLarge
         super().on_headers_complete()

@@ -1,0 +1,76 @@
+"""Closed loop: so many connections, each with the next request as soon as the last was answered, by wrk (Debian)."""
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from loadtest.scans import Request, write_requests
+
+SCRIPT: Final = Path(__file__).with_name("scans.lua")
+INSTALL_SECONDS: Final = 300.0
+
+
+class WrkMissingError(Exception):
+    """wrk is not there and could not be installed; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Closed:
+    """What one round of wrk found. Latencies in milliseconds."""
+
+    requests: int
+    seconds: float
+    errors: int
+    p50: float
+    p95: float
+    p99: float
+    p999: float
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.requests / self.seconds
+
+
+def require_wrk() -> str:
+    """The path of wrk; installs Debian's package when it is missing and that is allowed. Raises WrkMissingError."""
+    found = shutil.which("wrk")
+    if found:
+        return found
+    manual = "wrk is missing: apt-get install wrk (Debian, Ubuntu), then run this again"
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise WrkMissingError(manual)
+    print("bench: installing wrk", flush=True)
+    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "wrk"]):
+        done = subprocess.run(
+            command,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            capture_output=True,
+            timeout=INSTALL_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise WrkMissingError(f"{manual}\n{done.stderr.decode()[-500:]}")
+    found = shutil.which("wrk")
+    if not found:
+        raise WrkMissingError(manual)
+    return found
+
+
+def closed_loop(port: int, requests: list[Request], folder: Path, *, seconds: int, connections: int) -> Closed:
+    """One round. Latency is what a connection saw: in a closed loop a slow answer delays the next question."""
+    file = folder / "scans.bin"
+    write_requests(file, requests)
+    done = subprocess.run(
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "--latency", "-s", str(SCRIPT),
+         f"http://127.0.0.1:{port}"],
+        env={**os.environ, "TONG_SCANS": str(file)}, capture_output=True, text=True, timeout=seconds + 60, check=True,
+    )  # fmt: skip
+    told: dict[str, Any] = json.loads(done.stdout.rpartition("@@")[2])
+    errors = sum(told[name] for name in ("status", "connect", "read", "write", "timeout"))
+    p50, p95, p99, p999 = (told[name] / 1000 for name in ("p50", "p95", "p99", "p999"))
+    return Closed(told["requests"], told["duration_us"] / 1e6, errors, p50, p95, p99, p999)

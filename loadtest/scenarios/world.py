@@ -1,0 +1,92 @@
+"""What every scenario shares: the tills and members there are, codes for them, and a journal of what was acknowledged.
+
+The world comes in a file of its own (mode 0600, it has keys) named by TONG_LOAD_WORLD; `python -m loadtest` writes it.
+"""
+
+import json
+import os
+import random
+import time
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+from loadtest.population import ENVIRONMENT, FIRST_MEMBER, Terminal, member_id
+from tokens.claims import SLOT_SECONDS
+from tokens.codec import CodeIssuer
+from tokens.development_issuer import DevelopmentIssuer
+from tokens.keyring import KeyRing
+
+WORLD_VARIABLE: Final = "TONG_LOAD_WORLD"
+TOKEN_SECONDS: Final = 7_200
+
+
+@dataclass(frozen=True)
+class World:
+    """A load test's surroundings. `seconds` is how long it takes, `users` how many there are at noon."""
+
+    run: str
+    home: str
+    issuer: str
+    audience: str
+    members: int
+    users: int
+    seconds: int
+    results: str
+    terminals: tuple[Terminal, ...] = field(repr=False)
+
+    def write(self, path: Path) -> None:
+        """Keeps it where only the owner reads."""
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(asdict(self)))
+
+
+class Players:
+    """Makes keys, bills and codes for the scenarios, and remembers what the gateway acknowledged."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.chance = random.Random()
+        self.acknowledged: list[tuple[str, str]] = []
+        self._numbers = count(1)
+        self._codes = CodeIssuer(KeyRing.load(Path(world.home, "code-keys.json"), ENVIRONMENT), "HS256", time.time)
+        self._tokens = DevelopmentIssuer(Path(world.home, "identity"), world.issuer, world.audience, time.time)
+
+    def member(self) -> int:
+        """Somebody who is here today."""
+        return FIRST_MEMBER + self.chance.randrange(self.world.members)
+
+    def terminal(self) -> Terminal:
+        """Some till."""
+        return self.chance.choice(self.world.terminals)
+
+    def code(self, member: int) -> str:
+        """What the member's phone shows at this moment."""
+        return self._codes.issue(member, int(time.time()) // SLOT_SECONDS).code
+
+    def access_token(self, member: int) -> str:
+        """The member's login."""
+        return self._tokens.access_token(member_id(member), TOKEN_SECONDS)
+
+    def key(self) -> str:
+        """A fresh Idempotency-Key of this run."""
+        return f"{self.world.run}-{next(self._numbers)}"
+
+    def bill(self) -> dict[str, Any]:
+        """A bill nobody else has."""
+        number = next(self._numbers)
+        return {"reference": f"POS-{number}", "amount_minor": 2_000 + number, "currency": "CNY"}
+
+    def acknowledge(self, key: str, redemption_id: str) -> None:
+        """Notes what has to be in the ledger."""
+        self.acknowledged.append((key, redemption_id))
+
+
+@cache
+def players() -> Players:
+    """The players of this process, from the file that TONG_LOAD_WORLD names."""
+    content = json.loads(Path(os.environ[WORLD_VARIABLE]).read_text())
+    content["terminals"] = tuple(Terminal(**terminal) for terminal in content["terminals"])
+    return Players(World(**content))

@@ -1,0 +1,135 @@
+"""One `tong up` for measuring, started and stopped from outside: a process of its own, a temporary home, a free port.
+
+Guarantees: it is ready when the block begins and gone when it ends; durable settings are those of the product, nothing
+is weakened. Everything is asked by HTTP, SQL and the hot store's own commands, as an outsider would.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from loadtest.processes import cpu_seconds
+
+START_SECONDS: Final = 120.0
+STOP_SECONDS: Final = 60.0
+COMMAND_SECONDS: Final = 900.0
+ASK_SECONDS: Final = 10.0
+PARTS: Final = ("gateway", "valkey", "ledger_writer", "postgres")
+
+
+class StackFailedError(Exception):
+    """The stack, or a command of it, did not do what it was started for; the text has its last words."""
+
+
+def tong() -> str:
+    """The command line of the environment that this runs in."""
+    return str(Path(sys.executable).with_name("tong"))
+
+
+class Stack:
+    """A running stack, known by its demo.json."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.demo: dict[str, Any] = json.loads((home / "demo.json").read_bytes())
+        self.base_url: str = self.demo["base_url"]
+        self.port = int(self.base_url.rpartition(":")[2])
+        self.valkey_url: str = self.demo["valkey_url"]
+        self.postgres_dsn: str = self.demo["postgres_dsn"]
+
+    def pids(self, part: str) -> list[int]:
+        """Process ids of a part; none where the server was given."""
+        found = self.demo["pids"][part]
+        return found if isinstance(found, list) else [found] if found is not None else []
+
+    def cpu(self) -> dict[str, float]:
+        """CPU seconds used so far, by part."""
+        return {part: sum(cpu_seconds(pid) for pid in self.pids(part)) for part in PARTS}
+
+    def metrics(self) -> dict[str, float]:
+        """/metrics, by sample."""
+        with urllib.request.urlopen(self.base_url + "/metrics", timeout=ASK_SECONDS) as answer:  # noqa: S310 - our own address
+            lines = answer.read().decode().splitlines()
+        samples = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
+
+    def outcomes(self) -> dict[str, int]:
+        """How many scans were answered, by outcome."""
+        prefix = 'tong_verify_total{outcome="'
+        return {
+            name.removeprefix(prefix).removesuffix('"}'): int(value)
+            for name, value in self.metrics().items()
+            if name.startswith(prefix)
+        }
+
+    def run(self, *arguments: str) -> str:
+        """A command of `tong` against this stack; what it printed. Raises StackFailedError."""
+        environment = {
+            **_bare_environment(),
+            "TONG_HOME": str(self.home),
+            "TONG_VALKEY_URL": self.valkey_url,
+            "TONG_POSTGRES_DSN": self.postgres_dsn,
+            "TONG_DEVELOPMENT": "true",
+        }
+        done = subprocess.run(
+            [tong(), *arguments], env=environment, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+        )
+        if done.returncode:
+            raise StackFailedError(f"tong {' '.join(arguments)}: {done.stderr[-2_000:]}")
+        return done.stdout
+
+
+def _bare_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("TONG_")}
+
+
+@contextmanager
+def running_stack(*, workers: int = 1) -> Iterator[Stack]:
+    """A fresh stack for the length of the block. Raises StackFailedError."""
+    folder = Path(tempfile.mkdtemp(prefix="tong-load-"))
+    home = folder / "home"
+    environment = _bare_environment() | {
+        "TONG_HOME": str(home),
+        "TONG_PORT": "0",
+        "TONG_WORKERS": str(workers),
+        "TONG_LOG_LEVEL": "warning",
+    }
+    try:
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [tong(), "up"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            _wait_until_ready(process, home, folder / "log")
+            yield Stack(home)
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", home: Path, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not (home / "demo.json").exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise StackFailedError(f"the stack did not start: {log.read_text(errors='replace')[-3_000:]}")
+        time.sleep(0.05)

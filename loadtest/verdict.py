@@ -1,0 +1,34 @@
+"""Whether a load test passed: a pure judgement over its figures and the audit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+VERIFY = "verify: "
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What must hold. The p99 is of scans, in milliseconds; the rate is of scans, the mean over the whole test."""
+
+    p99_ms: float = 250.0
+    rate_min: float = 20.0
+
+
+def scan_rate(names: Mapping[str, Mapping[str, Any]]) -> float:
+    """Scans a second, all kinds."""
+    return float(sum(figures["rate"] for name, figures in names.items() if name.startswith(VERIFY)))
+
+
+def objections(
+    limits: Limits, names: Mapping[str, Mapping[str, Any]], errors: Sequence[str], differences: Sequence[str]
+) -> list[str]:
+    """Why it did not pass, a sentence each; none: it passed."""
+    found = [f"error: {error}" for error in errors]
+    for name, figures in sorted(names.items()):
+        if name.startswith(VERIFY) and figures["p99"] > limits.p99_ms:
+            found.append(f"{name}: p99 {figures['p99']:.0f} ms, allowed {limits.p99_ms:.0f} ms")
+    rate = scan_rate(names)
+    if rate < limits.rate_min:
+        found.append(f"{rate:.1f} scans/s, wanted {limits.rate_min:.1f}")
+    return found + [f"audit: {difference}" for difference in differences]
