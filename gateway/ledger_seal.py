@@ -15,8 +15,8 @@ from gateway.settings import Settings, SettingsRefused
 from redemption.database import Pool, open_pool
 from redemption.domain.clock import system_clock
 from redemption.ledger.chain import Head, Place, head_of, read_seal_key
-from redemption.ledger.queries import named_queries
 from redemption.ledger.sealer import Sealer
+from redemption.queries import named_queries
 
 FIGURES_SECONDS = 1.0
 HEADS_BYTES_MAX = 4 * 1024 * 1024
@@ -83,7 +83,7 @@ async def export_heads(settings: Settings) -> str:
     """The newest head of every bucket, as JSON. It says nothing of the key and can be published."""
     pool = await ledger_pool(settings, "tong-heads")
     try:
-        rows = await pool.fetch(named_queries("seal")["heads"], range(settings.buckets))
+        rows = await pool.fetch(named_queries("ledger", "seal")["heads"], range(settings.buckets))
     finally:
         await pool.close()
     heads = [head_of(row["bucket"], row) for row in rows]

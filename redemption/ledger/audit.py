@@ -27,9 +27,9 @@ from redemption.ledger.chain import Head, SealKey
 from redemption.ledger.entries import Position
 from redemption.ledger.findings import Finding
 from redemption.ledger.freezing import Client, frozen_buckets
-from redemption.ledger.queries import named_queries
 from redemption.ledger.rebuild import bucket_of_key, kind_of, pages
 from redemption.ledger.streams import LedgerStreams
+from redemption.queries import named_queries
 
 DRAIN_SECONDS: Final = 30.0
 PROGRESS_SECONDS: Final = 2.0
@@ -69,7 +69,7 @@ class Audit:
         self._heads = heads
         self._say = say
         self._drain_seconds = drain_seconds
-        self._queries = named_queries("audit")
+        self._queries = named_queries("ledger", "audit")
         self._totals: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._spoke_at = time.monotonic()
         self._rows_read = 0

@@ -18,8 +18,8 @@ from redemption.ledger.audit_ledger import QUERY_SECONDS, BucketSnapshot
 from redemption.ledger.entries import Position
 from redemption.ledger.findings import Finding
 from redemption.ledger.freezing import Client
-from redemption.ledger.queries import named_queries
 from redemption.ledger.streams import Sight, answer_of, sight_of
+from redemption.queries import named_queries
 
 PAGE: Final = 100
 DRAIN_POLL_SECONDS: Final = 0.1
@@ -47,7 +47,7 @@ class HotAudit:
         self._found = found
         self._drain_seconds = drain_seconds
         self._frozen = frozen
-        self._queries = named_queries("audit")
+        self._queries = named_queries("ledger", "audit")
 
     async def compare(self) -> None:
         """Adds what differs to the snapshot's findings. Raises `BucketMoved`."""

@@ -8,7 +8,7 @@ from typing import Final
 from redemption.database import Connection
 from redemption.ledger.chain import BEGINNING, Head, Place, SealKey, all_links, beginning, extended, head_of
 from redemption.ledger.findings import Finding
-from redemption.ledger.queries import named_queries
+from redemption.queries import named_queries
 
 FINDINGS_MAX: Final = 100  # of one kind in one bucket; the count goes on
 QUERY_SECONDS: Final = 3_600.0
@@ -35,7 +35,7 @@ async def read_bucket(
     connection: Connection, bucket: int, key: SealKey | None, heads: Sequence[Head], tick: Callable[[int], None]
 ) -> BucketSnapshot:
     """Everything of one bucket. The connection is in a repeatable-read transaction. `tick` is told of rows read."""
-    queries = named_queries("audit")
+    queries = named_queries("ledger", "audit")
     mark = await connection.fetchrow(queries["watermark"], bucket)
     if mark is None:
         return BucketSnapshot(bucket, BEGINNING)
@@ -52,7 +52,7 @@ async def read_bucket(
 
 
 async def _sums(connection: Connection, found: BucketSnapshot) -> None:
-    queries, bucket = named_queries("audit"), found.bucket
+    queries, bucket = named_queries("ledger", "audit"), found.bucket
     for row in await connection.fetch(queries["unbalanced"], bucket, FINDINGS_MAX, timeout=QUERY_SECONDS):
         place = Place(row["epoch"], row["entry_ms"], row["entry_seq"])
         found.findings.append(
@@ -69,7 +69,7 @@ async def _sums(connection: Connection, found: BucketSnapshot) -> None:
 
 
 async def _counts(connection: Connection, found: BucketSnapshot, rows_in_epoch: int) -> None:
-    queries, bucket = named_queries("audit"), found.bucket
+    queries, bucket = named_queries("ledger", "audit"), found.bucket
     counted = {
         row["epoch"]: row["rows"]
         for row in await connection.fetch(queries["rows_of_epochs"], bucket, timeout=QUERY_SECONDS)
@@ -127,7 +127,10 @@ class _Chain:
     async def _seals(self, connection: Connection) -> AsyncIterator[Head]:
         number = 0
         cursor = connection.cursor(
-            named_queries("seal")["seals_of_bucket"], self._found.bucket, prefetch=1_000, timeout=QUERY_SECONDS
+            named_queries("ledger", "seal")["seals_of_bucket"],
+            self._found.bucket,
+            prefetch=1_000,
+            timeout=QUERY_SECONDS,
         )
         async for row in cursor:
             seal = head_of(self._found.bucket, row)

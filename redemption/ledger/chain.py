@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from redemption.database import Connection
-from redemption.ledger.queries import named_queries
+from redemption.queries import named_queries
 
 KEY_BYTES: Final = 32
 BATCH_ROWS: Final = 2_000
@@ -145,7 +145,7 @@ def beginning(bucket: int, key: SealKey) -> Head:
 async def links(connection: Connection, bucket: int, after: Place, upto: Place, limit: int = BATCH_ROWS) -> list[Link]:
     """At most `limit` rows after one place and up to another, in order. Postings without a transaction stand with the
     row before them, so that they break the chain too."""
-    queries = named_queries("seal")
+    queries = named_queries("ledger", "seal")
     end = await connection.fetchrow(queries["batch_end"], bucket, *after, *upto, limit, timeout=QUERY_SECONDS)
     last = upto if end is None else Place(end["epoch"], end["entry_ms"], end["entry_seq"])
     rows = await connection.fetch(queries["content"], bucket, *after, *last, timeout=QUERY_SECONDS)

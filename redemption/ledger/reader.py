@@ -1,7 +1,7 @@
 """Look-ups in the ledger for the till and the back office. Always a moment behind the hot store."""
 
 from redemption.database import FAULTS, Pool
-from redemption.ledger.queries import named_queries
+from redemption.queries import named_queries
 
 
 class LedgerAway(Exception):
@@ -13,7 +13,7 @@ class LedgerReader:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._queries = named_queries("reader")
+        self._queries = named_queries("ledger", "reader")
 
     async def redemptions_of_bill(self, business_id: str, reference: str, limit: int) -> list[str]:
         """Ids of the redemptions of a business for a bill's reference, newest first. Raises `LedgerAway`."""

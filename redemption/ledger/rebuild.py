@@ -25,11 +25,11 @@ from redemption.ledger.entries import ACCOUNTS, Position, decode_entry
 from redemption.ledger.findings import Finding
 from redemption.ledger.freezing import Client, frozen_buckets
 from redemption.ledger.images import Image, Movement, Transaction, Who
-from redemption.ledger.queries import named_queries
 from redemption.ledger.replay import Replay
 from redemption.ledger.store import Item, LedgerStore
 from redemption.ledger.streams import LedgerStreams, position_of
 from redemption.ledger.writer import disagreement
+from redemption.queries import named_queries
 
 QUERY_SECONDS: Final = 3_600.0
 PAGE: Final = 500
@@ -69,7 +69,7 @@ class Rebuild:
         self._cluster = cluster
         self._say = say
         self._now = now
-        self._queries = named_queries("rebuild")
+        self._queries = named_queries("ledger", "rebuild")
         self._store = LedgerStore(pool)
         self._streams = LedgerStreams(client)
         self.report = Report()

@@ -23,7 +23,7 @@ import asyncpg
 
 from redemption.database import Connection, Pool
 from redemption.ledger.chain import BATCH_ROWS, Head, Place, SealKey, beginning, extended, head_of, links
-from redemption.ledger.queries import named_queries
+from redemption.queries import named_queries
 
 TRAIL_SECONDS: Final = 5.0  # a seal is a row: two a second and bucket would be a gigabyte a day
 BACK_OFF_SECONDS: Final = 2.0
@@ -59,7 +59,7 @@ class Sealer:
         self._key = key
         self._buckets = sorted(set(buckets))
         self._trail_seconds = trail_seconds
-        self._queries = named_queries("seal")
+        self._queries = named_queries("ledger", "seal")
         self.figures = SealerFigures()
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -25,8 +25,8 @@ from redemption.ledger.entries import (
     posting_rows,
     transaction_row,
 )
-from redemption.ledger.queries import named_queries
 from redemption.ledger.streams import Fields
+from redemption.queries import named_queries
 
 COMMIT_SECONDS: Final = 30.0
 TAKEOVER_SECONDS: Final = 10.0
@@ -86,7 +86,7 @@ class LedgerStore:
     def __init__(self, pool: Pool, takeover_seconds: float = TAKEOVER_SECONDS) -> None:
         self._pool = pool
         self._takeover_seconds = takeover_seconds
-        self._queries = named_queries("writer")
+        self._queries = named_queries("ledger", "writer")
         self._months: set[date] = set()
 
     async def watermarks(self, buckets: Sequence[int]) -> dict[int, Watermark]:

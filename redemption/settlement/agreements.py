@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from redemption.database import Connection, Pool
+from redemption.queries import named_queries
 from redemption.settlement.definitions import (
     AGREEMENTS_MAX,
     Agreement,
@@ -22,7 +23,6 @@ from redemption.settlement.definitions import (
     faults_of,
     scope_of,
 )
-from redemption.settlement.queries import named_queries
 from redemption.settlement.uses import Places
 
 
@@ -59,7 +59,7 @@ async def add_agreement(
     connection: Connection, agreement_id: str, definition: AgreementDefinition, added_by: str
 ) -> Added | AgreementRefused:
     """Adds the agreement or a further version of it, in a transaction of its own or the caller's."""
-    queries = named_queries("agreements")
+    queries = named_queries("settlement", "agreements")
     async with connection.transaction():
         await connection.execute(queries["lock"])
         businesses = {row["business_id"] for row in await connection.fetch(queries["businesses"])}
@@ -104,13 +104,13 @@ async def list_agreements(pool: Pool) -> list[ListedAgreement]:
             row["agreement_id"], row["version"], msgspec.convert(row["definition"], AgreementDefinition),
             row["added_by"], row["added_at"], row["superseded"],
         )
-        for row in await pool.fetch(named_queries("agreements")["listed"])
+        for row in await pool.fetch(named_queries("settlement", "agreements")["listed"])
     ]  # fmt: skip
 
 
 async def read_agreements(connection: Connection) -> Agreements:
     """Every version by scope. Within the caller's transaction."""
-    queries = named_queries("agreements")
+    queries = named_queries("settlement", "agreements")
     by_scope: dict[Scope, list[Agreement]] = {}
     serial = 0
     for row in await connection.fetch(queries["all_versions"]):
@@ -124,7 +124,7 @@ async def read_agreements(connection: Connection) -> Agreements:
 
 async def read_places(connection: Connection) -> Places:
     """Currencies and time zones. A group that is not loaded yet is at UTC."""
-    queries = named_queries("agreements")
+    queries = named_queries("settlement", "agreements")
     return Places(
         {row["business_id"]: row["currency"] for row in await connection.fetch(queries["businesses"])},
         {row["outlet_id"]: ZoneInfo(row["time_zone"]) for row in await connection.fetch(queries["zones"])},

@@ -13,11 +13,11 @@ import msgspec
 
 from redemption.database import Connection, Pool
 from redemption.domain.clock import Clock
+from redemption.queries import named_queries
 from redemption.settlement.agreements import read_places
 from redemption.settlement.definitions import AgreementDefinition
 from redemption.settlement.lines import Line, month_after, month_of
 from redemption.settlement.production import LOCK_WAIT_RATIO, TAKEOVER_SECONDS
-from redemption.settlement.queries import named_queries
 from redemption.settlement.rating import tax_of
 
 DISPUTES_LISTED_MAX: Final = 10_000
@@ -54,7 +54,7 @@ class Disputes:
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
-        self._queries = named_queries("disputes")
+        self._queries = named_queries("settlement", "disputes")
 
     async def open(self, line_id: str, raised_by: str, reason: str, opened_by: str) -> Dispute | DisputeRefused:
         """`raised_by` is one of the line's two businesses."""
@@ -117,7 +117,9 @@ class Disputes:
     async def _lock(self, connection: Connection, line_id: str) -> None:
         idle_ms = int(TAKEOVER_SECONDS * 1000)
         lock_ms = int(idle_ms * LOCK_WAIT_RATIO)
-        await connection.fetch(named_queries("production")["limit_transaction"], f"{lock_ms}ms", f"{idle_ms}ms")
+        await connection.fetch(
+            named_queries("settlement", "production")["limit_transaction"], f"{lock_ms}ms", f"{idle_ms}ms"
+        )
         await connection.fetch(self._queries["lock_line"], line_id)
 
     async def _one(self, connection: Connection, dispute_id: str) -> Dispute:

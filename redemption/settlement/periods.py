@@ -18,11 +18,11 @@ from typing import Any, Final, Literal
 
 from redemption.database import Connection, Pool
 from redemption.domain.clock import Clock
+from redemption.queries import named_queries
 from redemption.settlement.agreements import read_places
 from redemption.settlement.lines import month_after, period_id
 from redemption.settlement.netting import Total
 from redemption.settlement.production import Say, silent
-from redemption.settlement.queries import named_queries
 
 CLOSE_SECONDS: Final = 3_600.0
 REFERENCE_CHARACTERS_MAX: Final = 128
@@ -82,7 +82,7 @@ class Periods:
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
-        self._queries = named_queries("periods")
+        self._queries = named_queries("settlement", "periods")
 
     async def close(self, month: int, closed_by: str, say: Say = silent) -> Closed | PeriodRefused:
         """Freezes a month (yyyymm) for all pairs; run `Production.run` first. Raises `PeriodAltered`."""

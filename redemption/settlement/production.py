@@ -16,9 +16,9 @@ from typing import Any, Final
 import asyncpg
 
 from redemption.database import Connection, Pool
+from redemption.queries import named_queries
 from redemption.settlement.agreements import read_agreements, read_places
 from redemption.settlement.lines import Key, Line, Original, Unsettled, originals_of, settle
-from redemption.settlement.queries import named_queries
 from redemption.settlement.uses import RedeemedPosting, Use, uses_of
 
 BATCH_TRANSACTIONS: Final = 4_000
@@ -68,7 +68,7 @@ class Production:
         self._takeover_seconds = takeover_seconds
         self._pool = pool
         self._batch = batch_transactions
-        self._queries = named_queries("production")
+        self._queries = named_queries("settlement", "production")
 
     async def run(self, say: Say = silent) -> Produced:
         """Settles what the ledger has now and tries exceptions again where an agreement came in since.
@@ -85,7 +85,7 @@ class Production:
                 if not await self._bucket(bucket, wait, total, say):
                     skipped.append(bucket)
             behind = skipped
-        serial = await self._pool.fetchval(named_queries("agreements")["latest_serial"])
+        serial = await self._pool.fetchval(named_queries("settlement", "agreements")["latest_serial"])
         for row in await self._pool.fetch(self._queries["buckets_with_exceptions"], serial):
             while (retried := await self._retry(row["bucket"])) is not None:
                 total.add(retried)

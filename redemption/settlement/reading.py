@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from redemption.database import Pool
+from redemption.queries import named_queries
 from redemption.settlement.lines import Line, Unsettled
-from redemption.settlement.queries import named_queries
 from redemption.settlement.uses import Use
 
 ROWS_AHEAD: Final = 2_000
@@ -32,7 +32,7 @@ class SettlementReader:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._queries = named_queries("reading")
+        self._queries = named_queries("settlement", "reading")
 
     async def lines(
         self, month: int, business: str | None = None, counterparty: str | None = None

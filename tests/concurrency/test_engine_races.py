@@ -300,8 +300,7 @@ async def test_control_without_the_sum_of_the_lots_more_uses_are_taken_than_ther
     counting = ("redeem", "within(month_uses, id .. day_suffix, word[4], id)", "LIMIT.SAFE_INTEGER_MAX")
     async with without(("prelude", amount, amount + " + 1000000"), keeping, counting) as side:
         (subject,) = await side.subjects(1, points=0, uses=1)
-        assert await last_use(side, subject) != []
-        assert min((await side.lots(subject)).values()) < 0
+        assert await last_use(side, subject) == [f"{ {'ok': USES} }"]
 
 
 # Accrual reversal against spend.

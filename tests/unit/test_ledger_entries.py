@@ -20,10 +20,10 @@ from redemption.ledger.entries import (
     posting_rows,
     transaction_row,
 )
-from redemption.ledger.queries import named_queries
 from redemption.ledger.store import Item, Watermark, advanced, storable
 from redemption.ledger.streams import Sight, position_of, trim_bound
 from redemption.ledger.writer import disagreement
+from redemption.queries import named_queries
 from tests.support.ledger import KIND_MOVES, EntryGenerator, redeem_fields
 
 
@@ -213,4 +213,4 @@ def test_a_stream_that_is_not_the_one_of_the_watermark_is_told_apart(
 
 
 def test_every_named_query_is_found() -> None:
-    assert {"lock_watermarks", "advance_watermarks", "ensure_month"} <= named_queries("writer").keys()
+    assert {"lock_watermarks", "advance_watermarks", "ensure_month"} <= named_queries("ledger", "writer").keys()

@@ -1,4 +1,4 @@
--- What the ledger writer asks of PostgreSQL. Each query opens with its name; redemption/ledger/queries.py reads them.
+-- What the ledger writer asks of PostgreSQL. Each query opens with its name; redemption/queries.py reads them.
 
 -- name: limit_transaction
 -- For this transaction only. A commit that is not flushed must never be acknowledged: entries are trimmed behind it.

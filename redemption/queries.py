@@ -1,4 +1,4 @@
-"""Named queries from the `.sql` files beside this module.
+"""Named queries from the `.sql` files of the ledger and of the settlement.
 
 A file holds queries that each open with a line `-- name: <name>`. Nothing is read at import; a file is read once.
 """
@@ -10,12 +10,12 @@ _MARK = "-- name: "
 
 
 @cache
-def named_queries(file: str) -> dict[str, str]:
-    """The queries of `sql/<file>.sql` by name. A name given twice or a file without queries is a ValueError."""
-    text = (files("redemption.ledger") / "sql" / f"{file}.sql").read_text(encoding="utf-8")
+def named_queries(part: str, file: str) -> dict[str, str]:
+    """The queries of `redemption/<part>/sql/<file>.sql` by name. ValueError for a name given twice or no query."""
+    text = (files("redemption") / part / "sql" / f"{file}.sql").read_text(encoding="utf-8")
     queries: dict[str, str] = {}
-    for part in text.split(f"\n{_MARK}")[1:]:
-        name, _, body = part.partition("\n")
+    for query in text.split(f"\n{_MARK}")[1:]:
+        name, _, body = query.partition("\n")
         if name in queries:
             raise ValueError(f"query {name} stands twice in {file}.sql")
         queries[name] = body.strip()
