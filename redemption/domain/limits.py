@@ -32,7 +32,8 @@ SLOT_SECONDS: Final = 2
 SLOTS_AHEAD_MAX: Final = 48
 
 # Hot store.
-LOTS_MAX: Final = 200  # months of validity times businesses: 12 x 8 with room; bounds the loop over lots
+# 12 months of validity times 8 businesses, half as many benefits; more would take a call over 2 ms (docs/testing.md).
+LOTS_MAX: Final = 144
 LOTS_READ_MAX: Final = 4 * LOTS_MAX  # what is given back may exceed LOTS_MAX: new lots came in while it was away
 PARTS_MAX: Final = LOTS_MAX + LEGS_MAX  # each leg may share one lot with the next
 TIERS_MAX: Final = 16
