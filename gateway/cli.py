@@ -105,11 +105,13 @@ def write_ledger() -> None:
 
 
 @app.command()
-def seal() -> None:
+def seal(
+    make_key: Annotated[bool, typer.Option("--make-key", help="make the key's file when there is none")] = False,
+) -> None:
     """Trail the ledger writer with a keyed hash chain, so that a changed or removed row shows."""
     from gateway.ledger_seal import seal as run_sealer
 
-    run(run_sealer(settings()), fast=True)
+    run(run_sealer(settings(), make_key=make_key), fast=True)
 
 
 @app.command()

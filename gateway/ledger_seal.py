@@ -14,7 +14,7 @@ from gateway.metrics import Metrics
 from gateway.settings import Settings, SettingsRefused
 from redemption.database import Pool, open_pool
 from redemption.domain.clock import system_clock
-from redemption.ledger.chain import Head, Place, head_of, read_seal_key
+from redemption.ledger.chain import Head, Place, head_of, make_seal_key, read_seal_key
 from redemption.ledger.sealer import Sealer
 from redemption.queries import named_queries
 
@@ -42,9 +42,11 @@ class HeadsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     heads: tuple[HeadEntry, ...]
 
 
-async def seal(settings: Settings) -> None:
+async def seal(settings: Settings, *, make_key: bool = False) -> None:
     """Seals until told to stop. Raises `SettingsRefused`, `SealKeyRefused`, `OtherKeyError`."""
     configure_logs(settings.log_level)
+    if make_key:
+        make_seal_key(settings.seal_key_path())
     key = read_seal_key(settings.seal_key_path())
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
