@@ -192,6 +192,7 @@ async def _keep_house(state: State) -> None:
             state.reader.use(state.key_ring.ring)
             logger.warning("the ring of code keys was read again")
         state.metrics.hot_connected.set(1 if state.hot.connected else 0)
+        state.metrics.hot_in_flight.set(state.hot.in_flight)
         state.metrics.configuration_stale_seconds.set(state.directory.stale_seconds)
         await _look_for_frozen(state)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)

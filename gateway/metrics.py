@@ -39,9 +39,10 @@ class Metrics:
             "tong_verify_seconds", "Time from request to answer of POST /v1/verify",
             buckets=VERIFY_SECONDS_BUCKETS, registry=own,
         )  # fmt: skip
-        self.verify_in_flight = Gauge(
-            "tong_verify_in_flight", "Scans being decided at this moment", registry=own, multiprocess_mode="livesum"
-        )
+        self.hot_in_flight = Gauge(
+            "tong_hot_store_in_flight", "Calls that wait for the hot store, sampled each second", registry=own,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
         self.steps = Counter(
             "tong_steps", "Calls on redemptions and accruals, by kind and outcome", ["call", "outcome"],
             registry=own,
