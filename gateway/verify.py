@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from gateway.admission import Admission
 from gateway.answers import JSON, Headers, header, send_answer
 from gateway.authentication import KeyAuthenticator
 from gateway.body import ClientGone, decode, read_body, require_json
@@ -27,10 +28,12 @@ from gateway.tills import (
 )
 from redemption.domain.clock import Clock
 from redemption.domain.commands import VerifyRequest
-from redemption.domain.limits import RATE_WINDOW_SECONDS, VERIFY_DEADLINE_SECONDS, VERIFY_IN_FLIGHT_MAX
+from redemption.domain.limits import RATE_WINDOW_SECONDS, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Refusal
 from redemption.service import Redemptions, Scan
 from tokens.codec import CodeReader
+
+OVERLOADED: Final = "This gateway has as many scans in hand as it can do in time"
 
 _decoder: Final = msgspec.json.Decoder(VerifyRequest)
 
@@ -50,16 +53,13 @@ class VerifyEndpoint:
         reader: CodeReader,
         metrics: Metrics,
         clock: Clock,
-        *,
-        in_flight_max: int = VERIFY_IN_FLIGHT_MAX,
     ) -> None:
         self._redemptions = redemptions
         self._authenticator = authenticator
         self._reader = reader
         self._metrics = metrics
         self._clock = clock
-        self._in_flight_max = in_flight_max
-        self._in_flight = 0
+        self.admission = Admission(time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -77,6 +77,10 @@ class VerifyEndpoint:
         metrics.verify_seconds.observe(time.perf_counter() - started)
         await send_answer(send, status, body, headers)
 
+    def turned_away(self) -> None:
+        """Counts a scan that gateway/protocol.py refused on the endpoint's behalf."""
+        self._metrics.verify_outcome["overloaded"].inc()
+
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[bytes, int, Headers, str]:
         body = await read_body(receive)
         headers = dict(reversed(scope["headers"]))  # of a header that stands twice the first counts, as in `header`
@@ -89,9 +93,9 @@ class VerifyEndpoint:
             raise malformed("is for a hold: set capture to false", "hold_seconds")
         terminal = self._authenticator.terminal(_text(headers.get(b"authorization")))
         check_bill(request.bill, terminal)
-        if self._in_flight >= self._in_flight_max:
-            raise Problem("overloaded", "This gateway has as many scans in hand as it can do in time")
-        self._in_flight += 1
+        if self.admission.refuses():
+            raise Problem("overloaded", OVERLOADED)
+        self.admission.enter()
         try:
             asked = fingerprint(b"verify", canonical)
             claim = await read_code_of_key(
@@ -116,7 +120,7 @@ class VerifyEndpoint:
             )
             verified = await ask_hot_store(self._redemptions.verify(scan, deadline_seconds=VERIFY_DEADLINE_SECONDS))
         finally:
-            self._in_flight -= 1
+            self.admission.leave()
         result, rate = verified.result, verified.rate
         rate_headers = (
             (b"ratelimit-policy", b'"terminal";q=%d;w=%d' % (rate.limit, RATE_WINDOW_SECONDS)),
