@@ -3,12 +3,13 @@
 httptools collects headers without a limit, and uvicorn times a connection only between requests; so one client could
 fill the memory with a header, or hold sockets for ever by sending nothing or a byte a minute ("slow loris").
 
-While a worker sheds (gateway/admission.py), scans that it will not take are answered here, as soon as they were read
-and before they are looked at: a refusal through the application costs half of what a scan costs, and three times the
-load would leave nothing for the scans that are taken.
+While a worker sheds (gateway/admission.py), scans that it will not take are answered here, before the parser has seen
+them: a refusal through parser and application costs half of what a scan costs, and three times the load would leave
+nothing for the scans that are taken.
 """
 
 import asyncio
+import re
 from functools import cache
 from typing import Any, Final
 
@@ -17,12 +18,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway.app import VERIFY_PATH, Application
 from gateway.problems import CONTENT_TYPE, Language, Problem, language_of, malformed
 from gateway.verify import OVERLOADED
-from redemption.domain.limits import REQUEST_BODY_SECONDS
 
 HEAD_BYTES_MAX: Final = 16_384
 HEAD_SECONDS: Final = 10.0
 
-_VERIFY: Final = VERIFY_PATH.encode()
+_SCAN: Final = b"POST %s HTTP/1.1\r\n" % VERIFY_PATH.encode()
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,5})\r\n", re.IGNORECASE)
+_LANGUAGE: Final = re.compile(rb"\r\naccept-language:[ \t]*([^\r\n]{1,200})\r\n", re.IGNORECASE)
+_SPECIAL: Final = re.compile(rb"\r\n(?:connection|expect|transfer-encoding|upgrade):", re.IGNORECASE)
 
 
 class HeadTooLarge(Exception):
@@ -38,8 +41,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._reason = "the request is not HTTP/1.1"
-        self._turning_away = False
-        self._body_timer: asyncio.TimerHandle | None = None
+        assert isinstance(self.config.app, Application)
+        self._verify = self.config.app.verify
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -47,10 +50,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
-        self._stop_body_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._verify.admission.shedding and self._turned_away(data):
+            return
         super().data_received(data)
         if not self._in_head or self.transport.is_closing():
             return
@@ -76,47 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if size > HEAD_BYTES_MAX:
             self._reason = f"the head may have {HEAD_BYTES_MAX} bytes"
             raise HeadTooLarge
-        if self.url == _VERIFY and self._turns_away():
-            self._turning_away = True
-            self._body_timer = self.loop.call_later(REQUEST_BODY_SECONDS, self.transport.close)
-            return
         super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        if not self._turning_away:
-            super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        if not self._turning_away:
-            super().on_message_complete()
-            return
-        self._turning_away = False
-        self._stop_body_timer()
-        accepted = next((str(value, "latin-1") for name, value in self.headers if name == b"accept-language"), None)
-        self.transport.write(_turned_away(language_of(accepted)))
-        self._application.verify.turned_away()
-        self.on_response_complete()
-
-    @property
-    def _application(self) -> Application:
-        app = self.config.app
-        assert isinstance(app, Application)
-        return app
-
-    def _turns_away(self) -> bool:
-        """Whether this request is refused before it is looked at. Only a plain one, on a connection with nothing else
-        in hand: the rest takes the application's way to the same answer."""
-        admission = self._application.verify.admission
-        return (
-            admission.shedding
-            and (self.cycle is None or self.cycle.response_complete)
-            and not self.expect_100_continue
-            and self.parser.get_method() == b"POST"
-            and self.parser.get_http_version() == "1.1"
-            and self.parser.should_keep_alive()
-            and not self.parser.should_upgrade()
-            and admission.refuses()
-        )
 
     def send_400_response(self, msg: str) -> None:
         body = malformed(self._reason, "head").body(None)
@@ -131,10 +95,21 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.send_400_response(reason)
 
-    def _stop_body_timer(self) -> None:
-        if self._body_timer is not None:
-            self._body_timer.cancel()
-            self._body_timer = None
+    def _turned_away(self, data: bytes) -> bool:
+        """Answers a scan that is not taken, if it came whole and alone on a connection with nothing in hand; everything
+        else takes the parser's and the application's way to the same answer."""
+        idle = not self._in_head and (self.cycle is None or self.cycle.response_complete)
+        if not idle or not data.startswith(_SCAN) or _SPECIAL.search(data):
+            return False
+        head, length = data.find(b"\r\n\r\n"), _LENGTH.search(data)
+        if head < 0 or length is None or len(data) != head + 4 + int(length[1]) or not self._verify.admission.refuses():
+            return False
+        self._unset_keepalive_if_required()
+        language = _LANGUAGE.search(data, 0, head)
+        self.transport.write(_refusal(language_of(str(language[1], "latin-1") if language else None)))
+        self._verify.turned_away()
+        self.on_response_complete()
+        return True
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
@@ -143,7 +118,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 @cache
-def _turned_away(language: Language) -> bytes:
+def _refusal(language: Language) -> bytes:
     """The whole answer to a scan that is not taken."""
     problem = Problem("overloaded", OVERLOADED)
     body = problem.body(language)

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
-from gateway import protocol
 from gateway.app import Application, application
 from gateway.lifespan import running
 from gateway.protocol import BoundedProtocol
@@ -104,15 +103,21 @@ async def test_a_scan_that_is_refused_early_hears_the_same_and_is_taken_afterwar
     body, key = scan(stack, member, 6_000), fresh_key()
     async with line_to(worker) as line:
         worker.shed()
-        # One behind the other on one connection, in one piece: early, by the application, early in another tongue.
-        line.writer.write(
-            raw(stack, body, key=key)
-            + raw(stack, body, key=key, extra="expect: 100-continue\r\n")
-            + raw(stack, body, key=key, extra="accept-language: en\r\n")
-            + raw(stack, b"{}", key=key, path="/v1/nothing")
+        requests = (
+            raw(stack, body, key=key),
+            raw(stack, body, key=key, extra="expect: 100-continue\r\n"),  # by the application
+            raw(stack, body, key=key, extra="accept-language: en\r\n"),
+            raw(stack, b"{}", key=key, path="/v1/nothing"),
         )
-        early, late, english, nothing = [await line.answer() for _ in range(4)]
-        assert (early[0], late[0], english[0], nothing[0]) == (503, 503, 503, 404)
+        answers = []
+        for request in requests:
+            line.writer.write(request)
+            answers.append(await line.answer())
+        line.writer.write(b"".join(requests))  # and one behind the other
+        answers += [await line.answer() for _ in requests]
+        assert [status for status, _, _ in answers] == [503, 503, 503, 404] * 2
+        assert [body for _, _, body in answers[:4]] == [body for _, _, body in answers[4:]]
+        early, late, english, _ = answers[:4]
         assert early[2] == late[2], "the early answer is another one than the application's"
         for name in ("content-type", "retry-after", "cache-control", "x-content-type-options"):
             assert early[1][name] == late[1][name]
@@ -131,18 +136,28 @@ async def test_a_scan_that_is_refused_early_hears_the_same_and_is_taken_afterwar
         worker.calm()
 
 
-async def test_an_early_refusal_waits_for_the_whole_body_and_not_for_ever(
-    stack: Stack, worker: OwnWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(protocol, "REQUEST_BODY_SECONDS", 0.3)
+async def test_a_scan_that_comes_in_pieces_is_refused_once_it_is_whole(stack: Stack, worker: OwnWorker) -> None:
     member = await stack.member(("hotel", 100_000, 2))
     whole = raw(stack, scan(stack, member, 7_000), key=fresh_key())
     worker.shed()
-    async with line_to(worker) as line, line_to(worker) as slow:
-        slow.writer.write(whole[:-20])
-        assert await slow.reader.read() == b"", "the connection is closed"
-        line.writer.write(whole[:-1])
-        await line.writer.drain()
-        line.writer.write(whole[-1:])
-        assert (await line.answer())[0] == 503
+    async with line_to(worker) as line:
+        for begin, end in ((0, 40), (40, len(whole) - 20), (len(whole) - 20, len(whole))):
+            line.writer.write(whole[begin:end])
+            await line.writer.drain()
+        pieces = await line.answer()
+        line.writer.write(whole)
+        at_once = await line.answer()
+    worker.calm()
+    assert (pieces[0], pieces[2]) == (at_once[0], at_once[2]) == (503, at_once[2])
+
+
+async def test_a_request_that_may_not_be_answered_early_goes_the_whole_way(stack: Stack, worker: OwnWorker) -> None:
+    worker.shed()
+    async with line_to(worker) as line:
+        wrong = raw(stack, b"{}", key=fresh_key()).replace(b"POST /v1/verify ", b"GET /v1/verify ")
+        line.writer.write(wrong)
+        assert (await line.answer())[0] == 405
+        line.writer.write(raw(stack, b"{", key=fresh_key(), extra="connection: close\r\n"))
+        assert (await line.answer())[0] == 400, "a body that cannot be read is told as such"
+        assert await line.reader.read() == b""
     worker.calm()
