@@ -80,7 +80,7 @@ class Found:
     def document(self) -> dict[str, Any]:
         """Figures for JSON."""
         return {
-            "maximum": self.maximum, "ramp": self.ramp,
+            "maximum": self.maximum, "ramp": {f"{share:g}": rate for share, rate in self.ramp.items()},
             "offered": self.offered, "accepted": self.accepted, "refused": self.refused,
             "quiet_p99_ms": percentile(sorted(self.quiet), 99), "loaded_p50_ms": median(self.loaded or [float("nan")]),
             "loaded_p99_ms": percentile(sorted(self.loaded), 99),
