@@ -12,11 +12,13 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.admission import Admission
 from gateway.answers import JSON, Headers, header, send_answer
-from gateway.authentication import KeyAuthenticator
+from gateway.authentication import TERMINAL, KeyAuthenticator, TerminalScope
 from gateway.body import ClientGone, decode, read_body, require_json
+from gateway.hot_watch import HotWatch
 from gateway.metrics import APPLIED, REPLAYED, Metrics
 from gateway.problems import Problem, malformed, refused
 from gateway.rendering import redemption_body
+from gateway.tally import Tally
 from gateway.tills import (
     REPLAYED_HEADER,
     ask_hot_store,
@@ -33,8 +35,11 @@ from redemption.domain.outcomes import Refusal
 from redemption.service import Redemptions, Scan
 from tokens.codec import CodeReader
 
+VERIFY_PATH: Final = "/v1/verify"
 OVERLOADED: Final = "This gateway has as many scans in hand as it can do in time"
 
+_REDEEM: Final[tuple[TerminalScope, ...]] = ("redeem",)
+_HOLD: Final[tuple[TerminalScope, ...]] = ("hold",)
 _decoder: Final = msgspec.json.Decoder(VerifyRequest)
 
 
@@ -53,12 +58,16 @@ class VerifyEndpoint:
         reader: CodeReader,
         metrics: Metrics,
         clock: Clock,
+        tally: Tally,
+        watch: HotWatch,
     ) -> None:
         self._redemptions = redemptions
         self._authenticator = authenticator
         self._reader = reader
         self._metrics = metrics
         self._clock = clock
+        self._tally = tally
+        self._watch = watch
         self.admission = Admission(time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,17 +78,22 @@ class VerifyEndpoint:
         except Problem as problem:
             body, status = problem.body(header(scope, b"accept-language")), problem.kind.status
             headers, outcome = problem.headers, problem.kind.code
+            self._tally.refused(scope.get(TERMINAL), outcome, VERIFY_PATH)
             if problem.unknown:
                 metrics.verify_unknown.inc()
+                self._tally.unknown()
         except ClientGone:
             return
         metrics.verify_outcome[outcome].inc()
-        metrics.verify_seconds.observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        metrics.verify_seconds.observe(seconds)
+        self._tally.scan(scope.get(TERMINAL), outcome, seconds)
         await send_answer(send, status, body, headers)
 
     def turned_away(self) -> None:
         """Counts a scan that gateway/protocol.py refused on the endpoint's behalf."""
         self._metrics.verify_outcome["overloaded"].inc()
+        self._tally.turned_away()
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[bytes, int, Headers, str]:
         body = await read_body(receive)
@@ -91,8 +105,11 @@ class VerifyEndpoint:
         key = idempotency_key(_text(headers.get(b"idempotency-key")))
         if request.capture and request.hold_seconds is not None:
             raise malformed("is for a hold: set capture to false", "hold_seconds")
-        terminal = self._authenticator.terminal(_text(headers.get(b"authorization")))
+        terminal = self._authenticator.terminal(
+            _text(headers.get(b"authorization")), _REDEEM if request.capture else _HOLD, scope, body
+        )
         check_bill(request.bill, terminal)
+        self._watch.refuse_if_full()
         if self.admission.refuses():
             raise Problem("overloaded", OVERLOADED)
         self.admission.enter()
