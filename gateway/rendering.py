@@ -43,7 +43,7 @@ def redemption_document(redemption: Redemption) -> dict[str, Any]:
     """
     legs = []
     discount = 0
-    for index, leg in enumerate(redemption.context["legs"]):
+    for index, leg in enumerate(redemption.legs):
         parts = [part for part in redemption.parts if part.leg == index]
         document, value = _leg(leg, parts, redemption)
         legs.append(document)

@@ -13,8 +13,10 @@ import msgspec
 import orjson
 from msgspec.structs import replace
 
+from redemption.domain.contexts import bill_document, leg_document
 from redemption.domain.limits import BUCKETS_MAX
 from redemption.domain.members import ALPHABET, base32
+from redemption.domain.records import record_fields
 
 REDEMPTION_PREFIX: Final = "rdm_"
 ACCRUAL_PREFIX: Final = "acr_"
@@ -77,7 +79,7 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 class Redemption(msgspec.Struct, frozen=True):
-    """One redemption at some moment. `context` is what the gateway wrote beside it: outlet, bill, legs, rules.
+    """One redemption at some moment. `legs` are as asked for, each with what it took off the bill.
 
     `bill` is the one of the scan, or in later views the one it was captured with. `first` is True for the answer of
     verify itself, as it was given then; progress of the parts is left out of it.
@@ -93,37 +95,39 @@ class Redemption(msgspec.Struct, frozen=True):
     business_id: str
     parts: tuple[Part, ...]
     balance: Balance
-    context: dict[str, Any]
+    legs: list[dict[str, Any]]
     bill: dict[str, Any] | None = None
     first: bool = False
     replayed: bool = False
 
 
-def redemption_from_record(flat: list[bytes], *, first: bool = False, replayed: bool = False) -> Redemption:
-    """Reads `field, value, …` as the hot store returns it: as it stands, or (`first`) as verify answered it.
+def redemption_from_record(
+    redemption_id: str, text: bytes, *, first: bool = False, replayed: bool = False
+) -> Redemption:
+    """Reads a record as it stands, or (`first`) as verify answered it.
 
     Raises ValueError on a record this version cannot read.
     """
-    record = {flat[i]: flat[i + 1] for i in range(0, len(flat), 2)}
+    record = record_fields(text)
     try:
-        context = orjson.loads(record[b"context"])
-        hold_until = int(record[b"hold_until"]) if b"hold_until" in record else None
-        status = record[b"status"].decode()
+        bill, legs = orjson.loads(f"[{record['basket']}]")
+        hold_until = int(record["hold_until"]) if "hold_until" in record else None
+        status = record["status"]
         if first:
             status = "captured" if hold_until is None else "held"
         return Redemption(
-            redemption_id=record[b"id"].decode(),
+            redemption_id=redemption_id,
             status=status,
-            at_ms=int(record[b"at"]),
+            at_ms=int(record["at"]),
             hold_until_ms=hold_until,
-            member_id=record[b"member"].decode(),
-            tier=record[b"tier"].decode(),
-            display_name=record[b"name"].decode(),
-            business_id=record[b"business"].decode(),
-            parts=_parts(record, hold_until is not None),
-            balance=_balance(record[b"balance"]),
-            context=context,
-            bill=context["bill"] if first or b"bill" not in record else orjson.loads(record[b"bill"]),
+            member_id=record["member"],
+            tier=record["tier"],
+            display_name=record.get("name", ""),
+            business_id=record["business"],
+            parts=_parts(record, hold_until is not None, first=first),
+            balance=_balance(record["balance"]),
+            legs=[leg_document(leg) for leg in legs],
+            bill=bill_document(bill) if first or "bill" not in record else orjson.loads(record["bill"]),
             first=first,
             replayed=replayed,
         )
@@ -131,12 +135,18 @@ def redemption_from_record(flat: list[bytes], *, first: bool = False, replayed: 
         raise ValueError(f"a redemption record has no field {missing}") from None
 
 
+def redemption_told(told: bytes) -> Redemption:
+    """Reads a record with its id in front, as functions answer with it."""
+    redemption_id, _, text = told.partition(b"\n")
+    return redemption_from_record(redemption_id.decode(), text)
+
+
 def after_step(redemption: Redemption, state: bytes, *, replayed: bool) -> Redemption:
     """The redemption as a step left it: `<status> <captured> <refunded> <balance> <at>`."""
-    status, captured, refunded, balance, _ = state.split(b" ")
+    status, captured, refunded, balance, _ = state.decode().split(" ")
     return replace(
         redemption,
-        status=status.decode(),
+        status=status,
         parts=_progressed(redemption.parts, captured, refunded),
         balance=_balance(balance),
         first=False,
@@ -144,29 +154,31 @@ def after_step(redemption: Redemption, state: bytes, *, replayed: bool) -> Redem
     )
 
 
-def _balance(text: bytes) -> Balance:
-    points, held, stored_value = text.split(b",")
+def _balance(text: str) -> Balance:
+    points, held, stored_value = text.split(",")
     return Balance(int(points), int(held), int(stored_value))
 
 
-def _parts(record: dict[bytes, bytes], was_hold: bool) -> tuple[Part, ...]:
-    """`<leg>,<asset>,<lot>,<amount>;…` in the order the lots were spent."""
-    taken = record[b"taken"]
-    if not taken:
+def _parts(record: dict[str, str], was_hold: bool, *, first: bool) -> tuple[Part, ...]:
+    """`<leg>,<asset>,<lot>,<amount>;…` in the order the lots were spent. The first answer shows no progress of them."""
+    taken = record.get("taken")
+    if taken is None:
         return ()
     parts = []
-    for words in taken.decode().split(";"):
+    for words in taken.split(";"):
         leg, asset, lot, amount = words.split(",")
         captured = 0 if was_hold else int(amount)
         parts.append(Part(int(leg), asset, lot, int(amount), captured, 0))
-    return _progressed(tuple(parts), record.get(b"captured"), record.get(b"refunded"))
+    if first:
+        return tuple(parts)
+    return _progressed(tuple(parts), record.get("captured"), record.get("refunded"))
 
 
-def _progressed(parts: tuple[Part, ...], captured: bytes | None, refunded: bytes | None) -> tuple[Part, ...]:
+def _progressed(parts: tuple[Part, ...], captured: str | None, refunded: str | None) -> tuple[Part, ...]:
     if captured is None and refunded is None:
         return parts
-    captured_amounts = captured.split(b";") if captured else [b"%d" % part.captured for part in parts]
-    refunded_amounts = refunded.split(b";") if refunded else [b"0"] * len(parts)
+    captured_amounts = captured.split(";") if captured else [str(part.captured) for part in parts]
+    refunded_amounts = refunded.split(";") if refunded else ["0"] * len(parts)
     return tuple(
         replace(part, captured=int(captured_amounts[index]), refunded=int(refunded_amounts[index]))
         for index, part in enumerate(parts)

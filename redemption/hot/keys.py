@@ -9,8 +9,8 @@ is the whole key space; `ttl` says what removes a key. A test fails on a key tha
     {bN}:member:<id>        hash     tier, name, status, codes_valid_from, held, growth, owed, last purchase   kept
     {bN}:lots:<id>          hash     <asset>/<yyyymm or ->.<business> -> amount            kept
     {bN}:holds              zset     redemption id -> deadline, ms                         kept
-    {bN}:code:<n>:<slot>    hash     nonce or "digits" -> redemption id                    ttl
-    {bN}:redemption:<id>    hash     the record of one redemption                          ttl
+    {bN}:code:<n>:<slot>    string   ",<nonce or digits>,…": which codes of it were used   ttl
+    {bN}:redemption:<id>    string   the record of one redemption (domain/records.py)      ttl
     {bN}:accrual:<id>       hash     the record of one accrual                             ttl
     {bN}:uses:<id>:<yyyymm> hash     benefit or benefit:day -> uses                        ttl
     {bN}:stay:<id>:<stay>   hash     benefit -> uses                                       ttl

@@ -34,12 +34,12 @@ SECONDS = 10.0
 AGE_STEP_SECONDS = 5
 """Real time that passes between two moves of the clock may round a TTL by less than this: all moves are multiples."""
 
-_TIME = """  local t = redis.call('TIME')
+_TIME = """  local t = call('TIME')
   local seconds = tonumber(t[1])
-  return seconds, seconds * 1000 + math.floor(tonumber(t[2]) / 1000)
+  return seconds, seconds * 1000 + floor(tonumber(t[2]) / 1000)
 """
-_TEST_TIME = """  local millis = tonumber(redis.call('GET', 'test:now'))
-  return math.floor(millis / 1000), millis
+_TEST_TIME = """  local millis = tonumber(call('GET', 'test:now'))
+  return floor(millis / 1000), millis
 """
 _AGE = """
 local step = tonumber(ARGV[2]) * 1000
@@ -64,7 +64,7 @@ for _, key in ipairs(names) do
   elseif kind ~= 'key' and kind ~= 'rate' and kind ~= 'guess' then
     local content
     if kind == 'holds' then content = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
-    elseif kind == 'issued' or kind == 'recent' then content = redis.call('GET', key)
+    elseif kind == 'issued' or kind == 'recent' or kind == 'code' or kind == 'redemption' then content = redis.call('GET', key)
     else content = redis.call('HGETALL', key) end
     out[#out + 1] = {key, content, redis.call('TTL', key) == -1 and 1 or 0}
   end
