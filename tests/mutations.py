@@ -149,7 +149,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "cancel: leaves a tombstone",
         {
             "cancel": [
-                ("    remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))\n", "")
+                ("    remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))\n", "")
             ]
         },
         core=True,
@@ -190,7 +190,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         {"issue": [("if call('EXISTS', issued) == 1 then return {issue_id, 0, 1} end\n", "")]},
     ),
     Mutation("lots of an ended month are not spent", {"prelude": [("if ends and ends < month then", "if false then")]}),
-    Mutation("never '-0'", {"prelude": [("format('%.0f', number + 0)", "format('%.0f', number)")]}),
     Mutation("issue: a member's bound of lots", {"issue": [(" or count > LIMIT.LOTS_MAX then", " then")]}, bounds=True),
     Mutation(
         "what comes back fits although the bound is reached",

@@ -96,13 +96,13 @@ def test_outcomes_and_limits_used_in_lua_exist_in_python(name: str) -> None:
     text = lua_files()[name]
     for used in re.findall(r"\bOUTCOME\.(\w+)", text):
         assert used in Outcome.__members__
-    for used in re.findall(r"\bLIMIT\.(\w+)", text):
+    for used in re.findall(r"\b(?:LIMIT|SECONDS)\.(\w+)", text):
         assert used in LUA_LIMITS
         assert isinstance(getattr(limits, used), int)
 
 
 def test_every_limit_given_to_lua_is_used_there() -> None:
-    used = set(re.findall(r"\bLIMIT\.(\w+)", "\n".join(lua_files().values())))
+    used = set(re.findall(r"\b(?:LIMIT|SECONDS)\.(\w+)", "\n".join(lua_files().values())))
     assert used == set(LUA_LIMITS)
 
 

@@ -37,7 +37,7 @@ end
 if state[3] == 'blocked' then consider(OUTCOME.MEMBER_BLOCKED) end
 if outcome ~= 0 then
   -- Without a code that expires the key itself must stay refused (I12).
-  remember(idempotency, marker == '' and LIMIT.REDEMPTION_RETENTION_SECONDS or LIMIT.REFUSAL_MARK_SECONDS, fingerprint,
+  remember(idempotency, marker == '' and SECONDS.REDEMPTION_RETENTION_SECONDS or SECONDS.REFUSAL_MARK_SECONDS, fingerprint,
     text(outcome))
   return {accrual_id, outcome, 0, -1, -1}
 end
@@ -78,6 +78,6 @@ local record = {
   'balance', text(sum_of(assets, 'points') + points - settled), 'context', context,
 }
 call('HSET', accrual, unpack(record))
-call('EXPIRE', accrual, LIMIT.REDEMPTION_RETENTION_SECONDS)
-remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', accrual_id)
+call('EXPIRE', accrual, SECONDS.REDEMPTION_RETENTION_SECONDS)
+remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', accrual_id)
 return {accrual_id, 0, 0, -1, -1, record}

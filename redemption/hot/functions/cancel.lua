@@ -18,7 +18,7 @@ if id == '' then
   local seen = recorded(idempotency)
   if not seen or seen[2] ~= '0' then
     -- Nothing was applied under this key: nothing ever will be.
-    remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))
+    remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))
     return {call_id, 0, 'tombstoned'}
   end
   -- What is undone is a scan. A key of a capture, a refund or an accrual stands for something else: undoing the whole

@@ -31,5 +31,5 @@ if #entries == 0 or count > LIMIT.LOTS_MAX then return {issue_id, OUTCOME.LIMIT_
 local _, millis = now()
 append(ledger, 'issue', issue_id, member_id, millis, moves, context)
 for _, entry in ipairs(entries) do add_to_lot(lots, entry[1], entry[2], entry[3]) end
-call('SET', issued, '1', 'EX', LIMIT.REDEMPTION_RETENTION_SECONDS)
+call('SET', issued, '1', 'EX', SECONDS.REDEMPTION_RETENTION_SECONDS)
 return {issue_id, 0, 0}

@@ -143,7 +143,7 @@ end
 -- After each step the record is kept anew, so that it outlives the key of that step (whose repeat is answered from it)
 -- and the window in which what was captured last may be refunded.
 local function keep_record(key, record)
-  write_record(key, record, 'EX', LIMIT.REDEMPTION_RETENTION_SECONDS)
+  write_record(key, record, 'EX', SECONDS.REDEMPTION_RETENTION_SECONDS)
 end
 
 -- The context of what a hold comes to without any till: where it was made, and its basket.
@@ -195,7 +195,7 @@ end
 -- later, as a refund of what was still held would once it is captured (I12).
 local function refuse_step(idempotency, call_id, fingerprint, outcome, asked, available)
   if idempotency ~= '' then
-    remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, fingerprint, text(outcome), text(asked or -1),
+    remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, fingerprint, text(outcome), text(asked or -1),
       text(available or -1))
   end
   return {call_id, outcome, 0, asked or -1, available or -1}
@@ -203,7 +203,7 @@ end
 
 local function step_done(idempotency, call_id, fingerprint, record, state)
   if idempotency ~= '' then
-    remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', record.id, state)
+    remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', record.id, state)
   end
   return {call_id, 0, 0, -1, -1, told(record), state}
 end

@@ -148,7 +148,7 @@ if outcome == 0 and (#parts > LIMIT.PARTS_MAX or texts[5]) then
 end
 if outcome ~= 0 then
   -- Remembered under its key: the answer to every repeat (ADR 0004).
-  remember(idempotency, LIMIT.REFUSAL_MARK_SECONDS, fingerprint, text(outcome), text(leg), text(asked), text(available),
+  remember(idempotency, SECONDS.REFUSAL_MARK_SECONDS, fingerprint, text(outcome), text(leg), text(asked), text(available),
     detail)
   return answer(outcome, 0, leg, asked, available, detail)
 end
@@ -180,10 +180,10 @@ if month_uses then
   for id, count in pairs(used_here) do
     call('HINCRBY', month_uses, id, text(count))
     call('HINCRBY', month_uses, id .. day_suffix, text(count))
-    call('EXPIRE', month_uses, LIMIT.USES_SECONDS)
+    call('EXPIRE', month_uses, SECONDS.USES_SECONDS)
     if stay ~= '' then
       call('HINCRBY', stay, id, text(count))
-      call('EXPIRE', stay, LIMIT.USES_SECONDS)
+      call('EXPIRE', stay, SECONDS.USES_SECONDS)
     end
   end
   counted = month_uses .. ' ' .. day_suffix .. ' ' .. stay
@@ -204,8 +204,9 @@ elseif counted ~= '' then
   record = record .. '\n\n' .. counted
 end
 -- A hold's record outlives its deadline by as much: without it nobody could give back what it holds.
-call('SET', redemption, record, 'EX', LIMIT.REDEMPTION_RETENTION_SECONDS + tonumber(hold_seconds))
+call('SET', redemption, record, 'EX', held and text(LIMIT.REDEMPTION_RETENTION_SECONDS + tonumber(hold_seconds))
+  or SECONDS.REDEMPTION_RETENTION_SECONDS)
 use_code(code, texts[3], marker)
-if legs ~= '' then call('SET', recent, redemption_id, 'EX', LIMIT.DUPLICATE_SECONDS) end
-call('SET', idempotency, fingerprint .. ' 0 ' .. redemption_id, 'EX', LIMIT.REDEMPTION_RETENTION_SECONDS)
+if legs ~= '' then call('SET', recent, redemption_id, 'EX', SECONDS.DUPLICATE_SECONDS) end
+call('SET', idempotency, fingerprint .. ' 0 ' .. redemption_id, 'EX', SECONDS.REDEMPTION_RETENTION_SECONDS)
 return answer(0, 0, -1, -1, -1, record)

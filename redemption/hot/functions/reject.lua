@@ -19,5 +19,5 @@ if seen then
   if seen[1] ~= fingerprint then return {OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, '-'} end
   return {integer(seen[2]), 1, -1, seen[6] or '-'}
 end
-remember(idempotency, LIMIT.REFUSAL_MARK_SECONDS, fingerprint, outcome, '-1', '-1', '-1', detail)
+remember(idempotency, SECONDS.REFUSAL_MARK_SECONDS, fingerprint, outcome, '-1', '-1', '-1', detail)
 return {integer(outcome), 0, -1, detail}

@@ -42,9 +42,9 @@ if back > 0 then add_to_lot(lots, 'points', record.lot, -back) end
 if owed > 0 then call('HINCRBY', member, 'owed', text(owed)) end
 call('HINCRBY', member, 'growth', text(-integer(record.growth)))
 call('HSET', accrual, 'status', 'reversed', 'taken_back', text(back), 'owed', text(owed))
-call('EXPIRE', accrual, LIMIT.REDEMPTION_RETENTION_SECONDS)
+call('EXPIRE', accrual, SECONDS.REDEMPTION_RETENTION_SECONDS)
 local balance = sum_of(holdings(lots, month_of(seconds, tonumber(utc_offset))), 'points')
 if idempotency ~= '' then
-  remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', text(back), text(owed), text(balance))
+  remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', text(back), text(owed), text(balance))
 end
 return {call_id, 0, 0, -1, -1, flat, back, owed, balance}
