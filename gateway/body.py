@@ -30,7 +30,7 @@ async def read_body(receive: Receive) -> bytes:
     message = await receive()  # almost always the whole body, without a timer
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
-        return _bounded(body)
+        return bounded(body)
     try:
         async with asyncio.timeout(REQUEST_BODY_SECONDS):
             return await _read_rest(message, receive)
@@ -43,14 +43,15 @@ async def _read_rest(message: Message, receive: Receive) -> bytes:
     while True:
         if message["type"] != "http.request":
             raise ClientGone
-        body += _bounded(message.get("body", b""))
-        _bounded(body)
+        body += bounded(message.get("body", b""))
+        bounded(body)
         if not message.get("more_body"):
             return bytes(body)
         message = await receive()
 
 
-def _bounded(body: Buffer) -> Buffer:
+def bounded(body: Buffer) -> Buffer:
+    """The body. Raises `body_too_large`."""
     if len(body) > BODY_BYTES_MAX:
         raise Problem("body_too_large", f"A body may have {BODY_BYTES_MAX} bytes")
     return body

@@ -40,6 +40,7 @@ from tokens.jwks_source import FileKeySource, HttpsKeySource
 from tokens.keyring import KeyRingFile, RingRefresh
 
 HOUSEKEEPING_SECONDS = 1.0
+FLUSH_SECONDS = 0.1
 CLOSE_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
@@ -97,6 +98,9 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
         )
         housekeeping = asyncio.create_task(_keep_house(state), name="housekeeping")
         stack.push_async_callback(_cancelled, housekeeping)
+        flushing = asyncio.create_task(_flush_counts(state), name="flush counts")
+        stack.callback(metrics.flush)
+        stack.push_async_callback(_cancelled, flushing)
         yield state
         state.draining = True
 
@@ -174,6 +178,13 @@ async def _look_for_frozen(state: State) -> None:
 async def _cancelled(task: "asyncio.Task[None]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def _flush_counts(state: State) -> None:
+    """What this worker counts, to where every worker's /metrics finds it."""
+    while True:
+        await asyncio.sleep(FLUSH_SECONDS)
+        state.metrics.flush()
 
 
 async def _keep_house(state: State) -> None:

@@ -6,7 +6,8 @@ emptied at start.
 """
 
 import os
-from typing import Final
+from bisect import bisect_left
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -84,9 +85,35 @@ class Metrics:
             "tong_seal_stopped_buckets", "Buckets the sealer does not seal any further, see its log", registry=own,
             multiprocess_mode="mostrecent",
         )  # fmt: skip
+        self._counted: dict[str, int] = {}
+        self._observed = [0] * (len(VERIFY_SECONDS_BUCKETS) + 1)
+        self._observed_seconds = 0.0
         if multiprocess:
             MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
 
+    def count_verify(self, outcome: str, seconds: float) -> None:
+        """One answer of `POST /v1/verify`. Counted in this process at once and for everybody with the next `flush`: 0.6 µs
+        instead of 4, most of which is the files that the processes share."""
+        counted = self._counted
+        counted[outcome] = counted.get(outcome, 0) + 1
+        self._observed[bisect_left(VERIFY_SECONDS_BUCKETS, seconds)] += 1
+        self._observed_seconds += seconds
+
+    def flush(self) -> None:
+        """Puts what was counted since the last time where an exposition finds it."""
+        counted, self._counted = self._counted, {}
+        for outcome, count in counted.items():
+            self.verify_outcome[outcome].inc(count)
+        if counted:
+            observed, self._observed = self._observed, [0] * len(self._observed)
+            seconds, self._observed_seconds = self._observed_seconds, 0.0
+            histogram: Any = self.verify_seconds  # its `observe` takes one at a time
+            for bucket, count in zip(histogram._buckets, observed, strict=True):
+                if count:
+                    bucket.inc(count)
+            histogram._sum.inc(seconds)
+
     def exposition(self) -> bytes:
-        """The text format of Prometheus, over all processes."""
+        """The text format of Prometheus, over all processes: of this one to the moment, of others to the last flush."""
+        self.flush()
         return generate_latest(self.registry)

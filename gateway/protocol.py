@@ -1,4 +1,5 @@
-"""uvicorn's HTTP protocol with bounds that it lacks: on the size of a request's head, and on the time it may take.
+"""uvicorn's HTTP protocol with bounds that it lacks (the size of a request's head, the time it may take), and with a
+short way for scans (gateway/scan_cycle.py).
 
 httptools collects headers without a limit, and uvicorn times a connection only between requests; so one client could
 fill the memory with a header, or hold sockets for ever by sending nothing or a byte a minute ("slow loris").
@@ -10,9 +11,11 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.problems import malformed
+from gateway.scan_cycle import AnswersScans, ScanCycle
 
 HEAD_BYTES_MAX: Final = 16_384
 HEAD_SECONDS: Final = 10.0
+SCAN_URL: Final = b"/v1/verify"
 
 
 class HeadTooLarge(Exception):
@@ -28,6 +31,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._reason = "the request is not HTTP/1.1"
+        self._answers_scans: AnswersScans | None = getattr(self.app, "answer_scan", None)
+        self._scan: ScanCycle | None = None  # one whose body is not there yet
+        self._default_headers: list[tuple[bytes, bytes]] | None = None
+        self._default_head = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -39,6 +46,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._scan is not None and not self.transport.is_closing():
+            self._take_the_long_way(self._scan)
         if not self._in_head or self.transport.is_closing():
             return
         # Headers that are not complete yet are counted as they come: the parser keeps them to itself until then.
@@ -63,7 +72,46 @@ class BoundedProtocol(HttpToolsProtocol):
         if size > HEAD_BYTES_MAX:
             self._reason = f"the head may have {HEAD_BYTES_MAX} bytes"
             raise HeadTooLarge
+        if self.url == SCAN_URL and self._answers_scans is not None and self._may_go_the_short_way():
+            self._scan = self.cycle = ScanCycle(  # type: ignore[assignment]  # it has what the protocol asks of a cycle
+                self, self._answers_scans, self.headers, keep_alive=self.parser.should_keep_alive()
+            )
+            return
         super().on_headers_complete()
+
+    def _may_go_the_short_way(self) -> bool:
+        parser, before = self.parser, self.cycle
+        return (
+            parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and (before is None or before.response_complete)
+        )
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        scan = self._scan
+        if scan is not None:
+            self._scan = None
+            task = self.loop.create_task(scan.run())
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    def _take_the_long_way(self, scan: ScanCycle) -> None:
+        """The body is still to come: uvicorn's cycle waits for it, within the time and size that a body may have."""
+        self._scan = self.cycle = None  # type: ignore[assignment]
+        super().on_headers_complete()
+        self.cycle.body += scan.body
+        self.cycle.message_event.set()
+
+    def default_head(self) -> bytes:
+        """The headers that every answer of this server has, as one piece; uvicorn makes a new list each second."""
+        headers = self.server_state.default_headers
+        if headers is not self._default_headers:
+            self._default_headers = headers
+            self._default_head = b"".join([b"%b: %b\r\n" % pair for pair in headers])
+        return self._default_head
 
     def send_400_response(self, msg: str) -> None:
         body = malformed(self._reason, "head").body(None)

@@ -7,6 +7,7 @@ refund, is rendered from the same fields and is the same bytes. What became of i
 import os
 from base64 import b32encode
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -32,10 +33,24 @@ _TO_CROCKFORD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPH
 assert 32**_BUCKET_CHARACTERS >= BUCKETS_MAX
 
 
+_random: Final[list[str]] = []
+
+
 def new_id(prefix: str, bucket: int) -> str:
-    """A fresh id: the prefix, two characters of bucket, 80 random bits."""
-    random = b32encode(os.urandom(10)).translate(_TO_CROCKFORD).decode()  # a third of the cost of `base32`
-    return prefix + base32(bucket, _BUCKET_CHARACTERS) + random
+    """A fresh id: the prefix, two characters of bucket, 80 random bits.
+
+    Randomness is drawn for 64 ids at once: 0.5 µs instead of 2.8. A process that was forked off would go on with the same;
+    workers are started anew.
+    """
+    if not _random:
+        drawn = b32encode(os.urandom(64 * 10)).translate(_TO_CROCKFORD).decode()
+        _random.extend(drawn[start : start + _RANDOM_CHARACTERS] for start in range(0, len(drawn), _RANDOM_CHARACTERS))
+    return prefix + _bucket_text(bucket) + _random.pop()
+
+
+@lru_cache(maxsize=BUCKETS_MAX)
+def _bucket_text(bucket: int) -> str:
+    return base32(bucket, _BUCKET_CHARACTERS)
 
 
 def bucket_of_id(prefix: str, identifier: str, buckets: int) -> int | None:
