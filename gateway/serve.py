@@ -6,6 +6,7 @@ Guarantees: on SIGTERM or SIGINT it says "not ready", stops accepting, finishes 
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import re
@@ -27,6 +28,7 @@ from redemption.domain.clock import Clock, system_clock
 DRAIN_SECONDS: Final = 10
 KEEP_ALIVE_SECONDS: Final = 30
 BACKLOG: Final = 2048
+GARBAGE_THRESHOLD: Final = 20_000
 
 _LIVE_GAUGE: Final = re.compile(r"^gauge_live\w+_(\d+)\.db$")
 
@@ -68,6 +70,11 @@ async def serve(settings: Settings, *, fd: int | None = None, clock: Clock = sys
             state.draining = True
             server.should_exit = True
 
+        # What is there now stays: the collector need not look at it again, nor every 700 objects (a scan makes a hundred,
+        # and leaves no cycle behind). A full collection over the modules took 20 to 40 ms of every scan in hand.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD, 20, 100)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)

@@ -15,7 +15,7 @@ from gateway.authentication import KeyAuthenticator
 from gateway.body import ClientGone, bounded, decode, read_body, require_json
 from gateway.metrics import APPLIED, REPLAYED, Metrics
 from gateway.problems import Problem, malformed, refused
-from gateway.rendering import redemption_body
+from gateway.rendering import scan_body
 from gateway.scan_cycle import Answer, RequestHeaders
 from gateway.tills import (
     REPLAYED_HEADER,
@@ -142,5 +142,5 @@ class VerifyEndpoint:
             problem.headers += rate_headers
             raise problem
         if result.replayed:
-            return (201, redemption_body(result), (*rate_headers, REPLAYED_HEADER)), REPLAYED
-        return (201, redemption_body(result), rate_headers), APPLIED
+            return (201, scan_body(result), (*rate_headers, REPLAYED_HEADER)), REPLAYED
+        return (201, scan_body(result), rate_headers), APPLIED

@@ -20,6 +20,7 @@ from redemption.domain.outcomes import Outcome, Refusal, detail_of, detail_word
 from redemption.domain.redemptions import (
     REDEMPTION_PREFIX,
     Redemption,
+    Scanned,
     after_step,
     bucket_of_id,
     new_id,
@@ -74,7 +75,7 @@ class Rate(msgspec.Struct, frozen=True):
 class Verified(msgspec.Struct, frozen=True):
     """The outcome of a scan and the terminal's rate."""
 
-    result: Redemption | Refusal
+    result: Scanned | Refusal
     rate: Rate
 
 
@@ -354,7 +355,7 @@ def _verdict_words(verdict: Refusal) -> str:
     return f"{int(verdict.outcome)} {leg} {verdict.asked} {verdict.available} {detail_word(verdict.detail)}"
 
 
-def _explained(result: Redemption | Refusal, scan: Scan, directory: Directory) -> Redemption | Refusal:
+def _explained(result: Scanned | Refusal, scan: Scan, directory: Directory) -> Scanned | Refusal:
     """A refusal of a benefit that the function found, with the sentence that names the rule."""
     if isinstance(result, Refusal) and result.leg is not None and result.detail is None:
         leg = scan.legs[result.leg]
@@ -369,13 +370,13 @@ def _same_call(reply: list[Any], call_id: str) -> None:
         raise ReplyCrossed(call_id)
 
 
-def _verified(reply: list[Any], redemption_id: str, member_id: str) -> Redemption | Refusal:
+def _verified(reply: list[Any], redemption_id: str, member_id: str) -> Scanned | Refusal:
     """The value behind functions/redeem.lua's reply. Raises `MemberMissing`, `ReplyCrossed`."""
     _same_call(reply, redemption_id)
-    outcome, replayed = Outcome(reply[1]), reply[2] == 1
-    if outcome is Outcome.APPLIED:
-        told_id = reply[9].decode() if replayed else redemption_id
-        return redemption_from_record(told_id, reply[8], first=True, replayed=replayed)
+    replayed = reply[2] == 1
+    if reply[1] == 0:
+        return Scanned(reply[9].decode() if replayed else redemption_id, reply[8], replayed)
+    outcome = Outcome(reply[1])
     if outcome in (Outcome.MEMBER_MISSING, Outcome.LIMIT_REACHED):
         raise MemberMissing(member_id)
     leg = None if reply[3] < 0 else reply[3]

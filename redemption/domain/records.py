@@ -23,6 +23,10 @@ RECORD_FIELDS: Final = (
     "captured", "refunded", "captured_at", "ended", "cancelled", "bill",
 )  # fmt: skip
 
+LINES_BEFORE_HOLD: Final = 1 + RECORD_FIELDS.index("hold_until")
+LINES_OF_AN_ANSWER: Final = LINES_BEFORE_HOLD + 1
+"""What verify answers is told by the first lines, up to the hold's deadline; they never change but for the status."""
+
 
 def record_text(fields: Mapping[str, str]) -> str:
     """The text of these fields; a field that is not there is empty."""

@@ -94,10 +94,8 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 class Redemption(msgspec.Struct, frozen=True):
-    """One redemption at some moment. `legs` are as asked for, each with what it took off the bill.
-
-    `bill` is the one of the scan, or in later views the one it was captured with. `first` is True for the answer of
-    verify itself, as it was given then; progress of the parts is left out of it.
+    """One redemption at some moment after its scan. `legs` are as asked for, each with what it took off the bill; `bill` is
+    the one of the scan, or the one it was captured with.
     """
 
     redemption_id: str
@@ -112,39 +110,37 @@ class Redemption(msgspec.Struct, frozen=True):
     balance: Balance
     legs: list[dict[str, Any]]
     bill: dict[str, Any] | None = None
-    first: bool = False
     replayed: bool = False
 
 
-def redemption_from_record(
-    redemption_id: str, text: bytes, *, first: bool = False, replayed: bool = False
-) -> Redemption:
-    """Reads a record as it stands, or (`first`) as verify answered it.
+class Scanned(msgspec.Struct, frozen=True):
+    """What a scan came to, now or when its key came first. The record's lines are the answer (gateway/rendering.py); what
+    became of it later stands behind them and is no part of it."""
 
-    Raises ValueError on a record this version cannot read.
-    """
+    redemption_id: str
+    record: bytes
+    replayed: bool
+
+
+def redemption_from_record(redemption_id: str, text: bytes) -> Redemption:
+    """Reads a record as it stands. Raises ValueError on one this version cannot read."""
     record = record_fields(text)
     try:
         bill, legs = orjson.loads(f"[{record['basket']}]")
         hold_until = int(record["hold_until"]) if "hold_until" in record else None
-        status = record["status"]
-        if first:
-            status = "captured" if hold_until is None else "held"
         return Redemption(
             redemption_id=redemption_id,
-            status=status,
+            status=record["status"],
             at_ms=int(record["at"]),
             hold_until_ms=hold_until,
             member_id=record["member"],
             tier=record["tier"],
             display_name=record.get("name", ""),
             business_id=record["business"],
-            parts=_parts(record, hold_until is not None, first=first),
+            parts=_parts(record, hold_until is not None),
             balance=_balance(record["balance"]),
             legs=[leg_document(leg) for leg in legs],
-            bill=bill_document(bill) if first or "bill" not in record else orjson.loads(record["bill"]),
-            first=first,
-            replayed=replayed,
+            bill=orjson.loads(record["bill"]) if "bill" in record else bill_document(bill),
         )
     except KeyError as missing:
         raise ValueError(f"a redemption record has no field {missing}") from None
@@ -164,7 +160,6 @@ def after_step(redemption: Redemption, state: bytes, *, replayed: bool) -> Redem
         status=status,
         parts=_progressed(redemption.parts, captured, refunded),
         balance=_balance(balance),
-        first=False,
         replayed=replayed,
     )
 
@@ -174,8 +169,8 @@ def _balance(text: str) -> Balance:
     return Balance(int(points), int(held), int(stored_value))
 
 
-def _parts(record: dict[str, str], was_hold: bool, *, first: bool) -> tuple[Part, ...]:
-    """`<leg>,<asset>,<lot>,<amount>;…` in the order the lots were spent. The first answer shows no progress of them."""
+def _parts(record: dict[str, str], was_hold: bool) -> tuple[Part, ...]:
+    """`<leg>,<asset>,<lot>,<amount>;…` in the order the lots were spent."""
     taken = record.get("taken")
     if taken is None:
         return ()
@@ -184,8 +179,6 @@ def _parts(record: dict[str, str], was_hold: bool, *, first: bool) -> tuple[Part
         leg, asset, lot, amount = words.split(",")
         captured = 0 if was_hold else int(amount)
         parts.append(Part(int(leg), asset, lot, int(amount), captured, 0))
-    if first:
-        return tuple(parts)
     return _progressed(tuple(parts), record.get("captured"), record.get("refunded"))
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import orjson
 
 from redemption.domain.contexts import ContextRefused, expanded
@@ -79,8 +80,7 @@ class Move(NamedTuple):
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One well-formed entry. `context` is the JSON object, byte for byte as it came unless it came compact; what follows
     was taken out of it."""
 

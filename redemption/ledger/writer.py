@@ -38,8 +38,7 @@ BATCH_ENTRIES_MAX: Final = 2_000
 BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
 BLOCK_MS: Final = 200  # also how long a stop may wait for an idle reader
 TEND_SECONDS: Final = 1.0
-# After a batch the next one gathers for so long: a transaction costs the same for one entry and for a thousand, and at a
-# thousand scans a second each batch moves every watermark. A full batch is followed at once.
+# A transaction costs nearly the same for one entry and for a thousand: after a small one the next has time to gather.
 GATHER_SECONDS: Final = 0.1
 GATHER_BELOW_ENTRIES: Final = BATCH_ENTRIES_MAX // 2
 BACK_OFF_FIRST_SECONDS: Final = 0.1

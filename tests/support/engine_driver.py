@@ -17,7 +17,8 @@ from redemption.addresses import Addresses
 from redemption.directory import Directory, Terminal
 from redemption.domain.members import bucket_of, member_id
 from redemption.domain.outcomes import Refusal
-from redemption.domain.redemptions import Accrual, Redemption
+from redemption.domain.records import record_fields
+from redemption.domain.redemptions import Accrual, Redemption, Scanned
 from redemption.hot import keys
 from redemption.hot.connection import Address, HotConnection
 from redemption.hot.library import Library, assemble
@@ -167,6 +168,8 @@ class Engine:
                 scan.confirm,
             )
         )
+        if isinstance(verified.result, Scanned):
+            return first_answer(verified.result)
         return answer_of(verified.result)
 
     def step(self, step: Step) -> Answer:
@@ -236,6 +239,22 @@ def _code(code: Code) -> CodeUse:
     return CodeUse(code.member_number, code.slot, code.marker, code.made_at, code.expired)
 
 
+def first_answer(scanned: Scanned) -> Answer:
+    """What verify answered, in the words of the model: as it was then, whatever became of it."""
+    record = record_fields(scanned.record)
+    parts = tuple(
+        (int(leg), asset, lot, int(amount))
+        for leg, asset, lot, amount in (words.split(",") for words in record.get("taken", "").split(";") if words)
+    )
+    until = int(record["hold_until"]) if "hold_until" in record else None
+    status = "captured" if until is None else "held"
+    points, held, stored_value = (int(word) for word in record["balance"].split(","))
+    return (
+        *("redemption", scanned.redemption_id, status, int(record["at"]), until),
+        *(parts, (points, held, stored_value), scanned.replayed),
+    )
+
+
 def answer_of(value: Redemption | Refusal | Cancelled | Accrual | Reversed | None) -> Answer:
     """A value of the product in the words of the model."""
     if value is None:
@@ -253,10 +272,7 @@ def answer_of(value: Redemption | Refusal | Cancelled | Accrual | Reversed | Non
         accrual = value.accrual.accrual_id
         return "reversed", accrual, value.taken_back, value.owed, value.balance_points, value.replayed
     parts = tuple(
-        (part.leg, part.asset, part.lot, part.taken)
-        if value.first
-        else (part.leg, part.asset, part.lot, part.taken, part.captured, part.refunded)
-        for part in value.parts
+        (part.leg, part.asset, part.lot, part.taken, part.captured, part.refunded) for part in value.parts
     )
     balance = (value.balance.points, value.balance.points_held, value.balance.stored_value_minor)
     return (
