@@ -112,8 +112,8 @@ class Addresses:
         if known is None:
             business, policy, offset = terminal.business, directory.policy, self.utc_offset(terminal.time_zone)
             known = TillTerms(
-                f"{business.business_id} {business.currency} {policy.terminal_rate} {policy.outlet_rate} "
-                f"{policy.member_rate} {self.utc_offset(directory.time_zone)} {offset}",
+                f"{business.business_id},{business.currency},{policy.terminal_rate},{policy.outlet_rate},"
+                f"{policy.member_rate},{self.utc_offset(directory.time_zone)},{offset}",
                 till_text(business.business_id, terminal.outlet_id, terminal.terminal_id, directory.version),
                 offset,
             )

@@ -352,7 +352,7 @@ def _verdict_words(verdict: Refusal) -> str:
     if verdict.outcome is Outcome.APPLIED:
         return "0"
     leg = -1 if verdict.leg is None else verdict.leg
-    return f"{int(verdict.outcome)} {leg} {verdict.asked} {verdict.available} {detail_word(verdict.detail)}"
+    return f"{int(verdict.outcome)},{leg},{verdict.asked},{verdict.available},{detail_word(verdict.detail)}"
 
 
 def _explained(result: Scanned | Refusal, scan: Scan, directory: Directory) -> Scanned | Refusal:

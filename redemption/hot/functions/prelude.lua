@@ -241,9 +241,9 @@ local function expire_lots(ledger, lots, member_id, over, millis)
   for _, entry in ipairs(over) do call('HDEL', lots, entry[1] .. '/' .. entry[2]) end
 end
 
--- What is the same for all calls of a till: "<business> <currency> <rates of terminal, outlet, member> <offsets>".
+-- What is the same for all calls of a till: "<business>,<currency>,<rates of terminal, outlet, member>,<offsets>".
 local till_named = remembered(function(till)
-  local word = split(till, ' ', 7)
+  local word = split(till, ',', 7)
   return {
     business = word[1], currency = word[2], rate_terminal = integer(word[3]), rate_outlet = integer(word[4]),
     rate_member = integer(word[5]), utc_offset = integer(word[6]), outlet_offset = integer(word[7]),

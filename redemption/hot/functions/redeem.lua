@@ -5,10 +5,10 @@
 -- keys: guess_terminal guess_outlet
 -- args: redemption_id fingerprint verdict member_id till marker code_time hold_seconds confirmed uses stay place basket restore legs
 --
---   verdict            what the gateway already found: "0", or "<outcome> <leg> <asked> <available> <detail>", the detail
+--   verdict            what the gateway already found: "0", or "<outcome>,<leg>,<asked>,<available>,<detail>", the detail
 --                      one word or "-", kept for a repeat. It takes its place in the order of precedence with what is
 --                      found here, so that a caller hears the same reason wherever it was seen.
---   till               "<business> <currency> <rate of terminal> <of outlet> <of member> <utc_offset> <outlet_offset>": what
+--   till               "<business>,<currency>,<rate of terminal>,<of outlet>,<of member>,<utc_offset>,<outlet_offset>": what
 --                      is the same for all calls of a till. The currency says whose stored value the balance tells;
 --                      utc_offset is of the group's time zone, seconds: months of lots end there; outlet_offset: caps
 --                      per day.
@@ -75,7 +75,7 @@ if not tier then return answer(OUTCOME.MEMBER_MISSING, 0, -1, -1, -1) end
 
 local outcome, leg, asked, available, detail = 0, -1, -1, -1, '-'
 if verdict ~= '0' then
-  local word = split(verdict, ' ', 5)
+  local word = split(verdict, ',', 5)
   outcome, leg, asked, available, detail = integer(word[1]), integer(word[2]), integer(word[3]), integer(word[4]), word[5]
 end
 local function consider(other, other_leg, other_asked, other_available)
