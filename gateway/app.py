@@ -58,7 +58,7 @@ class Application(Starlette):
             raise
 
 
-def application(state: State) -> Starlette:
+def application(state: State) -> Application:
     """The application over parts that are running (gateway.lifespan)."""
     verify = VerifyEndpoint(state.redemptions, state.authenticator, state.reader, state.metrics, state.clock)
 

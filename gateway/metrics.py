@@ -92,7 +92,7 @@ class Metrics:
             MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
 
     def count_verify(self, outcome: str, seconds: float) -> None:
-        """One answer of `POST /v1/verify`. Counted in this process at once and for everybody with the next `flush`: 0.6 µs
+        """One answer of `POST /v1/verify`. Counted in this process at once, for everybody with the next `flush`: 0.6 µs
         instead of 4, most of which is the files that the processes share."""
         counted = self._counted
         counted[outcome] = counted.get(outcome, 0) + 1

@@ -3,19 +3,32 @@ short way for scans (gateway/scan_cycle.py).
 
 httptools collects headers without a limit, and uvicorn times a connection only between requests; so one client could
 fill the memory with a header, or hold sockets for ever by sending nothing or a byte a minute ("slow loris").
+
+While a worker sheds (gateway/admission.py), scans that it will not take are answered here, before the parser has seen
+them: a refusal through parser and application costs half of what a scan costs, and three times the load would leave
+nothing for the scans that are taken.
 """
 
 import asyncio
+import re
+from functools import cache
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.problems import malformed
-from gateway.scan_cycle import AnswersScans, ScanCycle
+from gateway.app import VERIFY_PATH, Application
+from gateway.problems import CONTENT_TYPE, Language, Problem, language_of, malformed
+from gateway.scan_cycle import ScanCycle
+from gateway.verify import OVERLOADED
 
 HEAD_BYTES_MAX: Final = 16_384
 HEAD_SECONDS: Final = 10.0
-SCAN_URL: Final = b"/v1/verify"
+
+_SCAN_URL: Final = VERIFY_PATH.encode()
+_SCAN: Final = b"POST %s HTTP/1.1\r\n" % _SCAN_URL
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,5})\r\n", re.IGNORECASE)
+_LANGUAGE: Final = re.compile(rb"\r\naccept-language:[ \t]*([^\r\n]{1,200})\r\n", re.IGNORECASE)
+_SPECIAL: Final = re.compile(rb"\r\n(?:connection|expect|transfer-encoding|upgrade):", re.IGNORECASE)
 
 
 class HeadTooLarge(Exception):
@@ -31,7 +44,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._reason = "the request is not HTTP/1.1"
-        self._answers_scans: AnswersScans | None = getattr(self.app, "answer_scan", None)
+        assert isinstance(self.config.app, Application)
+        self._verify = self.config.app.verify
+        self._answers_scans = self.config.app.answer_scan
         self._scan: ScanCycle | None = None  # one whose body is not there yet
         self._default_headers: list[tuple[bytes, bytes]] | None = None
         self._default_head = b""
@@ -45,6 +60,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._verify.admission.shedding and self._turned_away(data):
+            return
         super().data_received(data)
         if self._scan is not None and not self.transport.is_closing():
             self._take_the_long_way(self._scan)
@@ -72,7 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if size > HEAD_BYTES_MAX:
             self._reason = f"the head may have {HEAD_BYTES_MAX} bytes"
             raise HeadTooLarge
-        if self.url == SCAN_URL and self._answers_scans is not None and self._may_go_the_short_way():
+        if self.url == _SCAN_URL and self._may_go_the_short_way():
             self._scan = self.cycle = ScanCycle(  # type: ignore[assignment]  # it has what the protocol asks of a cycle
                 self, self._answers_scans, self.headers, keep_alive=self.parser.should_keep_alive()
             )
@@ -126,7 +143,35 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.send_400_response(reason)
 
+    def _turned_away(self, data: bytes) -> bool:
+        """Answers a scan that is not taken, if it came whole and alone on a connection with nothing in hand; everything
+        else takes the parser's and the application's way to the same answer."""
+        idle = not self._in_head and (self.cycle is None or self.cycle.response_complete)
+        if not idle or not data.startswith(_SCAN) or _SPECIAL.search(data):
+            return False
+        head, length = data.find(b"\r\n\r\n"), _LENGTH.search(data)
+        if head < 0 or length is None or len(data) != head + 4 + int(length[1]) or not self._verify.admission.refuses():
+            return False
+        self._unset_keepalive_if_required()
+        language = _LANGUAGE.search(data, 0, head)
+        self.transport.write(_refusal(language_of(str(language[1], "latin-1") if language else None)))
+        self._verify.turned_away()
+        self.on_response_complete()
+        return True
+
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+@cache
+def _refusal(language: Language) -> bytes:
+    """The whole answer to a scan that is not taken."""
+    problem = Problem("overloaded", OVERLOADED)
+    body = problem.body(language)
+    head = b"".join(b"%s: %s\r\n" % pair for pair in problem.headers)
+    return (
+        b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: %s\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
+        b"x-content-type-options: nosniff\r\n%s\r\n%s" % (CONTENT_TYPE, len(body), head, body)
+    )

@@ -88,8 +88,8 @@ def redemption_body(redemption: Redemption) -> bytes:
 
 
 def redemption_document(redemption: Redemption) -> dict[str, Any]:
-    """A redemption as the contract shows it after its scan: beside what verify answered, `captured_…` and `refunded_…` of
-    each leg, and its bill tells what is off it now.
+    """A redemption as the contract shows it after its scan: beside what verify answered, `captured_…` and `refunded_…`
+    of each leg, and its bill tells what is off it now.
     """
     legs = []
     discount = 0

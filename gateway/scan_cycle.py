@@ -1,12 +1,13 @@
 """The short way of a scan through HTTP: `POST /v1/verify` without uvicorn's request cycle and its ASGI messages.
 
-uvicorn's cycle costs a third of a worker's time: an event, two messages and their checks, eight headers looked at by two
-patterns each, two writes. A scan needs none of it: its body is there with its head, its answer is one piece.
+uvicorn's cycle costs a third of a worker's time: an event, two messages and their checks, eight headers looked at by
+two patterns each, two writes. A scan needs none of it: its body is there with its head, its answer is one piece.
 
-Guarantees: taken only where a request came whole (head and body in one piece), asks for nothing special (no 100-continue,
-no HTTP/1.0) and nothing before it on its connection waits for an answer; every other request goes uvicorn's way, with its
-time-outs and limits. Answers leave in the order of requests, keep-alive and draining are uvicorn's own: the protocol sees
-this cycle as it sees its own. One answer is one write. What stands in headers is made here of constants and numbers.
+Guarantees: taken only where a request came whole (head and body in one piece), asks for nothing special (no
+100-continue, no HTTP/1.0) and nothing before it on its connection waits for an answer; every other request goes
+uvicorn's way, with its time-outs and limits. Answers leave in the order of requests; keep-alive and draining are
+uvicorn's own: the protocol sees this cycle as it sees its own. One answer is one write. What stands in headers is made
+here of constants and numbers.
 """
 
 import asyncio

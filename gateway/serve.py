@@ -70,8 +70,8 @@ async def serve(settings: Settings, *, fd: int | None = None, clock: Clock = sys
             state.draining = True
             server.should_exit = True
 
-        # What is there now stays: the collector need not look at it again, nor every 700 objects (a scan makes a hundred,
-        # and leaves no cycle behind). A full collection over the modules took 20 to 40 ms of every scan in hand.
+        # What is there now stays: the collector need not look at it again, nor after every 700 objects (a scan makes a
+        # hundred and leaves no cycle behind). A full collection over all modules stops every scan in hand.
         gc.collect()
         gc.freeze()
         gc.set_threshold(GARBAGE_THRESHOLD, 20, 100)

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from gateway.admission import Admission
 from gateway.answers import JSON, header, send_answer
 from gateway.authentication import KeyAuthenticator
 from gateway.body import ClientGone, bounded, decode, read_body, require_json
@@ -28,10 +29,12 @@ from gateway.tills import (
 )
 from redemption.domain.clock import Clock
 from redemption.domain.commands import VerifyRequest
-from redemption.domain.limits import RATE_WINDOW_SECONDS, VERIFY_DEADLINE_SECONDS, VERIFY_IN_FLIGHT_MAX
+from redemption.domain.limits import RATE_WINDOW_SECONDS, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Refusal
 from redemption.service import Redemptions, Scan
 from tokens.codec import CodeReader
+
+OVERLOADED: Final = "This gateway has as many scans in hand as it can do in time"
 
 _decoder: Final = msgspec.json.Decoder(VerifyRequest)
 
@@ -46,7 +49,7 @@ def _told(problem: Problem, accept_language: str | None) -> Answer:
 
 
 class VerifyEndpoint:
-    """What answers `POST /v1/verify`: as an ASGI application, or (`answer`) for the short way of gateway/scan_cycle.py."""
+    """What answers `POST /v1/verify`: an ASGI application, or (`answer`) for the short way of gateway/scan_cycle.py."""
 
     def __init__(
         self,
@@ -55,16 +58,13 @@ class VerifyEndpoint:
         reader: CodeReader,
         metrics: Metrics,
         clock: Clock,
-        *,
-        in_flight_max: int = VERIFY_IN_FLIGHT_MAX,
     ) -> None:
         self._redemptions = redemptions
         self._authenticator = authenticator
         self._reader = reader
         self._metrics = metrics
         self._clock = clock
-        self._in_flight_max = in_flight_max
-        self._in_flight = 0
+        self.admission = Admission(time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -80,7 +80,7 @@ class VerifyEndpoint:
         await send_answer(send, status, body, headers)
 
     async def answer(self, headers: RequestHeaders, body: bytes) -> Answer:
-        """Status, body and headers of the answer to a whole request. A fault nobody thought of leaves as an exception."""
+        """Status, body and headers of the answer to a whole request. A fault nobody thought of is raised."""
         started = time.perf_counter()
         # Of a header that stands twice the first counts, as in `header`.
         named = dict(reversed(headers))
@@ -94,6 +94,10 @@ class VerifyEndpoint:
         self._metrics.count_verify(outcome, time.perf_counter() - started)
         return answer
 
+    def turned_away(self) -> None:
+        """Counts a scan that gateway/protocol.py refused on the endpoint's behalf."""
+        self._metrics.verify_outcome["overloaded"].inc()
+
     async def _answer(self, headers: dict[bytes, bytes], body: bytes) -> tuple[Answer, str]:
         content_type = headers.get(b"content-type")
         if content_type != JSON:
@@ -104,9 +108,9 @@ class VerifyEndpoint:
             raise malformed("is for a hold: set capture to false", "hold_seconds")
         terminal = self._authenticator.terminal(_text(headers.get(b"authorization")))
         check_bill(request.bill, terminal)
-        if self._in_flight >= self._in_flight_max:
-            raise Problem("overloaded", "This gateway has as many scans in hand as it can do in time")
-        self._in_flight += 1
+        if self.admission.refuses():
+            raise Problem("overloaded", OVERLOADED)
+        self.admission.enter()
         try:
             asked = fingerprint(b"verify", canonical)
             claim = await read_code_of_key(
@@ -131,7 +135,7 @@ class VerifyEndpoint:
             )
             verified = await ask_hot_store(self._redemptions.verify(scan, deadline_seconds=VERIFY_DEADLINE_SECONDS))
         finally:
-            self._in_flight -= 1
+            self.admission.leave()
         result, rate = verified.result, verified.rate
         rate_headers = (
             (b"ratelimit-policy", b'"terminal";q=%d;w=%d' % (rate.limit, RATE_WINDOW_SECONDS)),

@@ -84,7 +84,12 @@ def _businesses() -> list[dict[str, Any]]:
     ]
 
 
-def group_text(first: int, count: int, *, lots: int = 3, benefits: bool = True) -> str:
+def item_ids(count: int) -> list[str]:
+    """The first so many benefits that are things (a coffee); a member has one less than `populate` was asked for."""
+    return ["load-item", *(f"load-item-{number}" for number in range(2, count + 1))][:count]
+
+
+def group_text(first: int, count: int, *, lots: int = 3, benefits: int = 2) -> str:
     """A group file. Lots and benefits are YAML anchors, so that 100 000 members stay a file of a few megabytes."""
     points = [
         {
@@ -96,7 +101,7 @@ def group_text(first: int, count: int, *, lots: int = 3, benefits: bool = True) 
     ]
     grants = [
         {"benefit": "load-percent", "uses": 1_000_000, "expires_in_months": 2},
-        {"benefit": "load-item", "uses": 1_000_000, "expires_in_months": 3},
+        *({"benefit": item, "uses": 1_000_000, "expires_in_months": 3} for item in item_ids(benefits - 1)),
     ]
     head = {
         "time_zone": "Asia/Shanghai",
@@ -108,10 +113,13 @@ def group_text(first: int, count: int, *, lots: int = 3, benefits: bool = True) 
                 "granted_by": "load-0",
                 "discount": {"kind": "percent_off", "percent": 10, "maximum_minor": 5_000},
             },
-            "load-item": {
-                "name": {"en": "A coffee"},
-                "granted_by": "load-1",
-                "discount": {"kind": "item", "value_minor": 300},
+            **{
+                item: {
+                    "name": {"en": "A coffee"},
+                    "granted_by": "load-1",
+                    "discount": {"kind": "item", "value_minor": 100},
+                }
+                for item in item_ids(max(1, benefits - 1))
             },
         },
         "businesses": _businesses(),
@@ -126,8 +134,8 @@ def group_text(first: int, count: int, *, lots: int = 3, benefits: bool = True) 
     return "\n".join(lines) + "\n"
 
 
-def populate(stack: Stack, folder: Path, members: int, *, lots: int = 3, benefits: bool = True) -> Population:
-    """Loads so many members and makes a key for every terminal."""
+def populate(stack: Stack, folder: Path, members: int, *, lots: int = 3, benefits: int = 2) -> Population:
+    """Loads so many members, each with so many lots of points and benefits, and makes a key for every terminal."""
     for part, (first, count) in enumerate(_shares(members)):
         path = folder / f"group-{part}.yaml"
         path.write_text(group_text(first, count, lots=lots, benefits=benefits))

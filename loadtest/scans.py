@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from loadtest.population import ENVIRONMENT, Population
+from loadtest.population import ENVIRONMENT, Population, item_ids
 from tokens.claims import SLOT_SECONDS
 from tokens.codec import CodeIssuer
 from tokens.keyring import KeyRing
@@ -42,8 +42,10 @@ class ScanMaker:
         self._numbers = count(time.time_ns() // 1_000_000 % 1_000_000_000)  # two makers never make the same bill
         self.run = run
 
-    def make(self, wanted: int, *, hot_member: bool = False, points: int | None = None) -> list[Request]:
-        """So many scans, good for the next minute. With `hot_member` all are of one member."""
+    def make(self, wanted: int, *, hot_member: bool = False, points: int | None = None, legs: int = 1) -> list[Request]:
+        """So many scans, good for the next minute. With `hot_member` all are of one member. One leg is of points, the
+        others are benefits."""
+        benefits = [{"kind": "benefit", "benefit_id": item} for item in item_ids(legs - 1)]
         population, chance = self._population, self._random
         slot = int(time.time() + AHEAD_SECONDS) // SLOT_SECONDS
         first, members, terminals = population.first_member, population.members, population.terminals
@@ -56,7 +58,7 @@ class ScanMaker:
             body = {
                 "code": self._issuer.issue(member, slot).code,
                 "bill": {"reference": f"POS-{number}", "amount_minor": AMOUNT_MIN + number, "currency": "CNY"},
-                "legs": [{"kind": "points", "points": points or chance.randint(1, POINTS_MAX)}],
+                "legs": [{"kind": "points", "points": points or chance.randint(1, POINTS_MAX)}, *benefits],
             }
             requests.append(Request(key, raw_request(terminal.api_key, key, body)))
         return requests

@@ -95,6 +95,5 @@ def captured_value(held: Redemption, legs: tuple[Leg, ...] | None, currency: str
             wanted[part.asset] = wanted.get(part.asset, 0) - share
         captured[part.leg] = captured.get(part.leg, 0) + share
     return sum(
-        leg["value_minor"] * captured.get(index, 0) // leg[UNIT[leg["kind"]]]
-        for index, leg in enumerate(held.legs)
+        leg["value_minor"] * captured.get(index, 0) // leg[UNIT[leg["kind"]]] for index, leg in enumerate(held.legs)
     )

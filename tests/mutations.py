@@ -26,7 +26,10 @@ _TAKES_MORE = [
         "  local held = assets[asset]\n  if not held.first",
         "  local held = assets[asset] or {sum = 0}\n  if not held.first",
     ),
-    ("    local lot = held[held.first]\n", "    local lot = held[held.first] or {'209912.hotel', 1000000, asset .. '/209912.hotel'}\n"),
+    (
+        "    local lot = held[held.first]\n",
+        "    local lot = held[held.first] or {'209912.hotel', 1000000, asset .. '/209912.hotel'}\n",
+    ),
 ]
 _OTHERS = " or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND"
 
@@ -170,7 +173,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     *(
         Mutation(f"{what}: own business only", {name: [(_OTHERS, " then return {call_id, OUTCOME.NOT_FOUND")]})
         for what, name in (
-            ("capture, void, refund", "lifecycle"), ("cancel", "cancel"), ("unaccrue", "unaccrue"),
+            ("capture, void, refund", "lifecycle"),
+            ("cancel", "cancel"),
+            ("unaccrue", "unaccrue"),
         )
     ),
     Mutation(

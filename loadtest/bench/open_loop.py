@@ -26,7 +26,8 @@ _LENGTH: Final = b"content-length: "
 
 @dataclass(frozen=True)
 class Open:
-    """Latencies in milliseconds. `answers` are (key, status, body) in the order of their coming."""
+    """Figures in milliseconds. `answers` are (key, status, body) in the order of their coming, `latencies` (seconds) in
+    the same order."""
 
     asked_rate: float
     rate: float
@@ -38,6 +39,7 @@ class Open:
     late_p99: float
     unanswered: int
     answers: list[tuple[str, int, bytes]]
+    latencies: list[float]
 
 
 class _Connection:
@@ -151,6 +153,7 @@ def open_loop(port: int, requests: list[Request], *, rate: float, connections: i
         late_p99=percentile(lateness, 99) * 1000,
         unanswered=len(requests) - len(latencies),
         answers=generator.answers,
+        latencies=generator.latencies,
     )
 
 

@@ -42,7 +42,7 @@ class Report:
         """Plain values for JSON; single answers are left out."""
         document = asdict(self)
         for run in document["open_loop"].values():
-            del run["answers"]
+            del run["answers"], run["latencies"]
         document["held"] = [{"what": what, "found": found, "passed": passed} for what, found, passed in held(self)]
         return document
 

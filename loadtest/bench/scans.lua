@@ -22,6 +22,17 @@ function request()
   return requests[position]
 end
 
+-- With TONG_CONNECTIONS and TONG_RATE the connections wait between their requests (wrk asks `delay` for milliseconds), a
+-- random time around what brings all of them together to the rate, so that they do not march in step.
+local rate = tonumber(os.getenv("TONG_RATE") or 0)
+if rate > 0 then
+  local mean = tonumber(os.getenv("TONG_CONNECTIONS")) / rate * 1000
+  math.randomseed(20261122)
+  function delay()
+    return math.random() * 2 * mean
+  end
+end
+
 function done(summary, latency, _)
   local errors = summary.errors
   io.write(string.format(

@@ -63,12 +63,22 @@ def require_wrk() -> str:
 
 def closed_loop(port: int, requests: list[Request], folder: Path, *, seconds: int, connections: int) -> Closed:
     """One round. Latency is what a connection saw: in a closed loop a slow answer delays the next question."""
-    file = folder / "scans.bin"
+    return _wrk(port, requests, folder / "scans.bin", seconds, connections)
+
+
+def flood(port: int, requests: list[Request], folder: Path, *, seconds: int, connections: int, rate: float) -> Closed:
+    """Connections that wait between their requests, so that all of them together ask about `rate` times a second as
+    long as answers come soon. What is refused counts as an error."""
+    return _wrk(port, requests, folder / "flood.bin", seconds, connections, TONG_RATE=str(rate))
+
+
+def _wrk(port: int, requests: list[Request], file: Path, seconds: int, connections: int, **environment: str) -> Closed:
     write_requests(file, requests)
     done = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "--latency", "-s", str(SCRIPT),
          f"http://127.0.0.1:{port}"],
-        env={**os.environ, "TONG_SCANS": str(file)}, capture_output=True, text=True, timeout=seconds + 60, check=True,
+        env={**os.environ, "TONG_SCANS": str(file), "TONG_CONNECTIONS": str(connections), **environment},
+        capture_output=True, text=True, timeout=seconds + 60, check=True,
     )  # fmt: skip
     told: dict[str, Any] = json.loads(done.stdout.rpartition("@@")[2])
     errors = sum(told[name] for name in ("status", "connect", "read", "write", "timeout"))

@@ -1,7 +1,7 @@
 """What a scan says of itself, compact for the hot store and whole for the ledger.
 
-The hot store keeps a scan's context as a JSON array without names, a third of the bytes: in the stream entry until it is
-trimmed, its middle part (`basket`) in the record. The ledger has it as the object that it always was:
+The hot store keeps a scan's context as a JSON array without names, half of the bytes: in the stream entry until it
+is trimmed, its middle part (`basket`) in the record. The ledger has it as the object that it always was:
 
     [business, outlet, terminal, rules, key,                        place
      [reference, amount_minor, currency] or null, [leg, …],         basket

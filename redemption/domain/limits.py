@@ -62,8 +62,9 @@ VERIFY_DEADLINE_SECONDS: Final = 2.0
 REQUEST_BODY_SECONDS: Final = 5.0
 
 # Concurrency, per worker.
-VERIFY_IN_FLIGHT_MAX: Final = 512
-HOT_IN_FLIGHT_MAX: Final = 1_024
+VERIFY_IN_FLIGHT_MAX: Final = 1_024  # a burst; more than a second of work on a slow machine would only time out
+VERIFY_STANDING_MAX: Final = 64  # twice what keeps a worker busy (docs/performance.md); more only wait
+HOT_IN_FLIGHT_MAX: Final = 1_280
 
 # A code lives at most 30 s and may be fetched at most 96 s ahead (tokens.claims); its marker must outlive both, and a
 # refusal must be remembered until the body it refused can no longer be taken.
@@ -75,5 +76,5 @@ assert POINTS_MAX * LEGS_MAX < SAFE_INTEGER_MAX
 assert (CODES_PER_REQUEST_MAX - 1) * 10 < SLOTS_AHEAD_MAX  # codes fetched ahead are 20 s apart
 assert LEGS_MAX * 200 + 1_024 < CONTEXT_BYTES_MAX  # a leg of a context has under 200 bytes, all the rest under 1 KiB
 assert HOLD_SECONDS_MAX < REDEMPTION_RETENTION_SECONDS
-assert HOT_IN_FLIGHT_MAX >= VERIFY_IN_FLIGHT_MAX
+assert HOT_IN_FLIGHT_MAX >= VERIFY_IN_FLIGHT_MAX >= VERIFY_STANDING_MAX
 assert CODE_CHARACTERS_MAX + BILL_LINES_MAX * 100 < BODY_BYTES_MAX

@@ -39,8 +39,8 @@ _random: Final[list[str]] = []
 def new_id(prefix: str, bucket: int) -> str:
     """A fresh id: the prefix, two characters of bucket, 80 random bits.
 
-    Randomness is drawn for 64 ids at once: 0.5 µs instead of 2.8. A process that was forked off would go on with the same;
-    workers are started anew.
+    Randomness is drawn for 64 ids at once: 0.5 µs instead of 2.8. A process that was forked off would go on with the
+    same; workers are started anew.
     """
     if not _random:
         drawn = b32encode(os.urandom(64 * 10)).translate(_TO_CROCKFORD).decode()
@@ -94,8 +94,8 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 class Redemption(msgspec.Struct, frozen=True):
-    """One redemption at some moment after its scan. `legs` are as asked for, each with what it took off the bill; `bill` is
-    the one of the scan, or the one it was captured with.
+    """One redemption at some moment after its scan. `legs` are as asked for, each with what it took off the bill; `bill`
+    is the one of the scan, or the one it was captured with.
     """
 
     redemption_id: str
@@ -114,8 +114,8 @@ class Redemption(msgspec.Struct, frozen=True):
 
 
 class Scanned(msgspec.Struct, frozen=True):
-    """What a scan came to, now or when its key came first. The record's lines are the answer (gateway/rendering.py); what
-    became of it later stands behind them and is no part of it."""
+    """What a scan came to, now or when its key came first. The record's lines are the answer (gateway/rendering.py);
+    what became of it later stands behind them and is no part of it."""
 
     redemption_id: str
     record: bytes

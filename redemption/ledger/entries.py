@@ -9,9 +9,9 @@ An entry, as the hot store's functions write it (all values text):
 
     kind · id · member · at (unix milliseconds) · moves "<asset>,<lot>,<from>,<to>,<amount>;…" · context (JSON)
 
-Version 1 has each in a field of its own, with `v` "1" first; version 2 has one field, `2`, with the same six as lines: a
-fifth of the stream's bytes less, and a third of the time in XADD. The context of version 2 may be a compact one
-(redemption/domain/contexts.py), which is written out here.
+Version 1 has each in a field of its own, with `v` "1" first; version 2 has one field, `2`, with the same six as lines,
+because XADD takes its time by the argument. A context that is a compact one (redemption/domain/contexts.py) is written
+out here.
 """
 
 import re
@@ -81,8 +81,8 @@ class Move(NamedTuple):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One well-formed entry. `context` is the JSON object, byte for byte as it came unless it came compact; what follows
-    was taken out of it."""
+    """One well-formed entry. `context` is the JSON object, byte for byte as it came unless it came compact; what
+    follows was taken out of it."""
 
     kind: str
     subject_id: str

@@ -65,7 +65,7 @@ for _, key in ipairs(names) do
   elseif kind ~= 'key' and kind ~= 'rate' and kind ~= 'guess' then
     local content
     if kind == 'holds' then content = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
-    elseif kind == 'issued' or kind == 'recent' or kind == 'code' or kind == 'redemption' then content = redis.call('GET', key)
+    elseif redis.call('TYPE', key).ok == 'string' then content = redis.call('GET', key)
     else content = redis.call('HGETALL', key) end
     out[#out + 1] = {key, content, redis.call('TTL', key) == -1 and 1 or 0}
   end
@@ -271,9 +271,7 @@ def answer_of(value: Redemption | Refusal | Cancelled | Accrual | Reversed | Non
     if isinstance(value, Reversed):
         accrual = value.accrual.accrual_id
         return "reversed", accrual, value.taken_back, value.owed, value.balance_points, value.replayed
-    parts = tuple(
-        (part.leg, part.asset, part.lot, part.taken, part.captured, part.refunded) for part in value.parts
-    )
+    parts = tuple((part.leg, part.asset, part.lot, part.taken, part.captured, part.refunded) for part in value.parts)
     balance = (value.balance.points, value.balance.points_held, value.balance.stored_value_minor)
     return (
         *("redemption", value.redemption_id, value.status, value.at_ms, value.hold_until_ms),
