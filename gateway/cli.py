@@ -55,7 +55,7 @@ def run(main: Coroutine[Any, Any, Any], *, fast: bool = False, cannot_run: int =
     from redemption.domain.weakness import ServerRefusedError
     from redemption.group import GroupFileRefused
     from redemption.hot.faults import HotStoreFault
-    from redemption.hot.install import BucketsDiffer
+    from redemption.hot.install import BucketsDiffer, LayoutDiffers
     from redemption.ledger.chain import SealKeyRefused
     from redemption.ledger.rebuild import RebuildRefused
     from redemption.ledger.sealer import OtherKeyError
@@ -68,7 +68,7 @@ def run(main: Coroutine[Any, Any, Any], *, fast: bool = False, cannot_run: int =
             return runner.run(main)
     except (
         SettingsRefused, MigrationFailed, UnknownTerminal, NotInstalled, ServerRefusedError, GroupFileRefused,
-        UnknownMember, HotStoreFault, BucketsDiffer, LedgerStoppedError, TokensError, PostgresError,
+        UnknownMember, HotStoreFault, BucketsDiffer, LayoutDiffers, LedgerStoppedError, TokensError, PostgresError,
         RedisError, OSError, SealKeyRefused, OtherKeyError, RebuildRefused,
     ) as fault:  # fmt: skip
         print(f"tong: {fault}" if str(fault) else f"tong: {fault!r}", file=sys.stderr)

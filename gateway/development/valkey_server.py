@@ -26,7 +26,7 @@ MAXMEMORY: Final = "4gb"
 READY_SECONDS: Final = 120.0  # a large append-only file takes time to load
 STOP_SECONDS: Final = 20.0
 PROBE_SECONDS: Final = 2.0
-# The wheel's server allocates with glibc, which keeps 7 free blocks of a size ready and searches its lists for others; a
+# The wheel's server allocates with glibc, which keeps 7 free blocks of a size ready and searches its lists for more; a
 # scan's function makes a hundred short-lived texts. An eighth to a fifth of the server's CPU. Says nothing to servers
 # with jemalloc, as Debian's and the official images are.
 ALLOCATOR: Final = "glibc.malloc.tcache_count=1000:glibc.malloc.top_pad=16777216:glibc.malloc.trim_threshold=268435456"

@@ -94,8 +94,8 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 class Redemption(msgspec.Struct, frozen=True):
-    """One redemption at some moment after its scan. `legs` are as asked for, each with what it took off the bill; `bill`
-    is the one of the scan, or the one it was captured with.
+    """One redemption at some moment after its scan. `legs` are as asked for, each with what it took off the bill;
+    `bill` is the one of the scan, or the one it was captured with.
     """
 
     redemption_id: str

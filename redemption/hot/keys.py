@@ -20,6 +20,7 @@ is the whole key space; `ttl` says what removes a key. A test fails on a key tha
     {bN}:rate:<subject>:<w> string   calls in a window                                     ttl
     {bN}:guess:<subject>    string   digits that nobody made                               ttl
     tong:buckets            string   number of buckets, fixed at install                   kept
+    tong:layout             string   version of what stands in the keys (ADR 0009)         kept
 """
 
 import hashlib
@@ -27,6 +28,8 @@ import zlib
 from typing import Final
 
 BUCKETS_KEY: Final = "tong:buckets"
+LAYOUT_KEY: Final = "tong:layout"
+LAYOUT: Final = "2"
 
 
 def tag(bucket: int) -> str:

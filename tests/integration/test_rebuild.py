@@ -109,6 +109,7 @@ async def test_a_lost_hot_store_is_given_back_whole_and_tills_go_on(ground: Grou
     assert report.calls_without_key == 0
     assert differing(before, await content(books.hot)) == {}
     assert await _epochs(books) == [epoch + 1 for epoch in epochs]
+    assert (await books.hot.get(keys.LAYOUT_KEY)).decode() == keys.LAYOUT
     assert (await life.repeats_that_differ())[:3] == []
     assert (await ground.step(hold, "capture", {}, "after-rebuild")).status_code == 200
     assert (await ground.step(other_hold, "void", {}, "after-rebuild-2")).status_code == 200

@@ -1,4 +1,4 @@
-"""The short way of a scan through HTTP beside the long one: the same answers, in order, whatever way a request comes."""
+"""The short way of a scan through HTTP beside the long one: the same answers, in order, however a request comes."""
 
 import asyncio
 import json
@@ -123,5 +123,6 @@ async def test_a_till_that_hangs_up_loses_only_its_answer(stack: Stack, tong: To
     async with line_to(stack) as line:
         line.writer.write(request)
         assert (await line.answer())[0] == 201
-    faults = [row for row in (await tong.http.get("/metrics")).text.splitlines() if row.startswith("tong_faults_total ")]
+    told = (await tong.http.get("/metrics")).text.splitlines()
+    faults = [row for row in told if row.startswith("tong_faults_total ")]
     assert faults == ["tong_faults_total 0.0"]
