@@ -55,8 +55,8 @@ async def install(client: Client, library: Library, buckets: int) -> bool:
     if layout != keys.LAYOUT.encode():
         found_layout = layout.decode() if layout else "1"
         raise LayoutDiffers(
-            f"the hot store is of layout {found_layout}, this version works on {keys.LAYOUT}: stop every worker and run "
-            "`tong rebuild --all --freeze`, which writes it anew from the ledger"
+            f"the hot store is of layout {found_layout}, this version works on {keys.LAYOUT}: stop every worker and "
+            "run `tong rebuild --all --freeze`, which writes it anew from the ledger"
         )
     for bucket in range(buckets):
         await client.set(keys.epoch(bucket), 1, nx=True)
