@@ -18,7 +18,7 @@ from loadtest.stack import Stack
 
 SAMPLE: Final = 200
 TRIM_SECONDS: Final = 20.0
-KINDS_OF_A_REDEMPTION: Final = ("redemption", "key", "code", "recent")
+KINDS_OF_A_REDEMPTION: Final = ("redemption", "key", "code", "recent", "rate")
 
 
 def _mean(hot: Any, pattern: str) -> float:
