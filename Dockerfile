@@ -11,6 +11,10 @@ COPY requirements-dev.lock ./
 RUN awk '/^(hatchling|packaging|pathspec|pluggy|trove-classifiers)==/ { on = 1 } on { print } !/\\$/ { on = 0 }' \
         requirements-dev.lock > build.lock \
     && pip install --require-hashes --no-deps -r build.lock
+# The pages, by the node and the packages that their locks name; only what is built goes further.
+COPY requirements-node.lock ./
+COPY gateway/pages gateway/pages
+RUN python gateway/pages/build.py && rm -rf .node
 COPY pyproject.toml README.md ./
 COPY gateway gateway
 COPY redemption redemption

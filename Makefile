@@ -1,6 +1,6 @@
 # Tong. `make run` on a fresh clone needs Python 3.11 or newer and nothing else; see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench load clean lock
+.PHONY: help run test check bench load drills pages clean lock
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 
@@ -12,27 +12,39 @@ PROJECT_READY := $(VENV)/.project-ready
 help:
 	@echo 'make run     starts everything on this machine: Valkey, PostgreSQL, ledger writer, gateway (Ctrl-C stops it)'
 	@echo 'make test    the tests, on real servers'
-	@echo 'make check   ruff, mypy, import-linter, truth checks'
+	@echo 'make check   ruff, mypy, import-linter, bandit, truth checks'
+	@echo 'make pages   builds the pages that people use, when their sources changed (run, test and check do so too)'
 	@echo 'make bench   how fast one scan is, against a no-op, in one table (ARGS=--quick: a minute and a half)'
 	@echo 'make load    a load test as users are, by Locust, on a stack of its own (ARGS=--web: its pages)'
+	@echo 'make drills  fault drills on whole stacks, one line each, about 20 minutes (ARGS="--list", "--only NAME --seed N", "--mutations")'
 	@echo 'make lock    writes requirements.lock and requirements-dev.lock anew'
 	@echo 'make clean   removes the environment, caches and the development data in ./var'
 
 run: $(PROJECT_READY)
+	@$(BIN)/python -m gateway.pages.build || echo 'tong: going on without the pages; everything else works' >&2
 	@exec $(BIN)/tong up
 
-test: $(PROJECT_READY)
+pages: $(PROJECT_READY)
+	@exec $(BIN)/python -m gateway.pages.build
+
+test: pages
+	@$(BIN)/python -m tests.support.chromium
 	@exec $(BIN)/pytest
 
-check: $(PROJECT_READY)
+check: pages
+	$(BIN)/python -m gateway.pages.build check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r gateway redemption tokens loadtest
 	$(BIN)/pytest tests/truth -q
 
 bench: $(PROJECT_READY)
 	@exec $(BIN)/python -m loadtest.bench $(ARGS)
+
+drills: $(PROJECT_READY)
+	@exec $(BIN)/python -m tests.drills $(ARGS)
 
 load: $(PROJECT_READY)
 	@exec $(BIN)/python -m loadtest $(ARGS)
@@ -69,5 +81,5 @@ lock:
 clean:
 	@if [ -e var/lock ] && command -v flock >/dev/null && ! flock --nonblock var/lock true; then \
 	    echo 'tong: the stack is running on ./var; stop it first' >&2; exit 1; fi
-	rm -rf $(VENV) var build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .node gateway/pages/built gateway/pages/web/node_modules var build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

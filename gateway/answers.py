@@ -6,6 +6,7 @@ from starlette.responses import Response
 from starlette.types import Scope, Send
 
 from gateway.problems import CONTENT_TYPE as PROBLEM_JSON
+from gateway.security_headers import SECURITY_HEADERS
 
 JSON: Final = b"application/json"
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -23,7 +24,6 @@ def answer(status: int, body: bytes, headers: Headers = ()) -> Response:
     """The same answer for an endpoint that returns a Response."""
     response = Response(body, status, media_type=(JSON if status < 400 else PROBLEM_JSON).decode())
     response.headers["cache-control"] = "no-store"
-    response.headers["x-content-type-options"] = "nosniff"
     response.raw_headers.extend(headers)
     return response
 
@@ -38,7 +38,7 @@ async def send_answer(send: Send, status: int, body: bytes, headers: Headers = (
                 (b"content-type", JSON if status < 400 else PROBLEM_JSON),
                 (b"content-length", b"%d" % len(body)),
                 (b"cache-control", b"no-store"),
-                (b"x-content-type-options", b"nosniff"),
+                *SECURITY_HEADERS,
                 *headers,
             ],
         }

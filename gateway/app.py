@@ -10,13 +10,16 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.answers import answer
+from gateway.authentication import TERMINAL
 from gateway.problems import Problem
 from gateway.routes import routes
-from gateway.scan_cycle import Answer, RequestHeaders
+from gateway.scan_cycle import Answer
+from gateway.security_headers import with_security_headers
 from gateway.state import State
-from gateway.verify import VerifyEndpoint
+from gateway.tally import Tally
+from gateway.verify import VERIFY_PATH, VerifyEndpoint
 
-VERIFY_PATH: Final = "/v1/verify"
+TILL_PATHS: Final = ("/v1/prepare", "/v1/cancel", "/v1/redemptions", "/v1/accruals")
 
 logger = logging.getLogger(__name__)
 
@@ -30,18 +33,17 @@ class Application(Starlette):
 
     verify: VerifyEndpoint
 
-    async def answer_scan(self, headers: RequestHeaders, body: bytes) -> Answer:
+    async def answer_scan(self, scope: Scope, body: bytes) -> Answer:
         """A scan that goes the short way of gateway/scan_cycle.py. Raises nothing."""
         try:
-            return await self.verify.answer(headers, body)
+            return await self.verify.answer(scope, body)
         except Exception as fault:
-            scope = {"type": "http", "method": "POST", "path": VERIFY_PATH, "headers": headers}
             told = unforeseen_fault(self.state.tong, Request(scope), fault)
             return told.status_code, bytes(told.body), ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != VERIFY_PATH or scope["method"] != "POST":
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, with_security_headers(send) if scope["type"] == "http" else send)
             return
         begun = False
 
@@ -54,16 +56,26 @@ class Application(Starlette):
             await self.verify(scope, receive, sending)
         except Exception as fault:
             if not begun:  # as ServerErrorMiddleware does: answered here, and raised for the server to see
-                await unforeseen_fault(self.state.tong, Request(scope), fault)(scope, receive, send)
+                found = unforeseen_fault(self.state.tong, Request(scope), fault)
+                await found(scope, receive, with_security_headers(send))
             raise
 
 
 def application(state: State) -> Application:
     """The application over parts that are running (gateway.lifespan)."""
-    verify = VerifyEndpoint(state.redemptions, state.authenticator, state.reader, state.metrics, state.clock)
+    verify = VerifyEndpoint(
+        state.redemptions,
+        state.authenticator,
+        state.reader,
+        state.metrics,
+        state.clock,
+        state.live.tally,
+        state.watch,
+    )
 
     async def problem(request: Request, fault: Exception) -> Response:
         assert isinstance(fault, Problem)
+        note_refusal(state.live.tally, request, fault)
         return problem_answer(fault, request.headers.get("accept-language"))
 
     async def http_fault(request: Request, fault: Exception) -> Response:
@@ -90,6 +102,16 @@ def application(state: State) -> Application:
     app.router.redirect_slashes = False  # a path that is not in the table is a 404 problem, not a redirect
     app.state.tong = state
     return app
+
+
+def note_refusal(tally: Tally, request: Request, problem: Problem) -> None:
+    """Keeps what a till was refused beside its scans, for operations: the path without the ids in it."""
+    path = request.url.path
+    if not path.startswith(TILL_PATHS):
+        return
+    for name, value in request.path_params.items():
+        path = path.replace(f"/{value}", f"/{{{name}}}", 1)
+    tally.refused(request.scope.get(TERMINAL), problem.kind.code, path)
 
 
 def unforeseen_fault(state: State, request: Request, fault: Exception) -> Response:

@@ -33,27 +33,36 @@ async def read_body(receive: Receive) -> bytes:
         return bounded(body)
     try:
         async with asyncio.timeout(REQUEST_BODY_SECONDS):
-            return await _read_rest(message, receive)
+            return await _read_rest(message, receive, BODY_BYTES_MAX)
     except TimeoutError:
         raise malformed(f"the body was not complete after {REQUEST_BODY_SECONDS:.0f} s", "body") from None
 
 
-async def _read_rest(message: Message, receive: Receive) -> bytes:
+async def read_upload(receive: Receive, bytes_max: int, seconds: float) -> bytes:
+    """A whole body that may be larger and slower than one of JSON. Raises as `read_body` does."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read_rest(await receive(), receive, bytes_max)
+    except TimeoutError:
+        raise malformed(f"the body was not complete after {seconds:.0f} s", "body") from None
+
+
+async def _read_rest(message: Message, receive: Receive, bytes_max: int) -> bytes:
     body = bytearray()
     while True:
         if message["type"] != "http.request":
             raise ClientGone
-        body += bounded(message.get("body", b""))
-        bounded(body)
+        body += message.get("body", b"")
+        bounded(body, bytes_max)
         if not message.get("more_body"):
             return bytes(body)
         message = await receive()
 
 
-def bounded(body: Buffer) -> Buffer:
+def bounded(body: Buffer, bytes_max: int = BODY_BYTES_MAX) -> Buffer:
     """The body. Raises `body_too_large`."""
-    if len(body) > BODY_BYTES_MAX:
-        raise Problem("body_too_large", f"A body may have {BODY_BYTES_MAX} bytes")
+    if len(body) > bytes_max:
+        raise Problem("body_too_large", f"A body may have {bytes_max} bytes here")
     return body
 
 
@@ -82,7 +91,10 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, bytes]:
     # The canonical encoding is the shortest there is of this value, so a body of the same length cannot hold a member
     # twice; only others pay for the slow look (6 µs for a 300-byte body).
     if len(canonical) != len(body):
-        refuse_duplicate_members(body)
+        try:
+            refuse_duplicate_members(body)
+        except (ValueError, RecursionError):  # in a part that the type passes over unread
+            raise malformed("not JSON: a part that means nothing here cannot be read", "body") from None
     return value, canonical
 
 

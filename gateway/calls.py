@@ -6,11 +6,12 @@ answer, a type in gateway/wire.py and an example in gateway/examples.py; a new k
 below.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from gateway import examples, wire, wire_members
+from gateway import examples, wire, wire_group, wire_members
+from gateway.call_rows import Answer, Call, Parameter
+from gateway.calls_live import LIVE_CALLS
+from gateway.calls_settlement import SETTLEMENT_CALLS
 from redemption.domain.commands import (
     AccrualRequest,
     CancelRequest,
@@ -22,54 +23,6 @@ from redemption.domain.commands import (
     VoidRequest,
 )
 from redemption.domain.limits import BILL_REFERENCE_CHARACTERS_MAX, IDEMPOTENCY_KEY_CHARACTERS_MAX
-
-Caller = Literal["terminal", "member", "anybody"]
-JSON: Final = "application/json"
-PROBLEM_JSON: Final = "application/problem+json"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer that is no problem. `shape` None: text that is not JSON."""
-
-    description: str
-    shape: type | None
-    example: Any
-    status: int = 200
-    media_type: str = JSON
-    replayable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One value outside the body."""
-
-    name: str
-    where: Literal["path", "query", "header"]
-    description: str
-    schema: Mapping[str, Any]
-    example: str
-    required: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One row. `request_examples` are bodies that work; `summary` stands in where the endpoint is no function."""
-
-    method: Literal["GET", "POST"]
-    path: str
-    tag: str
-    caller: Caller
-    answers: tuple[Answer, ...]
-    refusals: tuple[str, ...] = ()
-    request: type | None = None
-    request_required: bool = True
-    request_examples: Mapping[str, Any] = field(default_factory=dict)
-    parameters: tuple[Parameter, ...] = ()
-    summary: str | None = None
-    rated: bool = False
-    """Whether its answers say in RateLimit headers what the terminal has left."""
-
 
 _KEY_SCHEMA: Final = {
     "type": "string",
@@ -91,14 +44,6 @@ _STEP_KEY: Final = Parameter(
     "of a part always wants one.",
     _KEY_SCHEMA,
     "till-7-20261122-000124",
-    required=False,
-)
-ACCEPT_LANGUAGE: Final = Parameter(
-    "Accept-Language",
-    "header",
-    "Language of `operator_hint`: zh-Hant (also when absent), zh-Hans or en.",
-    {"type": "string"},
-    "zh-Hant",
     required=False,
 )
 _REDEMPTION_ID: Final = Parameter(
@@ -128,7 +73,12 @@ TAGS: Final[dict[str, str]] = {
     "Redemptions": "What became of a scan, and what a till does with it afterwards: a hold is captured or voided, what "
     "was captured is refunded. Only of the till's own business; everything else is `not_found`.",
     "Earning": "Purchases earn points.",
+    "Settlement": "Who owes whom: agreements, months, lines, statements, disputes, nets. With a key that has the role "
+    "`settlement`; a key of one business sees what it is a side of, everything else is `not_found`.",
+    "Reconciliation": "A point-of-sale system sends what it took on a day and learns where the ledger differs.",
     "Member app": "What the member's app calls, with the member's own access token.",
+    "Operations": "Live figures over all workers, with a key that has the role `operations`; a key of one business is "
+    "told of its own scans.",
     "Platform": "What the platform and integrators ask; no credentials.",
 }
 
@@ -301,6 +251,24 @@ CALLS: Final[tuple[Call, ...]] = (
         answers=(Answer("The benefits.", wire_members.MyBenefitsAnswer, examples.MY_BENEFITS),),
         refusals=(*_MEMBER, *_STORE, "not_found"),
     ),
+    Call(
+        "GET",
+        "/v1/terminal",
+        "Scan",
+        "terminal",
+        answers=(Answer("The till.", wire_group.TerminalAnswer, wire_group.TERMINAL_EXAMPLE),),
+        refusals=(*_TERMINAL, "unavailable"),
+    ),
+    Call(
+        "GET",
+        "/v1/group",
+        "Platform",
+        "anybody",
+        answers=(Answer("The names.", wire_group.GroupAnswer, wire_group.EXAMPLE),),
+        refusals=("unavailable",),
+    ),
+    *LIVE_CALLS,
+    *SETTLEMENT_CALLS,
     Call(
         "GET",
         "/healthz",

@@ -8,11 +8,13 @@ import asyncio
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
 
+from gateway.key_commands import keys
+from gateway.ledger_commands import ledger
 from gateway.settings import Settings, SettingsRefused
 from gateway.settle_commands import settle
 
@@ -22,13 +24,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-keys = typer.Typer(help="API keys of terminals and of the back office.", no_args_is_help=True)
 members = typer.Typer(help="Block members and revoke their codes.", no_args_is_help=True)
 codes = typer.Typer(help="The ring of keys that sign member codes.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(members, name="members")
 app.add_typer(codes, name="code-keys")
 app.add_typer(settle, name="settle")
+app.add_typer(ledger, name="ledger")
 
 
 def settings() -> Settings:
@@ -50,13 +52,15 @@ def run(main: Coroutine[Any, Any, Any], *, fast: bool = False, cannot_run: int =
     from redis.exceptions import RedisError
 
     from gateway.migrate import MigrationFailed
-    from redemption.credentials import UnknownTerminal
+    from redemption.credentials import CredentialRefused
     from redemption.directory import NotInstalled
     from redemption.domain.weakness import ServerRefusedError
     from redemption.group import GroupFileRefused
     from redemption.hot.faults import HotStoreFault
     from redemption.hot.install import BucketsDiffer, LayoutDiffers
+    from redemption.ledger.archive_export import ArchiveRefused
     from redemption.ledger.chain import SealKeyRefused
+    from redemption.ledger.manifest import ArchiveDamaged
     from redemption.ledger.rebuild import RebuildRefused
     from redemption.ledger.sealer import OtherKeyError
     from redemption.ledger.writer import LedgerStoppedError
@@ -67,9 +71,10 @@ def run(main: Coroutine[Any, Any, Any], *, fast: bool = False, cannot_run: int =
         with asyncio.Runner(loop_factory=uvloop.new_event_loop if fast else None) as runner:
             return runner.run(main)
     except (
-        SettingsRefused, MigrationFailed, UnknownTerminal, NotInstalled, ServerRefusedError, GroupFileRefused,
-        UnknownMember, HotStoreFault, BucketsDiffer, LayoutDiffers, LedgerStoppedError, TokensError, PostgresError,
-        RedisError, OSError, SealKeyRefused, OtherKeyError, RebuildRefused,
+        SettingsRefused, MigrationFailed, CredentialRefused, NotInstalled,
+        ServerRefusedError, GroupFileRefused, UnknownMember, HotStoreFault, BucketsDiffer, LayoutDiffers,
+        LedgerStoppedError, TokensError, PostgresError, RedisError, OSError, SealKeyRefused, OtherKeyError,
+        RebuildRefused, ArchiveRefused, ArchiveDamaged,
     ) as fault:  # fmt: skip
         print(f"tong: {fault}" if str(fault) else f"tong: {fault!r}", file=sys.stderr)
         raise typer.Exit(cannot_run) from None
@@ -84,8 +89,14 @@ def up() -> None:
 
 
 @app.command()
-def serve(fd: Annotated[int | None, typer.Option(help="a listening socket this process was handed")] = None) -> None:
-    """Run the gateway: TONG_WORKERS workers on one socket, or a single one in this process."""
+def serve(
+    fd: Annotated[int | None, typer.Option(help="a listening socket this process was handed")] = None,
+    ready_file: Annotated[Path | None, typer.Option(help="its pid is written here once it accepts")] = None,
+) -> None:
+    """Run the gateway: TONG_WORKERS workers on one socket, or a single one in this process.
+
+    With several, SIGUSR2 replaces them one after another without a failed request.
+    """
     chosen = settings()
     if fd is None and chosen.workers > 1:
         from gateway.workers import serve_workers
@@ -93,7 +104,7 @@ def serve(fd: Annotated[int | None, typer.Option(help="a listening socket this p
         raise typer.Exit(run(serve_workers(chosen)))
     from gateway.serve import serve as serve_worker
 
-    run(serve_worker(chosen, fd=fd), fast=True)
+    run(serve_worker(chosen, fd=fd, ready_file=ready_file), fast=True)
 
 
 @app.command(name="write-ledger")
@@ -127,6 +138,9 @@ def audit(
     heads_file: Annotated[
         Path | None, typer.Option("--heads", help="a file of `tong heads`: the chain must lead to each of them")
     ] = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="the folder of `tong ledger archive`: archived rows are verified too")
+    ] = None,
     bucket: Annotated[list[int] | None, typer.Option(help="only this bucket; may be repeated")] = None,
     json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
     drain_seconds: Annotated[float, typer.Option(help="how long the ledger writer may take to catch up")] = 30.0,
@@ -134,9 +148,8 @@ def audit(
     """Hold ledger, chain and hot store against each other. Exit status: 0 clean, 1 differences, 2 could not run."""
     from gateway.ledger_audit import audit as run_audit
 
-    raise typer.Exit(
-        run(run_audit(settings(), bucket or (), heads_file, as_json=json, drain_seconds=drain_seconds), cannot_run=2)
-    )
+    work = run_audit(settings(), bucket or (), heads_file, archive, as_json=json, drain_seconds=drain_seconds)
+    raise typer.Exit(run(work, cannot_run=2))
 
 
 @app.command()
@@ -172,6 +185,17 @@ def migrate(
     run(migrate_stores(settings(), prune_functions=prune))
 
 
+@app.command(name="store-users")
+def store_users(
+    store: Annotated[Literal["valkey", "postgres"], typer.Argument(help="which store's users")],
+) -> None:
+    """Print who may do what in a store: the ACL file of Valkey, the roles of PostgreSQL. Holds no password."""
+    from redemption.hot.users import acl_file
+    from redemption.rights import roles_file
+
+    print(acl_file() if store == "valkey" else roles_file())
+
+
 @app.command()
 def load(group: Annotated[Path, typer.Argument(help="the group file (YAML)")]) -> None:
     """Load a group file: businesses, outlets, terminals, tiers, members and their opening balances."""
@@ -186,36 +210,6 @@ def demo() -> None:
     from gateway.development.demo import demo as run_demo
 
     raise typer.Exit(run(run_demo(settings())))
-
-
-@keys.command(name="create")
-def keys_create(
-    terminal: Annotated[str | None, typer.Option(help="the terminal it is for, trm_…")] = None,
-    role: Annotated[list[str] | None, typer.Option(help="a role of a back-office key; may be repeated")] = None,
-) -> None:
-    """Make a key and show it, once."""
-    from gateway.operations import create_key
-
-    print(run(create_key(settings(), terminal, tuple(role or ()))))
-
-
-@keys.command(name="revoke")
-def keys_revoke(key_id: Annotated[str, typer.Argument(help="the id in the key: tong_tk_<env>_<id>_…")]) -> None:
-    """Revoke a key; every worker refuses it within a second."""
-    from gateway.operations import revoke
-
-    if not run(revoke(settings(), key_id)):
-        print("no such key, or it was revoked before", file=sys.stderr)
-        raise typer.Exit(1)
-
-
-@keys.command(name="list")
-def keys_list() -> None:
-    """List keys: id, kind, whose, when made and revoked. The keys themselves are nowhere."""
-    from gateway.operations import list_stored_keys
-
-    for line in run(list_stored_keys(settings())):
-        print(line)
 
 
 MemberId = Annotated[str, typer.Argument(help="the member's id, mem_…")]

@@ -17,6 +17,7 @@ from redemption.domain.members import bucket_of, member_number
 from redemption.hot.install import install, open_client
 from redemption.hot.library import assemble
 from redemption.ledger.audit import Audit, AuditReport
+from redemption.ledger.audit_ledger import Evidence
 from redemption.ledger.chain import read_seal_key
 from redemption.ledger.findings import Finding
 from redemption.ledger.rebuild import Rebuild, RebuildRefused, buckets_installed
@@ -35,15 +36,21 @@ class Scope:
 
 
 async def audit(
-    settings: Settings, buckets: Sequence[int], heads: Path | None, *, as_json: bool, drain_seconds: float
+    settings: Settings,
+    buckets: Sequence[int],
+    heads: Path | None,
+    archive: Path | None,
+    *,
+    as_json: bool,
+    drain_seconds: float,
 ) -> int:
     """The exit status. Raises what keeps it from running."""
     valkey_url, _ = settings.stores()
     path = settings.seal_key_path()
     key = read_seal_key(path) if path.exists() else None
     if key is None:
-        if heads is not None:
-            raise SettingsRefused(f"without the seal key ({path}) no head can be verified")
+        if heads is not None or archive is not None:
+            raise SettingsRefused(f"without the seal key ({path}) neither heads nor archived rows can be verified")
         progress(f"no seal key at {path}: the chain is not verified")
     pool = await ledger_pool(settings, "tong-audit")
     try:
@@ -53,8 +60,9 @@ async def audit(
             audit = Audit(
                 pool,
                 client,
-                key=key,
-                heads=[head for head in read_heads(heads) if head.bucket in wanted] if heads else (),
+                evidence=Evidence(
+                    key, [head for head in read_heads(heads) if head.bucket in wanted] if heads else (), archive
+                ),
                 say=progress,
                 drain_seconds=drain_seconds,
             )
@@ -128,6 +136,10 @@ def _scope(scope: Scope, installed: int) -> list[int]:
 
 def _summary(report: AuditReport) -> str:
     chain = f"{report.rows_not_sealed} not sealed yet" if report.chain_verified else "chain not verified"
+    if report.rows_archived:
+        chain += f", {report.rows_archived} archived"
+    if report.not_seen:
+        chain += f", {report.not_seen} seals or heads among them need --archive FOLDER"
     found = "clean" if not report.findings else f"{len(report.findings)} differences"
     return (
         f"{found}: {report.buckets} buckets, {report.rows} ledger rows ({chain}), {report.keys_seen} keys of the hot "
@@ -144,6 +156,8 @@ def _json(report: AuditReport) -> str:
         "buckets": report.buckets,
         "rows": report.rows,
         "rows_not_sealed": report.rows_not_sealed if report.chain_verified else None,
+        "rows_archived": report.rows_archived,
+        "not_seen": report.not_seen,
         "chain_verified": report.chain_verified,
         "keys_seen": report.keys_seen,
         "seconds": round(report.seconds, 3),

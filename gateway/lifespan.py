@@ -5,15 +5,20 @@ connection keeps trying, readiness says so). Nothing outlives `stop`.
 """
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from gateway.authentication import KeyAuthenticator
+from gateway.hot_watch import HotWatch, call_that_changes_nothing
+from gateway.live_parts import live_parts
 from gateway.metrics import Metrics
 from gateway.settings import DEVELOPMENT_ISSUER, Settings, SettingsRefused
+from gateway.settlement_desk import POOL_SIZE, SettlementDesk
 from gateway.state import State
+from gateway.statements.exports import StatementExports
 from redemption.accruals import Accruals
 from redemption.addresses import Addresses
 from redemption.database import open_pool
@@ -25,12 +30,13 @@ from redemption.hot import keys
 from redemption.hot.address import Address
 from redemption.hot.connection import HotConnection
 from redemption.hot.faults import HotStoreFault
-from redemption.hot.library import assemble
-from redemption.hot.server_checks import check_hot_store
+from redemption.hot.library import Library, assemble
+from redemption.hot.server_checks import UNKNOWN, check_hot_store
 from redemption.hot.store import HotStore
 from redemption.ledger.reader import LedgerReader
 from redemption.ledger.server_checks import check_ledger_store
 from redemption.memberships import Memberships
+from redemption.name_book import NameBook
 from redemption.service import Redemptions
 from tokens.access import AccessTokenVerifier, KeySource
 from tokens.codec import CodeIssuer, CodeReader
@@ -40,6 +46,7 @@ from tokens.jwks_source import FileKeySource, HttpsKeySource
 from tokens.keyring import KeyRingFile, RingRefresh
 
 HOUSEKEEPING_SECONDS = 1.0
+ROUNDS_BETWEEN_NOTES = 60
 FLUSH_SECONDS = 0.1
 CLOSE_SECONDS = 5.0
 
@@ -65,37 +72,51 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             raise SettingsRefused(
                 f"TONG_BUCKETS is {settings.buckets}, the installation has {directory.current.buckets}"
             )
-
-        async def library_is_there(connection: HotConnection) -> None:
-            await connection.call("FCALL_RO", library.function("free"), 1, "{b0}:member:", "{b0}:code:", 0, 0, 1)
-
-        hot = HotConnection(
-            Address.from_url(valkey_url),
-            in_flight_max=HOT_IN_FLIGHT_MAX,
-            name="tong-gateway",
-            on_connect=library_is_there,
-        )
+        hot = _hot_connection(valkey_url, library)
         await hot.start()
         stack.push_async_callback(hot.close, CLOSE_SECONDS)
+        frozen: dict[int, str] = {}
+        live = await stack.enter_async_context(
+            live_parts(
+                valkey_url=valkey_url,
+                pool=pool,
+                hot=hot,
+                metrics=metrics,
+                clock=clock,
+                standing=lambda: (directory.stale_seconds, sorted(frozen)),
+            )
+        )
         store = HotStore(hot, library)
         addresses = Addresses(lambda: directory.current, clock, cluster=settings.valkey_cluster)
+        # Connections of its own: a slow statement takes none from what scans need.
+        settlement_pool = await open_pool(postgres_dsn, size=POOL_SIZE, name="tong-gateway-settlement")
+        stack.push_async_callback(settlement_pool.close)
+        exports = StatementExports(settings, settlement_pool, clock)
+        stack.push_async_callback(exports.close)
+        desk = SettlementDesk(settlement_pool, clock, exports)
         state = State(
             settings=settings,
             clock=clock,
             metrics=metrics,
             hot=hot,
             directory=directory,
-            authenticator=KeyAuthenticator(directory, settings.environment),
+            authenticator=KeyAuthenticator(directory, settings.environment, clock),
             members=member_verifier(settings, clock),
             key_ring=key_ring,
             issuer=CodeIssuer(key_ring.ring, settings.code_algorithm, clock),
-            reader=CodeReader(key_ring.ring),
+            reader=CodeReader(key_ring.ring, live.revoked.numbers),
             redemptions=Redemptions(store, addresses),
             memberships=Memberships(store, addresses),
             accruals=Accruals(store, addresses),
             ledger=LedgerReader(pool),
+            settlement=desk,
+            names=NameBook(pool, lambda: directory.current.version),
+            watch=HotWatch(hot, library, settings.buckets, settings.backlog_max),
+            live=live,
+            frozen=frozen,
             weaknesses=await weaknesses(settings),
         )
+        live.begin()
         housekeeping = asyncio.create_task(_keep_house(state), name="housekeeping")
         stack.push_async_callback(_cancelled, housekeeping)
         flushing = asyncio.create_task(_flush_counts(state), name="flush counts")
@@ -103,6 +124,20 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
         stack.push_async_callback(_cancelled, flushing)
         yield state
         state.draining = True
+
+
+def _hot_connection(valkey_url: str, library: Library) -> HotConnection:
+    """The connection of the hot path. It lets calls through only where the library of this version is."""
+
+    async def library_is_there(connection: HotConnection) -> None:
+        await connection.call(*call_that_changes_nothing(library))
+
+    return HotConnection(
+        Address.from_url(valkey_url),
+        in_flight_max=HOT_IN_FLIGHT_MAX,
+        name="tong-gateway",
+        on_connect=library_is_there,
+    )
 
 
 def member_verifier(settings: Settings, clock: Clock) -> AccessTokenVerifier:
@@ -149,7 +184,9 @@ async def weaknesses(settings: Settings) -> list[Weakness]:
     valkey_url, postgres_dsn = settings.stores()
     found: list[Weakness] = []
     try:
-        found += await check_hot_store(valkey_url, cluster=settings.valkey_cluster)
+        hot = await check_hot_store(valkey_url, cluster=settings.valkey_cluster)
+        # A worker's own user may not read the server's settings: then it tells what it was told.
+        found += [weakness for weakness in hot if not (settings.valkey_checked and weakness.found == UNKNOWN)]
     except ServerRefusedError as fault:
         logger.warning("the hot store could not be checked: %s", fault)
     found += await check_ledger_store(postgres_dsn)
@@ -171,7 +208,8 @@ async def _look_for_frozen(state: State) -> None:
         logger.error("bucket %d is frozen until `tong rebuild`: %s", bucket, frozen[bucket])
     for bucket in sorted(state.frozen.keys() - frozen.keys()):
         logger.warning("bucket %d is no longer frozen", bucket)
-    state.frozen = frozen
+    state.frozen.clear()
+    state.frozen.update(frozen)
     state.metrics.frozen_buckets.set(len(frozen))
 
 
@@ -190,7 +228,7 @@ async def _flush_counts(state: State) -> None:
 async def _keep_house(state: State) -> None:
     """Once a second: follow the key ring's file, and say in figures how the worker stands."""
     broken: str | None = None
-    while True:
+    for round_number in itertools.count(1):
         looked = state.key_ring.refresh()
         if looked is RingRefresh.BROKEN and state.key_ring.fault != broken:
             logger.error("the ring of code keys cannot be read, the old one stays: %s", state.key_ring.fault)
@@ -206,4 +244,8 @@ async def _keep_house(state: State) -> None:
         state.metrics.hot_in_flight.set(state.hot.in_flight)
         state.metrics.configuration_stale_seconds.set(state.directory.stale_seconds)
         await _look_for_frozen(state)
+        await state.watch.look()
+        state.metrics.backlog_full.set(1 if state.watch.backlog_full else 0)
+        if round_number % ROUNDS_BETWEEN_NOTES == 0 and (used := state.authenticator.take_used()):
+            await state.directory.note_use(used)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)

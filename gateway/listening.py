@@ -45,7 +45,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
 def reachable_address(listener: socket.socket) -> tuple[str, int]:
     """Host and port at which this machine reaches the listener."""
     host, port = listener.getsockname()[:2]
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)  # noqa: S104 - compared, not bound
+    # Compared, not bound.
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)  # noqa: S104 # nosec
 
 
 def base_url(listener: socket.socket) -> str:

@@ -40,6 +40,18 @@ class Metrics:
             "tong_verify_seconds", "Time from request to answer of POST /v1/verify",
             buckets=VERIFY_SECONDS_BUCKETS, registry=own,
         )  # fmt: skip
+        self.outlet_scans = Counter(
+            "tong_outlet_verify", "Answers of POST /v1/verify by business and outlet, added up once a second: accepted "
+            "or refused (replays are neither)", ["business", "outlet", "result"], registry=own,
+        )  # fmt: skip
+        self.hot_memory_bytes = Gauge(
+            "tong_hot_store_memory_bytes", "Memory the hot store uses, as the elected worker was told", registry=own,
+            multiprocess_mode="mostrecent",
+        )  # fmt: skip
+        self.streams = Gauge(
+            "tong_event_streams", "Streams of server-sent events that are open", ["kind"], registry=own,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
         self.hot_in_flight = Gauge(
             "tong_hot_store_in_flight", "Calls that wait for the hot store, sampled each second", registry=own,
             multiprocess_mode="livesum",
@@ -62,9 +74,19 @@ class Metrics:
             "tong_configuration_stale_seconds", "Age of the configuration a worker works with", registry=own,
             multiprocess_mode="livemax",
         )  # fmt: skip
+        self._of_the_ledger(own)
+        if multiprocess:
+            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
+
+    def _of_the_ledger(self, own: CollectorRegistry | None) -> None:
+        """What tells how far the ledger, its writer and its sealer are."""
         self.ledger_backlog = Gauge(
             "tong_ledger_backlog_entries", "Stream entries not yet in PostgreSQL", registry=own,
             multiprocess_mode="mostrecent",
+        )  # fmt: skip
+        self.backlog_full = Gauge(
+            "tong_backlog_full", "1 while new scans are refused because the ledger is too far behind", registry=own,
+            multiprocess_mode="livemax",
         )  # fmt: skip
         self.ledger_lag_seconds = Gauge(
             "tong_ledger_lag_seconds", "Age of the oldest stream entry not yet in PostgreSQL", registry=own,
@@ -88,8 +110,6 @@ class Metrics:
         self._counted: dict[str, int] = {}
         self._observed = [0] * (len(VERIFY_SECONDS_BUCKETS) + 1)
         self._observed_seconds = 0.0
-        if multiprocess:
-            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
 
     def count_verify(self, outcome: str, seconds: float) -> None:
         """One answer of `POST /v1/verify`. Counted in this process at once, for everybody with the next `flush`: 0.6 µs

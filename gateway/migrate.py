@@ -1,6 +1,7 @@
-"""`tong migrate`: brings both stores to this version: SQL migrations, then the function library.
+"""`tong migrate`: brings both stores to this version: SQL migrations, rights of the roles, then the function library.
 
-Repeating it is safe. It is the only part that needs the right to change schemas and load functions.
+Repeating it is safe. It is the only part that needs the right to change schemas and load functions, so it also says
+what makes the servers weaker than promised: other parts may not ask.
 """
 
 import asyncio
@@ -12,8 +13,12 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from gateway.settings import Settings
+from redemption.database import open_pool
 from redemption.hot.install import install, open_client, prune
 from redemption.hot.library import assemble
+from redemption.hot.server_checks import check_hot_store
+from redemption.ledger.server_checks import check_ledger_store
+from redemption.rights import grant_rights
 
 MIGRATION_SECONDS = 600.0
 
@@ -27,7 +32,19 @@ async def migrate(settings: Settings, *, prune_functions: bool = False) -> None:
     faults."""
     valkey_url, postgres_dsn = settings.stores()
     await migrate_postgres(postgres_dsn)
+    pool = await open_pool(postgres_dsn, size=1, name="tong-migrate")
+    try:
+        async with pool.acquire() as connection:
+            if roles := await grant_rights(connection):
+                print(f"rights of {', '.join(roles)} are as in redemption/rights.py")  # noqa: T201
+    finally:
+        await pool.close()
     library = assemble()
+    for weakness in (
+        *await check_hot_store(valkey_url, cluster=settings.valkey_cluster),
+        *await check_ledger_store(postgres_dsn),
+    ):
+        print(f"weaker than promised: {weakness}")  # noqa: T201
     async with open_client(valkey_url, cluster=settings.valkey_cluster) as client:
         fresh = await install(client, library, settings.buckets)
         print(f"function library {library.name} {'loaded' if fresh else 'is there'}")  # noqa: T201

@@ -15,8 +15,10 @@ import msgspec
 import orjson
 from starlette.routing import BaseRoute, Route
 
-from gateway.calls import ACCEPT_LANGUAGE, CALLS, PROBLEM_JSON, TAGS, Answer, Call, Parameter
-from gateway.problems import KINDS, RETRY_AFTER_SECONDS, Kind, Problem, malformed, refused
+from gateway.call_rows import ACCEPT_LANGUAGE, PROBLEM_JSON, Answer, Call, Parameter
+from gateway.calls import CALLS, TAGS
+from gateway.problem_kinds import Kind
+from gateway.problems import KINDS, RETRY_AFTER_SECONDS, Problem, malformed, refused
 from gateway.wire import ProblemAnswer
 from redemption.domain.limits import RATE_WINDOW_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
@@ -26,7 +28,8 @@ SECURITY: Final[dict[str, dict[str, str]]] = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "tong_tk_<env>_<id>_<secret><checksum>",
-        "description": "API key of one terminal, bound to one outlet of one business. Made with `tong keys create`.",
+        "description": "API key of one terminal, bound to one outlet of one business. Made with `tong keys create`; it "
+        "may be limited to some scopes, and be one whose requests must be signed (RFC 9421, docs/security.md).",
     },
     "member": {
         "type": "http",
@@ -76,6 +79,8 @@ def document(routes: Iterable[BaseRoute]) -> dict[str, Any]:
     schemas, components = _schemas()
     for route in routes:
         assert isinstance(route, Route)
+        if not route.include_in_schema:  # pages for people
+            continue
         # Starlette adds HEAD to every GET; it is the same call without a body.
         for method in sorted((route.methods or set()) - {"HEAD"}):
             paths[route.path][method.lower()] = _operation(rows[method, route.path], route, schemas)
@@ -123,7 +128,7 @@ def _operation(call: Call, route: Route, schemas: dict[Any, Any]) -> dict[str, A
         "tags": [call.tag],
         "summary": text.split(". ")[0].rstrip("."),
         "description": text,
-        "security": [] if call.caller == "anybody" else [{call.caller: []}],
+        "security": [] if call.caller == "anybody" else [{caller: []} for caller in (call.caller, *call.also)],
     }
     parameters = [*call.parameters, *([ACCEPT_LANGUAGE] if call.refusals else [])]
     assert {each.name for each in parameters if each.where == "path"} == set(route.param_convertors)
@@ -131,10 +136,10 @@ def _operation(call: Call, route: Route, schemas: dict[Any, Any]) -> dict[str, A
         operation["parameters"] = [_parameter(each) for each in parameters]
     if call.request is not None:
         examples = {name: {"value": value} for name, value in call.request_examples.items()}
-        operation["requestBody"] = {
-            "required": call.request_required,
-            "content": {"application/json": {"schema": schemas[call.request], "examples": _named(examples)}},
-        }
+        content = {"application/json": {"schema": schemas[call.request], "examples": _named(examples)}}
+        for media_type, example in call.uploads.items():
+            content[media_type] = {"schema": {"type": "string"}, "example": example}
+        operation["requestBody"] = {"required": call.request_required, "content": content}
     operation["responses"] = _responses(call, schemas)
     return operation
 
@@ -193,7 +198,11 @@ def _answer(call: Call, answer: Answer, schemas: dict[Any, Any]) -> dict[str, An
         "description": answer.description,
         "content": {answer.media_type: {"schema": schema, "example": answer.example}},
     }
-    names = (*(("Idempotency-Replayed",) if answer.replayable else ()), *(_RATE if call.rated else ()))
+    for media_type, example in answer.other_media.items():
+        response["content"][media_type] = {"schema": {"type": "string"}, "example": example}
+    names = (
+        *(("Idempotency-Replayed",) if answer.replayable else ()), *(_RATE if call.rated else ()), *answer.headers,
+    )  # fmt: skip
     if names:
         response["headers"] = _references(*names)
     return response
@@ -219,6 +228,16 @@ _HEADERS: Final[dict[str, Any]] = {
         "description": "How many of them are left (`r`), and the seconds until there are more (`t`).",
         "schema": {"type": "string"},
         "example": '"terminal";r=9999;t=7',
+    },
+    "ETag": {
+        "description": "SHA-256 of the file in hexadecimal, in quotes. Absent where the file is still changing.",
+        "schema": {"type": "string"},
+        "example": '"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"',
+    },
+    "Content-Disposition": {
+        "description": "The name to keep the file under (RFC 6266).",
+        "schema": {"type": "string"},
+        "example": 'attachment; filename="tong-hotel-202611.xlsx"',
     },
     "WWW-Authenticate": {
         "description": "The scheme that is needed.",

@@ -1,11 +1,27 @@
 """What an operator does from the command line: load a group, make and revoke keys, rotate code keys."""
 
+import base64
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final, Literal
 
 from gateway.settings import Settings, SettingsRefused
 from redemption.addresses import Addresses
-from redemption.credentials import list_keys, revoke_key, store_key
+from redemption.credentials import (
+    SCOPES,
+    CredentialRefused,
+    SignatureKey,
+    StoredKey,
+    key_in_force,
+    list_keys,
+    revoke_key,
+    rotate_key,
+    store_key,
+)
 from redemption.database import Pool, open_pool
+from redemption.devices.store import DeviceStore
 from redemption.directory import read_directory
 from redemption.domain.clock import system_clock
 from redemption.domain.limits import HOT_IN_FLIGHT_MAX
@@ -19,6 +35,8 @@ from redemption.members_status import UnknownMember, keep_member_status
 from redemption.memberships import Memberships
 from tokens import api_keys
 from tokens.keyring import KeyRing
+
+SIGNATURE_KEY_BYTES: Final = 32
 
 
 async def _pool(settings: Settings) -> Pool:
@@ -56,38 +74,130 @@ async def set_member_status(settings: Settings, member_id: str, *, blocked: bool
         await hot.start()
         async with pool.acquire() as connection:
             directory = await read_directory(connection)
-            status = await keep_member_status(connection, member_id, blocked=blocked)
-        addresses = Addresses(lambda: directory, system_clock, cluster=settings.valkey_cluster)
+            addresses = Addresses(lambda: directory, system_clock, cluster=settings.valkey_cluster)
+            memberships = Memberships(HotStore(hot, assemble()), addresses)
+            valid_from = memberships.after_every_code() if revoke_codes else None
+            status = await keep_member_status(connection, member_id, blocked=blocked, codes_valid_from=valid_from)
         number = member_number(member_id)
         assert number is not None
-        known = await Memberships(HotStore(hot, assemble()), addresses).set_status(
-            number, blocked=status == "blocked", revoke_codes=revoke_codes
-        )
+        if revoke_codes:
+            await DeviceStore(pool).revoke_all(number)
+        known = await memberships.set_status(number, blocked=status == "blocked", codes_valid_from=valid_from)
     finally:
         await hot.close(1.0)
         await pool.close()
     if not known:
         raise UnknownMember(f"{member_id} is not in the hot store")
-    return f"{member_id} is {status}" + (", every code made until now is revoked" if revoke_codes else "")
+    return f"{member_id} is {status}" + (
+        ", every code made until now and every device is revoked" if revoke_codes else ""
+    )
 
 
-async def create_key(settings: Settings, terminal_id: str | None, roles: tuple[str, ...]) -> str:
-    """A new key of a terminal, or of the back office with these roles. Raises `UnknownTerminal`."""
+async def create_key(
+    settings: Settings, terminal_id: str | None, roles: tuple[str, ...], business: str | None = None
+) -> str:
+    """A new key of a terminal, or of the back office with these roles, of one business or the whole group.
+
+    Raises `UnknownTerminal`, `UnknownRole`, `UnknownBusiness`.
+    """
+    return (await make_key(settings, KeyWanted(terminal_id, roles, business))).text
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWanted:
+    """What a new key is for. `signature`: its requests must be signed, by ed25519 with the till's public key, or by
+    hmac-sha256 with a secret that is made here."""
+
+    terminal_id: str | None
+    roles: tuple[str, ...] = ()
+    business: str | None = None
+    scopes: tuple[str, ...] = SCOPES
+    lifetime: timedelta | None = None
+    signature: Literal["ed25519", "hmac-sha256"] | None = None
+    public_key: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMade:
+    """A new key as it is shown, once. `signing_secret` is of hmac-sha256 only. `ends`: of the key it replaces."""
+
+    text: str = field(repr=False)
+    signing_secret: bytes | None = field(default=None, repr=False)
+    ends: datetime | None = None
+
+    def lines(self) -> list[str]:
+        """What to hand over."""
+        lines = [self.text]
+        if self.signing_secret is not None:
+            lines.append(f"signing secret, base64: {base64.b64encode(self.signing_secret).decode()}")
+        return lines
+
+
+async def make_key(settings: Settings, wanted: KeyWanted) -> KeyMade:
+    """Stores a new key and gives it out. Raises `CredentialRefused`, `SettingsRefused`."""
+    signature = None
+    if wanted.signature is not None:
+        if wanted.terminal_id is None:
+            raise CredentialRefused("only a terminal's requests are signed")
+        signature = _signature_key(wanted.signature, wanted.public_key)
     pool = await _pool(settings)
     try:
-        kind = api_keys.KeyKind.ADMIN if terminal_id is None else api_keys.KeyKind.TERMINAL
+        kind = api_keys.KeyKind.ADMIN if wanted.terminal_id is None else api_keys.KeyKind.TERMINAL
         key = api_keys.mint(kind, settings.environment)
         async with pool.acquire() as connection:
             await store_key(
                 connection,
                 key_id=key.key_id,
                 fingerprint=api_keys.fingerprint(key),
-                terminal_id=terminal_id,
-                roles=roles,
+                terminal_id=wanted.terminal_id,
+                roles=wanted.roles,
+                business=wanted.business,
+                scopes=wanted.scopes,
+                lifetime=wanted.lifetime,
+                signature=signature,
             )
-        return key.text
     finally:
         await pool.close()
+    return KeyMade(key.text, _shown(signature))
+
+
+async def rotate(settings: Settings, key_id: str, overlap: timedelta) -> KeyMade:
+    """A new key in the place of one in force, which goes on working for `overlap`. Raises `NotRotated`.
+
+    A till that signs by ed25519 goes on with its key; one that signs by hmac-sha256 gets a new secret.
+    """
+    pool = await _pool(settings)
+    try:
+        async with pool.acquire() as connection:
+            kind, signature = await key_in_force(connection, key_id)
+            key = api_keys.mint(api_keys.KeyKind[kind.upper()], settings.environment)
+            if signature is not None and signature.algorithm == "hmac-sha256":
+                signature = _signature_key("hmac-sha256", None)
+            ends = await rotate_key(
+                connection,
+                key_id,
+                new_id=key.key_id,
+                fingerprint=api_keys.fingerprint(key),
+                overlap=overlap,
+                signature=signature,
+            )
+    finally:
+        await pool.close()
+    return KeyMade(key.text, _shown(signature), ends)
+
+
+def _signature_key(algorithm: str, public_key: bytes | None) -> SignatureKey:
+    if algorithm == "hmac-sha256":
+        if public_key is not None:
+            raise CredentialRefused("hmac-sha256 has no public key: its secret is made here")
+        return SignatureKey(algorithm, secrets.token_bytes(SIGNATURE_KEY_BYTES))
+    if public_key is None or len(public_key) != SIGNATURE_KEY_BYTES:
+        raise CredentialRefused(f"ed25519 needs the till's public key, {SIGNATURE_KEY_BYTES} bytes in base64")
+    return SignatureKey(algorithm, public_key)
+
+
+def _shown(signature: SignatureKey | None) -> bytes | None:
+    return signature.key if signature is not None and signature.algorithm == "hmac-sha256" else None
 
 
 async def revoke(settings: Settings, key_id: str) -> bool:
@@ -108,11 +218,25 @@ async def list_stored_keys(settings: Settings) -> list[str]:
             stored = await list_keys(connection)
     finally:
         await pool.close()
-    return [
-        f"{key.key_id}  {key.kind:8}  {key.terminal_id or ','.join(key.roles) or '-':32}  made {key.created_at:%F %T}"
-        + (f"  revoked {key.revoked_at:%F %T}" if key.revoked_at else "")
-        for key in stored
-    ]
+    return [_listed(key) for key in stored]
+
+
+def _listed(key: StoredKey) -> str:
+    line = f"{key.key_id}  {key.kind:8}  {_holder(key):32}  made {key.created_at:%F %T}"
+    if key.kind == "terminal" and set(key.scopes) != set(SCOPES):
+        line += f"  may {','.join(key.scopes) or 'only read'}"
+    for what, value in (("signs", key.signs), ("replaces", key.replaces)):
+        line += f"  {what} {value}" if value is not None else ""
+    for what, moment in (("ends", key.expires_at), ("revoked", key.revoked_at), ("last used", key.last_used_at)):
+        line += f"  {what} {moment:%F %T}" if moment is not None else ""
+    return line
+
+
+def _holder(key: StoredKey) -> str:
+    if key.terminal_id is not None:
+        return key.terminal_id
+    roles = ",".join(key.roles) or "-"
+    return f"{roles} of {key.business}" if key.business is not None else roles
 
 
 def rotate_code_key(settings: Settings) -> str:

@@ -6,41 +6,17 @@ A kind says the status, whether anything can have been applied (`outcome`), what
 the person at the till reads (`operator_hint`, after Accept-Language). Values of callers never stand in a title or hint.
 """
 
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import orjson
 
+from gateway.problem_kinds import SETTLEMENT_KINDS, Kind, Language
+from gateway.problem_kinds import kind as _kind
 from redemption.domain.outcomes import Outcome, Refusal
 
-Retry = Literal["same_key", "new_key", "new_code", "never"]
-Language = Literal["zh-Hant", "zh-Hans", "en"]
-
-TYPE_BASE: Final = "https://tong.invalid/problems/"
-"""`type` is an identifier, not an address (RFC 9457 §3.1.1); every kind is described at /docs. `.invalid`: RFC 2606."""
 CONTENT_TYPE: Final = b"application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One row of the table. `hints` are what a cashier reads, by language."""
-
-    code: str
-    status: int
-    title: str
-    retry: Retry
-    hints: dict[Language, str] = field(repr=False)
-    outcome: Literal["not_applied", "unknown"] = "not_applied"
-
-    @property
-    def type_uri(self) -> str:
-        return TYPE_BASE + self.code.replace("_", "-")
-
-
-def _kind(code: str, status: int, title: str, retry: Retry, hant: str, hans: str, english: str) -> Kind:
-    return Kind(code, status, title, retry, {"zh-Hant": hant, "zh-Hans": hans, "en": english})
 
 
 _PROGRAM = (
@@ -121,6 +97,9 @@ KINDS: Final[dict[str, Kind]] = {
               "超過可退額度，請減少", "超过可退额度，请减少", "More than can be given back: refund less"),
         _kind("window_closed", 410, "Too late", "never",
               "已超過可退期限，請洽客服", "已超过可退期限，请联系客服", "Too late to undo: refer to member services"),
+        _kind("devices_exhausted", 409, "Too many devices", "never",
+              "已達裝置數上限，請先移除一部", "已达设备数上限，请先移除一部", "The limit of devices is reached: remove one first"),
+        *SETTLEMENT_KINDS,
     )
 }  # fmt: skip
 """Kinds by code, in the contract's order."""

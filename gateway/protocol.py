@@ -2,7 +2,8 @@
 short way for scans (gateway/scan_cycle.py).
 
 httptools collects headers without a limit, and uvicorn times a connection only between requests; so one client could
-fill the memory with a header, or hold sockets for ever by sending nothing or a byte a minute ("slow loris").
+fill the memory with a header, or hold sockets for ever by sending nothing or a byte a minute ("slow loris"), also of a
+body that nobody reads any more, because the request was answered without it.
 
 While a worker sheds (gateway/admission.py), scans that it will not take are answered here, before the parser has seen
 them: a refusal through parser and application costs half of what a scan costs, and three times the load would leave
@@ -16,13 +17,22 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.app import VERIFY_PATH, Application
-from gateway.problems import CONTENT_TYPE, Language, Problem, language_of, malformed
+from gateway.app import Application
+from gateway.event_streams import ABORT
+from gateway.problem_kinds import Language
+from gateway.problems import CONTENT_TYPE, Problem, language_of, malformed
 from gateway.scan_cycle import ScanCycle
-from gateway.verify import OVERLOADED
+from gateway.security_headers import SECURITY_LINES
+from gateway.verify import OVERLOADED, VERIFY_PATH
 
+STREAMS: Final = b"/events"
+"""How the paths of streams end: they may have to be cut (gateway/event_streams.py)."""
 HEAD_BYTES_MAX: Final = 16_384
 HEAD_SECONDS: Final = 10.0
+BODY_SECONDS: Final = 10.0
+BODY_BYTES_OF_PERIOD: Final = 16_384
+"""What of a body has to come in each `BODY_SECONDS`, or all that is missing of it. Endpoints that read a body are
+stricter (gateway/body.py); this ends what they do not see."""
 
 _SCAN_URL: Final = VERIFY_PATH.encode()
 _SCAN: Final = b"POST %s HTTP/1.1\r\n" % _SCAN_URL
@@ -42,7 +52,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._in_head = False
         self._head_bytes = 0
+        self._in_body = False
+        self._body_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._body_timer: asyncio.TimerHandle | None = None
         self._reason = "the request is not HTTP/1.1"
         assert isinstance(self.config.app, Application)
         self._verify = self.config.app.verify
@@ -57,6 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_body_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -65,6 +79,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._scan is not None and not self.transport.is_closing():
             self._take_the_long_way(self._scan)
+        if self._in_body:
+            self._body_bytes += len(data)
+            if self._body_timer is None:
+                self._body_timer = self.loop.call_later(BODY_SECONDS, self._look_at_body)
         if not self._in_head or self.transport.is_closing():
             return
         # Headers that are not complete yet are counted as they come: the parser keeps them to itself until then.
@@ -81,7 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._in_body, self._body_bytes = False, True, 0
         self._stop_timer()
         size = len(self.url)
         for name, value in self.headers:
@@ -90,11 +108,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._reason = f"the head may have {HEAD_BYTES_MAX} bytes"
             raise HeadTooLarge
         if self.url == _SCAN_URL and self._may_go_the_short_way():
+            self.scope["method"], self.scope["query_string"] = "POST", b""
+            self.scope["path"], self.scope["raw_path"] = VERIFY_PATH, _SCAN_URL
             self._scan = self.cycle = ScanCycle(  # type: ignore[assignment]  # it has what the protocol asks of a cycle
-                self, self._answers_scans, self.headers, keep_alive=self.parser.should_keep_alive()
+                self, self._answers_scans, self.scope, keep_alive=self.parser.should_keep_alive()
             )
             return
         super().on_headers_complete()
+        if self.url.endswith(STREAMS):
+            self.scope[ABORT] = self.transport.abort  # type: ignore[typeddict-unknown-key]
 
     def _may_go_the_short_way(self) -> bool:
         parser, before = self.parser, self.cycle
@@ -107,6 +129,8 @@ class BoundedProtocol(HttpToolsProtocol):
         )
 
     def on_message_complete(self) -> None:
+        self._in_body = False
+        self._stop_body_timer()
         super().on_message_complete()
         scan = self._scan
         if scan is not None:
@@ -134,7 +158,7 @@ class BoundedProtocol(HttpToolsProtocol):
         body = malformed(self._reason, "head").body(None)
         self.transport.write(
             b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: %d\r\n"
-            b"cache-control: no-store\r\nconnection: close\r\n\r\n%s" % (len(body), body)
+            b"cache-control: no-store\r\n%sconnection: close\r\n\r\n%s" % (len(body), SECURITY_LINES, body)
         )
         self.transport.close()
 
@@ -142,6 +166,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._reason = reason
         if not self.transport.is_closing():
             self.send_400_response(reason)
+
+    def _look_at_body(self) -> None:
+        self._body_timer = None
+        if self._body_bytes >= BODY_BYTES_OF_PERIOD:  # a large one that comes along
+            self._body_bytes = 0
+            self._body_timer = self.loop.call_later(BODY_SECONDS, self._look_at_body)
+        elif self.cycle is not None and self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._end_request(f"the body was not complete after {BODY_SECONDS:.0f} s")
 
     def _turned_away(self, data: bytes) -> bool:
         """Answers a scan that is not taken, if it came whole and alone on a connection with nothing in hand; everything
@@ -164,6 +198,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _stop_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
 
 @cache
 def _refusal(language: Language) -> bytes:
@@ -173,5 +212,5 @@ def _refusal(language: Language) -> bytes:
     head = b"".join(b"%s: %s\r\n" % pair for pair in problem.headers)
     return (
         b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: %s\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
-        b"x-content-type-options: nosniff\r\n%s\r\n%s" % (CONTENT_TYPE, len(body), head, body)
+        b"%s%s\r\n%s" % (CONTENT_TYPE, len(body), SECURITY_LINES, head, body)
     )

@@ -2,7 +2,24 @@
 
 from starlette.routing import Route
 
-from gateway.endpoints import accruals, codes, health, me, prepare, redemptions, reference
+from gateway.endpoints import (
+    accruals,
+    codes,
+    demo,
+    devices,
+    events,
+    group,
+    health,
+    me,
+    ops,
+    pages,
+    prepare,
+    redemptions,
+    reference,
+    terminal,
+)
+from gateway.endpoints.settlement_routes import settlement_routes
+from gateway.pages.site import FOLDERS
 from gateway.verify import VerifyEndpoint
 
 
@@ -22,10 +39,35 @@ def routes(verify: VerifyEndpoint) -> list[Route]:
         Route("/v1/me/codes", codes.issue_codes, methods=["POST"]),
         Route("/v1/me", me.read_me, methods=["GET"]),
         Route("/v1/me/benefits", me.read_benefits, methods=["GET"]),
+        Route("/v1/me/activity", events.activity, methods=["GET"]),
+        Route("/v1/me/events", events.events, methods=["GET"]),
+        Route("/v1/me/devices", devices.enrol_device, methods=["POST"]),
+        Route("/v1/me/devices", devices.list_devices, methods=["GET"]),
+        Route("/v1/me/devices/{device_id}", devices.revoke_device, methods=["DELETE"]),
+        Route("/v1/ops/events", ops.events, methods=["GET"]),
+        Route("/v1/ops/snapshot", ops.read_snapshot, methods=["GET"]),
+        Route("/v1/ops/series", ops.read_series, methods=["GET"]),
+        Route("/v1/ops/refusals", ops.read_refusals, methods=["GET"]),
+        Route("/v1/terminal", terminal.read_terminal, methods=["GET"]),
+        Route("/v1/group", group.read_group, methods=["GET"]),
         Route("/healthz", health.healthz, methods=["GET"]),
         Route("/readyz", health.readyz, methods=["GET"]),
         Route("/metrics", health.metrics, methods=["GET"]),
         Route("/.well-known/jwks.json", health.jwks, methods=["GET"]),
         Route("/openapi.json", reference.openapi, methods=["GET"]),
         Route("/docs", reference.docs, methods=["GET"]),
+        *settlement_routes(),
+        *_pages(),
     ]
+
+
+def _pages() -> list[Route]:
+    """The pages for people and what the demo offers them: not part of the described interface."""
+    found = [Route("/v1/demo/sign-ins", demo.sign_ins, methods=["GET"], include_in_schema=False)]
+    for folder in FOLDERS:
+        found.append(Route(f"/{folder}", pages.to_folder, methods=["GET"], include_in_schema=False))
+        found.append(Route(f"/{folder}/{{path:path}}", pages.page, methods=["GET"], include_in_schema=False))
+    found.append(Route("/", pages.page, methods=["GET"], include_in_schema=False))
+    for path in ("/assets/{path:path}", "/first.js", "/mark.svg"):
+        found.append(Route(path, pages.asset, methods=["GET"], include_in_schema=False))
+    return found

@@ -12,25 +12,26 @@ here of constants and numbers.
 
 import asyncio
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+from starlette.types import Scope
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from gateway.answers import JSON, Headers
 from gateway.problems import CONTENT_TYPE as PROBLEM_JSON
+from gateway.security_headers import SECURITY_LINES
 
-RequestHeaders = list[tuple[bytes, bytes]]
 Answer = tuple[int, bytes, Headers]
 _STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus
 }
-_COMMON: Final = b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
+_COMMON: Final = b"cache-control: no-store\r\n%b" % SECURITY_LINES
 
 
 class AnswersScans(Protocol):
     """What answers a scan, of whatever kind the answer is; raises nothing."""
 
-    async def __call__(self, headers: RequestHeaders, body: bytes) -> Answer: ...
+    async def __call__(self, scope: Scope, body: bytes) -> Answer: ...
 
 
 class Connection(Protocol):
@@ -48,12 +49,10 @@ class ScanCycle:
     """One scan on a connection. Has what uvicorn's protocol asks of a cycle: `body` to add to, `message_event` to set,
     `response_complete`, `keep_alive`, `disconnected`, `more_body`."""
 
-    def __init__(
-        self, connection: Connection, answers: AnswersScans, headers: RequestHeaders, *, keep_alive: bool
-    ) -> None:
+    def __init__(self, connection: Connection, answers: AnswersScans, scope: Any, *, keep_alive: bool) -> None:
         self._connection = connection
         self._answers = answers
-        self.headers = headers
+        self._scope = scope
         self.keep_alive = keep_alive
         self.body = bytearray()
         self.more_body = True
@@ -67,7 +66,7 @@ class ScanCycle:
     async def run(self) -> None:
         """Answers, and tells the connection."""
         connection = self._connection
-        status, body, headers = await self._answers(self.headers, bytes(self.body))
+        status, body, headers = await self._answers(self._scope, bytes(self.body))
         if connection.flow.write_paused and not self.disconnected:
             await connection.flow.drain()
         if self.disconnected:

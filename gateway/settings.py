@@ -31,8 +31,14 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64, description="gateway processes")
     valkey_url: SecretStr | None = Field(default=None, description="redis://, rediss:// or unix:// of the hot store")
     valkey_cluster: bool = Field(default=False, description="the hot store is a cluster")
+    valkey_checked: bool = Field(
+        default=False, description="who may ask the hot store how durable it is did so (`tong migrate`, `tong up`)"
+    )
     postgres_dsn: SecretStr | None = Field(default=None, description="postgresql:// of the ledger")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    backlog_max: int = Field(
+        default=1_000_000, ge=1, description="entries waiting for the ledger above which new scans are refused"
+    )
 
     environment: str = Field(
         default="dev", pattern=r"^[a-z0-9]{1,6}$", description="part of every key and key id: dev, test, live"
@@ -47,6 +53,11 @@ class Settings(BaseSettings):
 
     seal_key_file: Path | None = Field(
         default=None, description="key of the ledger's hash chain, mode 0600; default seal-key in TONG_HOME"
+    )
+
+    font_path: Path | None = Field(
+        default=None,
+        description="folder with a Chinese font for PDF statements; default: the package's or the system's",
     )
 
     member_issuer: str | None = Field(default=None, description="iss of the members' access tokens")

@@ -4,6 +4,7 @@ Every command answers an exit status: 0 done, 1 refused. Progress goes to stderr
 """
 
 import asyncio
+import datetime
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable
@@ -17,6 +18,8 @@ import yaml
 
 from gateway.logs import configure_logs
 from gateway.settings import Settings, SettingsRefused
+from gateway.settle_reconcile import reconcile
+from gateway.statements.request import StatementRequest
 from redemption.database import Pool, open_pool
 from redemption.domain.clock import system_clock
 from redemption.settlement.agreements import AgreementRefused, add_agreement, list_agreements
@@ -26,10 +29,11 @@ from redemption.settlement.netting import Payment, business_nets, pair_nets, set
 from redemption.settlement.periods import Period, PeriodAltered, PeriodRefused, Periods
 from redemption.settlement.production import Production
 from redemption.settlement.reading import SettlementReader
+from redemption.settlement.statements import StatementRefused, Statements
 
 AGREEMENT_FILE_BYTES_MAX = 64 * 1024
 
-Refused = AgreementRefused | DisputeRefused | PeriodRefused
+Refused = AgreementRefused | DisputeRefused | PeriodRefused | StatementRefused
 
 
 def say(text: str) -> None:
@@ -77,8 +81,9 @@ def payment_words(payment: Payment) -> str:
 class SettleCommands:
     """The commands over one pool."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, font_path: Path | None) -> None:
         self._pool = pool
+        self._font_path = font_path
         self._periods = Periods(pool, system_clock)
         self._disputes = Disputes(pool, system_clock)
         self._reader = SettlementReader(pool)
@@ -170,6 +175,26 @@ class SettleCommands:
         sys.stdout.buffer.flush()
         return 0
 
+    async def statement(self, request: StatementRequest, output: Path) -> int:
+        """Writes a statement to a file; what it is goes to stdout."""
+        from gateway.statements.writing import write_statement  # noqa: PLC0415 - only this needs typst and xlsxwriter
+
+        result = await write_statement(
+            Statements(self._pool, system_clock), request, output, font_path=self._font_path, say=say
+        )
+        if isinstance(result, StatementRefused):
+            return refused(result)
+        mark = "PROVISIONAL " if result.provisional else ""
+        show(result, [f"{mark}{result.path}  {result.size_bytes} bytes  sha256 {result.sha256}"], as_json=False)
+        return 0
+
+    async def reconcile(
+        self, business: str, outlet: str | None, day: datetime.date, file: Path, by: str, output: Path | None,
+        *, as_json: bool,
+    ) -> int:  # fmt: skip
+        """Differences are told and make the status 1."""
+        return await reconcile(self._pool, business, outlet, day, file, by, output, as_json=as_json)
+
     async def agreements(self, *, as_json: bool) -> int:
         listed = await list_agreements(self._pool)
         lines = []
@@ -234,7 +259,7 @@ async def with_settlement(settings: Settings, work: Callable[[SettleCommands], C
         raise SettingsRefused("TONG_POSTGRES_DSN is needed")
     pool = await open_pool(settings.postgres_dsn.get_secret_value(), size=2, name="tong-settlement")
     try:
-        return await work(SettleCommands(pool))
+        return await work(SettleCommands(pool, settings.font_path))
     except PeriodAltered as fault:
         say(f"tong: {fault}")
         return 1

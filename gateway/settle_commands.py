@@ -1,11 +1,14 @@
 """`tong settle …`: the command line of settlement. What a command does is in gateway/settle.py, loaded when it runs."""
 
+import datetime
 import getpass
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from gateway.statements.request import FORMATS, Format, Language, Section, StatementRequest
 
 if TYPE_CHECKING:
     from gateway.settle import SettleCommands
@@ -89,6 +92,45 @@ def lines(
 ) -> None:
     """Write the lines of a month as CSV to stdout."""
     _run(lambda commands: commands.lines(month, business, counterparty))
+
+
+@settle.command()
+def statement(
+    business: Annotated[str, typer.Option(help="whose statement")],
+    output: Annotated[Path, typer.Option(help="the file to write; it appears when it is complete", dir_okay=False)],
+    period: Annotated[
+        str | None,
+        typer.Option(help="2026-11, 2026-11-22, today, or 202611.hotel.mall; without it the running month so far"),
+    ] = None,
+    counterparty: Annotated[str | None, typer.Option(help="only with this other business")] = None,
+    file_format: Annotated[Format | None, typer.Option("--format", help="without it the suffix of --output")] = None,
+    language: Annotated[Language, typer.Option(help="of names and headings")] = "zh-Hant",
+    section: Annotated[Section, typer.Option(help="which table a CSV holds")] = "lines",
+) -> None:
+    """Write a statement as JSON, CSV, XLSX or PDF; of a month that is not closed it is marked provisional."""
+    chosen = file_format or output.suffix.removeprefix(".")
+    if chosen not in FORMATS:
+        raise typer.BadParameter(f"{output.name} has none of the suffixes {', '.join(FORMATS)}; give --format")
+    request = StatementRequest(business, period, counterparty, chosen, language, section)
+    _run(lambda commands: commands.statement(request, output))
+
+
+@settle.command()
+def reconcile(
+    file: Annotated[Path, typer.Argument(help="the till's list, CSV in UTF-8 or .json", exists=True, dir_okay=False)],
+    business: Annotated[str, typer.Option(help="whose tills")],
+    day: Annotated[datetime.datetime, typer.Option(formats=["%Y-%m-%d"], help="which day the list is of")],
+    by: By,
+    outlet: Annotated[str | None, typer.Option(help="the list is of this outlet only")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="write every bill here: .csv, .xlsx or .json", dir_okay=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare a till's list of a day with the ledger. Status 1 where they differ."""
+    if output is not None and output.suffix.lower() not in (".csv", ".xlsx", ".json"):
+        raise typer.BadParameter(f"{output.name} has none of the suffixes .csv, .xlsx, .json", param_hint="--output")
+    _run(lambda commands: commands.reconcile(business, outlet, day.date(), file, by, output, as_json=json))
 
 
 @agreements.command(name="list")

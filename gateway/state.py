@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 
 from gateway.authentication import KeyAuthenticator
+from gateway.hot_watch import HotWatch
+from gateway.live_parts import LiveParts
 from gateway.metrics import Metrics
 from gateway.settings import Settings
+from gateway.settlement_desk import SettlementDesk
 from redemption.accruals import Accruals
 from redemption.directory import DirectoryFollower
 from redemption.domain.clock import Clock
@@ -12,6 +15,7 @@ from redemption.domain.weakness import Weakness
 from redemption.hot.connection import HotConnection
 from redemption.ledger.reader import LedgerReader
 from redemption.memberships import Memberships
+from redemption.name_book import NameBook
 from redemption.service import Redemptions
 from tokens.access import AccessTokenVerifier
 from tokens.codec import CodeIssuer, CodeReader
@@ -36,7 +40,16 @@ class State:
     memberships: Memberships
     accruals: Accruals
     ledger: LedgerReader
+    settlement: SettlementDesk
+    names: NameBook
+    watch: HotWatch
+    live: LiveParts
     weaknesses: list[Weakness] = field(default_factory=list)
     frozen: dict[int, str] = field(default_factory=dict)
     """Buckets in which no value moves until a rebuild, and why; as of the last second."""
     draining: bool = False
+
+    def drain(self) -> None:
+        """The worker is about to stop: it is not ready any more, and its streams end."""
+        self.draining = True
+        self.live.drain()

@@ -90,6 +90,7 @@ class _Run:
         self.output = output
         self.started = time.monotonic()
         self.exited = asyncio.create_task(process.wait(), name=f"wait for {child.name}")
+        self.is_ready = False
 
     def send(self, number: signal.Signals) -> None:
         if not self.exited.done():
@@ -117,6 +118,8 @@ class Supervisor:
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self._changed = changed
         self._runs: dict[str, _Run] = {}
+        self._renewed: set[str] = set()
+        self._renewal: asyncio.Task[None] | None = None
         self._busy_tasks = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -185,9 +188,47 @@ class Supervisor:
             return False
         return True
 
+    def request_renewal(self, names: Sequence[str]) -> None:
+        """Replaces those of these children that run, one after another, in the background; does nothing while that is
+        under way."""
+        if self._renewal is None or self._renewal.done():
+            running = [name for name in names if name in self._runs]
+            self._renewal = asyncio.create_task(self._renew_all(running), name="renewal")
+
+    async def _renew_all(self, names: Sequence[str]) -> None:
+        for name in names:
+            try:
+                await self.renew(name)
+            except ChildFailedError as failure:
+                self.say(f"{name} could not be replaced, the others are left as they are: {failure}")
+                return
+            except StopRequestedError:
+                return
+        self.say(f"replaced: {', '.join(names)}")
+
+    async def renew(self, name: str) -> None:
+        """Ends a child in order; returns when another run of it has taken its place and is ready.
+
+        Raises ChildFailedError when that takes too long (it is tried further), StopRequestedError.
+        """
+        run = self._runs[name]
+        self._renewed.add(name)
+        run.send(run.child.stop_signal)
+        await self._exited_or(run, run.child.stop_seconds, self._stopping)
+        if not run.exited.done() and not self._stopping.is_set():
+            self.say(f"{name} (pid {run.pid}) still there after {run.child.stop_seconds:.0f} s: killed")
+            run.send(signal.SIGKILL)
+        deadline = time.monotonic() + KILL_SECONDS + run.child.ready_seconds
+        while self._runs[name] is run or not self._runs[name].is_ready:
+            if time.monotonic() > deadline:
+                raise ChildFailedError(f"not ready again within {run.child.ready_seconds:.0f} s")
+            await self.pause(READY_POLL_SECONDS)
+
     async def stop(self) -> None:
         """Ends every child, rank by rank. Idempotent; returns when none is left."""
         self._stopping.set()
+        if self._renewal is not None:
+            await self._renewal
         faults = await asyncio.gather(*self._keepers, return_exceptions=True)
         await self._idle.wait()
         runs = list(self._runs.values())
@@ -270,6 +311,7 @@ class Supervisor:
         if run.exited.done():
             run.output.close()
             raise ChildFailedError(self._last_words(run, f"ended while starting, {run.how()}"))
+        run.is_ready = True
         return run
 
     async def _keep(self, run: _Run) -> None:
@@ -281,10 +323,17 @@ class Supervisor:
             died = time.monotonic()
             if died - run.started > SETTLED_SECONDS:
                 delay = RESTART_SECONDS_MIN
-            self.say(f"{child.name} (pid {run.pid}) died, {run.how()}; starting it again in {delay:.1f} s")
+            is_renewed = child.name in self._renewed
+            self._renewed.discard(child.name)
+            if is_renewed:
+                self.say(f"{child.name} (pid {run.pid}) ended, {run.how()}; replacing it")
+                delay = RESTART_SECONDS_MIN
+            else:
+                self.say(f"{child.name} (pid {run.pid}) died, {run.how()}; starting it again in {delay:.1f} s")
             run.kill_group()
             try:
-                await self.pause(delay)
+                if not is_renewed:
+                    await self.pause(delay)
                 run = await self._start_once(child)
             except StopRequestedError:
                 return

@@ -8,13 +8,15 @@ from typing import Final, TypeVar
 
 from gateway.problems import Problem, malformed, refused
 from redemption.directory import Terminal
+from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill
 from redemption.domain.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot.faults import HotStoreFault, NotSent, ServerRefused, TooManyInFlight
-from redemption.service import CodeUse, MemberMissing, Redemptions
+from redemption.service import MemberMissing, Redemptions
 from tokens.claims import CODE_LIFETIME_SECONDS, DIGITS_NONCE, CodeClaim, CodeRefusal, Refused, Standing
 from tokens.codec import CodeReader
+from tokens.offline import STEP_SECONDS
 
 T = TypeVar("T")
 REPLAYED_HEADER: Final = (b"idempotency-replayed", b"true")
@@ -109,6 +111,16 @@ async def read_code_of_key(
     raise refused(await ask_hot_store(redemptions.reject(terminal, key, fingerprint, refusal, is_guess=is_guess)))
 
 
+async def refuse_revoked(redemptions: Redemptions, terminal: Terminal, key: str, fingerprint: str) -> None:
+    """For a code of a revoked device where the function that is called next has no word for it: raises what the key
+    stands for, or `code_revoked`, remembered under it. Returns where the key was applied before: its repeat goes on.
+    """
+    refusal = Refusal(Outcome.CODE_REVOKED)
+    found = await ask_hot_store(redemptions.reject(terminal, key, fingerprint, refusal, is_guess=False))
+    if found.outcome is not Outcome.APPLIED:
+        raise refused(found)
+
+
 def check_bill(bill: Bill | None, terminal: Terminal) -> None:
     """Raises `malformed` for a bill that contradicts itself or the business."""
     if bill is None:
@@ -121,12 +133,17 @@ def check_bill(bill: Bill | None, terminal: Terminal) -> None:
 
 def code_use(claim: CodeClaim) -> CodeUse:
     """A genuine code as the domain sees it."""
+    standing = claim.standing
+    if claim.device_number is not None:
+        expired = standing is Standing.EXPIRED or standing is Standing.NOT_YET
+        revoked = standing is Standing.REVOKED
+        return CodeUse(claim.member_number, claim.slot, claim.nonce, claim.slot * STEP_SECONDS, expired, revoked)
     return CodeUse(
         claim.member_number,
         claim.slot,
         claim.nonce,
         claim.expires_at - CODE_LIFETIME_SECONDS,
-        claim.standing is not Standing.VALID,
+        standing is not Standing.VALID,
     )
 
 

@@ -12,12 +12,14 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.admission import Admission
 from gateway.answers import JSON, header, send_answer
-from gateway.authentication import KeyAuthenticator
+from gateway.authentication import TERMINAL, KeyAuthenticator, TerminalScope
 from gateway.body import ClientGone, bounded, decode, read_body, require_json
+from gateway.hot_watch import HotWatch
 from gateway.metrics import APPLIED, REPLAYED, Metrics
 from gateway.problems import Problem, malformed, refused
 from gateway.rendering import scan_body
-from gateway.scan_cycle import Answer, RequestHeaders
+from gateway.scan_cycle import Answer
+from gateway.tally import Tally
 from gateway.tills import (
     REPLAYED_HEADER,
     ask_hot_store,
@@ -34,8 +36,11 @@ from redemption.domain.outcomes import Refusal
 from redemption.service import Redemptions, Scan
 from tokens.codec import CodeReader
 
+VERIFY_PATH: Final = "/v1/verify"
 OVERLOADED: Final = "This gateway has as many scans in hand as it can do in time"
 
+_REDEEM: Final[tuple[TerminalScope, ...]] = ("redeem",)
+_HOLD: Final[tuple[TerminalScope, ...]] = ("hold",)
 _decoder: Final = msgspec.json.Decoder(VerifyRequest)
 
 
@@ -58,12 +63,16 @@ class VerifyEndpoint:
         reader: CodeReader,
         metrics: Metrics,
         clock: Clock,
+        tally: Tally,
+        watch: HotWatch,
     ) -> None:
         self._redemptions = redemptions
         self._authenticator = authenticator
         self._reader = reader
         self._metrics = metrics
         self._clock = clock
+        self._tally = tally
+        self._watch = watch
         self.admission = Admission(time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,34 +80,44 @@ class VerifyEndpoint:
         try:
             body = await read_body(receive)
         except Problem as problem:
-            self._metrics.count_verify(problem.kind.code, time.perf_counter() - started)
+            self._count(scope, problem, problem.kind.code, time.perf_counter() - started)
             status, body, headers = _told(problem, header(scope, b"accept-language"))
         except ClientGone:
             return
         else:
-            status, body, headers = await self.answer(scope["headers"], body)
+            status, body, headers = await self.answer(scope, body)
         await send_answer(send, status, body, headers)
 
-    async def answer(self, headers: RequestHeaders, body: bytes) -> Answer:
+    async def answer(self, scope: Scope, body: bytes) -> Answer:
         """Status, body and headers of the answer to a whole request. A fault nobody thought of is raised."""
         started = time.perf_counter()
         # Of a header that stands twice the first counts, as in `header`.
-        named = dict(reversed(headers))
+        named = dict(reversed(scope["headers"]))
+        refusal: Problem | None = None
         try:
-            answer, outcome = await self._answer(named, bounded(body))
+            answer, outcome = await self._answer(scope, named, bounded(body))
         except Problem as problem:
-            outcome = problem.kind.code
+            refusal, outcome = problem, problem.kind.code
             answer = _told(problem, _text(named.get(b"accept-language")))
-            if problem.unknown:
-                self._metrics.verify_unknown.inc()
-        self._metrics.count_verify(outcome, time.perf_counter() - started)
+        self._count(scope, refusal, outcome, time.perf_counter() - started)
         return answer
+
+    def _count(self, scope: Scope, refusal: Problem | None, outcome: str, seconds: float) -> None:
+        terminal = scope.get(TERMINAL)
+        if refusal is not None:
+            self._tally.refused(terminal, outcome, VERIFY_PATH)
+            if refusal.unknown:
+                self._metrics.verify_unknown.inc()
+                self._tally.unknown()
+        self._metrics.count_verify(outcome, seconds)
+        self._tally.scan(terminal, outcome, seconds)
 
     def turned_away(self) -> None:
         """Counts a scan that gateway/protocol.py refused on the endpoint's behalf."""
         self._metrics.verify_outcome["overloaded"].inc()
+        self._tally.turned_away()
 
-    async def _answer(self, headers: dict[bytes, bytes], body: bytes) -> tuple[Answer, str]:
+    async def _answer(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> tuple[Answer, str]:
         content_type = headers.get(b"content-type")
         if content_type != JSON:
             require_json(_text(content_type))
@@ -106,8 +125,11 @@ class VerifyEndpoint:
         key = idempotency_key(_text(headers.get(b"idempotency-key")))
         if request.capture and request.hold_seconds is not None:
             raise malformed("is for a hold: set capture to false", "hold_seconds")
-        terminal = self._authenticator.terminal(_text(headers.get(b"authorization")))
+        terminal = self._authenticator.terminal(
+            _text(headers.get(b"authorization")), _REDEEM if request.capture else _HOLD, scope, body
+        )
         check_bill(request.bill, terminal)
+        self._watch.refuse_if_full()
         if self.admission.refuses():
             raise Problem("overloaded", OVERLOADED)
         self.admission.enter()

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from gateway.problems import Retry
+from gateway.problem_kinds import Retry
 from redemption.domain.commands import AmountMinor, BenefitId, Currency, Legs, Reference
 from redemption.domain.limits import POINTS_MAX
 
@@ -301,11 +301,13 @@ class PublicKeysAnswer(Struct):
     keys: tuple[PublicKey, ...]
 
 
-class FieldFault(Struct):
+class FieldFault(Struct, omit_defaults=True):
     """One place of a request that cannot be read."""
 
     field: Annotated[str, Meta(description="path in the body, or the header", examples=["legs[0].points"])]
     reason: str
+    row: Annotated[int, Meta(ge=0, description="of an uploaded list; 0: the list itself")] | UnsetType = UNSET
+    column: str | UnsetType | None = UNSET
 
 
 class ProblemAnswer(Struct, omit_defaults=True):
@@ -326,5 +328,14 @@ class ProblemAnswer(Struct, omit_defaults=True):
     asked: Annotated[int, Meta(description="in the unit of the leg")] | UnsetType = UNSET
     available: Annotated[int, Meta(description="in the unit of the leg")] | UnsetType = UNSET
     errors: Annotated[tuple[FieldFault, ...], Meta(description="what cannot be read, with a 400")] | UnsetType = UNSET
-    scope: Annotated[str, Meta(description="whose calls were too many, with `rate_limited`")] | UnsetType = UNSET
+    errors_total: Annotated[int, Meta(description="where `errors` has only the first of them")] | UnsetType = UNSET
+    scope: (
+        Annotated[
+            str,
+            Meta(
+                description="whose calls were too many, with `rate_limited`; what the key may not do, with `forbidden`"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     reasons: Annotated[tuple[str, ...], Meta(description="why `/readyz` says no")] | UnsetType = UNSET

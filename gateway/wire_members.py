@@ -17,7 +17,8 @@ from gateway.wire import (
     Tier,
     UsesCount,
 )
-from redemption.domain.commands import AmountMinor, BenefitId, Currency, Reference
+from redemption.domain.commands import AmountMinor, BenefitId, Category, Currency, Reference
+from redemption.rules.definitions import Discount, Hours
 
 ACCRUAL_ID_PATTERN: Final = "^acr_[0-9a-z]{18}$"
 ACCRUAL_ID_EXAMPLE: Final = "acr_01cpdy4mps91c8bp2w"
@@ -131,13 +132,26 @@ class MemberBenefit(Struct):
     benefit_id: BenefitId
     name: Annotated[str, Meta(description="in the language of Accept-Language")]
     granted_by: BusinessId
-    remaining_uses: UsesCount
+    discount: Annotated[Discount, Meta(description="what one use takes off")]
+    remaining_uses: Annotated[UsesCount, Meta(description="in all lots together")]
+    uses_now: Annotated[UsesCount, Meta(description="what hours, level and caps leave of them at this moment")]
+    not_now: Annotated[
+        Literal["benefit_not_now", "benefit_exhausted", "tier_too_low"] | None,
+        Meta(description="what a till would be told at this moment; null: it may be used"),
+    ]
     used_today: UsesCount
     used_this_month: UsesCount
     per_day: int | None
     per_month: int | None
     businesses: Annotated[tuple[BusinessId, ...] | None, Meta(description="where it may be used")]
+    outlets: Annotated[tuple[str, ...] | None, Meta(description="only at these outlets of them")]
+    categories: Annotated[tuple[Category, ...] | None, Meta(description="what of a bill it takes something off")]
+    weekdays: Annotated[tuple[int, ...] | None, Meta(description="ISO: 1 is Monday")]
+    hours: Annotated[tuple[Hours, ...] | None, Meta(description="wall-clock time of the outlet; any of them")]
+    first_day: Annotated[str | None, Meta(description="the first day, YYYY-MM-DD")]
+    last_day: Annotated[str | None, Meta(description="the last day, YYYY-MM-DD")]
     minimum_spend_minor: AmountMinor
+    minimum_tier: Annotated[str | None, Meta(description="the lowest level that may use it")]
     lots: Annotated[tuple[BenefitLot, ...], Meta(description="first to expire first")]
 
 

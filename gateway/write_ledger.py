@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.figures import Writer, encode
 from gateway.logs import configure_logs
 from gateway.metrics import Metrics
 from gateway.settings import Settings
@@ -19,8 +20,9 @@ from redemption.hot.connection import HotConnection
 from redemption.hot.library import assemble
 from redemption.hot.store import HotStore
 from redemption.ledger.store import LedgerStore, PostgresAwayError
-from redemption.ledger.streams import LedgerStreams, ValkeyAwayError, open_stream_client
+from redemption.ledger.streams import LedgerStreams, StreamClient, ValkeyAwayError, open_stream_client
 from redemption.ledger.writer import LedgerWriter, run_writer
+from redemption.live.board import tell_writer
 from redemption.service import Redemptions
 from redemption.sweeper import Sweeper
 
@@ -42,7 +44,7 @@ async def write_ledger(settings: Settings) -> None:
     try:
         writer = LedgerWriter(LedgerStreams(client), LedgerStore(pool), range(settings.buckets))
         async with _sweeping(settings, pool) as sweeper:
-            figures = asyncio.create_task(_export(writer, sweeper, Metrics()), name="figures")
+            figures = asyncio.create_task(_export(writer, sweeper, Metrics(), client), name="figures")
             try:
                 await run_writer(writer, stop)
             finally:
@@ -73,8 +75,8 @@ async def _sweeping(settings: Settings, pool: Pool) -> AsyncIterator[Sweeper]:
         await directory.stop()
 
 
-async def _export(writer: LedgerWriter, sweeper: Sweeper, metrics: Metrics) -> None:
-    """Says once a second how far the ledger is."""
+async def _export(writer: LedgerWriter, sweeper: Sweeper, metrics: Metrics, client: StreamClient) -> None:
+    """Says once a second how far the ledger is: to Prometheus, and to the pages of operations."""
     written = dead = expired = 0
     while True:
         await asyncio.sleep(FIGURES_SECONDS)
@@ -88,6 +90,18 @@ async def _export(writer: LedgerWriter, sweeper: Sweeper, metrics: Metrics) -> N
         metrics.ledger_stopped_buckets.set(figures.buckets_stopped)
         try:
             status = await writer.status()
+            await tell_writer(
+                client,
+                encode(
+                    Writer(
+                        status.behind_seconds,
+                        status.backlog,
+                        sweeper.figures.still_open,
+                        figures.buckets_stopped,
+                        figures.dead_letters,
+                    )
+                ),
+            )
         except (ValkeyAwayError, PostgresAwayError) as fault:
             logger.debug("no figures of the ledger this second: %s", fault)
             continue

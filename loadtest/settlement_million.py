@@ -4,11 +4,13 @@
 
 Makes the ledger's rows by SQL (8 businesses, 64 buckets, two issuers in every second redemption, every 25th refunded),
 then runs the shipped commands as processes and measures each: wall clock, and the peak resident memory of the process.
-Ends with the checks that make the figures worth something: units per pair and asset against the ledger's postings.
+Exports the statement of the hotel, which issued points of every redemption, in each format. Ends with the checks that
+make the figures worth something: units per pair and asset against the ledger's postings, the CSV's sum against SQL.
 """
 
 import argparse
 import asyncio
+import csv
 import os
 import shutil
 import subprocess
@@ -23,6 +25,7 @@ MIGRATIONS = Path(__file__).parents[1] / "redemption" / "migrations"
 CHUNK = 50_000
 MONTH = "2026-10"  # over at any time this runs
 BUSINESSES = ("hotel", "mall", "restaurant", "spa", "gym", "parking", "park", "property")
+HOTEL = BUSINESSES[0]
 AGREEMENT = """
 INSERT INTO settlement_agreement (agreement_id, issuer, acceptor, instrument) VALUES ('points', '*', '*', 'points');
 INSERT INTO settlement_agreement_version (agreement_id, version, definition, added_by)
@@ -31,12 +34,13 @@ VALUES ('points', 1, '{"issuer": "*", "acceptor": "*", "instrument": "points", "
 INSERT INTO installation (buckets, time_zone) VALUES (64, 'Asia/Shanghai');
 SELECT ledger_ensure_month('2026-10-01');
 """
-# A redemption i: at one business, points of one or two others; the same numbers each time.
+# A redemption i: at one business, points of the first business and perhaps of another; the same numbers each time. So
+# the first business, the hotel, is a side of most lines: its statement is the largest there can be.
 MADE = """
 CREATE TEMP TABLE made AS
 SELECT i, (i % 64)::smallint AS bucket, 'rdm_' || i AS subject_id, $3::text[] AS names,
        timestamptz '2026-10-01 02:00+00' + i * interval '2400 seconds' / ($4::float8 / 1000) AS occurred_at,
-       1 + (i % 8) AS acceptor, 1 + ((i / 8) % 8) AS first, 1 + ((i / 8 + 3) % 8) AS second,
+       1 + (i % 8) AS acceptor, 1 AS first, 1 + ((i / 8 + 3) % 8) AS second,
        100 + (i % 9000) AS points, i % 2 = 0 AS two
 FROM generate_series($1::bigint, $2::bigint) AS i
 """
@@ -79,6 +83,11 @@ SELECT count(*) FROM (SELECT issuer, owner, asset, sum(amount) AS units FROM led
 FULL JOIN (SELECT issuer, acceptor, asset, sum(units) AS units FROM settlement_line GROUP BY 1, 2, 3) AS settled
   ON (ledger.issuer, ledger.owner, ledger.asset) = (settled.issuer, settled.acceptor, settled.asset)
 WHERE ledger.units IS DISTINCT FROM settled.units
+"""
+NET = """
+SELECT count(*), sum(CASE WHEN issuer = acceptor THEN 0 WHEN acceptor = $1 THEN amount_minor + tax_minor
+                          ELSE -amount_minor - tax_minor END)::bigint
+FROM settlement_line WHERE $1 IN (issuer, acceptor)
 """
 
 
@@ -140,6 +149,22 @@ async def check(dsn: str) -> None:
         raise SystemExit(1)
 
 
+async def check_csv(dsn: str, file: Path) -> None:
+    """What the hotel's CSV adds up to, against the lines."""
+    connection = await asyncpg.connect(dsn, command_timeout=600)
+    expected = await connection.fetchrow(NET, HOTEL)
+    assert expected is not None
+    await connection.close()
+    rows = net = 0
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        for row in csv.DictReader(stream):
+            rows += 1
+            net += int(row["net_minor"])
+    print(f"the CSV has {rows} lines with a net of {net}; SQL says {expected[0]} and {expected[1]}")
+    if (rows, net) != tuple(expected):
+        raise SystemExit(1)
+
+
 def work(dsn: str, redemptions: int, folder: Path) -> None:
     """Everything, on an empty database."""
     url = dsn.replace("?host=", "?socket=")  # the same in dbmate's words
@@ -156,7 +181,15 @@ def work(dsn: str, redemptions: int, folder: Path) -> None:
     measured(dsn, folder / "again.txt", "close", "--month", MONTH)
     measured(dsn, folder / "lines.csv", "lines", "--month", MONTH)
     measured(dsn, folder / "status.txt", "status", "--month", MONTH)
+    for suffix in ("csv", "json", "xlsx", "pdf"):
+        file = folder / f"statement.{suffix}"
+        measured(
+            dsn, folder / "statement.txt",
+            "statement", "--business", HOTEL, "--period", MONTH, "--language", "en", "--output", str(file),
+        )  # fmt: skip
+        print(f"{suffix}: {file.stat().st_size} bytes")
     asyncio.run(check(dsn))
+    asyncio.run(check_csv(dsn, folder / "statement.csv"))
 
 
 def main() -> None:

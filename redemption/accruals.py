@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from redemption.addresses import Addresses
 from redemption.directory import Terminal
+from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
@@ -12,7 +13,7 @@ from redemption.hot import keys
 from redemption.hot.store import HotStore
 from redemption.legs import step_context
 from redemption.rules.earning import earned, growth_value, points_by_tier
-from redemption.service import CodeUse, MemberMissing, ReplyCrossed
+from redemption.service import MemberMissing, ReplyCrossed
 
 
 @dataclass(frozen=True, slots=True)

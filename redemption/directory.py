@@ -7,13 +7,14 @@ seen by every worker within `POLL_SECONDS` plus one query. While PostgreSQL is a
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 import asyncpg
 import msgspec
 
+from redemption.credentials import SignatureKey, note_use
 from redemption.database import FAULTS, Connection, Pool
 from redemption.domain.clock import Clock
 from redemption.rules.definitions import BenefitDefinition, EarnRules, PointRules, TierRules
@@ -64,6 +65,14 @@ class KeyHolder:
     revoked: bool
     terminal: Terminal | None
     roles: frozenset[str]
+    business: str | None
+    """The one business of a back-office key; None: the whole group (or a terminal's key)."""
+    scopes: frozenset[str]
+    """What a terminal's key may do (redemption/credentials.py)."""
+    ends_at: float | None
+    """Unix seconds from which on the key is refused."""
+    signature: SignatureKey | None
+    """What every request with this key must be signed with; None: a signature is not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +135,15 @@ async def read_directory(connection: Connection) -> Directory:
                 row["revoked"],
                 terminals.get(row["terminal_id"]),
                 frozenset(row["roles"]),
+                row["business_id"],
+                frozenset(row["scopes"]),
+                row["ends_at"],
+                SignatureKey(row["signature_algorithm"], row["signature_key"]) if row["signature_key"] else None,
             )
             for row in await connection.fetch(
-                "SELECT key_id, fingerprint, terminal_id, roles, revoked_at IS NOT NULL AS revoked FROM api_key"
+                "SELECT key_id, fingerprint, terminal_id, roles, business_id, revoked_at IS NOT NULL AS revoked,"
+                " scopes, extract(epoch FROM expires_at)::float8 AS ends_at, signature_algorithm, signature_key"
+                " FROM api_key"
             )
         }
     terms = {benefit_id: _terms(definition, tiers) for benefit_id, definition in benefits.items()}
@@ -184,6 +199,14 @@ class DirectoryFollower:
     def stale_seconds(self) -> float:
         """How long ago PostgreSQL last confirmed the snapshot."""
         return max(0.0, self._clock() - self._seen_at)
+
+    async def note_use(self, key_ids: Collection[str]) -> None:
+        """Keeps when these keys were last used: now. What cannot be kept is forgotten; the next use is noted again."""
+        try:
+            async with asyncio.timeout(2.0), self._pool.acquire() as connection:
+                await note_use(connection, key_ids)
+        except FAULTS as fault:
+            logger.debug("the use of %d keys could not be noted: %r", len(key_ids), fault)
 
     async def _follow(self) -> None:
         reachable = True

@@ -1,4 +1,5 @@
-"""A member's status at rest: active or blocked. The hot store's copy is what scans see (memberships.set_status)."""
+"""A member's status at rest: active or blocked, and from when on codes are good. The hot store's copy is what scans see
+(memberships.set_status); a rebuild of a lost hot store takes it from here."""
 
 from redemption.database import Connection
 
@@ -7,12 +8,17 @@ class UnknownMember(Exception):
     """There is no such member; the text names the id."""
 
 
-async def keep_member_status(connection: Connection, member_id: str, *, blocked: bool | None) -> str:
-    """Writes the status (None: leaves it) and returns the one in force. Raises `UnknownMember`."""
+async def keep_member_status(
+    connection: Connection, member_id: str, *, blocked: bool | None, codes_valid_from: int | None
+) -> str:
+    """Writes the status and the second from which codes are good (None: leaves it); the status in force. Raises
+    `UnknownMember`."""
     status: str | None = await connection.fetchval(
-        "UPDATE member SET status = coalesce($2, status) WHERE member_id = $1 RETURNING status",
+        "UPDATE member SET status = coalesce($2, status), codes_valid_from = greatest(codes_valid_from, $3)"
+        " WHERE member_id = $1 RETURNING status",
         member_id,
         None if blocked is None else ("blocked" if blocked else "active"),
+        codes_valid_from,
     )
     if status is None:
         raise UnknownMember(f"there is no member {member_id}")

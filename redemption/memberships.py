@@ -6,13 +6,14 @@ from typing import Any
 
 from redemption.addresses import Addresses, MemberAddress
 from redemption.directory import Terminal
+from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill
 from redemption.domain.limits import SLOT_SECONDS, SLOTS_AHEAD_MAX, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot import keys
 from redemption.hot.store import HotStore
 from redemption.rules.offers import Holding, Offers, offers
-from redemption.service import CodeUse, MemberMissing
+from redemption.service import MemberMissing
 
 NEVER = 999_999
 """Sorts what never expires behind every month."""
@@ -80,16 +81,19 @@ class Memberships:
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
 
-    async def set_status(self, member_number: int, *, blocked: bool, revoke_codes: bool) -> bool:
-        """Blocks or unblocks a member; `revoke_codes` refuses every code that was made until now, those fetched ahead
-        too. False: there is no such member."""
+    def after_every_code(self) -> int:
+        """The second before which every code was made that was made until now, those fetched ahead too."""
+        return (self._addresses.slot_now() + SLOTS_AHEAD_MAX) * SLOT_SECONDS
+
+    async def set_status(self, member_number: int, *, blocked: bool, codes_valid_from: int | None) -> bool:
+        """Blocks or unblocks a member; refuses codes made before a second (None: leaves that). False: there is no such
+        member."""
         who = self._addresses.member(member_number)
-        valid_from = (self._addresses.slot_now() + SLOTS_AHEAD_MAX) * SLOT_SECONDS
         (found,) = await self._store.call(
             "status",
             member=keys.member(who.bucket, who.member_id),
             status="blocked" if blocked else "active",
-            codes_valid_from=valid_from if revoke_codes else "",
+            codes_valid_from="" if codes_valid_from is None else codes_valid_from,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         return bool(found == 1)
@@ -110,7 +114,7 @@ class Memberships:
         for outcome, holds in (
             (Outcome.CODE_EXPIRED, code.expired),
             (Outcome.CODE_USED, member.code_used),
-            (Outcome.CODE_REVOKED, code.made_at < member.codes_valid_from),
+            (Outcome.CODE_REVOKED, code.revoked or code.made_at < member.codes_valid_from),
             (Outcome.MEMBER_BLOCKED, member.status == "blocked"),
         ):
             if holds:

@@ -13,6 +13,7 @@ import orjson
 
 from redemption.addresses import Addresses
 from redemption.directory import Directory, Terminal
+from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.contexts import basket_text, place_text, restore_text
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
@@ -39,16 +40,6 @@ from redemption.legs import (
 )
 from redemption.rules.basket import price
 from redemption.rules.eligibility import state_detail
-
-
-class CodeUse(msgspec.Struct, frozen=True):
-    """The genuine code of a scan: whose, which slot, the field it uses up, when it was made, whether it is over."""
-
-    member_number: int
-    slot: int
-    marker: str
-    made_at: int
-    expired: bool
 
 
 class Scan(msgspec.Struct, frozen=True):
@@ -131,7 +122,7 @@ class Redemptions:
         till = addresses.till(terminal, bucket)
         redemption_id = new_id(REDEMPTION_PREFIX, bucket)
         priced = price(terminal.place, directory.benefits, scan.legs, scan.bill, addresses.local(terminal.time_zone))
-        verdict = Refusal(Outcome.CODE_EXPIRED) if code.expired else priced.verdict
+        verdict = code.refusal or priced.verdict
         hold_seconds = policy.hold_seconds if scan.hold_seconds is None else scan.hold_seconds
         stay = scan.bill.stay if scan.bill is not None else None
         terms = addresses.till_terms(terminal)

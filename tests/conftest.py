@@ -1,8 +1,8 @@
 """What every test may ask for: one real stack for the whole session, and a client of it.
 
 stack           `tong up` with two gateway workers, started once; tests make members of their own in it. At the end of
-                the session the invariants must hold over all that the tests did, and no key may be kept for ever
-                that the key space does not allow.
+                the session the invariants must hold over all that the tests did, no key may be kept for ever that
+                the key space does not allow, and no function may have lacked a right of the user who called it.
 tong            a client of that stack
 private_stack   makes a stack that a test may break: `async with private_stack(workers=1) as own`
 """
@@ -16,6 +16,7 @@ from tests.support.client import TongClient, client_of
 from tests.support.key_space import lasting_keys_not_allowed
 from tests.support.oracle import find_violations, until_drained
 from tests.support.stack import Stack, running_stack
+from tests.support.store_users import refused_inside_functions
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +27,7 @@ async def stack() -> AsyncIterator[Stack]:
             await until_drained(hot, ledger)
             assert await find_violations(hot, ledger) == []
             assert await lasting_keys_not_allowed(hot) == []
+            assert await refused_inside_functions(hot) == []
 
 
 @pytest.fixture(scope="session")

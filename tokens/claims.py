@@ -3,6 +3,9 @@
 A code is identified by (member number, slot). A slot is two seconds of Unix time; a code of slot s may be used before
 s * 2 + 30. Both forms of one entry, JWT and digits, speak of the same member and slot, so using one uses both.
 
+A device may make codes by itself (tokens/offline.py); they are identified by (member number, step of 30 seconds,
+device).
+
 Guarantees: a `CodeClaim` exists only after the signature (or the digits' MAC) held. It says nothing about whether the
 code was used: that is the hot store's to know.
 """
@@ -35,6 +38,7 @@ class CodeForm(Enum):
 
     JWT = "jwt"
     DIGITS = "digits"
+    OFFLINE = "offline"
 
 
 class Standing(Enum):
@@ -44,6 +48,8 @@ class Standing(Enum):
     EXPIRED = "expired"
     NOT_YET = "not_yet"
     """Its slot is further ahead than the issuer ever goes: the clocks disagree, or somebody fetched far ahead."""
+    REVOKED = "revoked"
+    """In time, but the device that made it is revoked."""
 
 
 class CodeRefusal(Enum):
@@ -59,11 +65,15 @@ class CodeClaim(msgspec.Struct, frozen=True):
     form: CodeForm
     member_number: int
     slot: int
+    """Of a code of a device its step (tokens/offline.py); steps are so much smaller than slots that the two never
+    meet."""
     nonce: str
-    """Eight url-safe characters, or `DIGITS_NONCE`."""
+    """Eight url-safe characters, `DIGITS_NONCE`, or `o` and a device's number: what is marked when the code is used."""
     expires_at: int
     """Unix seconds; the code is good strictly before it (RFC 7519, 4.1.4)."""
     standing: Standing
+    device_number: int | None = None
+    """Of the device that made the code by itself."""
 
 
 class Refused(msgspec.Struct, frozen=True):

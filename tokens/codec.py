@@ -3,7 +3,7 @@
 A JWT code has the header {"alg","kid"} and the claims {"sub","exp","jti"}, in this order and without a space: sub is
 the member number in decimal, exp the expiry in Unix seconds, jti eight url-safe characters. `typ` is left out (it is
 optional, RFC 7519, 5.1). An HS256 code has at most 160 characters; an EdDSA code has up to 203, of which its signature
-alone takes 86.
+alone takes 86. The 18 digits are in tokens/digits.py, the codes that a device makes by itself in tokens/offline.py.
 
 Guarantees:
 - `read` answers a `CodeClaim` or a `Refused` for every str of every length; it raises for none.
@@ -21,7 +21,7 @@ Measured on the project's 2-core machine with two other processes busy: HS256 5.
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Final
 
 import jwt
@@ -40,6 +40,7 @@ from tokens.claims import (
     CodeClaim,
     CodeForm,
     Refused,
+    Standing,
     expires_at,
     forged,
     malformed,
@@ -47,7 +48,10 @@ from tokens.claims import (
     standing_of,
 )
 from tokens.digits import DigitsKey, derive_digits_key, read_digits, write_digits
+from tokens.errors import KeyRingError
 from tokens.keyring import Algorithm, KeyRing, RingKey
+from tokens.offline import PREFIX as OFFLINE_PREFIX
+from tokens.offline import EnrolledKey, enrolled_key, read_offline
 
 WHITE_SPACE: Final = " \t\r\n\v\f"  # what scanners and keyboards put around a code
 _JWT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)", re.ASCII)
@@ -59,7 +63,9 @@ _SIGNATURE_CHARACTERS: Final[dict[str, int]] = {"HS256": 43, "EdDSA": 86}
 
 EMPTY: Final = malformed("The code is empty.")
 TOO_LONG: Final = malformed(f"The code is longer than {TEXT_CHARACTERS_MAX} characters.")
-WRONG_SHAPE: Final = malformed("A code is 18 digits, or three segments of base64url with dots between them.")
+WRONG_SHAPE: Final = malformed(
+    "A code is 18 digits, three segments of base64url with dots between them, or a device's code."
+)
 HEADER_NOT_BASE64: Final = malformed("The code's header is not canonical base64url.")
 HEADER_NOT_JSON: Final = malformed("The code's header is not a JSON object.")
 HEADER_WRONG_TYPE: Final = malformed("The code's header needs alg and kid as strings.")
@@ -170,11 +176,28 @@ class CodeIssuer:
             refresh_at=expiry - REFRESH_BEFORE_EXPIRY_SECONDS,
         )
 
+    def enrol(self, member_number: int, device_number: int, kid: str) -> EnrolledKey:
+        """The key with which a device makes codes by itself, derived from this ring key.
+
+        Raises ValueError for a number out of range and KeyRingError for a key that is not in the ring.
+        """
+        key = next((key for key in self._ring.keys if key.kid == kid), None)
+        if key is None:
+            raise KeyRingError("the key ring has no such key")
+        return enrolled_key(key.digits_secret, kid, member_number, device_number)
+
+    @property
+    def current_kid(self) -> str:
+        """Id of the key that signs now."""
+        return self._ring.signing_key(self._algorithm, self._clock()).kid
+
 
 class CodeReader:
     """Reads what was scanned. Knows every key of the ring; whether the code was used is not its business."""
 
-    def __init__(self, ring: KeyRing) -> None:
+    def __init__(self, ring: KeyRing, revoked_devices: Container[int] = frozenset()) -> None:
+        """`revoked_devices` is looked at with every code of a device; whoever gave it may change it."""
+        self._revoked_devices = revoked_devices
         self.use(ring)
 
     def use(self, ring: KeyRing) -> None:
@@ -183,6 +206,7 @@ class CodeReader:
         self._by_header = {key.header: key for key in prepared}
         self._algorithm_of = {key.kid: key.name for key in prepared}
         self._digits_keys = tuple(key.digits_key for key in prepared)
+        self._ring_secrets = {key.kid: key.digits_secret for key in ring.keys}
 
     def read(self, text: str, now: float) -> CodeClaim | Refused:
         """The claim of a genuine code of any age, or why the text is none. `now` is Unix seconds."""
@@ -191,7 +215,7 @@ class CodeReader:
         text = text.strip(WHITE_SPACE)
         shape = _JWT.fullmatch(text)
         if shape is None:
-            return self._read_digits(text, now)
+            return self._read_other(text, now)
         header, claims, signature = shape.groups()
         key = self._by_header.get(header)
         if key is None:
@@ -205,9 +229,11 @@ class CodeReader:
             return SIGNATURE_WRONG
         return _read_claims(claims, now)
 
-    def _read_digits(self, text: str, now: float) -> CodeClaim | Refused:
+    def _read_other(self, text: str, now: float) -> CodeClaim | Refused:
         if not text:
             return EMPTY
+        if text.startswith(OFFLINE_PREFIX):
+            return self._read_offline(text, now)
         if not (text.isascii() and text.isdigit()):
             return WRONG_SHAPE
         found = read_digits(text, self._digits_keys, slot_at(now))
@@ -215,6 +241,16 @@ class CodeReader:
             return found
         member_number, slot = found
         return CodeClaim(CodeForm.DIGITS, member_number, slot, DIGITS_NONCE, expires_at(slot), standing_of(slot, now))
+
+    def _read_offline(self, text: str, now: float) -> CodeClaim | Refused:
+        claim = read_offline(text, self._ring_secrets, now)
+        if (
+            isinstance(claim, CodeClaim)
+            and claim.standing is Standing.VALID
+            and claim.device_number in self._revoked_devices
+        ):
+            return msgspec.structs.replace(claim, standing=Standing.REVOKED)
+        return claim
 
     def _refuse_header(self, segment: str) -> Refused:
         """Why a header that our ring does not write is refused. Only explains: no way leads to acceptance."""

@@ -12,7 +12,7 @@ from gateway.development.private_files import write_private
 from gateway.lifespan import development_issuer
 from gateway.settings import Settings
 from redemption.addresses import Addresses
-from redemption.credentials import store_key
+from redemption.credentials import ROLES, store_key
 from redemption.database import Connection, open_pool
 from redemption.directory import read_directory
 from redemption.domain.clock import system_clock
@@ -23,13 +23,15 @@ from redemption.hot.store import HotStore
 from redemption.memberships import Memberships
 from tokens import api_keys
 
-ADMIN_ROLES = ("back_office", "operations", "settlement")
 TOKEN_SECONDS = 30 * 86_400
 ADMIN = "admin"
 
 
 async def demo_members_and_terminals(settings: Settings) -> dict[str, Any]:
-    """`terminals`, `members` and `admin_api_key` as contract.md has them; points are those of this moment."""
+    """`terminals`, `members` and `admin_api_key` as contract.md has them; points are those of this moment.
+
+    `business_admins` is ours: a key of all roles for each business, which sees that business only.
+    """
     assert settings.postgres_dsn is not None
     assert settings.valkey_url is not None
     pool = await open_pool(settings.postgres_dsn.get_secret_value(), size=1, name="tong-demo")
@@ -42,7 +44,9 @@ async def demo_members_and_terminals(settings: Settings) -> dict[str, Any]:
                 "SELECT business_id, outlet_id, terminal_id FROM terminal JOIN outlet USING (outlet_id) "
                 "JOIN business USING (business_id) ORDER BY business_id <> 'hotel', terminal_id"
             )
-            keys = await _keys(connection, settings, [row["terminal_id"] for row in terminals])
+            keys = await _keys(
+                connection, settings, [row["terminal_id"] for row in terminals], list(directory.businesses)
+            )
             numbers = await connection.fetch("SELECT member_number FROM member ORDER BY member_number")
         addresses = Addresses(lambda: directory, system_clock, cluster=settings.valkey_cluster)
         memberships = Memberships(HotStore(hot, assemble()), addresses)
@@ -74,22 +78,32 @@ async def demo_members_and_terminals(settings: Settings) -> dict[str, Any]:
         ],
         "members": members,
         "admin_api_key": keys[ADMIN],
+        "business_admins": [
+            {"business": business, "api_key": keys[f"{ADMIN} {business}"]} for business in sorted(directory.businesses)
+        ],
     }
 
 
-async def _keys(connection: Connection, settings: Settings, terminal_ids: list[str]) -> dict[str, str]:
-    """A key for every terminal and one for the back office; those that the database no longer has are made anew."""
+async def _keys(
+    connection: Connection, settings: Settings, terminal_ids: list[str], businesses: list[str]
+) -> dict[str, str]:
+    """A key for every terminal, one for the back office and one for each business's; those that the database no longer
+    has are made anew."""
     file = settings.home / "demo-keys.json"
     kept: dict[str, str] = msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
     known = {row["key_id"] for row in await connection.fetch("SELECT key_id FROM api_key WHERE revoked_at IS NULL")}
     keys: dict[str, str] = {}
-    for holder in (*terminal_ids, ADMIN):
+    administrators: dict[str, str | None] = {
+        ADMIN: None,
+        **{f"{ADMIN} {business}": business for business in businesses},
+    }
+    for holder in (*terminal_ids, *administrators):
         text = kept.get(holder, "")
         parsed = api_keys.parse(text, settings.environment)
         if isinstance(parsed, api_keys.ApiKey) and parsed.key_id in known:
             keys[holder] = text
             continue
-        kind = api_keys.KeyKind.ADMIN if holder == ADMIN else api_keys.KeyKind.TERMINAL
+        kind = api_keys.KeyKind.ADMIN if holder in administrators else api_keys.KeyKind.TERMINAL
         fresh = api_keys.mint(kind, settings.environment)
         keys[holder] = fresh.text
         write_private(file, msgspec.json.encode({**kept, **keys}))
@@ -97,7 +111,8 @@ async def _keys(connection: Connection, settings: Settings, terminal_ids: list[s
             connection,
             key_id=fresh.key_id,
             fingerprint=api_keys.fingerprint(fresh),
-            terminal_id=None if holder == ADMIN else holder,
-            roles=ADMIN_ROLES if holder == ADMIN else (),
+            terminal_id=None if holder in administrators else holder,
+            roles=ROLES if holder in administrators else (),
+            business=administrators.get(holder),
         )
     return keys

@@ -20,6 +20,7 @@ from gateway.development.leftovers import end_leftover, forget_foreign_pid, wait
 from gateway.development.private_files import kept_port, kept_secret, private_folder
 from gateway.development.valkey_server import PrivateServer, ServerMissingError
 from gateway.supervisor import Account, Child, Supervisor
+from redemption.rights import ROLES
 
 DATABASE: Final = "tong"
 USER: Final = "tong"
@@ -30,7 +31,7 @@ STOP_SECONDS: Final = 30.0
 SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "password_encryption": "scram-sha-256",
+    "password_encryption": "scram-sha-256",  # a method, no password # nosec
     # Durable, and said so here rather than left to a default.
     "fsync": "on",
     "synchronous_commit": "on",
@@ -109,7 +110,10 @@ async def private_postgres(
         ready=ready,
         ready_seconds=READY_SECONDS,
     )
-    return PrivateServer(child, f"postgresql://{USER}:{password}@127.0.0.1:{port}/{DATABASE}")
+    here = f"127.0.0.1:{port}/{DATABASE}"
+    passwords = private_folder(folder / "roles")
+    roles = {role: f"postgresql://{role}:{kept_secret(passwords / role)}@{here}" for role in ROLES}
+    return PrivateServer(child, f"postgresql://{USER}:{password}@{here}", roles)
 
 
 def _account(folder: Path, say: Callable[[str], None]) -> Account | None:

@@ -2,8 +2,10 @@
 
 Guarantees: one stack per TONG_HOME (a lock says so); servers that are given are used and never started or stopped,
 missing ones are started privately; all parts are watched and restarted; `demo.json` always names the pids that run;
-SIGINT, SIGTERM or SIGHUP stop everything in order (gateway, then ledger writer, then servers), a second one hastens;
-secrets reach the parts through their environment only.
+SIGINT, SIGTERM or SIGHUP stop everything in order (gateway, then ledger writer, sealer and settlement, then servers), a
+second one hastens; SIGUSR2 replaces the gateway workers one after another; secrets reach the parts through their
+environment only; on private servers each part is a user of its own, with the rights it needs
+(gateway/development/store_roles.py).
 
 Order of a start: folder, lock, servers, checks, migrations, demo group, listening socket, ledger writer, gateway,
 `/readyz`, `demo.json`. Any failure stops what runs and is told with what to do about it.
@@ -19,7 +21,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -29,12 +31,14 @@ from pydantic import SecretStr
 from gateway.development.postgres_account import AccountProblemError
 from gateway.development.postgres_server import private_postgres
 from gateway.development.private_files import private_folder, write_private
+from gateway.development.store_roles import GATEWAY, OPERATIONS, SEALER, SETTLEMENT, WRITER, Access, make_roles
 from gateway.development.try_it import what_to_try
 from gateway.development.valkey_server import ServerMissingError, private_valkey
 from gateway.lifespan import development_issuer
 from gateway.listening import PortTakenError, base_url, listening_socket, status_line
 from gateway.settings import Settings
 from gateway.supervisor import Child, ChildFailedError, StopRequestedError, Supervisor
+from gateway.workers import worker
 from redemption.domain.clock import system_clock
 from redemption.domain.weakness import ServerRefusedError
 from redemption.hot.server_checks import check_hot_store
@@ -46,7 +50,6 @@ from tokens.keyring import KeyRingFile
 GROUP_FILE: Final = Path(__file__).with_name("group.yaml")
 ONE_SHOT_SECONDS: Final = 120.0
 READY_SECONDS: Final = 60.0
-GATEWAY_STOP_SECONDS: Final = 20.0
 WRITER_STOP_SECONDS: Final = 30.0
 SECOND_SIGNAL_SECONDS: Final = 1.0  # make and a terminal may deliver one Ctrl-C twice
 
@@ -88,6 +91,7 @@ async def up(settings: Settings) -> int:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
         loop.add_signal_handler(number, stop, number)
+    loop.add_signal_handler(signal.SIGUSR2, stack.replace_workers)
     status = 0
     try:
         private_folder(stack.home)
@@ -103,7 +107,7 @@ async def up(settings: Settings) -> int:
         supervisor.say(f"cannot run: {problem}")
         status = 1
     finally:
-        for number in numbers:
+        for number in (*numbers, signal.SIGUSR2):
             loop.remove_signal_handler(number)
     supervisor.say("stopped" if status == 0 else "stopped; nothing is left running")
     return status
@@ -119,6 +123,8 @@ class _Stack:
         self._given_valkey = settings.valkey_url is not None
         self._given_postgres = settings.postgres_dsn is not None
         self._environment = dict(os.environ)
+        self._hot_users: Mapping[str, str] = {}  # addresses by name; none where the server was given
+        self._ledger_roles: Mapping[str, str] = {}
         self._listener: socket.socket | None = None
         self._base_url = ""
         self._demo: dict[str, Any] | None = None  # written from the moment the stack serves
@@ -150,11 +156,17 @@ class _Stack:
         # Keys stay where `tong load` keeps them; a file that names dead processes would only mislead.
         (self.home / "demo.json").unlink(missing_ok=True)
 
+    def replace_workers(self) -> None:
+        """Replaces the gateway workers one after another, without a failed request where there are two or more."""
+        if self._demo is not None:
+            self.supervisor.request_renewal([f"gateway.{number}" for number in range(self.settings.workers)])
+
     async def _start_valkey(self) -> None:
         if self._given_valkey:
             return
         server = private_valkey(self.home / "valkey", _server_environment(), SERVERS_RANK, self.supervisor.say)
         await self._start(server.child)
+        self._hot_users = server.users
         self.settings = self.settings.model_copy(update={"valkey_url": SecretStr(server.address)})
 
     async def _start_postgres(self) -> None:
@@ -167,6 +179,8 @@ class _Stack:
         except ChildFailedError as failure:
             raise StackProblemError(f"the private PostgreSQL could not be made: {failure}") from failure
         await self._start(server.child)
+        await make_roles(server.address, server.users)
+        self._ledger_roles = server.users
         self.settings = self.settings.model_copy(update={"postgres_dsn": SecretStr(server.address)})
 
     def _give_identity(self) -> None:
@@ -184,7 +198,7 @@ class _Stack:
             raise StackProblemError(str(error)) from error
 
     def _give_environment(self) -> None:
-        """What every part gets. The private servers do not: they need none of it."""
+        """What every part gets, with the owner's addresses. The private servers do not: they need none of it."""
         settings = self.settings
         assert settings.valkey_url is not None
         assert settings.postgres_dsn is not None
@@ -198,6 +212,8 @@ class _Stack:
             TONG_DEVELOPMENT="true",
             PROMETHEUS_MULTIPROC_DIR=str(metrics),
         )
+        if not self._given_valkey:
+            self._environment["TONG_VALKEY_CHECKED"] = "true"  # here, by the owner; the parts may not ask
         self.settings = settings.model_copy(update={"development": True})
 
     async def _check_servers(self) -> None:
@@ -225,40 +241,54 @@ class _Stack:
         if mark.exists() and mark.read_text() == identity.hexdigest():
             return
         self.supervisor.say("loading the demo group")
-        await self._once("load", "load", str(GROUP_FILE))
+        await self._once("load", "load", str(GROUP_FILE), access=OPERATIONS)
         write_private(mark, identity.hexdigest().encode())
 
     async def _start_parts(self) -> None:
         assert self._listener is not None
         descriptor = self._listener.fileno()
-        writer = self._part("ledger-writer", "write-ledger", rank=WRITER_RANK, stop_seconds=WRITER_STOP_SECONDS)
-        sealer = self._part("sealer", "seal", rank=WRITER_RANK, stop_seconds=WRITER_STOP_SECONDS)
-        workers = [
-            self._part(
-                *(f"gateway.{number}", "serve", "--fd", str(descriptor)),
-                rank=GATEWAY_RANK,
-                stop_seconds=GATEWAY_STOP_SECONDS,
-                fds=(descriptor,),
+        writer, sealer, settlement = (
+            self._part(name, *arguments, access=access, rank=WRITER_RANK, stop_seconds=WRITER_STOP_SECONDS)
+            for name, access, arguments in (
+                ("ledger-writer", WRITER, ("write-ledger",)),
+                ("sealer", SEALER, ("seal",)),
+                ("settlement", SETTLEMENT, ("settle", "run", "--follow")),
             )
+        )
+        environment = self._environment_of(GATEWAY)
+        workers = [
+            worker(number, descriptor, environment, self.home / "ready", stop_rank=GATEWAY_RANK)
             for number in range(self.settings.workers)
         ]
-        await asyncio.gather(*(self._start(child) for child in (writer, sealer, *workers)))
+        await asyncio.gather(*(self._start(child) for child in (writer, sealer, settlement, *workers)))
 
-    def _part(self, name: str, *arguments: str, rank: int, stop_seconds: float, fds: tuple[int, ...] = ()) -> Child:
+    def _part(self, name: str, *arguments: str, access: Access, rank: int, stop_seconds: float) -> Child:
         return Child(
             name=name,
             command=(*_tong(), *arguments),
-            environment=self._environment,
+            environment=self._environment_of(access),
             stop_rank=rank,
             stop_seconds=stop_seconds,
-            inherited_fds=fds,
         )
 
-    async def _once(self, name: str, *arguments: str) -> None:
+    def _environment_of(self, access: Access | None) -> dict[str, str]:
+        """The addresses that open to a part what it needs; None: the owner's."""
+        environment = dict(self._environment)
+        if access is None:
+            return environment
+        if self._hot_users:
+            del environment["TONG_VALKEY_URL"]
+            if access.hot is not None:
+                environment["TONG_VALKEY_URL"] = self._hot_users[access.hot]
+        if self._ledger_roles:
+            environment["TONG_POSTGRES_DSN"] = self._ledger_roles[access.ledger]
+        return environment
+
+    async def _once(self, name: str, *arguments: str, access: Access | None = None) -> None:
         child = Child(
             name=name,
             command=(*_tong(), *arguments),
-            environment=self._environment,
+            environment=self._environment_of(access),
             ready_seconds=ONE_SHOT_SECONDS,
         )
         try:
@@ -309,6 +339,7 @@ class _Stack:
             "gateway": [pids[f"gateway.{number}"] for number in range(self.settings.workers)],
             "ledger_writer": pids["ledger-writer"],
             "sealer": pids["sealer"],
+            "settlement": pids["settlement"],
         }
         write_private(self.home / "demo.json", json.dumps(self._demo, ensure_ascii=False, indent=1).encode())
 

@@ -14,6 +14,7 @@ BEGIN: Final = "  # one scan: a member's code, then the hotel's till"
 _TEXT: Final = Template("""\
 
   Tong serves at   $base_url      (what it can do: $base_url/docs)
+  Pages            $base_url/app/  $base_url/scanner/  $base_url/ops/
   The whole way    TONG_HOME=$home $tong demo
   Keys, tokens     $demo
 

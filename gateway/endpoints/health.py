@@ -27,6 +27,7 @@ async def readyz(request: Request) -> Response:
         reasons.append("hot store not connected")
     if len(state.frozen) == state.settings.buckets:
         reasons.append("every bucket is frozen")
+    reasons += state.watch.reasons
     if reasons:
         raise Problem("unavailable", f"Not ready: {', '.join(reasons)}", reasons=reasons)
     body = {

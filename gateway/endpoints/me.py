@@ -1,15 +1,14 @@
 """GET /v1/me and its parts: the member's own level, balances and benefits."""
 
-from typing import Any
-
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.answers import answer
 from gateway.authentication import authenticate_member
+from gateway.member_benefits import member_benefits
 from gateway.problems import Problem, language_of
-from gateway.rendering import lot, month
+from gateway.rendering import lot
 from gateway.state import State
 from gateway.tills import ask_hot_store
 from redemption.memberships import MemberState
@@ -45,36 +44,12 @@ async def read_me(request: Request) -> Response:
 
 
 async def read_benefits(request: Request) -> Response:
-    """What the member can use: where, when, and how often still."""
+    """What the member can use: where, when, how often still, and why not now."""
     state: State = request.app.state.tong
     member = await _member(request)
     language = language_of(request.headers.get("accept-language"))
-    catalogue = state.directory.current.benefits
-    benefits: dict[str, dict[str, Any]] = {}
-    for held in member.lots:
-        benefit_id = held.asset.removeprefix("benefit:")
-        definition = catalogue.get(benefit_id)
-        if definition is None or not held.asset.startswith("benefit:"):
-            continue
-        entry = benefits.setdefault(
-            benefit_id,
-            {
-                "benefit_id": benefit_id,
-                "name": definition.name.get(language) or next(iter(definition.name.values())),
-                "granted_by": definition.granted_by,
-                "remaining_uses": 0,
-                "used_today": member.used_today.get(benefit_id, 0),
-                "used_this_month": member.used_month.get(benefit_id, 0),
-                "per_day": definition.per_day,
-                "per_month": definition.per_month,
-                "businesses": definition.businesses,
-                "minimum_spend_minor": definition.minimum_spend_minor,
-                "lots": [],
-            },
-        )
-        entry["remaining_uses"] += held.amount
-        entry["lots"].append({"uses": held.amount, "expires_month": month(held.expires_month)})
-    return answer(200, orjson.dumps({"benefits": list(benefits.values())}))
+    benefits = member_benefits(member, state.directory.current, language, state.clock())
+    return answer(200, orjson.dumps({"benefits": benefits}))
 
 
 async def _member(request: Request) -> MemberState:

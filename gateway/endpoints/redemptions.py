@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.answers import Headers, answer
+from gateway.authentication import TerminalScope
 from gateway.body import decode, read_body, require_json
 from gateway.problems import Problem, malformed, refused
 from gateway.rendering import redemption_body, redemption_document
@@ -32,7 +33,8 @@ NOT_FOUND: Final = "No redemption of this business has this id"
 async def read_redemption(request: Request) -> Response:
     """The redemption as it stands. Another business's id is as unknown as one that never was."""
     state: State = request.app.state.tong
-    terminal = state.authenticator.terminal(request.headers.get("authorization"))
+    authorization = request.headers.get("authorization")
+    terminal = state.authenticator.terminal(authorization, (), request.scope, b"")
     found = await ask_hot_store(
         state.redemptions.find(request.path_params["redemption_id"], terminal.business.business_id), changes=False
     )
@@ -50,7 +52,8 @@ async def list_redemptions(request: Request) -> Response:
     reference = request.query_params.get("bill_reference", "")
     if not 1 <= len(reference) <= BILL_REFERENCE_CHARACTERS_MAX or set(request.query_params) != {"bill_reference"}:
         raise malformed(f"one query parameter of 1 to {BILL_REFERENCE_CHARACTERS_MAX} characters", "bill_reference")
-    terminal = state.authenticator.terminal(request.headers.get("authorization"))
+    authorization = request.headers.get("authorization")
+    terminal = state.authenticator.terminal(authorization, (), request.scope, b"")
     business_id = terminal.business.business_id
     try:
         ids = await state.ledger.redemptions_of_bill(business_id, reference, REDEMPTIONS_LISTED_MAX)
@@ -66,19 +69,19 @@ async def list_redemptions(request: Request) -> Response:
 async def capture_redemption(request: Request) -> Response:
     """Takes a hold, whole or in part (`legs`); the rest is released."""
     state: State = request.app.state.tong
-    return await _step(request, "capture", _capture, state.redemptions.capture)
+    return await _step(request, "capture", _capture, state.redemptions.capture, ("hold",))
 
 
 async def void_redemption(request: Request) -> Response:
     """Releases a hold."""
     state: State = request.app.state.tong
-    return await _step(request, "void", _void, state.redemptions.void)
+    return await _step(request, "void", _void, state.redemptions.void, ("hold",))
 
 
 async def refund_redemption(request: Request) -> Response:
     """Gives back what was taken, whole or in part (`legs`), to the lots it came from."""
     state: State = request.app.state.tong
-    return await _step(request, "refund", _refund, state.redemptions.refund)
+    return await _step(request, "refund", _refund, state.redemptions.refund, ("refund",))
 
 
 async def cancel(request: Request) -> Response:
@@ -92,7 +95,8 @@ async def cancel(request: Request) -> Response:
     if by_id == by_key or (by_id and (wanted.idempotency_key or wanted.code)):
         raise malformed("either redemption_id, or idempotency_key and code as they were sent", "body")
     key = "" if by_id else idempotency_key(wanted.idempotency_key)
-    terminal = state.authenticator.terminal(request.headers.get("authorization"))
+    authorization = request.headers.get("authorization")
+    terminal = state.authenticator.terminal(authorization, ("redeem", "hold"), request.scope, body)
     if by_id:
         call = state.redemptions.cancel(terminal, redemption_id=wanted.redemption_id)
     else:
@@ -115,6 +119,7 @@ async def _step(
     name: str,
     decoder: msgspec.json.Decoder[Any],
     use_case: Callable[[Step], Awaitable[Redemption | Refusal | None]],
+    needs: tuple[TerminalScope, ...],
 ) -> Response:
     """What capture, void and refund have in common. A body may be left out; so may the Idempotency-Key."""
     state: State = request.app.state.tong
@@ -126,7 +131,8 @@ async def _step(
         raise malformed("an empty list says nothing: name what is meant, or leave legs out for all of it", "legs")
     given_key = request.headers.get("idempotency-key")
     key = idempotency_key(given_key) if given_key is not None else None
-    terminal = state.authenticator.terminal(request.headers.get("authorization"))
+    authorization = request.headers.get("authorization")
+    terminal = state.authenticator.terminal(authorization, needs, request.scope, body)
     bill = getattr(wanted, "bill", None)
     check_bill(bill, terminal)
     redemption_id = request.path_params["redemption_id"]

@@ -18,10 +18,12 @@ from urllib.parse import quote
 
 import orjson
 
-from gateway.calls import ANYWHERE, PROBLEM_JSON
+from gateway.call_rows import PROBLEM_JSON
+from gateway.calls import ANYWHERE
 from gateway.pages.flows import LIFE, LOST_ANSWER
 from gateway.pages.schema_rows import Row, rows
-from gateway.problems import KINDS, Kind, Language, Retry
+from gateway.problem_kinds import Kind, Language, Retry
+from gateway.problems import KINDS
 
 _RETRY: Final[dict[Retry, tuple[str, str]]] = {
     "same_key": (
@@ -303,8 +305,8 @@ def _curl(method: str, path: str, operation: dict[str, Any], example: Any) -> st
             lines.append(f"-H {shlex.quote(parameter['name'] + ': ' + parameter['example'])}")
         elif parameter["in"] == "path":
             path = path.replace("{" + parameter["name"] + "}", parameter["example"])
-        elif parameter["in"] == "query":
-            path += f"?{parameter['name']}={quote(parameter['example'])}"
+        elif parameter["in"] == "query" and parameter["required"]:
+            path += f"{'&' if '?' in path else '?'}{parameter['name']}={quote(parameter['example'])}"
     if example is not None:
         body = _json(example)
         if isinstance(example, dict) and "code" in example:

@@ -44,9 +44,44 @@ LOT_NAME_CHARACTERS_MAX: Final = 40
 MEMO_MAX: Final = 4_096  # parsed names of lots, tills, dates that the functions remember: a megabyte each
 MEMBER_NAME_CHARACTERS_MAX: Final = 32
 
+# Settlement over HTTP and a till's list of a day (docs/settlement.md).
+PAGE_ITEMS_DEFAULT: Final = 100
+PAGE_ITEMS_MAX: Final = 500
+SETTLEMENT_CALLS_MAX: Final = 8  # in hand at once, a worker
+SETTLEMENT_TRANSFERS_MAX: Final = 2  # uploads and downloads at once, a worker
+TILL_LIST_BYTES_MAX: Final = 4 * 1024 * 1024
+TILL_LIST_ROWS_MAX: Final = 20_000
+TILL_LIST_COLUMNS_MAX: Final = 64
+TILL_LIST_FAULTS_MAX: Final = 100  # rows that are told to be wrong
+RECONCILED_MOVEMENTS_MAX: Final = 40_000  # of a business, or outlet, on one day
+RECONCILED_DAYS_BACK_MAX: Final = 92
+RECONCILED_ITEMS_SHOWN: Final = 20  # of each class, in the answer; all are in the file
+RECONCILIATIONS_KEPT_MAX: Final = 1_000  # of a business
+RECONCILIATIONS_KEPT_DAYS: Final = 90
+
+# Members' devices, and what pages read live (docs/integrate.md). Streams are a worker's.
+DEVICES_PER_MEMBER_MAX: Final = 5
+DEVICES_LISTED_MAX: Final = 20
+DEVICE_NAME_CHARACTERS_MAX: Final = 40
+ACTIVITY_PAGE_DEFAULT: Final = 20
+ACTIVITY_PAGE_MAX: Final = 100
+ACTIVITY_STEPS_MAX: Final = 1_000  # movements that belong to one page of activity
+STREAMS_PER_MEMBER_MAX: Final = 4
+MEMBER_STREAMS_MAX: Final = 2_000
+OPERATIONS_STREAMS_MAX: Final = 100
+NOTICES_WAITING_MAX: Final = 200  # of one stream; a client that is slower is dropped
+NOTICES_MISSED_MAX: Final = 200  # told to a client that comes back; more are a reason to read the activity anew
+RESUME_SCANNED_MAX: Final = 20_000  # entries of a stream looked through for one that comes back
+FIGURES_KEPT_SECONDS: Final = 3_600
+REFUSALS_KEPT_MAX: Final = 500
+REFUSALS_PER_SECOND_MAX: Final = 100  # of a worker; more are counted, not listed
+REFUSALS_PAGE_MAX: Final = 200
+
 # Time, seconds.
 REDEMPTION_RETENTION_SECONDS: Final = 30 * 86_400  # record and idempotency record in the hot store
-CODE_MARKER_SECONDS: Final = 600  # a used code is remembered for so long
+# A used code is remembered for so long: far longer than it lives, because the life is counted by the gateway's clock and
+# the mark by the hot store's. With 600 s an hour's jump of that clock let used codes in again (drill valkey-clock).
+CODE_MARKER_SECONDS: Final = 2 * 3_600
 REFUSAL_MARK_SECONDS: Final = 600  # a refused key is remembered for so long (ADR 0004)
 HOLD_SECONDS_DEFAULT: Final = 15 * 60
 HOLD_SECONDS_MAX: Final = 14 * 86_400  # a hotel stay
@@ -69,8 +104,8 @@ HOT_IN_FLIGHT_MAX: Final = 1_280
 # A code lives at most 30 s and may be fetched at most 96 s ahead (tokens.claims); its marker must outlive both, and a
 # refusal must be remembered until the body it refused can no longer be taken.
 assert CODE_MARKER_SECONDS > 30 + 96 + 60
-assert REFUSAL_MARK_SECONDS >= CODE_MARKER_SECONDS
-assert REDEMPTION_RETENTION_SECONDS > REFUSAL_MARK_SECONDS
+assert REFUSAL_MARK_SECONDS > 30 + 96 + 60
+assert REDEMPTION_RETENTION_SECONDS > max(REFUSAL_MARK_SECONDS, CODE_MARKER_SECONDS)
 assert AMOUNT_MINOR_MAX * BILL_LINES_MAX < SAFE_INTEGER_MAX
 assert POINTS_MAX * LEGS_MAX < SAFE_INTEGER_MAX
 assert (CODES_PER_REQUEST_MAX - 1) * 10 < SLOTS_AHEAD_MAX  # codes fetched ahead are 20 s apart

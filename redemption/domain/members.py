@@ -23,6 +23,17 @@ def base32(number: int, length: int) -> str:
     return "".join(reversed(characters))
 
 
+def from_base32(characters: str) -> int | None:
+    """The number that `base32` wrote; None for a text with other characters. The caller bounds the length."""
+    number = 0
+    for character in characters:
+        value = _VALUES.get(character)
+        if value is None:
+            return None
+        number = number << 5 | value
+    return number
+
+
 _PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
 
 
@@ -37,13 +48,8 @@ def member_number(identifier: str) -> int | None:
     """The number behind a public id; None when it is not a member id at all."""
     if len(identifier) != len(MEMBER_PREFIX) + _LENGTH or not identifier.startswith(MEMBER_PREFIX):
         return None
-    number = 0
-    for character in identifier[len(MEMBER_PREFIX) :]:
-        value = _VALUES.get(character)
-        if value is None:
-            return None
-        number = number << 5 | value
-    return number if number < MEMBER_NUMBERS else None
+    number = from_base32(identifier[len(MEMBER_PREFIX) :])
+    return number if number is not None and number < MEMBER_NUMBERS else None
 
 
 def bucket_of(number: int, buckets: int) -> int:

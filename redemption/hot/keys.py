@@ -21,6 +21,12 @@ is the whole key space; `ttl` says what removes a key. A test fails on a key tha
     {bN}:guess:<subject>    string   digits that nobody made                               ttl
     tong:buckets            string   number of buckets, fixed at install                   kept
     tong:layout             string   version of what stands in the keys (ADR 0009)         kept
+    ops:reports             stream   what each worker counted in a second                  kept, trimmed
+    ops:series              stream   figures over all workers, a sample a second           kept, trimmed
+    ops:refusals            stream   the last refusals                                     kept, trimmed
+    ops:board               string   what was counted up to some sample                    kept
+    ops:leader              string   which worker makes the samples                        ttl
+    ops:writer              string   the ledger writer's figures                           ttl
 """
 
 import hashlib
@@ -110,6 +116,31 @@ def idempotency(bucket: int, terminal_id: str, key: str) -> str:
 def bucket_of_terminal(terminal_id: str, buckets: int) -> int:
     """Where the idempotency records of a terminal live on a single server (ADR 0003)."""
     return zlib.crc32(terminal_id.encode()) % buckets
+
+
+def ops_reports() -> str:
+    """Figures for operations (redemption/live/board.py): of no member, no bucket."""
+    return "ops:reports"
+
+
+def ops_series() -> str:
+    return "ops:series"
+
+
+def ops_refusals() -> str:
+    return "ops:refusals"
+
+
+def ops_board() -> str:
+    return "ops:board"
+
+
+def ops_leader() -> str:
+    return "ops:leader"
+
+
+def ops_writer() -> str:
+    return "ops:writer"
 
 
 def issued(bucket: int, issue_id: str) -> str:

@@ -20,6 +20,9 @@ CONNECT_SECONDS: Final = 5.0
 VALKEY_MIN: Final = (8, 0)
 REDIS_MIN: Final = (7, 2)
 
+UNKNOWN: Final = "unknown"
+"""What is found of a setting that may not be read."""
+
 PROMISED: Final[Mapping[str, tuple[str, str]]] = {
     "appendonly": ("yes", "a crash loses everything since the last snapshot"),
     "appendfsync": ("always", "a crash may lose redemptions that were already answered"),
@@ -83,7 +86,7 @@ def _weaknesses(name: str, found: Mapping[Any, Any]) -> tuple[Weakness, ...]:
         value = found.get(setting)
         if value is None:
             unknown = f"could not be checked (CONFIG is not allowed here); if it is weaker, {meaning}"
-            weaknesses.append(Weakness(name, setting, "unknown", wanted, unknown))
+            weaknesses.append(Weakness(name, setting, UNKNOWN, wanted, unknown))
         elif value != wanted:
             weaknesses.append(Weakness(name, setting, value, wanted, meaning))
     return tuple(weaknesses)

@@ -3,7 +3,8 @@
 Guarantees: changes nothing in either store; runs beside a live stack without false alarms (audit_hot.py says how); one
 bucket is in memory at a time; every difference is a `Finding` with both of its sides. What it checks:
 
-    I10          the chain against its seals and against exported heads (audit_ledger.py)
+    I10          the chain against its seals and exported heads, across archived months too (chain_check.py)
+    archive      what archived months left behind in PostgreSQL against their signed manifests
     sum, orphan  each transaction sums to zero per asset; no posting stands alone
     I1, I2       per asset: issued = available + held + redeemed + expired, nothing negative
     I3, I7       rows of each epoch against watermark and stream; redemption and accrual records have their transaction
@@ -22,8 +23,7 @@ from typing import Final
 from redemption.database import Pool
 from redemption.hot import keys
 from redemption.ledger.audit_hot import BucketMoved, HotAudit, wait_for
-from redemption.ledger.audit_ledger import ACCOUNTS_OF_MEMBERS, BucketSnapshot, read_bucket
-from redemption.ledger.chain import Head, SealKey
+from redemption.ledger.audit_ledger import ACCOUNTS_OF_MEMBERS, BucketSnapshot, Evidence, read_bucket
 from redemption.ledger.entries import Position
 from redemption.ledger.findings import Finding
 from redemption.ledger.freezing import Client, frozen_buckets
@@ -45,35 +45,35 @@ class AuditReport:
     buckets: int = 0
     rows: int = 0
     rows_not_sealed: int = 0
+    rows_archived: int = 0
+    not_seen: int = 0  # seals and exported heads in the middle of archived rows whose files were not given
     chain_verified: bool = False
     keys_seen: int = 0
     seconds: float = 0.0
 
 
 class Audit:
-    """One audit. `key` None leaves the chain out; `heads` are exported ones."""
+    """One audit. Without a key in its evidence the chain is left out."""
 
     def __init__(
         self,
         pool: Pool,
         client: Client,
         *,
-        key: SealKey | None,
-        heads: Sequence[Head] = (),
+        evidence: Evidence,
         say: Callable[[str], None] = lambda _: None,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self._pool = pool
         self._client = client
-        self._key = key
-        self._heads = heads
+        self._evidence = evidence
         self._say = say
         self._drain_seconds = drain_seconds
         self._queries = named_queries("ledger", "audit")
         self._totals: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._spoke_at = time.monotonic()
         self._rows_read = 0
-        self.report = AuditReport(chain_verified=key is not None)
+        self.report = AuditReport(chain_verified=evidence.key is not None)
 
     async def run(self, buckets: Sequence[int], *, walk: bool = True) -> AuditReport:
         """Audits these buckets; with `walk` also the keys of the hot store that no member leads to."""
@@ -86,6 +86,8 @@ class Audit:
             self.report.buckets += 1
             self.report.rows += found.rows
             self.report.rows_not_sealed += found.rows - found.sealed_rows
+            self.report.rows_archived += sum(found.archived.values())
+            self.report.not_seen += found.not_seen
             for (asset, account), total in found.totals.items():
                 self._totals[asset][account] += total
             self._progress(f"bucket {self.report.buckets} of {len(buckets)}, {self.report.rows} rows")
@@ -101,7 +103,7 @@ class Audit:
                 self._pool.acquire() as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
-                found = await read_bucket(connection, bucket, self._key, self._heads, self._tick)
+                found = await read_bucket(connection, bucket, self._evidence, self._tick)
             frozen = (await frozen_buckets(self._client, [bucket])).get(bucket)
             try:
                 await HotAudit(self._pool, self._client, found, self._drain_seconds, frozen).compare()

@@ -189,6 +189,7 @@ class HotAudit:
         rows = await self._pool.fetchval(
             self._queries["rows_up_to"], self._found.bucket, self._found.mark.epoch, *sight.last, timeout=QUERY_SECONDS
         )
+        rows += self._found.archived.get(self._found.mark.epoch, 0)
         if rows != sight.added:
             self._say("I7", "entries", f"the stream counted {sight.added}", f"the ledger has {rows} rows of this epoch")
 

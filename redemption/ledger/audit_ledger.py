@@ -1,18 +1,22 @@
 """The part of the audit that needs the ledger alone: the chain, the sums, the counts. One bucket, one snapshot."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from redemption.database import Connection
-from redemption.ledger.chain import BEGINNING, Head, Place, SealKey, all_links, beginning, extended, head_of
+from redemption.ledger.chain import BEGINNING, Head, Place, SealKey
+from redemption.ledger.chain_check import ChainCheck
 from redemption.ledger.findings import Finding
+from redemption.ledger.manifest import Gap, archived_rows, gaps_of, opening_hash, read_parts
 from redemption.queries import named_queries
 
 FINDINGS_MAX: Final = 100  # of one kind in one bucket; the count goes on
 QUERY_SECONDS: Final = 3_600.0
 ACCOUNTS_OF_MEMBERS: Final = ("member_available", "member_held", "business_redeemed", "expired")
+MEMBERS_OWN: Final = ("member_available", "member_held")
 
 Holding = dict[tuple[str, str, str], int]  # (account, asset, lot) -> amount
 
@@ -25,27 +29,45 @@ class BucketSnapshot:
     mark: Place
     rows: int = 0
     sealed_rows: int = 0
-    totals: dict[tuple[str, str], int] = field(default_factory=dict)
+    archived: dict[int, int] = field(default_factory=dict)  # rows of each epoch that are in files
+    not_seen: int = 0  # seals and heads in the middle of archived rows whose files were not given
+    totals: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     holdings: defaultdict[str, Holding] = field(default_factory=lambda: defaultdict(dict))
     holds: defaultdict[str, dict[tuple[str, str], int]] = field(default_factory=lambda: defaultdict(dict))
     findings: list[Finding] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the ledger is held against: the key of its chain, exported heads, the folder of archived parts."""
+
+    key: SealKey | None
+    heads: Sequence[Head] = ()
+    archive: Path | None = None
+
+
 async def read_bucket(
-    connection: Connection, bucket: int, key: SealKey | None, heads: Sequence[Head], tick: Callable[[int], None]
+    connection: Connection, bucket: int, evidence: Evidence, tick: Callable[[int], None]
 ) -> BucketSnapshot:
-    """Everything of one bucket. The connection is in a repeatable-read transaction. `tick` is told of rows read."""
+    """Everything of one bucket. The connection is in a new repeatable-read transaction. `tick` is told of rows read.
+    Raises `ArchiveDamaged` where the archive's own table cannot be read."""
     queries = named_queries("ledger", "audit")
+    await connection.execute(queries["keep_months"])
     mark = await connection.fetchrow(queries["watermark"], bucket)
     if mark is None:
         return BucketSnapshot(bucket, BEGINNING)
     found = BucketSnapshot(bucket, Place(mark["epoch"], mark["last_ms"], mark["last_seq"]))
+    gaps = gaps_of(await read_parts(connection), bucket)
+    found.archived = archived_rows(gaps)
     await _sums(connection, found)
     await _counts(connection, found, mark["rows_in_epoch"])
-    if key is not None:
-        await _Chain(found, key, heads).verify(connection, tick)
+    await _openings(connection, found, gaps, evidence.key)
+    if evidence.key is not None:
+        await _chain(connection, found, evidence.key, gaps, evidence, tick)
     for row in await connection.fetch(queries["balances"], bucket, timeout=QUERY_SECONDS):
-        found.holdings[row["owner"]][row["account"], row["asset"], row["lot"]] = row["amount"]
+        found.totals[row["asset"], row["account"]] += row["amount"]
+        if row["account"] in MEMBERS_OWN:
+            found.holdings[row["owner"]][row["account"], row["asset"], row["lot"]] = row["amount"]
     for row in await connection.fetch(queries["open_holds"], bucket, timeout=QUERY_SECONDS):
         found.holds[row["subject_id"]][row["asset"], row["lot"]] = row["amount"]
     return found
@@ -64,8 +86,6 @@ async def _sums(connection: Connection, found: BucketSnapshot) -> None:
     for row in await connection.fetch(queries["dead_letters"], bucket, FINDINGS_MAX, timeout=QUERY_SECONDS):
         place = Place(row["epoch"], row["entry_ms"], row["entry_seq"])
         found.findings.append(Finding("dead letter", f"{place}", "in the stream", row["reason"], bucket))
-    for row in await connection.fetch(queries["totals"], bucket, timeout=QUERY_SECONDS):
-        found.totals[row["asset"], row["account"]] = row["total"]
 
 
 async def _counts(connection: Connection, found: BucketSnapshot, rows_in_epoch: int) -> None:
@@ -74,6 +94,8 @@ async def _counts(connection: Connection, found: BucketSnapshot, rows_in_epoch: 
         row["epoch"]: row["rows"]
         for row in await connection.fetch(queries["rows_of_epochs"], bucket, timeout=QUERY_SECONDS)
     }
+    for epoch, rows in found.archived.items():
+        counted[epoch] = counted.get(epoch, 0) + rows
     found.rows = sum(counted.values())
     said = {row["epoch"]: row["rows_in_epoch"] for row in await connection.fetch(queries["closed_epochs"], bucket)}
     said[found.mark.epoch] = rows_in_epoch
@@ -90,90 +112,44 @@ async def _counts(connection: Connection, found: BucketSnapshot, rows_in_epoch: 
             )
 
 
-class _Chain:
-    """Runs along a bucket once, holding the chain against its seals and against exported heads."""
-
-    def __init__(self, found: BucketSnapshot, key: SealKey, heads: Sequence[Head]) -> None:
-        self._found = found
-        self._key = key
-        self._heads = sorted((head for head in heads if head.bucket == found.bucket), key=lambda head: head.place)
-        self._genuine = beginning(found.bucket, key)  # from the first row on, whatever the seals say
-        self._trusted = self._genuine  # begins again at each seal, so that every broken stretch is named
-        self._seal: Head | None = None
-
-    async def verify(self, connection: Connection, tick: Callable[[int], None]) -> None:
-        seals = self._seals(connection)
-        self._seal = await anext(seals, None)
-        async for batch in all_links(connection, self._found.bucket, BEGINNING, self._found.mark):
-            for link in batch:
-                while self._seal is not None and self._seal.place < link.place:
-                    self._broken(self._seal, "the row it ends with is not there")
-                    self._seal = await anext(seals, None)
-                self._heads_before(link.place)
-                same = self._trusted is self._genuine
-                self._genuine = extended(self._genuine, self._key, link)
-                self._trusted = self._genuine if same else extended(self._trusted, self._key, link)
-                if self._heads and self._heads[0].place == link.place:
-                    self._hold_against(self._heads.pop(0))
-                if self._seal is not None and self._seal.place == link.place:
-                    self._close(self._seal)
-                    self._seal = await anext(seals, None)
-            tick(len(batch))
-        while self._seal is not None:
-            self._broken(self._seal, "the ledger ends before it")
-            self._seal = await anext(seals, None)
-        self._heads_before(Place(2**31, 0, 0))
-
-    async def _seals(self, connection: Connection) -> AsyncIterator[Head]:
-        number = 0
-        cursor = connection.cursor(
-            named_queries("ledger", "seal")["seals_of_bucket"],
-            self._found.bucket,
-            prefetch=1_000,
-            timeout=QUERY_SECONDS,
-        )
-        async for row in cursor:
-            seal = head_of(self._found.bucket, row)
-            if seal.number != number + 1:
-                self._say(f"seals {number + 1} to {seal.number - 1}", "not there", f"seal {seal.number} is")
-            number = seal.number
-            yield seal
-
-    def _close(self, seal: Head) -> None:
-        chain = self._trusted
-        if seal.key_id != self._key.key_id:
-            self._say(f"seal {seal.number}", f"made with key {seal.key_id}", f"this key is {self._key.key_id}")
-        elif (chain.mac, chain.rows) != (seal.mac, seal.rows):
-            self._broken(seal, f"{chain.rows} rows up to there now")
-            return
-        self._found.sealed_rows = seal.rows
-        self._trusted = chain
-
-    def _broken(self, seal: Head, why: str) -> None:
-        since = self._found.sealed_rows
-        self._say(
-            f"rows {since + 1} to {seal.rows}, up to {seal.place}",
-            f"sealed as {seal.rows} rows, mac {seal.mac.hex()[:16]}",
-            f"{why}: a row was changed, removed or put in",
-        )
-        self._found.sealed_rows = seal.rows
-        self._trusted = Head(seal.bucket, seal.number, seal.place, seal.rows, seal.rows_in_epoch, seal.key_id, seal.mac)
-
-    def _heads_before(self, place: Place) -> None:
-        while self._heads and self._heads[0].place < place:
-            head = self._heads.pop(0)
-            self._say(f"exported head at {head.place}", f"{head.rows} rows", "that row is not in the ledger")
-
-    def _hold_against(self, head: Head) -> None:
-        if head.key_id != self._key.key_id:
-            self._say(f"exported head at {head.place}", f"key {head.key_id}", f"this key is {self._key.key_id}")
-        elif (head.mac, head.rows) != (self._genuine.mac, self._genuine.rows):
-            self._say(
-                f"exported head at {head.place}",
-                f"{head.rows} rows, mac {head.mac.hex()[:16]}",
-                f"{self._genuine.rows} rows, mac {self._genuine.mac.hex()[:16]} computed",
+async def _openings(connection: Connection, found: BucketSnapshot, gaps: Sequence[Gap], key: SealKey | None) -> None:
+    """What archived parts left behind in PostgreSQL is what their signed manifests say."""
+    for part in {gap.part.manifest.part: gap.part for gap in gaps}.values():
+        name, of_bucket = part.manifest.name, part.manifest.of_bucket(found.bucket)
+        if key is not None and not part.signed_with(key):
+            found.findings.append(
+                Finding("I10", f"archived part {name}", "its manifest", "is not signed with this key", found.bucket)
             )
+        if of_bucket is not None:
+            computed = await opening_hash(connection, part.manifest.part, found.bucket)
+            if computed != of_bucket.opening_sha256:
+                found.findings.append(
+                    Finding(
+                        "archive",
+                        f"opening balances of part {name}",
+                        f"SHA-256 {computed[:16]} in PostgreSQL",
+                        f"{of_bucket.opening_sha256[:16]} in the manifest",
+                        found.bucket,
+                    )
+                )
 
-    def _say(self, subject: str, one_side: str, other_side: str) -> None:
-        if sum(finding.check == "I10" for finding in self._found.findings) < FINDINGS_MAX:
-            self._found.findings.append(Finding("I10", subject, one_side, other_side, self._found.bucket))
+
+async def _chain(
+    connection: Connection,
+    found: BucketSnapshot,
+    key: SealKey,
+    gaps: Sequence[Gap],
+    evidence: Evidence,
+    tick: Callable[[int], None],
+) -> None:
+    said = 0
+
+    def say(subject: str, one_side: str, other_side: str) -> None:
+        nonlocal said
+        said += 1
+        if said <= FINDINGS_MAX:
+            found.findings.append(Finding("I10", subject, one_side, other_side, found.bucket))
+
+    check = ChainCheck(found.bucket, key, say, heads=evidence.heads, gaps=gaps, folder=evidence.archive)
+    await check.verify(connection, found.mark, tick)
+    found.sealed_rows, found.not_seen = check.sealed_rows, check.not_seen

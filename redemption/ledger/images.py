@@ -46,6 +46,7 @@ class Who:
     currencies: Mapping[str, str]  # of each business
     buckets: int
     cluster: bool
+    codes_valid_from: int | None = None  # seconds; of codes that were revoked by an operator
 
 
 @dataclass(slots=True)

@@ -26,9 +26,9 @@ from redemption.ledger.findings import Finding
 from redemption.ledger.freezing import Client, frozen_buckets
 from redemption.ledger.images import Image, Movement, Transaction, Who
 from redemption.ledger.replay import Replay
+from redemption.ledger.status import disagreement
 from redemption.ledger.store import Item, LedgerStore
 from redemption.ledger.streams import LedgerStreams, position_of
-from redemption.ledger.writer import disagreement
 from redemption.queries import named_queries
 
 QUERY_SECONDS: Final = 3_600.0
@@ -186,6 +186,7 @@ class Rebuild:
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
+            await connection.execute(named_queries("ledger", "audit")["keep_months"])
             row = await connection.fetchrow(self._queries["configuration"])
             if row is None:
                 raise RebuildRefused("no group is loaded; run `tong load GROUP.yaml` first")
@@ -195,13 +196,15 @@ class Rebuild:
                 self._queries["history"], bucket, row["buckets"], member_id, prefetch=PAGE, timeout=QUERY_SECONDS
             )
             async for found in cursor:
-                if who is None or found["member_id"] != who.member_id:
+                if who is None or replay is None or found["member_id"] != who.member_id:
                     if who is not None and replay is not None:
                         yield who, replay
                     who = _who(found, row, bucket, cluster=self._cluster)
                     replay = Replay(who)
                     self.report.unknown_members += found["tier_id"] is None
-                if found["kind"] is not None and replay is not None:
+                if found["kind"] == "opening":
+                    replay.open(found["context"], _lots(found["postings"]))
+                elif found["kind"] is not None:
                     replay.take(_transaction(found))
             if who is not None and replay is not None:
                 yield who, replay
@@ -241,7 +244,7 @@ class Rebuild:
     async def _write(self, who: Who, image: Image) -> None:
         """All keys of one member in one step."""
         member = keys.member(who.bucket, who.member_id)
-        revoked = await self._client.hget(member, "codes_valid_from")
+        revoked = await self._client.hget(member, "codes_valid_from") or who.codes_valid_from
         async with self._client.pipeline(transaction=not self._cluster) as pipeline:
             pipeline.delete(member, keys.lots(who.bucket, who.member_id))
             for key, fields in image.hashes.items():
@@ -332,6 +335,7 @@ def _who(found: Any, group: Any, bucket: int, *, cluster: bool) -> Who:
         group["currencies"] or {},
         group["buckets"],
         cluster,
+        found["codes_valid_from"],
     )
 
 
@@ -343,6 +347,12 @@ def _transaction(row: Any) -> Transaction:
         movements(row["postings"]),
         row["context"],
     )
+
+
+def _lots(opening: str | None) -> list[tuple[str, str, int]]:
+    """Lots from `<asset>,<lot>,<amount>;…`."""
+    words = [lot.split(",") for lot in (opening or "").split(";") if lot]
+    return [(asset, lot, int(amount)) for asset, lot, amount in words]
 
 
 def movements(postings: str | None) -> tuple[Movement, ...]:

@@ -13,7 +13,7 @@ Pure: knows no store and reads no clock.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,6 +49,31 @@ class Replay:
         self._records: dict[str, Record] = {}
         self._counters: dict[str, dict[str, int]] = {}
         self._extra = Image()
+        self._accrued_before: set[str] = set()
+
+    def open(self, state: Mapping[str, Any], lots: Iterable[tuple[str, str, int]]) -> None:
+        """Where the member stood after the months that are archived; before anything is taken."""
+        for asset, lot, amount in lots:
+            self._lots[asset, lot] += amount
+        for name, amount in state.get("numbers", {}).items():
+            self._add(name, amount)
+        self._state |= state.get("purchase", {})
+        for subject, fields in state.get("accruals", {}).items():
+            self._records[subject] = Record({"status": "accrued", **fields}, 0.0)  # forgotten since long
+            self._accrued_before.add(subject)
+
+    def state(self, taken_back_later: Set[str]) -> dict[str, Any]:
+        """What no posting says of the member by now, for `open`: with the accruals that are taken back later."""
+        kept = (self._accrued_before | taken_back_later) & self._records.keys()
+        return {
+            "numbers": {name: self._numbers[name] for name in sorted(self._touched)},
+            "purchase": dict(sorted(self._state.items())),
+            "accruals": {
+                subject: {name: self._records[subject].fields[name] for name in ("points", "growth")}
+                for subject in sorted(kept)
+                if self._records[subject].fields["status"] == "accrued"
+            },
+        }
 
     def take(self, transaction: Transaction) -> None:
         """The next transaction of the member."""

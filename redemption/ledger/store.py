@@ -32,6 +32,7 @@ COMMIT_SECONDS: Final = 30.0
 TAKEOVER_SECONDS: Final = 10.0
 DEAD_FIELDS_MAX: Final = 64
 DEAD_VALUE_CHARACTERS_MAX: Final = 65_536
+PARTITIONED: Final = ("ledger_transaction", "ledger_posting")
 MONTHS_REMEMBERED_MAX: Final = 1_200  # 2020 to 2100
 
 AWAY: Final = (
@@ -181,6 +182,12 @@ class LedgerStore:
                     raise
         except asyncpg.UniqueViolationError as fault:
             raise AlreadyWrittenError(type(fault).__name__) from fault
+        except asyncpg.CheckViolationError as fault:
+            if fault.constraint_name is None and fault.table_name in PARTITIONED:
+                # No partition: the month was archived since it was made. It is made again with the next try.
+                self._months.clear()
+                raise PostgresAwayError("a month is not there") from fault
+            raise RowRefusedError(type(fault).__name__) from fault
         except (
             asyncpg.DataError,
             asyncpg.IntegrityConstraintViolationError,

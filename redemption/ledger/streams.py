@@ -50,6 +50,7 @@ class Sight(NamedTuple):
     length: int
     last: Position
     first: Position | None
+    poisoned: bool = False  # the key holds something that is no stream
 
 
 def open_stream_client(url: str) -> StreamClient:
@@ -153,7 +154,8 @@ class LedgerStreams:
                 replies = iter(await pipeline.execute(raise_on_error=False))
                 for bucket in part:
                     if bucket in trimmed:
-                        removed += answer_of(next(replies))
+                        count = next(replies)
+                        removed += 0 if is_wrong_type(count) else answer_of(count)
                     sights[bucket] = sight_of(answer_of(next(replies)), next(replies))
         return removed, sights
 
@@ -186,11 +188,19 @@ class LedgerStreams:
             pipeline: Pipeline = self._client.pipeline(transaction=False)
             for bucket, position in positions.items():
                 pipeline.xrange(keys.ledger_stream(bucket), min=f"({position.ms}-{position.seq}", count=1)
-            replies = await pipeline.execute()
+            replies = await pipeline.execute(raise_on_error=False)
+        for found in replies:
+            if not is_wrong_type(found):
+                answer_of(found)
         return {
-            bucket: position_of(found[0][0]) if found else None
+            bucket: position_of(found[0][0]) if found and not is_wrong_type(found) else None
             for bucket, found in zip(positions, replies, strict=True)
         }
+
+
+def is_wrong_type(reply: Any) -> bool:
+    """Whether a reply says that the key holds something else than was thought."""
+    return isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE")
 
 
 def answer_of(reply: Any) -> Any:
@@ -203,6 +213,8 @@ def sight_of(epoch: bytes | None, stream: Any) -> Sight:
     number = int(epoch) if epoch is not None and epoch.isdigit() else None
     if isinstance(stream, ResponseError) and "no such key" in str(stream):
         return Sight(number, 0, 0, Position(0, 0), None)
+    if is_wrong_type(stream):
+        return Sight(number, 0, 0, Position(0, 0), None, poisoned=True)
     answer_of(stream)
     first = stream["first-entry"]
     return Sight(

@@ -18,11 +18,17 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Final
 
 from redemption.domain.clock import Clock, system_clock
 from redemption.ledger.entries import Entry, Malformed, Position, decode_entry
+from redemption.ledger.status import (
+    BucketStatus,
+    WriterFigures,
+    WriterStatus,
+    disagreement,
+    disagreement_of_ends,
+)
 from redemption.ledger.store import (
     AlreadyWrittenError,
     Item,
@@ -52,56 +58,6 @@ logger = logging.getLogger(__name__)
 
 class LedgerStoppedError(Exception):
     """Every bucket is stopped: stream and ledger disagree and a person has to look."""
-
-
-@dataclass(slots=True)
-class WriterFigures:
-    """Counts since the start of this writer; the composition exports them."""
-
-    transactions: int = 0
-    dead_letters: int = 0
-    batches: int = 0
-    batches_fenced: int = 0
-    batches_from_another_server: int = 0
-    entries_trimmed: int = 0
-    postgres_faults: int = 0
-    valkey_faults: int = 0
-    writers_ended: int = 0
-    buckets_stopped: int = 0
-    last_commit_at: float = 0.0  # by the writer's clock, seconds; 0 before the first
-
-
-@dataclass(frozen=True, slots=True)
-class BucketStatus:
-    """One bucket: `backlog` entries of its stream are not in the ledger, the oldest for `behind_seconds`."""
-
-    bucket: int
-    epoch: int
-    watermark: Position
-    rows: int
-    backlog: int
-    behind_seconds: float
-    stopped: str | None
-    waiting: bool
-
-
-@dataclass(frozen=True, slots=True)
-class WriterStatus:
-    """All buckets. A stopped bucket's backlog counts: nobody takes it in."""
-
-    buckets: tuple[BucketStatus, ...] = field(default=())
-
-    @property
-    def backlog(self) -> int:
-        return sum(bucket.backlog for bucket in self.buckets)
-
-    @property
-    def behind_seconds(self) -> float:
-        return max((bucket.behind_seconds for bucket in self.buckets), default=0.0)
-
-    @property
-    def stopped(self) -> dict[int, str]:
-        return {bucket.bucket: bucket.stopped for bucket in self.buckets if bucket.stopped is not None}
 
 
 class LedgerWriter:
@@ -266,7 +222,7 @@ class LedgerWriter:
         doubted: Watermark | None = None
         for _ in range(COMPARE_ATTEMPTS):
             mark = self._marks[bucket]
-            if sight.epoch is None and mark.rows == 0 and sight.added == 0:
+            if not sight.poisoned and sight.epoch is None and mark.rows == 0 and sight.added == 0:
                 self._waiting.add(bucket)
                 return
             behind = 0
@@ -375,24 +331,6 @@ class LedgerWriter:
                 )
             )
         return WriterStatus(tuple(sorted(statuses, key=lambda status: status.bucket)))
-
-
-def disagreement_of_ends(mark: Watermark, sight: Sight) -> str | None:
-    """Why a bucket's stream cannot be the one its watermark speaks of, from epoch and end alone."""
-    if sight.epoch != mark.epoch:
-        return f"the hot store is in epoch {sight.epoch}, the ledger in {mark.epoch}"
-    if sight.last < mark.position:
-        return "the stream ends before the watermark: an old backup of the hot store?"
-    return None
-
-
-def disagreement(mark: Watermark, sight: Sight, behind: int) -> str | None:
-    """The same, and the count: `behind` entries at or below the watermark are still in the stream (I7)."""
-    reason = disagreement_of_ends(mark, sight)
-    passed = sight.added - (sight.length - behind)
-    if reason is None and passed != mark.rows:
-        return f"the stream counts {passed} entries up to the watermark, the ledger {mark.rows} rows"
-    return reason
 
 
 async def run_writer(writer: LedgerWriter, stop: asyncio.Event) -> None:

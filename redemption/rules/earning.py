@@ -1,4 +1,4 @@
-"""What a purchase earns: points by level, the bonus for crossing businesses, growth value, and when the points expire.
+"""What a purchase earns: points by level, the bonus for crossing businesses, and growth value.
 
 Guarantees: exact. Every line of the bill counts at its category's rate, what no line names at the business's own; the
 sum is multiplied by the level and by the bonus as fractions and rounded down once, at the end, so that a bill cut into
@@ -7,7 +7,6 @@ member's level and where the previous purchase was.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -52,12 +51,6 @@ def points_by_tier(rules: EarnRules, base: Fraction, tiers: Mapping[str, TierRul
 def growth_value(base: Fraction) -> int:
     """What counts towards the next level: the base without level and bonus, rounded down, at most `POINTS_MAX`."""
     return _whole(base)
-
-
-def expiry_month(rules: EarnRules, local: datetime) -> int:
-    """yyyymm of the month at whose end points earned at `local`, a moment in the group's zone, expire."""
-    index = local.year * 12 + local.month - 1 + rules.validity_months
-    return index // 12 * 100 + index % 12 + 1
 
 
 def _whole(points: Fraction) -> int:

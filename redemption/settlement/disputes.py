@@ -57,7 +57,7 @@ class Disputes:
         self._queries = named_queries("settlement", "disputes")
 
     async def open(self, line_id: str, raised_by: str, reason: str, opened_by: str) -> Dispute | DisputeRefused:
-        """`raised_by` is one of the line's two businesses."""
+        """`raised_by` is one of the line's two businesses. The same again answers the dispute that is open."""
         if not 0 < len(reason) <= TEXT_CHARACTERS_MAX:
             return DisputeRefused("not_well_formed", f"a reason has 1 to {TEXT_CHARACTERS_MAX} characters")
         async with self._pool.acquire() as connection, connection.transaction():
@@ -71,6 +71,9 @@ class Disputes:
                 return DisputeRefused("own_use", f"{line_id} is a business's own use: nothing is owed")
             standing = await connection.fetchval(self._queries["open_of_line"], line_id)
             if standing is not None:
+                found = await self._one(connection, standing)
+                if (found.raised_by, found.reason) == (raised_by, reason):
+                    return found
                 return DisputeRefused("disputed_already", f"{line_id} is disputed in {standing}")
             number = await connection.fetchval(self._queries["count_of_line"], line_id) + 1
             dispute_id = f"dsp_{line_id}-{number}"
@@ -84,7 +87,7 @@ class Disputes:
     ) -> Dispute | DisputeRefused:
         """Ends a dispute: from now on the line counts as `amount_minor` before tax; None: it stands as it is.
 
-        Tax follows at the rate of the line's agreement version.
+        Tax follows at the rate of the line's agreement version. The same again answers the dispute as it was resolved.
         """
         if not 0 < len(note) <= TEXT_CHARACTERS_MAX:
             return DisputeRefused("not_well_formed", f"a note has 1 to {TEXT_CHARACTERS_MAX} characters")
@@ -95,6 +98,8 @@ class Disputes:
             await self._lock(connection, found["line_id"])
             standing = await self._one(connection, dispute_id)
             if standing.resolved_at is not None:
+                if standing.note == note and await self._ended_so(connection, standing, amount_minor):
+                    return standing
                 return DisputeRefused("resolved_already", f"{dispute_id} was resolved by {standing.resolved_by}")
             correction = None
             if amount_minor is not None:
@@ -113,6 +118,13 @@ class Disputes:
         """The open disputes, oldest first; with `resolved`, all. At most DISPUTES_LISTED_MAX."""
         rows = await self._pool.fetch(self._queries["listed"], resolved, DISPUTES_LISTED_MAX)
         return [Dispute(*row) for row in rows]
+
+    async def _ended_so(self, connection: Connection, dispute: Dispute, amount_minor: int | None) -> bool:
+        """Whether a resolved dispute ended with the line at this amount; None: as it stood."""
+        if amount_minor is None or dispute.correction_id is None:
+            return (amount_minor is None) == (dispute.correction_id is None)
+        stood = await connection.fetchval(self._queries["amount_through"], dispute.line_id, dispute.correction_id)
+        return bool(stood == amount_minor)
 
     async def _lock(self, connection: Connection, line_id: str) -> None:
         idle_ms = int(TAKEOVER_SECONDS * 1000)

@@ -11,7 +11,7 @@ depend on when or in which batches the lines were written. Memory does not grow 
 import asyncio
 import datetime
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import astuple, dataclass
 from itertools import groupby
 from typing import Any, Final, Literal
@@ -122,6 +122,14 @@ class Periods:
         async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
             return await self._find(connection, wanted)
 
+    async def export(self, period: Period, take: Callable[[bytes], Coroutine[Any, Any, None]]) -> None:
+        """Gives the lines of a period as its SHA-256 takes them, piece by piece."""
+        async with self._pool.acquire() as connection:
+            await connection.copy_from_query(
+                self._queries["canonical"], period.month, period.party_low, period.party_high, output=take,
+                timeout=CLOSE_SECONDS,
+            )  # fmt: skip
+
     async def approve(self, wanted: str, business: str, approved_by: str) -> Period | PeriodRefused:
         """One side's consent; a second time changes nothing."""
         async with self._pool.acquire() as connection, connection.transaction():
@@ -171,7 +179,7 @@ class Periods:
         return None
 
     async def _freeze(self, connection: Connection, month: int, closed_by: str, say: Say) -> None:
-        totals = await self._totals_of(connection, month)
+        totals = await totals_of(connection, month)
         number = await connection.fetchval(self._queries["last_number"])
         for name, group in groupby(totals, key=lambda total: total.period_id):
             members = list(group)
@@ -211,7 +219,7 @@ class Periods:
         else:
             months = [month] if month > closed_through else []
         for open_month in months:
-            periods += _open_periods(open_month, await self._totals_of(connection, open_month))
+            periods += open_periods_of(open_month, await totals_of(connection, open_month))
         return periods
 
     async def _find(self, connection: Connection, wanted: str) -> Period | None:
@@ -220,16 +228,12 @@ class Periods:
             return None
         return next((period for period in await self._list(connection, int(month)) if period.period_id == wanted), None)
 
-    async def _totals_of(self, connection: Connection, month: int) -> Sequence[Total]:
-        rows = await connection.fetch(self._queries["month_totals"], month, timeout=CLOSE_SECONDS)
-        return [Total(period_id(month, row["issuer"], row["acceptor"]), *tuple(row)[2:]) for row in rows]
-
     async def _closed(self, connection: Connection, month: int | None, wanted: str | None) -> list[Period]:
         totals: dict[str, list[Total]] = {}
         for row in await connection.fetch(self._queries["closed_totals"], month, wanted):
             totals.setdefault(row["period_id"], []).append(Total(*row))
         rows = await connection.fetch(self._queries["closed_periods"], month, wanted)
-        return [_closed_period(row, tuple(totals.get(row["period_id"], ()))) for row in rows]
+        return [closed_period(row, tuple(totals.get(row["period_id"], ()))) for row in rows]
 
     async def _lock(self, connection: Connection, wanted: str) -> Period | PeriodRefused:
         if await connection.fetchrow(self._queries["lock_period"], wanted) is None:
@@ -239,7 +243,14 @@ class Periods:
         return (await self._closed(connection, None, wanted))[0]
 
 
-def _closed_period(row: Any, totals: tuple[Total, ...]) -> Period:
+async def totals_of(connection: Connection, month: int) -> list[Total]:
+    """Sums of a month's lines, pair by pair: one pass over the month."""
+    rows = await connection.fetch(named_queries("settlement", "periods")["month_totals"], month, timeout=CLOSE_SECONDS)
+    return [Total(period_id(month, row["issuer"], row["acceptor"]), *tuple(row)[2:]) for row in rows]
+
+
+def closed_period(row: Any, totals: tuple[Total, ...]) -> Period:
+    """A closed period of a row of the query `closed_periods` and its totals."""
     approved_by = tuple(row["approved_by"])
     status: Status = "closed"
     if row["payment_reference"] is not None:
@@ -253,7 +264,8 @@ def _closed_period(row: Any, totals: tuple[Total, ...]) -> Period:
     )  # fmt: skip
 
 
-def _open_periods(month: int, totals: Sequence[Total]) -> list[Period]:
+def open_periods_of(month: int, totals: Sequence[Total]) -> list[Period]:
+    """The open periods of a month, of its totals in the order of the query `month_totals`."""
     periods = []
     for name, group in groupby(totals, key=lambda total: total.period_id):
         members = tuple(group)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from redemption.hot import keys
 from redemption.ledger.streams import StreamClient, open_stream_client
 from redemption.ledger.writer import LedgerStoppedError
 from tests.support.ledger import (
@@ -316,3 +317,21 @@ async def test_a_stop_while_postgresql_is_away_ends_in_time_and_loses_nothing(st
     async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
         await storm.reaches(500)
     assert await storm.wrong() == []
+
+
+async def test_a_stream_that_was_overwritten_stops_its_bucket_alone(storm: Storm) -> None:
+    async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
+        await storm.add(400)
+        await storm.marked(storm.added())
+        await storm.client.set(keys.ledger_stream(3), "not a stream")
+
+        async def frozen() -> bool:
+            return bool(await storm.client.exists(keys.frozen(3)))
+
+        await wait_until("the bucket is frozen", frozen)
+        others = [entry for entry in (storm.generator.entry() for _ in range(400)) if entry[0] != 3]
+        await add(storm.client, others, storm.acknowledged)
+        await storm.marked(storm.added())
+        status = await writer.status()
+        assert set(status.stopped) == {3}
+        assert status.backlog == 0

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from redemption.database import Pool
+from redemption.database import FAULTS, Pool, open_pool
 from redemption.domain.clock import Clock
 from redemption.settlement.periods import Closed, Periods
 from redemption.settlement.production import Production
@@ -159,6 +159,57 @@ async def test_two_processes_at_once_of_which_one_is_killed_settle_everything_on
             assert await ended(second, 60)
         await Production(pool).run()
         assert await differences(pool) == []
+
+
+async def test_two_runs_at_once_settle_everything_once(postgres: PrivatePostgres, chance: random.Random) -> None:
+    async with postgres.fresh_database() as dsn, group_pool(dsn) as pool:
+        await fill(pool, chance)
+        done = await asyncio.gather(*(Production(pool, batch_transactions=BATCH).run() for _ in range(2)))
+        assert sum(each.lines for each in done) == await pool.fetchval("SELECT count(*) FROM settlement_line")
+        assert await differences(pool) == []
+
+
+async def commits_wait(postgres: PrivatePostgres, *, ever: bool) -> None:
+    """Every COMMIT waits for a standby that there is not, once its record is on disk; or no longer."""
+    change = "SET synchronous_standby_names = 'nobody'" if ever else "RESET ALL"
+    await postgres.execute(f"ALTER SYSTEM {change}")
+    await postgres.execute("SELECT pg_reload_conf()")
+
+
+async def test_postgresql_killed_in_the_middle_of_a_commit_leaves_the_batch_whole_and_nothing_twice(
+    chance: random.Random,
+) -> None:
+    """The hardest moment: the batch is committed, and its settling process never hears of it."""
+    with private_postgres() as postgres:
+        async with postgres.fresh_database() as dsn:
+            async with group_pool(dsn) as pool:
+                await fill(pool, chance)
+            for _ in range(3):
+                await commits_wait(postgres, ever=True)
+                pool, watch = await open_pool(dsn), await open_pool(dsn, size=1)
+                before = await watch.fetchval("SELECT count(*) FROM settlement_line")
+                settling = asyncio.create_task(Production(pool, batch_transactions=BATCH).run())
+
+                async def committing(watch: Pool = watch) -> bool:
+                    return bool(
+                        await watch.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+                    )
+
+                await wait_until("a COMMIT waits", committing)
+                await asyncio.to_thread(postgres.kill)
+                with pytest.raises(FAULTS):
+                    await settling
+                pool.terminate()
+                watch.terminate()
+                await asyncio.to_thread(postgres.start)
+                await commits_wait(postgres, ever=False)
+            pool = await open_pool(dsn)
+            try:
+                assert await pool.fetchval("SELECT count(*) FROM settlement_line") > before
+                await Production(pool).run()
+                assert await differences(pool) == []
+            finally:
+                await pool.close()
 
 
 class UnlockedPeriods(Periods):

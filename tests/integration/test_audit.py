@@ -9,36 +9,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-import pytest
 
 from gateway.ledger_seal import export_heads, read_heads
 from redemption.hot import keys
 from redemption.ledger.chain import SealKey
-from tests.support.client import client_of
-from tests.support.engine_http import STANDARD, Ground, open_ground, points
-from tests.support.ledger_life import BUCKETS, Books, books_of
+from tests.support.engine_http import STANDARD, Ground, points
+from tests.support.ledger_life import BUCKETS, Books
 from tests.support.load import load_on
-from tests.support.stack import TONG, Member, Stack, running_stack
+from tests.support.stack import TONG, Member, Stack
 
 Ledger = asyncpg.Connection
-
-
-@pytest.fixture(scope="module")
-async def own() -> AsyncIterator[Stack]:
-    async with running_stack(workers=1) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def ground(own: Stack) -> AsyncIterator[Ground]:
-    async with client_of(own) as tong:
-        yield await open_ground(own, tong)
-
-
-@pytest.fixture
-async def books(own: Stack) -> AsyncIterator[Books]:
-    async with books_of(own) as found:
-        yield found
 
 
 @asynccontextmanager
@@ -209,7 +189,7 @@ async def test_an_audit_beside_live_scans_finds_nothing(own: Stack, books: Books
     members = await own.members([[("hotel", 500_000, 1), ("mall", 500_000, 3)]] * 6)
     async with load_on(own, members) as load:
         await load.until_more_applied(50)
-        for _ in range(3):
+        for _ in range(2):
             assert await books.findings(*{member.bucket for member in members}) == []
         assert load.journal.count("applied") > 100
 

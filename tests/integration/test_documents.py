@@ -118,6 +118,7 @@ WANTED: list[tuple[str, Callable[[dict[str, Any]], bool]]] = [
     ("/v1/accruals", lambda answer: answer["points"] > 0),
     ("/v1/me/codes", lambda answer: len(answer["codes"]) == 3),
     ("bill_reference=", lambda answer: "redemptions" in answer),
+    ("/v1/settlement/reconciliations", lambda answer: answer["rows"] == 1),
 ]
 
 

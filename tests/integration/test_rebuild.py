@@ -3,41 +3,28 @@
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.operations import set_member_status
 from redemption.hot import keys
+from redemption.ledger.archive import Archiver
+from redemption.ledger.archive_restore import Restorer
 from redemption.ledger.rebuild import RebuildRefused
 from redemption.queries import named_queries
-from tests.support.client import client_of
-from tests.support.engine_http import STANDARD, Ground, open_ground, points
-from tests.support.ledger import wait_until
-from tests.support.ledger_life import BUCKETS, Books, Life, books_of
+from redemption.settlement.production import Production
+from tests.support.client import fresh_key
+from tests.support.engine_http import STANDARD, Ground, points
+from tests.support.ledger_life import BUCKETS, Books, Life, until_ready_names
 from tests.support.oracle import find_violations
-from tests.support.stack import Stack, running_stack
 
 KINDS = ("member", "lots", "holds", "redemption", "accrual", "uses", "stay", "issued", "key", "code")
-
-
-@pytest.fixture(scope="module")
-async def own() -> AsyncIterator[Stack]:
-    async with running_stack(workers=1) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def ground(own: Stack) -> AsyncIterator[Ground]:
-    async with client_of(own) as tong:
-        yield await open_ground(own, tong)
-
-
-@pytest.fixture
-async def books(own: Stack) -> AsyncIterator[Books]:
-    async with books_of(own) as found:
-        yield found
 
 
 @pytest.fixture
@@ -95,7 +82,7 @@ async def test_a_lost_hot_store_is_given_back_whole_and_tills_go_on(ground: Grou
     await books.hot.flushall()
     async with books.stack.ledger() as ledger:
         used = await ledger.fetch("SELECT bucket FROM ledger_watermark WHERE rows_in_epoch > 0")
-    await _until_frozen(books, [row["bucket"] for row in used])
+    await books.until_frozen([row["bucket"] for row in used])
     refused = await ground.verify(life.members[0], points(1))
     assert (refused.status_code, refused.json()["code"], refused.json()["outcome"]) == (
         503,
@@ -117,11 +104,63 @@ async def test_a_lost_hot_store_is_given_back_whole_and_tills_go_on(ground: Grou
     again = Life(ground, life.members, seed + 1)
     await again.live(60)
     async with books.stack.ledger() as ledger:
-        await _until_written(books)
+        await books.until_written()
         assert await find_violations(books.hot, ledger) == []
     await books.sealed()
     assert await books.findings() == []
     assert await books.would_change() == []
+
+
+async def test_after_months_were_archived_a_rebuild_begins_from_what_they_left(
+    ground: Ground, books: Books, seed: int, tmp_path: Path
+) -> None:
+    """The clocks of archive and rebuild stand a year later: this month is old, and what the hot store has forgotten."""
+    life = Life(ground, await ground.members(4, **STANDARD), seed)
+    await life.live(60)
+    books.seconds_later = 366 * 86_400.0
+    before = datetime.fromtimestamp(time.time() + 40 * 86_400, UTC).date().replace(day=1)
+    archiver = Archiver(books.pool, books.key, say=lambda _: None, clock=lambda: time.time() + books.seconds_later)
+    await _end_every_hold(books, ground)
+    for _ in range(2):  # the second time with what came in since: late entries of an archived month
+        await books.drained()
+        await books.rebuild(freeze=True)
+        kept = await content(books.hot, ("member", "lots"))
+        assert [name for name in kept if ":lots:" in name]
+        await books.sealed()
+        await Production(books.pool).run()
+        report = await archiver.archive(before, tmp_path)
+        assert [month.refused for month in report.months] == [None] * len(report.months)
+        assert len(report.months) > 0
+        assert await books.findings() == []
+        await books.rebuild(freeze=True)
+        assert differing(kept, await content(books.hot, ("member", "lots"))) == {}
+        assert await books.would_change() == []
+        await Life(ground, life.members, seed + 1).live(20)
+        await _end_every_hold(books, ground)
+        await books.until_written()
+        await books.sealed()
+        books.archive = tmp_path
+        assert [finding for finding in await books.findings() if not finding.startswith("I3")] == []
+    restorer = Restorer(books.pool, books.key, say=lambda _: None)
+    for _ in range(await books.pool.fetchval("SELECT count(*) FROM ledger_archive")):
+        await restorer.restore(tmp_path)
+    books.seconds_later, books.archive = 0.0, None
+    await books.rebuild(freeze=True)
+    assert await books.findings() == []
+    assert await books.would_change() == []
+
+
+async def test_codes_that_were_revoked_stay_so_after_the_hot_store_is_lost(ground: Ground, books: Books) -> None:
+    revoked, other = await ground.members(2, **STANDARD)
+    codes = [ground.code(member) for member in (revoked, other)]
+    await set_member_status(books.stack.settings, revoked.member_id, blocked=None, revoke_codes=True)
+    await books.drained()
+    for member in (revoked, other):
+        await books.hot.delete(keys.member(member.bucket, member.member_id))
+        await books.rebuild(member.bucket, freeze=True)
+    answers = [await ground.call("/v1/verify", {"code": code, "legs": []}, fresh_key()) for code in codes]
+    assert [answer.status_code for answer in answers] == [409, 201]
+    assert answers[0].json()["code"] == "code_revoked"
 
 
 async def test_an_old_backup_of_a_bucket_is_frozen_named_and_rebuilt(ground: Ground, books: Books) -> None:
@@ -137,13 +176,13 @@ async def test_an_old_backup_of_a_bucket_is_frozen_named_and_rebuilt(ground: Gro
     await books.hot.delete(*[name async for name in books.hot.scan_iter(match=f"{{b{bucket}}}:*", count=5_000)])
     for name, ttl, dumped in backup:
         await books.hot.restore(name, max(ttl, 0), dumped, replace=True)
-    await _until_frozen(books, [bucket])
+    await books.until_frozen([bucket])
     answer = await ground.verify(member, points(1))
     assert (answer.status_code, answer.json()["outcome"]) == (503, "not_applied")
     assert (await ground.step(held, "capture", {}, "k-1")).status_code in (404, 503)
     (elsewhere,) = [each for each in await ground.members(3, **STANDARD) if each.bucket != bucket][:1]
     await ground.taken(elsewhere, points(1))
-    await _until_ready_names(ground, bucket)
+    await until_ready_names(ground, bucket)
     found = await books.findings(bucket)
     assert any("frozen: " in finding for finding in found)
     assert any("I7: " in finding for finding in found)
@@ -154,7 +193,7 @@ async def test_an_old_backup_of_a_bucket_is_frozen_named_and_rebuilt(ground: Gro
     assert (await ground.step(later, "refund", {}, "k-2")).status_code == 200
     assert (await ground.step(held, "capture", {}, "k-3")).status_code == 200
     await ground.taken(member, points(2))
-    await _until_written(books)
+    await books.until_written()
     await books.sealed()
     assert await books.findings(bucket) == []
     assert await books.would_change(bucket) == []
@@ -181,7 +220,7 @@ async def test_what_was_scanned_on_an_old_backup_before_the_freeze_is_carried_in
     assert report.entries_carried == 1
     assert sum((await ground.holdings(member)).values()) - _others(await ground.holdings(member)) == 5_000 - 70
     assert (await ground.step(late, "refund", {}, "k-late")).status_code == 200
-    await _until_written(books)
+    await books.until_written()
     assert await books.findings(bucket) == []
 
 
@@ -221,7 +260,7 @@ async def test_where_the_ledger_lacks_an_entry_nothing_is_done_unless_the_loss_i
         entries = await books.hot.xrevrange(keys.ledger_stream(bucket), count=2)
         assert lost["redemption_id"] in entries[1][1][b"2"].decode().split("\n")
         await books.hot.xdel(keys.ledger_stream(bucket), entries[1][0])
-    await _until_frozen(books, [bucket])
+    await books.until_frozen([bucket])
     found = await books.findings(bucket)
     assert any(finding.startswith(f"I3: bucket {bucket}: {lost['redemption_id']}") for finding in found), found
     # The count that differs is told as I7 where the writer had come to the end, else as the reason of the freezing.
@@ -235,7 +274,7 @@ async def test_where_the_ledger_lacks_an_entry_nothing_is_done_unless_the_loss_i
     assert await books.hot.exists(keys.frozen(bucket))
     await books.rebuild(bucket, accept_loss=True)
     await ground.taken(member, points(2))
-    await _until_written(books)
+    await books.until_written()
     assert await books.findings(bucket) == []
 
 
@@ -258,11 +297,19 @@ async def test_a_rebuild_that_was_killed_between_the_two_stores_is_run_again_and
     assert (report.entries_carried, report.epochs) == (0, {bucket: epoch + 2})
     assert await ground.holdings(member) == right
     await ground.taken(member, points(1))
-    await _until_written(books)
+    await books.until_written()
     assert await books.findings(bucket) == []
 
 
 # What the tests share.
+
+
+async def _end_every_hold(books: Books, ground: Ground) -> None:
+    """Voids what is held, whoever's it is."""
+    for bucket in range(BUCKETS):
+        for name in await books.hot.zrange(keys.holds(bucket), 0, -1):
+            assert (await ground.step({"redemption_id": name.decode()}, "void", {})).status_code == 200
+    await books.drained()
 
 
 async def _epochs(books: Books) -> list[int]:
@@ -281,36 +328,3 @@ def _paused(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-async def _until_frozen(books: Books, buckets: Any) -> None:
-    async def frozen() -> bool:
-        return all([await books.hot.exists(keys.frozen(bucket)) for bucket in buckets])
-
-    await wait_until("the buckets are frozen", frozen)
-
-
-async def _until_written(books: Books) -> None:
-    """Every stream's end is behind its watermark, whatever the epoch."""
-
-    async def written() -> bool:
-        async with books.stack.ledger() as ledger:
-            for row in await ledger.fetch("SELECT * FROM ledger_watermark"):
-                name = keys.ledger_stream(row["bucket"])
-                if await books.hot.exists(name):
-                    last = (await books.hot.xinfo_stream(name))["last-generated-id"]
-                    if last != f"{row['last_ms']}-{row['last_seq']}".encode():
-                        return False
-        return True
-
-    await wait_until("the ledger has every entry", written)
-
-
-async def _until_ready_names(ground: Ground, bucket: int) -> None:
-    async def named() -> bool:
-        ready = (await ground.tong.http.get("/readyz")).json()
-        return bucket in [entry["bucket"] for entry in ready.get("frozen_buckets", ())]
-
-    await wait_until("/readyz names the frozen bucket", named)
-    exposition = (await ground.tong.http.get("/metrics")).text
-    assert any(line.startswith("tong_frozen_buckets ") and line.split()[1] != "0.0" for line in exposition.splitlines())

@@ -65,7 +65,8 @@ class Stack:
     @property
     def pids(self) -> list[int]:
         pids = self.demo["pids"]
-        return [pids["valkey"], pids["postgres"], *pids["gateway"], pids["ledger_writer"], pids["sealer"]]
+        alone = ("valkey", "postgres", "ledger_writer", "sealer", "settlement")
+        return [*pids["gateway"], *(pids[name] for name in alone)]
 
     async def ready(self, seconds: float) -> None:
         def written_or_ended() -> bool:
@@ -141,10 +142,11 @@ async def test_it_serves_and_describes_itself_as_the_contract_says(home: Path) -
         assert stat.S_IMODE((home / "demo.json").stat().st_mode) == 0o600
         assert set(demo) == {
             *("base_url", "valkey_url", "postgres_dsn", "pids", "terminals", "members", "admin_api_key"),
+            "business_admins",
         }
-        assert set(demo["pids"]) == {"valkey", "postgres", "gateway", "ledger_writer", "sealer"}
+        assert set(demo["pids"]) == {"valkey", "postgres", "gateway", "ledger_writer", "sealer", "settlement"}
         assert len(demo["pids"]["gateway"]) == 2
-        assert len(set(running.pids)) == 6
+        assert len(set(running.pids)) == 7
         assert len({terminal["business"] for terminal in demo["terminals"]}) >= 8
         assert all(set(each) == {"business", "outlet", "terminal_id", "api_key"} for each in demo["terminals"])
         assert len(demo["members"]) == 20
@@ -246,7 +248,7 @@ async def test_data_and_keys_survive_a_restart_which_is_quick(home: Path) -> Non
 async def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(home: Path) -> None:
     async with stack(home) as running:
         pids = running.pids
-        assert len(pids) == 5
+        assert len(pids) == 6
         running.process.kill()
         await running.process.wait()
         await wait_until("the kernel ended its children", lambda: processes_of(home) == [], seconds=STOP_SECONDS)

@@ -93,5 +93,7 @@ class TongClient:
 async def client_of(stack: Stack, *, connections: int = 100) -> AsyncIterator[TongClient]:
     """A client for the length of the block, with at most so many connections."""
     limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
-    async with httpx2.AsyncClient(base_url=stack.base_url, timeout=TIMEOUT_SECONDS, limits=limits) as http:
+    async with httpx2.AsyncClient(
+        base_url=stack.base_url, timeout=TIMEOUT_SECONDS, limits=limits, event_hooks=stack.remembered.hooks
+    ) as http:
         yield TongClient(http)

@@ -15,6 +15,7 @@ from redemption.accruals import Accruals, Reversed
 from redemption.accruals import Purchase as ProductPurchase
 from redemption.addresses import Addresses
 from redemption.directory import Directory, Terminal
+from redemption.domain.codes import CodeUse
 from redemption.domain.members import bucket_of, member_id
 from redemption.domain.outcomes import Refusal
 from redemption.domain.records import record_fields
@@ -24,7 +25,7 @@ from redemption.hot.connection import Address, HotConnection
 from redemption.hot.library import Library, assemble
 from redemption.hot.store import HotStore
 from redemption.memberships import Memberships, MemberState
-from redemption.service import Cancelled, CodeUse, Redemptions
+from redemption.service import Cancelled, Redemptions
 from redemption.service import Scan as ProductScan
 from redemption.service import Step as ProductStep
 from tests.support.engine_commands import Code, Purchase, Scan, Step

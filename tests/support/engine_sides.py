@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from redemption.accruals import Accruals, Purchase
 from redemption.addresses import Addresses
 from redemption.directory import Business, Directory, Terminal, Tier
+from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.members import member_id
 from redemption.domain.outcomes import Refusal
@@ -28,7 +29,7 @@ from redemption.hot.store import HotStore
 from redemption.rules.definitions import BenefitDefinition, EarnRules, NoDiscount, PointRules, TierRules
 from redemption.rules.eligibility import Place
 from redemption.rules.policy import Policy
-from redemption.service import Cancelled, CodeUse, Redemptions, Scan, Step
+from redemption.service import Cancelled, Redemptions, Scan, Step
 from tests.support.client import TongClient, fresh_key
 from tests.support.engine_http import Ground, Holdings
 from tests.support.servers import private_valkey

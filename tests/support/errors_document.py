@@ -6,7 +6,8 @@ A test holds the file equal to this, so the table, the document and what a till 
 import sys
 from typing import Final
 
-from gateway.problems import KINDS, TYPE_BASE, Kind
+from gateway.problem_kinds import TYPE_BASE, Kind
+from gateway.problems import KINDS
 
 TILL_DOES: Final[dict[str, str]] = {
     "body_too_large": "Nothing: a defect of the till's program. Send less.",
@@ -51,6 +52,19 @@ TILL_DOES: Final[dict[str, str]] = {
     "exceeds_hold": "Captures at most `available`.",
     "exceeds_redemption": "Refunds at most `available`.",
     "window_closed": "Nothing at the till: member services can still correct it.",
+    "month_not_over": "Waits until the month is over in every time zone of the group.",
+    "earlier_month_open": "Closes the month that `detail` names, then sends the same again.",
+    "period_not_closed": "Waits for the month to be closed.",
+    "period_disputed": "Resolves the open disputes, then approves.",
+    "period_not_approved": "Waits for the side that `detail` names to approve.",
+    "period_paid": "Nothing: it is paid; `detail` has the reference.",
+    "period_altered": "Stops. `tong audit` and a backup of PostgreSQL show what was changed behind the product's back.",
+    "own_use": "Nothing: between a business and itself nothing is approved, paid or disputed.",
+    "agreement_conflict": "Adds a version to the agreement that `detail` names, or chooses another scope.",
+    "already_disputed": "Waits for the open dispute that `detail` names.",
+    "already_resolved": "Reads the dispute; what is still wrong is a new dispute.",
+    "too_many_redemptions": "Sends a list for each outlet (`outlet`).",
+    "devices_exhausted": "Nothing at a till: the member's app removes a device, or replaces it with `replaces`.",
 }
 
 _HEAD: Final = """\

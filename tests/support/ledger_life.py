@@ -1,23 +1,28 @@
 """Audits and rebuilds of a running stack for tests, and a life of members that leaves every kind of record behind."""
 
 import random
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx2
 
 from redemption.database import Pool, open_pool
+from redemption.hot import keys
 from redemption.hot.install import open_client
 from redemption.ledger.audit import Audit, AuditReport
+from redemption.ledger.audit_ledger import Evidence
 from redemption.ledger.chain import Head, SealKey, read_seal_key
 from redemption.ledger.findings import Finding
 from redemption.ledger.rebuild import Rebuild, Report
 from redemption.ledger.sealer import Sealer
 from tests.support.client import fresh_key
 from tests.support.engine_http import Ground, Json, benefit, points, stored
+from tests.support.ledger import wait_until
 from tests.support.oracle import until_drained
 from tests.support.stack import Member, Stack
 
@@ -33,9 +38,14 @@ class Books:
     pool: Pool
     hot: Any
     key: SealKey = field(repr=False)
+    archive: Path | None = None
+    """The folder of archived months, for audits that verify their rows too."""
+    seconds_later: float = 0.0
+    """By how much later than it is the hot store's memory is judged in rebuilds."""
 
     async def audit(self, *buckets: int, heads: list[Head] | None = None, drain_seconds: float = 20.0) -> AuditReport:
-        audit = Audit(self.pool, self.hot, key=self.key, heads=heads or (), drain_seconds=drain_seconds)
+        evidence = Evidence(self.key, heads or (), self.archive)
+        audit = Audit(self.pool, self.hot, evidence=evidence, drain_seconds=drain_seconds)
         return await audit.run(buckets or range(BUCKETS))
 
     async def findings(self, *buckets: int, **options: Any) -> list[str]:
@@ -48,11 +58,36 @@ class Books:
         return await self._rebuild().rebuild(buckets or range(BUCKETS), member, **options)
 
     def _rebuild(self) -> Rebuild:
-        return Rebuild(self.pool, self.hot, cluster=False, say=lambda _: None)
+        return Rebuild(
+            self.pool, self.hot, cluster=False, say=lambda _: None, now=lambda: time.time() + self.seconds_later
+        )
 
     async def drained(self) -> None:
         async with self.stack.ledger() as ledger:
             await until_drained(self.hot, ledger)
+
+    async def until_frozen(self, buckets: Iterable[int]) -> None:
+        wanted = list(buckets)
+
+        async def frozen() -> bool:
+            return all([await self.hot.exists(keys.frozen(bucket)) for bucket in wanted])
+
+        await wait_until(f"buckets {wanted} are frozen", frozen)
+
+    async def until_written(self) -> None:
+        """Every stream's end is behind its watermark, whatever the epoch."""
+
+        async def written() -> bool:
+            async with self.stack.ledger() as ledger:
+                for row in await ledger.fetch("SELECT * FROM ledger_watermark"):
+                    name = keys.ledger_stream(row["bucket"])
+                    if await self.hot.exists(name):
+                        last = (await self.hot.xinfo_stream(name))["last-generated-id"]
+                        if last != f"{row['last_ms']}-{row['last_seq']}".encode():
+                            return False
+            return True
+
+        await wait_until("the ledger has every entry", written)
 
     async def sealed(self) -> None:
         """Everything in the ledger is behind a seal; the stack's own sealer takes its time."""
@@ -74,6 +109,18 @@ async def books_of(stack: Stack) -> AsyncIterator[Books]:
             yield Books(stack, pool, hot, read_seal_key(settings.seal_key_path()))
     finally:
         await pool.close()
+
+
+async def until_ready_names(ground: Ground, bucket: int) -> None:
+    """`/readyz` and the metrics say that the bucket is frozen."""
+
+    async def named() -> bool:
+        ready = (await ground.tong.http.get("/readyz")).json()
+        return bucket in [entry["bucket"] for entry in ready.get("frozen_buckets", ())]
+
+    await wait_until("/readyz names the frozen bucket", named)
+    exposition = (await ground.tong.http.get("/metrics")).text
+    assert any(line.startswith("tong_frozen_buckets ") and line.split()[1] != "0.0" for line in exposition.splitlines())
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ REDEMPTION = "/v1/redemptions/{redemption_id}"
 
 
 def all_routes() -> list[Any]:
-    """The routes of a worker; the hot endpoint has no parts, for nothing is sent to it."""
-    return list(routes(VerifyEndpoint.__new__(VerifyEndpoint)))
+    """The described routes of a worker; the hot endpoint has no parts, for nothing is sent to it."""
+    return [each for each in routes(VerifyEndpoint.__new__(VerifyEndpoint)) if each.include_in_schema]
 
 
 def operations(described: dict[str, Any]) -> dict[Operation, dict[str, Any]]:

@@ -43,9 +43,9 @@ def binaries() -> Path:
 class PrivatePostgres:
     """One server. `start` and `kill` may alternate; the data stays until `remove`."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, parent: Path | None = None) -> None:
         self._durable = durable
-        self._folder = Path(tempfile.mkdtemp(prefix="tong-postgres-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="tong-postgres-", dir=parent))
         self._data = self._folder / "data"
         self._data.mkdir(mode=0o700)
         self._user: str | None = None
@@ -92,6 +92,11 @@ class PrivatePostgres:
     @property
     def running(self) -> bool:
         return self._process is not None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process ended by itself."""
+        return self._process is not None and self._process.poll() is not None
 
     def dsn(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}?sslmode=disable"
@@ -207,9 +212,9 @@ def _free_port() -> int:
 
 
 @contextmanager
-def private_postgres(*, durable: bool = False) -> Iterator[PrivatePostgres]:
-    """A running, migrated server; stopped and removed at the end."""
-    server = PrivatePostgres(durable=durable)
+def private_postgres(*, durable: bool = False, parent: Path | None = None) -> Iterator[PrivatePostgres]:
+    """A running, migrated server, with its data below `parent`; stopped and removed at the end."""
+    server = PrivatePostgres(durable=durable, parent=parent)
     try:
         server.start()
         server.migrate()

@@ -6,6 +6,7 @@ when the test failed.
 
 import asyncio
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -47,6 +48,8 @@ class ValkeyServer:
         self.port = 0
         self.options = options
         """Further command-line options; a change holds from the next start on."""
+        self.environment: dict[str, str] = {}
+        """Added to the environment of the process, from the next start on."""
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
@@ -58,6 +61,11 @@ class ValkeyServer:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process ended by itself."""
+        return self._process is not None and self._process.poll() is not None
 
     def start(self) -> None:
         """Starts the process and returns when the port answers a PING; the port of an earlier start is kept."""
@@ -79,6 +87,7 @@ class ValkeyServer:
                 *("--enable-debug-command", "local"),
                 *self.options,
             ],
+            env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

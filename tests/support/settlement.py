@@ -84,9 +84,10 @@ class Book:
         *,
         legs: Sequence[dict[str, Any]] | None = None,
         bucket: int = 0,
+        **context: Any,
     ) -> None:
-        """One entry, written at once."""
-        self.add(kind, subject_id, business, moves, when, legs=legs, bucket=bucket)
+        """One entry, written at once; `context` as for `add`."""
+        self.add(kind, subject_id, business, moves, when, legs=legs, bucket=bucket, **context)
         await self.flush()
 
     def add(
@@ -99,10 +100,11 @@ class Book:
         *,
         legs: Sequence[dict[str, Any]] | None = None,
         bucket: int = 0,
+        **context: Any,
     ) -> None:
         """One entry for the next flush; a move is (asset, lot, from, to, amount). Its place in the stream is that of
-        this call, whatever its time."""
-        context: dict[str, Any] = {"business": business, "outlet": f"out_{business}_1", "bill": None}
+        this call, whatever its time. `context`: what is different there."""
+        context = {"business": business, "outlet": f"out_{business}_1", "bill": None, **context}
         if legs is not None:
             context["legs"] = list(legs)
         fields = {

@@ -1,8 +1,9 @@
 """One real `tong up` as tests use it: a process of its own, a private home folder, free ports, real servers.
 
 Guarantees: it is ready when the block begins, it is stopped by SIGTERM to its own process id and nothing of it runs
-when the block ends; every wait is bounded. Members and businesses that tests add come through the product's own
-`load`, numbered from 1000 up, so that no two tests share a balance.
+when the block ends; every wait is bounded; at the end nothing secret stands in what its parts wrote. Members and
+businesses that tests add come through the product's own `load`, numbered from 1000 up, so that no two tests share a
+balance.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from redis.asyncio import Redis
 from gateway.operations import create_key, load_group_file
 from gateway.settings import DEVELOPMENT_ISSUER, Settings
 from redemption.domain.members import member_id
+from tests.support.log_secrets import Remembered, leaked, secrets_of_home
 from tests.support.waiting import wait_until
 from tokens.claims import slot_at
 from tokens.codec import CodeIssuer, IssuedCode
@@ -95,6 +97,7 @@ class Stack:
         self._folder = folder
         self._numbers = count(FIRST_MEMBER)
         self._loads = count(1)
+        self.remembered = Remembered()
 
     @property
     def said(self) -> str:
@@ -183,6 +186,7 @@ class Stack:
             entry["rules"] = {"points": rules}
         await self.load(businesses=[entry])
         terminal = Terminal(business, outlet, terminal_id, await create_key(self.settings, terminal_id, ()))
+        self.remembered.add("a terminal's key", terminal.api_key)
         await self.until_every_worker(
             f"knows the key of {terminal_id}", lambda http: _answers(http, terminal, unlike="unauthenticated")
         )
@@ -245,6 +249,15 @@ class Stack:
             for pid in others:
                 os.kill(pid, signal.SIGCONT)
 
+    def look_for_secrets(self) -> None:
+        """Remembers what is in the home now; demo.json goes when the stack ends."""
+        for secret, what in secrets_of_home(self.home).items():
+            self.remembered.add(what, secret)
+
+    def leaked(self) -> list[str]:
+        """What of the secrets of this stack and its tests stands in what its parts wrote: nothing ever may."""
+        return leaked(self.said, self.remembered.found)
+
     async def end(self) -> None:
         """SIGTERM, and everything is gone."""
         if self.process.returncode is None:
@@ -271,7 +284,7 @@ async def running_stack(*, workers: int = 1, **environment: str) -> AsyncIterato
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TONG_")}
     own = {"TONG_HOME": str(folder / "home"), "TONG_PORT": "0", "TONG_WORKERS": str(workers)}
     try:
-        with (folder / "log").open("wb") as log:
+        with (folder / "log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 str(TONG),
                 "up",
@@ -289,11 +302,14 @@ async def running_stack(*, workers: int = 1, **environment: str) -> AsyncIterato
                 seconds=START_SECONDS,
             )
             assert process.returncode is None, "the stack did not start"
+            stack.look_for_secrets()
             yield stack
+            stack.look_for_secrets()
         except BaseException as fault:
             fault.add_note(stack.said[-3_000:])
             raise
         finally:
             await stack.end()
+        assert stack.leaked() == [], "secrets stand in the logs"
     finally:
         shutil.rmtree(folder)

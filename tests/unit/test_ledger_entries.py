@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -20,9 +21,10 @@ from redemption.ledger.entries import (
     posting_rows,
     transaction_row,
 )
+from redemption.ledger.images import month_of
+from redemption.ledger.status import disagreement
 from redemption.ledger.store import Item, Watermark, advanced, storable
 from redemption.ledger.streams import Sight, position_of, trim_bound
-from redemption.ledger.writer import disagreement
 from redemption.queries import named_queries
 from tests.support.ledger import KIND_MOVES, EntryGenerator, redeem_fields
 
@@ -214,3 +216,18 @@ def test_a_stream_that_is_not_the_one_of_the_watermark_is_told_apart(
 
 def test_every_named_query_is_found() -> None:
     assert {"lock_watermarks", "advance_watermarks", "ensure_month"} <= named_queries("ledger", "writer").keys()
+
+
+@pytest.mark.parametrize(
+    ("months", "moment", "expected"),
+    [
+        (12, "2026-11-22T12:00:00", 202711),
+        (1, "2026-12-31T23:59:59", 202701),
+        (0, "2026-01-01T00:00:00", 202601),
+        (13, "2026-11-30T00:00:00", 202712),
+    ],
+)
+def test_the_month_of_expiry_counts_in_the_zone_of_the_group(months: int, moment: str, expected: int) -> None:
+    zone = ZoneInfo("Asia/Shanghai")
+    local = datetime.fromisoformat(moment).replace(tzinfo=zone)
+    assert month_of(int(local.timestamp() * 1000), zone, months) == expected

@@ -1,15 +1,11 @@
-"""Earning: rates, categories, level, bonus, rounding, expiry."""
+"""Earning: rates, categories, level, bonus, rounding."""
 
-from datetime import datetime
 from fractions import Fraction
-from zoneinfo import ZoneInfo
-
-import pytest
 
 from redemption.domain.commands import Bill, BillLine
 from redemption.domain.limits import AMOUNT_MINOR_MAX, POINTS_MAX
 from redemption.rules.definitions import EarnRate, EarnRules, TierRules
-from redemption.rules.earning import earned, expiry_month, growth_value, points_by_tier
+from redemption.rules.earning import earned, growth_value, points_by_tier
 
 TIERS = {"standard": TierRules(), "gold": TierRules(150)}
 
@@ -43,17 +39,3 @@ def test_level_of_nought_earns_nothing_and_points_stay_within_the_limit() -> Non
         "staff": (0, 0),
         "top": (POINTS_MAX, POINTS_MAX),
     }
-
-
-@pytest.mark.parametrize(
-    ("months", "moment", "expected"),
-    [
-        (12, "2026-11-22T12:00:00", 202711),
-        (1, "2026-12-31T23:59:59", 202701),
-        (0, "2026-01-01T00:00:00", 202601),
-        (13, "2026-11-30T00:00:00", 202712),
-    ],
-)
-def test_points_expire_at_the_end_of_the_month_after_their_validity(months: int, moment: str, expected: int) -> None:
-    local = datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo("Asia/Shanghai"))
-    assert expiry_month(EarnRules(validity_months=months), local) == expected

@@ -101,6 +101,62 @@ async def test_deaths_in_a_row_wait_longer_and_longer(
     assert "exit status 3" in "".join(said)
 
 
+async def test_renewed_children_are_replaced_one_after_another_and_only_once_the_one_before_is_ready(
+    supervisor: Supervisor, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    marks = {name: tmp_path / name for name in ("first", "second")}
+
+    async def ready_of(name: str) -> bool:
+        return marks[name].exists()
+
+    for name, mark in marks.items():
+        mark.touch()
+        await supervisor.start(python(name, SLEEPS, ready=lambda name=name: ready_of(name)))
+    before = supervisor.pids()
+    marks["first"].unlink()
+    supervisor.request_renewal(list(marks))
+    supervisor.request_renewal(list(marks))  # while one is under way it changes nothing
+    await wait_until(lambda: supervisor.pids()["first"] != before["first"], "the first is replaced")
+    assert supervisor.pids()["second"] == before["second"], "the second waits until the first is ready"
+    assert not alive(before["first"])
+    marks["first"].touch()
+    said: list[str] = []
+
+    def replaced() -> bool:
+        said.append(capfd.readouterr().err)
+        return "replaced: first, second" in "".join(said)
+
+    await wait_until(replaced, "both are replaced")
+    after = supervisor.pids()
+    assert set(after.values()).isdisjoint(before.values())
+    assert all(alive(pid) for pid in after.values())
+    assert "died" not in "".join(said), "being replaced is no death"
+
+
+async def test_a_stop_during_a_renewal_ends_both(supervisor: Supervisor, tmp_path: Path) -> None:
+    async def ready() -> bool:
+        return (tmp_path / "ready").exists()
+
+    (tmp_path / "ready").touch()
+    await supervisor.start(python("clerk", SLEEPS, ready=ready))
+    first = supervisor.pids()["clerk"]
+    (tmp_path / "ready").unlink()
+    supervisor.request_renewal(["clerk"])
+    await wait_until(lambda: supervisor.pids()["clerk"] != first, "another clerk is being started")
+    second = supervisor.pids()["clerk"]
+    await supervisor.stop()
+    assert not alive(first)
+    assert not alive(second)
+
+
+async def test_a_child_that_is_deaf_to_its_renewal_is_killed(supervisor: Supervisor) -> None:
+    await supervisor.start(python("mule", IGNORES_TERM, stop_seconds=0.3))
+    first = supervisor.pids()["mule"]
+    await supervisor.renew("mule")
+    assert not alive(first)
+    assert supervisor.pids()["mule"] != first
+
+
 async def test_a_report_that_fails_neither_stops_the_child_nor_its_watching(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

@@ -1,5 +1,9 @@
 -- What `tong audit` asks of the ledger. Everything is per bucket, so that one bucket is in memory at a time.
 
+-- name: keep_months
+-- First in a transaction, before its snapshot: no month is detached while it reads.
+LOCK TABLE ledger_transaction, ledger_posting IN ACCESS SHARE MODE
+
 -- name: watermark
 SELECT epoch, last_ms, last_seq, rows_in_epoch FROM ledger_watermark WHERE bucket = $1
 
@@ -18,9 +22,6 @@ ORDER BY 1, 2, 3, 4 LIMIT $2
 -- name: dead_letters
 SELECT epoch, entry_ms, entry_seq, reason FROM ledger_dead_letter WHERE bucket = $1 ORDER BY 1, 2, 3 LIMIT $2
 
--- name: totals
-SELECT asset, account, sum(amount)::bigint AS total FROM ledger_posting WHERE bucket = $1 GROUP BY asset, account
-
 -- name: rows_of_epochs
 SELECT epoch, count(*) AS rows FROM (
     SELECT epoch FROM ledger_transaction WHERE bucket = $1 UNION ALL SELECT epoch FROM ledger_dead_letter WHERE bucket = $1
@@ -36,15 +37,23 @@ SELECT (SELECT count(*) FROM ledger_transaction
         WHERE bucket = $1 AND epoch = $2 AND (entry_ms, entry_seq) <= ($3, $4))
 
 -- name: balances
-SELECT owner, account, asset, lot, sum(amount)::bigint AS amount FROM ledger_posting
-WHERE bucket = $1 AND account IN ('member_available', 'member_held')
+-- Of every account, so that one pass over the postings is enough.
+SELECT owner, account, asset, lot, sum(amount)::bigint AS amount FROM (
+    SELECT owner, account, asset, lot, amount FROM ledger_posting WHERE bucket = $1
+    UNION ALL
+    SELECT owner, account, asset, lot, amount FROM ledger_archive_balance
+    WHERE bucket = $1 AND part IN (SELECT part FROM ledger_archive)) AS every
 GROUP BY owner, account, asset, lot HAVING sum(amount) <> 0
 
 -- name: open_holds
-SELECT t.subject_id, p.asset, p.lot, sum(p.amount)::bigint AS amount
-FROM ledger_posting AS p JOIN ledger_transaction AS t USING (bucket, epoch, entry_ms, entry_seq, occurred_at)
-WHERE p.bucket = $1 AND p.account = 'member_held'
-GROUP BY t.subject_id, p.asset, p.lot HAVING sum(p.amount) <> 0
+SELECT subject_id, asset, lot, sum(amount)::bigint AS amount FROM (
+    SELECT t.subject_id, p.asset, p.lot, p.amount
+    FROM ledger_posting AS p JOIN ledger_transaction AS t USING (bucket, epoch, entry_ms, entry_seq, occurred_at)
+    WHERE p.bucket = $1 AND p.account = 'member_held'
+    UNION ALL
+    SELECT subject_id, asset, lot, amount FROM ledger_archive_balance
+    WHERE bucket = $1 AND account = 'member_held' AND part IN (SELECT part FROM ledger_archive)) AS every
+GROUP BY subject_id, asset, lot HAVING sum(amount) <> 0
 
 -- name: movements_between
 SELECT p.entry_ms, p.entry_seq, t.subject_id, p.owner, p.account, p.asset, p.lot, p.amount
@@ -63,3 +72,5 @@ SELECT DISTINCT subject_id FROM ledger_transaction WHERE subject_id = ANY ($1::t
 -- name: members_known
 SELECT member_id FROM member WHERE member_id = ANY ($1::text[])
 UNION SELECT member_id FROM ledger_transaction WHERE member_id = ANY ($1::text[])
+UNION SELECT owner FROM ledger_archive_balance
+WHERE owner = ANY ($1::text[]) AND account = 'member_available' AND part IN (SELECT part FROM ledger_archive)

@@ -19,6 +19,13 @@ FROM settlement_line WHERE line_id = $1
 SELECT sum(amount_minor)::bigint AS amount_minor, sum(tax_minor)::bigint AS tax_minor FROM settlement_line
 WHERE line_id = $1 OR (kind = 'correction' AND reference = $1 AND subject_id = $2)
 
+-- name: amount_through
+-- What a line came to with its corrections up to this one.
+SELECT sum(l.amount_minor)::bigint FROM settlement_line AS l, settlement_line AS last
+WHERE last.line_id = $2
+  AND (l.line_id = $1 OR (l.kind = 'correction' AND l.reference = $1 AND l.subject_id = last.subject_id
+                          AND (l.occurred_at, l.line_id) <= (last.occurred_at, last.line_id)))
+
 -- name: open_of_line
 SELECT dispute_id FROM settlement_dispute AS d WHERE line_id = $1
   AND NOT EXISTS (SELECT FROM settlement_resolution AS r WHERE r.dispute_id = d.dispute_id)

@@ -1,0 +1,182 @@
+"""What operations should look at now: alarms over a second's sample and those before it, with words that explain them.
+
+Guarantees: an alarm says which figure went over which threshold, since when, what it means and what to do; thresholds
+stand here and nowhere else (deploy/ and docs/operations.md repeat them for Prometheus).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from gateway.figures import Alarmed, Sample, accepted, latencies_of, outcomes_of, quantile_ms, refused
+from gateway.problem_kinds import Language
+from gateway.rendering import instant
+
+LAG_SECONDS: Final = (10.0, 60.0)
+BACKLOG_ENTRIES: Final = (10_000, 100_000)
+MEMORY_SHARE: Final = (0.80, 0.95)
+STALE_SECONDS: Final = 60.0
+LATENCY_P99_MS: Final = 250.0
+LATENCY_SCANS_MIN: Final = 20
+REFUSED_SHARE: Final = 0.3
+REFUSED_MIN: Final = 20
+REFUSED_TIMES_BEFORE: Final = 3.0
+MINUTE_SAMPLES: Final = 60
+FIGURES_STALE_SECONDS: Final = 5.0
+
+
+class _Words(NamedTuple):
+    """Title and text by language. {value} and {threshold} are filled in."""
+
+    unit: str
+    titles: tuple[str, str, str]
+    texts: tuple[str, str, str]
+
+
+_WORDS: Final[dict[str, _Words]] = {
+    "hot_store_disconnected": _Words("workers", ("熱儲存中斷", "热存储中断", "Hot store disconnected"), (
+        "{value} 個工作行程連不上熱儲存，掃碼一律回覆「暫時無法使用」。檢查 Valkey 是否運作、網路與帳號",
+        "{value} 个工作进程连不上热存储，扫码一律回复“暂时无法使用”。检查 Valkey 是否运行、网络与账号",
+        "{value} worker(s) have no connection: their scans are answered `unavailable`. Check that Valkey runs, the "
+        "network, and the worker's user")),
+    "frozen": _Words("buckets", ("會員分區已凍結", "会员分区已冻结", "Members are frozen"), (
+        "{value} 個分區的帳本與熱儲存不一致，該部分會員無法使用。執行 tong audit，再執行 tong rebuild",
+        "{value} 个分区的账本与热存储不一致，该部分会员无法使用。执行 tong audit，再执行 tong rebuild",
+        "{value} bucket(s): ledger and hot store disagree, nothing of these members moves. Run `tong audit`, then "
+        "`tong rebuild`")),
+    "writer_silent": _Words("seconds", ("帳本寫入程式沒有回報", "账本写入程序没有回报", "Ledger writer silent"), (
+        "超過 {threshold} 秒沒有帳本寫入程式的消息。掃碼照常，但紀錄積存在熱儲存。檢查 tong write-ledger",
+        "超过 {threshold} 秒没有账本写入程序的消息。扫码照常，但记录积存在热存储。检查 tong write-ledger",
+        "Nothing was heard of the ledger writer for {threshold} s. Scans go on and pile up in the hot store. Check "
+        "`tong write-ledger`")),
+    "ledger_stopped": _Words("buckets", ("帳本停止寫入", "账本停止写入", "Ledger stopped"), (
+        "寫入程式不再跟進 {value} 個分區（例如還原了舊備份）。原因在它的日誌",
+        "写入程序不再跟进 {value} 个分区（例如还原了旧备份）。原因在它的日志",
+        "The writer does not follow {value} bucket(s) any more, as after an old backup was restored. Its log "
+        "says why")),
+    "ledger_lag": _Words("seconds", ("帳本落後", "账本落后", "Ledger lags"), (
+        "最舊的未入帳紀錄已等待 {value} 秒（上限 {threshold}）。檢查 PostgreSQL 是否繁忙或中斷",
+        "最旧的未入账记录已等待 {value} 秒（上限 {threshold}）。检查 PostgreSQL 是否繁忙或中断",
+        "The oldest record not yet in the ledger waits for {value} s (threshold {threshold}). Check whether PostgreSQL "
+        "is busy or away")),
+    "ledger_backlog": _Words("entries", ("帳本積存", "账本积存", "Ledger backlog"), (
+        "{value} 筆紀錄等待入帳（上限 {threshold}）。積存過多時掃碼會被拒絕，請儘快處理 PostgreSQL",
+        "{value} 笔记录等待入账（上限 {threshold}）。积存过多时扫码会被拒绝，请尽快处理 PostgreSQL",
+        "{value} records wait for the ledger (threshold {threshold}). With too many, scans are refused: see to "
+        "PostgreSQL")),
+    "memory": _Words("percent", ("熱儲存記憶體將滿", "热存储内存将满", "Hot store fills up"), (
+        "熱儲存已使用 {value}% 的記憶體（上限 {threshold}%）。滿了就不能再扣抵，請加大 maxmemory 或擴容",
+        "热存储已使用 {value}% 的内存（上限 {threshold}%）。满了就不能再扣抵，请加大 maxmemory 或扩容",
+        "The hot store uses {value} % of its memory (threshold {threshold} %). When it is full nothing can be taken: "
+        "raise maxmemory or add capacity")),
+    "refusals_jump": _Words("percent", ("拒絕突然增加", "拒绝突然增加", "Refusals jump"), (
+        "最近一分鐘有 {value}% 的掃碼被拒絕（上限 {threshold}%，且遠高於之前）。看最常見的原因與商家",
+        "最近一分钟有 {value}% 的扫码被拒绝（上限 {threshold}%，且远高于之前）。看最常见的原因与商家",
+        "{value} % of the last minute's scans were refused (threshold {threshold} %, and far more than before). See "
+        "which reason and which business")),
+    "latency": _Words("milliseconds", ("掃碼變慢", "扫码变慢", "Scans are slow"), (
+        "最近一分鐘最慢的 1% 掃碼超過 {value} 毫秒（上限 {threshold}）。看工作行程數、熱儲存磁碟與負載",
+        "最近一分钟最慢的 1% 扫码超过 {value} 毫秒（上限 {threshold}）。看工作进程数、热存储磁盘与负载",
+        "The slowest 1 % of the last minute's scans took {value} ms (threshold {threshold}). See the number of workers,"
+        " the hot store's disk, the load")),
+    "configuration_stale": _Words("seconds", ("設定未更新", "设置未更新", "Configuration is old"), (
+        "設定已 {value} 秒沒有與 PostgreSQL 核對（上限 {threshold}）。撤銷金鑰與規則變更暫不生效",
+        "设置已 {value} 秒没有与 PostgreSQL 核对（上限 {threshold}）。撤销密钥与规则变更暂不生效",
+        "The configuration was not confirmed by PostgreSQL for {value} s (threshold {threshold}). Revoked keys and "
+        "changed rules wait")),
+    "figures_stale": _Words("seconds", ("數據已停止更新", "数据已停止更新", "Figures stand still"), (
+        "已 {value} 秒沒有新的數據（上限 {threshold}）。畫面上是舊的數字",
+        "已 {value} 秒没有新的数据（上限 {threshold}）。画面上是旧的数字",
+        "There are no new figures for {value} s (threshold {threshold}): what is shown is old")),
+}  # fmt: skip
+CODES: Final = tuple(_WORDS)
+_LANGUAGES: Final[tuple[Language, ...]] = ("zh-Hant", "zh-Hans", "en")
+
+
+class _Found(NamedTuple):
+    code: str
+    value: float
+    threshold: float
+    critical: bool
+
+
+def judge(sample: Sample, before: Sequence[Sample], earlier: tuple[int, int]) -> dict[str, Alarmed]:
+    """The alarms of a sample. `before` are the samples of the minute before it, the newest last; `earlier` how many
+    scans were accepted and refused in the minutes before that. An alarm that was on stays since when it was."""
+    known = before[-1].alarms if before else {}
+    return {
+        found.code: Alarmed(
+            known[found.code].since_ms if found.code in known else sample.at * 1000,
+            found.value,
+            found.threshold,
+            found.critical,
+        )
+        for found in (*_of_stores(sample), *_of_scans(sample, before, earlier))
+    }
+
+
+def _of_stores(sample: Sample) -> Iterable[_Found]:
+    cut_off = sum(not worker.connected for worker in sample.workers)
+    if cut_off:
+        yield _Found("hot_store_disconnected", cut_off, 0, True)
+    frozen = {bucket for worker in sample.workers for bucket in worker.frozen}
+    if frozen:
+        yield _Found("frozen", len(frozen), 0, True)
+    writer = sample.writer
+    if writer is None:
+        yield _Found("writer_silent", 10, 10, True)
+    else:
+        if writer.stopped_buckets:
+            yield _Found("ledger_stopped", writer.stopped_buckets, 0, True)
+        yield from _over("ledger_lag", writer.lag_seconds, LAG_SECONDS)
+        yield from _over("ledger_backlog", writer.backlog_entries, BACKLOG_ENTRIES)
+    if sample.memory_limit_bytes and sample.memory_bytes is not None:
+        share = 100 * sample.memory_bytes / sample.memory_limit_bytes
+        yield from _over("memory", round(share, 1), (100 * MEMORY_SHARE[0], 100 * MEMORY_SHARE[1]))
+    stale = max((worker.stale_seconds for worker in sample.workers), default=0.0)
+    if stale > STALE_SECONDS:
+        yield _Found("configuration_stale", round(stale), STALE_SECONDS, False)
+
+
+def _of_scans(sample: Sample, before: Sequence[Sample], earlier: tuple[int, int]) -> Iterable[_Found]:
+    minute = [*before[-(MINUTE_SAMPLES - 1) :], sample]
+    outcomes = outcomes_of(outlet for each in minute for outlet in each.outlets.values())
+    now, then = _refused_share(accepted(outcomes), refused(outcomes)), _refused_share(*earlier)
+    if refused(outcomes) >= REFUSED_MIN and now > REFUSED_SHARE and now > REFUSED_TIMES_BEFORE * then:
+        yield _Found("refusals_jump", round(100 * now, 1), 100 * REFUSED_SHARE, False)
+    latencies = latencies_of(outlet for each in minute for outlet in each.outlets.values())
+    p99 = quantile_ms(latencies, 0.99)
+    if p99 is not None and p99 > LATENCY_P99_MS and sum(latencies.values()) >= LATENCY_SCANS_MIN:
+        yield _Found("latency", p99, LATENCY_P99_MS, False)
+
+
+def _refused_share(were_accepted: int, were_refused: int) -> float:
+    all_scans = were_accepted + were_refused
+    return were_refused / all_scans if all_scans else 0.0
+
+
+def _over(code: str, value: float, thresholds: tuple[float, float]) -> Iterable[_Found]:
+    warning, critical = thresholds
+    if value > critical:
+        yield _Found(code, value, critical, True)
+    elif value > warning:
+        yield _Found(code, value, warning, False)
+
+
+def alarm_document(code: str, alarmed: Alarmed, language: Language) -> dict[str, Any]:
+    """An alarm in words, critical ones and warnings alike."""
+    words, index = _WORDS[code], _LANGUAGES.index(language)
+    value, threshold = _figure(alarmed.value), _figure(alarmed.threshold)
+    return {
+        "code": code,
+        "severity": "critical" if alarmed.critical else "warning",
+        "title": words.titles[index],
+        "text": words.texts[index].format(value=value, threshold=threshold),
+        "value": alarmed.value,
+        "threshold": alarmed.threshold,
+        "unit": words.unit,
+        "since": instant(alarmed.since_ms),
+    }
+
+
+def _figure(value: float) -> str:
+    return f"{value:g}" if value < 1000 else f"{value:,.0f}".replace(",", " ")

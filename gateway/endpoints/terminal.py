@@ -1,0 +1,37 @@
+"""GET /v1/terminal: which till a key is of, for a scanner to check its key and show where it stands."""
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.answers import answer
+from gateway.endpoints.group import group_names
+from gateway.problems import Problem
+from gateway.state import State
+
+
+async def read_terminal(request: Request) -> Response:
+    """The terminal of the key that asks, with its outlet and business. Any key of a terminal may ask."""
+    state: State = request.app.state.tong
+    terminal = state.authenticator.terminal(request.headers.get("authorization"), (), request.scope, b"")
+    names = await group_names(request)
+    business = next((each for each in names.businesses if each.business_id == terminal.business.business_id), None)
+    outlet = next(
+        (each for each in (business.outlets if business else ()) if each.outlet_id == terminal.outlet_id), None
+    )
+    if business is None or outlet is None:  # a terminal of a newer configuration than the names were read of
+        raise Problem("unavailable", "The names of this terminal's outlet are being read")
+    return answer(
+        200,
+        orjson.dumps(
+            {
+                "terminal_id": terminal.terminal_id,
+                "outlet": {"outlet_id": outlet.outlet_id, "name": outlet.name},
+                "business": {
+                    "business_id": business.business_id,
+                    "currency": business.currency,
+                    "name": business.name,
+                },
+            }
+        ),
+    )

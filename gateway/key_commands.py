@@ -1,0 +1,121 @@
+"""`tong keys …`: the command line of API keys. What a command does is in gateway/operations.py, loaded when it runs."""
+
+import base64
+import binascii
+import re
+import sys
+from datetime import timedelta
+from typing import Annotated, Literal
+
+import typer
+
+keys = typer.Typer(help="API keys of terminals and of the back office.", no_args_is_help=True)
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _length(text: str) -> timedelta:
+    """30m, 24h or 7d."""
+    found = re.fullmatch(r"([0-9]{1,5})([mhd])", text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no length of time; it is written like 30m, 24h or 7d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def _public_key(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise typer.BadParameter("the public key is 32 bytes in base64") from None
+
+
+OVERLAP = timedelta(hours=24)
+KeyId = Annotated[str, typer.Argument(help="the id in the key: tong_tk_<env>_<id>_…")]
+
+
+@keys.command()
+def create(
+    terminal: Annotated[str | None, typer.Option(help="the terminal it is for, trm_…")] = None,
+    roles: Annotated[
+        str, typer.Option(help="roles of a back-office key, separated by commas: back_office, operations, settlement")
+    ] = "",
+    role: Annotated[list[str] | None, typer.Option(help="one of them; may be repeated")] = None,
+    business: Annotated[
+        str | None, typer.Option(help="the one business a back-office key is for; without it, the whole group")
+    ] = None,
+    scopes: Annotated[
+        str | None,
+        typer.Option(help="what a terminal's key may do, separated by commas: redeem, hold, refund, accrue; all"),
+    ] = None,
+    ends_in: Annotated[
+        timedelta | None, typer.Option(parser=_length, metavar="90d", help="how long it works; for ever")
+    ] = None,
+    signature: Annotated[
+        Literal["ed25519", "hmac-sha256"] | None,
+        typer.Option(help="its requests must be signed (RFC 9421); the secret of hmac-sha256 is shown once"),
+    ] = None,
+    public_key: Annotated[
+        bytes | None, typer.Option(parser=_public_key, metavar="BASE64", help="of the till, for ed25519")
+    ] = None,
+) -> None:
+    """Make a key and show it, once."""
+    from gateway import cli  # noqa: PLC0415 - what a command needs is imported by the command
+    from gateway.operations import KeyWanted, make_key  # noqa: PLC0415
+    from redemption.credentials import SCOPES  # noqa: PLC0415
+
+    all_roles = (*(part.strip() for part in roles.split(",") if part.strip()), *(role or ()))
+    if terminal is not None and (business is not None or all_roles):
+        raise typer.BadParameter("a terminal has its business already, and no roles", param_hint="--terminal")
+    if terminal is None and scopes is not None:
+        raise typer.BadParameter("scopes are of a terminal's key; a back-office key has roles", param_hint="--scopes")
+    wanted = KeyWanted(
+        terminal_id=terminal,
+        roles=all_roles,
+        business=business,
+        scopes=SCOPES if scopes is None else tuple(part.strip() for part in scopes.split(",") if part.strip()),
+        lifetime=ends_in,
+        signature=signature,
+        public_key=public_key,
+    )
+    _show(cli.run(make_key(cli.settings(), wanted)).lines())
+
+
+@keys.command()
+def rotate(
+    key_id: KeyId,
+    overlap: Annotated[
+        timedelta | None, typer.Option(parser=_length, metavar="24h", help="how long the old one goes on; 24h")
+    ] = None,
+) -> None:
+    """Make a new key for the same holder and show it, once. The old one ends after --overlap."""
+    from gateway import cli  # noqa: PLC0415
+    from gateway.operations import rotate as rotate_key  # noqa: PLC0415
+
+    made = cli.run(rotate_key(cli.settings(), key_id, OVERLAP if overlap is None else overlap))
+    _show(made.lines())
+    sys.stderr.write(f"{key_id} ends {made.ends:%F %T} UTC\n")
+
+
+@keys.command()
+def revoke(key_id: KeyId) -> None:
+    """Revoke a key; every worker refuses it within a second."""
+    from gateway import cli  # noqa: PLC0415
+    from gateway.operations import revoke as revoke_key  # noqa: PLC0415
+
+    if not cli.run(revoke_key(cli.settings(), key_id)):
+        sys.stderr.write("no such key, or it was revoked before\n")
+        raise typer.Exit(1)
+
+
+@keys.command(name="list")
+def list_all() -> None:
+    """List keys: whose, what for, when made, last used, ending, revoked. The keys themselves are nowhere."""
+    from gateway import cli  # noqa: PLC0415
+    from gateway.operations import list_stored_keys  # noqa: PLC0415
+
+    _show(cli.run(list_stored_keys(cli.settings())))
+
+
+def _show(lines: list[str]) -> None:
+    for line in lines:
+        sys.stdout.write(f"{line}\n")

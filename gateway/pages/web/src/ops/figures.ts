@@ -1,0 +1,96 @@
+/** The live figures of the page: the stream, the hour before it, the last refusals; and pausing, which stops the looks only. */
+import { effect, signal } from '@preact/signals'
+
+import { call } from '../shared/api'
+import { openEvents, type EventStream, type StreamState } from '../shared/event_stream'
+import { language } from '../shared/language'
+import { sessionOf } from '../shared/session'
+import { Series } from './series'
+import type { Refused, SeriesAnswer, Snapshot } from './types'
+
+export const REFUSALS_MAX = 200
+
+export const session = sessionOf('operations')
+export const liveState = signal<StreamState>('closed')
+export const paused = signal(false)
+export const snapshot = signal<Snapshot | null>(null)
+export const refusals = signal<readonly Refused[]>([])
+/** Raised when the charts have something new to draw. */
+export const drawn = signal(0)
+export const series = { current: new Series() }
+
+let stream: EventStream | null = null
+let newest: Snapshot | null = null
+let waiting: Refused[] = []
+
+effect(() => {
+  const credential = session.current.value?.credential
+  void language.value // names and titles come in the language of the page
+  stream?.close()
+  stream = null
+  liveState.value = 'closed'
+  if (!credential) return
+  const opened = openEvents('/v1/ops/events', {
+    credential,
+    silenceMs: 20_000,
+    whileHidden: true,
+    onEvent({ event, data }) {
+      if (event === 'snapshot') take(JSON.parse(data) as Snapshot)
+      else if (event === 'refusals') keep((JSON.parse(data) as { refusals: Refused[] }).refusals)
+      else if (event === 'end' && (JSON.parse(data) as { reason: string }).reason === 'revoked') signOut()
+    },
+    onOpen: () => void load(credential),
+  })
+  stream = opened
+  return opened.state.subscribe((state) => {
+    liveState.value = state
+    if (state === 'refused') signOut()
+  })
+})
+
+async function load(credential: string): Promise<void> {
+  const [hour, last] = await Promise.all([
+    call<SeriesAnswer>('GET', '/v1/ops/series?minutes=60', { credential }),
+    call<{ refusals: Refused[] }>('GET', '/v1/ops/refusals?limit=100', { credential }),
+  ])
+  if (hour.kind === 'answered') {
+    const filled = new Series()
+    filled.fill(hour.body)
+    series.current = filled
+    newest = null
+    drawn.value += 1
+  }
+  if (last.kind === 'answered') refusals.value = last.body.refusals
+}
+
+function take(found: Snapshot): void {
+  series.current.add(found, newest)
+  newest = found
+  if (paused.peek()) return
+  snapshot.value = found
+  drawn.value += 1
+}
+
+function keep(found: readonly Refused[]): void {
+  waiting = [...[...found].reverse(), ...waiting].slice(0, REFUSALS_MAX)
+  if (paused.peek()) return
+  refusals.value = [...waiting, ...refusals.peek()].slice(0, REFUSALS_MAX)
+  waiting = []
+}
+
+/** What went on meanwhile is shown at once when the looks go on. */
+export function pause(on: boolean): void {
+  paused.value = on
+  if (on) return
+  if (newest) snapshot.value = newest
+  keep([])
+  drawn.value += 1
+}
+
+export function signOut(): void {
+  session.end()
+  snapshot.value = null
+  refusals.value = []
+  series.current = new Series()
+  newest = null
+}

@@ -1,0 +1,134 @@
+/** The scanner page: one column of work, one of what was done; on a phone the second is a sheet. */
+import { effect, useSignal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+
+import { named } from '../shared/format'
+import { Icon } from '../shared/parts/icon'
+import { Sheet } from '../shared/parts/sheet'
+import { SignIn } from '../shared/parts/sign_in'
+import { TopBar } from '../shared/parts/top_bar'
+import { Waiting } from '../shared/parts/parts'
+import { shared } from '../shared/texts'
+import { BasketView } from './basket_view'
+import { attempts } from './journal'
+import { JournalView } from './journal_view'
+import { OutcomeView } from './outcome_view'
+import { ReadyView } from './ready_view'
+import { scanner } from './texts'
+import { open, readTerminal, screen, session, settleFirst, signedIn as signIn, signOut, terminal } from './till'
+import { UnknownView } from './unknown_view'
+
+effect(() => {
+  document.title = `${scanner().title} · Tong`
+})
+
+export function Page() {
+  const signedIn = session.current.value !== null
+  return (
+    <>
+      <TopBar title={scanner().title} settings={signedIn ? <Leave /> : undefined}>
+        {signedIn && <Place />}
+        {signedIn && <LastScans />}
+      </TopBar>
+      {signedIn ? <Till /> : <TillSignIn />}
+    </>
+  )
+}
+
+function Place() {
+  const at = terminal.value
+  if (!at) return null
+  return (
+    <span class="till-place">
+      <Icon name="store" size={18} />
+      <span>{named(at.business.name)} · {named(at.outlet.name)}</span>
+    </span>
+  )
+}
+
+function LastScans() {
+  const opened = useSignal(false)
+  const t = scanner()
+  return (
+    <>
+      <button type="button" class="icon-button last-scans" aria-label={t.today} aria-haspopup="dialog" onClick={() => (opened.value = true)}>
+        <Icon name="list" />
+        {attempts.value.some((each) => each.state === 'unknown' || each.step) && <span class="dot-mark" />}
+      </button>
+      {opened.value && (
+        <Sheet title={t.today} onClose={() => (opened.value = false)}>
+          <JournalView />
+        </Sheet>
+      )}
+    </>
+  )
+}
+
+function Till() {
+  const t = scanner()
+  const now = screen.value
+  // A tab that comes back may have something to settle that another tab began.
+  useEffect(() => {
+    const back = () => document.visibilityState === 'visible' && settleFirst()
+    document.addEventListener('visibilitychange', back)
+    return () => document.removeEventListener('visibilitychange', back)
+  }, [])
+  return (
+    <div class="till">
+      <main id="content" class={`work at-${now}`} tabIndex={-1}>
+        {now === 'ready' ? <ReadyView />
+          : now === 'basket' ? <BasketView />
+          : now === 'outcome' ? <OutcomeView />
+          : now === 'unknown' ? <UnknownView />
+          : <Waiting text={t.working} />}
+      </main>
+      <aside class="beside" aria-label={t.today}>
+        <h2>{t.today}</h2>
+        <JournalView />
+      </aside>
+    </div>
+  )
+}
+
+function Leave() {
+  return <button type="button" class="button quiet wide" onClick={signOut}>{shared().signOut}</button>
+}
+
+function TillSignIn() {
+  const t = scanner()
+  return (
+    <main id="content">
+      <SignIn
+        title={t.signInTitle}
+        credentialLabel={t.terminalKey}
+        explained={t.keyExplained}
+        choices={(demo) =>
+          demo.terminals.map((each) => ({
+            key: each.terminal_id,
+            credential: each.api_key,
+            label: each.terminal_id,
+            face: (
+              <>
+                <span class="avatar" aria-hidden="true"><Icon name="store" size={20} /></span>
+                <span class="grow">
+                  <span class="strong">{named(each.business_name, each.business)}</span>
+                  <span class="small soft"> {named(each.outlet_name, each.outlet)}</span>
+                </span>
+                <Icon name="chevron" size={20} />
+              </>
+            ),
+          }))
+        }
+        accept={async (credential, label) => {
+          const answer = await readTerminal(credential)
+          if (answer.kind === 'unreachable') return shared().unreachable
+          if (answer.kind === 'refused') return answer.problem.status === 401 ? t.keyRefused : answer.problem.operator_hint
+          signIn(answer.body)
+          session.begin({ credential, label })
+          await open()
+          return null
+        }}
+      />
+    </main>
+  )
+}

@@ -1,0 +1,142 @@
+/** The bill on one side, the code on the other. A scanner's burst is taken whatever has the focus. */
+import { useSignal } from '@preact/signals'
+import { useEffect, useId } from 'preact/hooks'
+
+import { grouped, money } from '../shared/format'
+import { Icon } from '../shared/parts/icon'
+import { Notice, Waiting } from '../shared/parts/parts'
+import { shared } from '../shared/texts'
+import { inEnglish, scanner } from './texts'
+import { billMinor, currency, notTaken, reference, scanned } from './till'
+import { listen } from './wedge'
+
+const MOST_MINOR = 10 ** 12
+const KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '00', '0'] as const
+
+function press(key: string): void {
+  const next = Number(`${billMinor.peek()}${key}`)
+  if (next <= MOST_MINOR) billMinor.value = next
+}
+
+function backspace(): void {
+  billMinor.value = Math.floor(billMinor.peek() / 10)
+}
+
+export function ReadyView() {
+  useEffect(() => {
+    const wedge = listen({
+      onCode: (text) => void scanned(text),
+      onKey: (key) => {
+        if (/^\d$/.test(key)) press(key)
+        else if (key === 'Backspace') backspace()
+      },
+    })
+    return () => wedge.stop()
+  }, [])
+  return (
+    <div class="ready">
+      <BillEntry />
+      <CodeEntry />
+    </div>
+  )
+}
+
+function BillEntry() {
+  const t = scanner()
+  const field = useId()
+  return (
+    <section class="bill-entry card" aria-label={t.bill}>
+      <p class="bill-label">{billMinor.value === 0 ? t.noBill : t.bill}</p>
+      <output class={`bill-figure figure ${billMinor.value === 0 ? 'soft' : ''}`} aria-live="polite" data-testid="bill">
+        {money(billMinor.value, currency.value)}
+      </output>
+      <div class="keypad">
+        {KEYS.map((key) => (
+          <button key={key} type="button" class="key" onClick={() => press(key)}>{key}</button>
+        ))}
+        <button type="button" class="key" aria-label={t.backspace} onClick={backspace}><Icon name="undo" /></button>
+      </div>
+      <div class="row">
+        <div class="field grow">
+          <label for={field} class="unseen">{t.reference}</label>
+          <input id={field} class="input" maxLength={64} autocomplete="off" spellcheck={false} placeholder={`${t.reference} · ${t.referenceHint}`}
+            pattern="[!-~]+( [!-~]+)*" value={reference.value} onInput={(event) => (reference.value = event.currentTarget.value.trim())} />
+        </div>
+        <button type="button" class="button quiet" disabled={billMinor.value === 0} onClick={() => (billMinor.value = 0)}>{t.clear}</button>
+      </div>
+    </section>
+  )
+}
+
+function CodeEntry() {
+  const t = scanner()
+  const way = useSignal<'wedge' | 'camera' | 'digits'>('wedge')
+  const fault = notTaken.value
+  return (
+    <section class="code-entry" aria-label={t.scanNow}>
+      <div role="alert">
+        {fault === 'unreachable' && <Notice tone="warn" title={shared().offline}>{t.notReached}</Notice>}
+        {fault !== null && fault !== 'unreachable' && <Notice tone="bad" title={fault.operator_hint}>{inEnglish(fault.detail)}</Notice>}
+      </div>
+      {way.value === 'camera' ? (
+        <CameraWhenLoaded onClose={() => (way.value = 'wedge')} />
+      ) : way.value === 'digits' ? (
+        <Digits onClose={() => (way.value = 'wedge')} />
+      ) : (
+        <div class="scan-target">
+          <span class="scan-mark"><Icon name="scan" size={72} /></span>
+          <h1>{t.scanNow}</h1>
+          <p class="soft">{t.scanHint}</p>
+          <p class="chip good"><span class="dot" />{t.reading}</p>
+        </div>
+      )}
+      {way.value === 'wedge' && (
+        <div class="ways">
+          <button type="button" class="button quiet large" onClick={() => (way.value = 'camera')}><Icon name="camera" />{t.useCamera}</button>
+          <button type="button" class="button quiet large" onClick={() => (way.value = 'digits')}><Icon name="keyboard" />{t.typeDigits}</button>
+        </div>
+      )}
+    </section>
+  )
+}
+
+/** The camera's code and decoder are fetched only by those who use it. */
+function CameraWhenLoaded({ onClose }: { onClose: () => void }) {
+  const view = useSignal<typeof import('./camera_view') | null>(null)
+  const failed = useSignal(false)
+  useEffect(() => {
+    import('./camera_view').then((loaded) => (view.value = loaded), () => (failed.value = true))
+  }, [])
+  if (failed.value) return <Notice tone="warn">{shared().unreachable}</Notice>
+  if (!view.value) return <Waiting />
+  const { CameraView } = view.value
+  return <CameraView onClose={onClose} onCode={(text) => void scanned(text)} />
+}
+
+function Digits({ onClose }: { onClose: () => void }) {
+  const t = scanner()
+  const typed = useSignal('')
+  const field = useId()
+  const short = typed.value.length > 0 && typed.value.length < 18
+  return (
+    <form
+      class="card padded stack"
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (typed.value.length === 18) void scanned(typed.value)
+      }}
+    >
+      <div class="field">
+        <label for={field}>{t.digits}</label>
+        <input id={field} class="input digits-input mono" inputMode="numeric" autocomplete="off" autofocus maxLength={24} data-typed
+          value={grouped(typed.value)} aria-describedby={`${field}-hint`} aria-invalid={false}
+          onInput={(event) => (typed.value = event.currentTarget.value.replace(/\D/g, '').slice(0, 18))} />
+        <span class="hint" id={`${field}-hint`}>{short ? t.digitsShort : ' '}</span>
+      </div>
+      <div class="row">
+        <button type="button" class="button quiet" onClick={onClose}>{t.back}</button>
+        <button class="button large grow" disabled={typed.value.length !== 18}>{t.go}</button>
+      </div>
+    </form>
+  )
+}

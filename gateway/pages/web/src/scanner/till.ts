@@ -1,0 +1,310 @@
+/**
+ * What this till is doing, and every call it makes. One rule holds all of it together: a key is made and written down
+ * before the first attempt, and what is not known is asked again with the same key or cancelled, never scanned anew.
+ */
+import { computed, signal } from '@preact/signals'
+
+import { call, newIdempotencyKey, type Answered, type Problem } from '../shared/api'
+import { sessionOf } from '../shared/session'
+import { EMPTY, basketOf, legsOf, type Basket } from './basket'
+import { beep } from './beep'
+import { attempts, attemptOf, begin, change, unsettledOf, type Attempt, type Step } from './journal'
+import type { Bill, CancelAnswer, Prepared, Redemption, Scan, Terminal } from './types'
+
+/**
+ * ready    bill and code are entered      basket   who it is and what is used     working  a call is on its way
+ * outcome  what came of it                unknown  nobody knows yet: ask again or cancel
+ */
+export type Screen = 'ready' | 'basket' | 'working' | 'outcome' | 'unknown'
+
+const TERMINAL_KEPT_AS = 'tong.scanner.terminal'
+
+export const session = sessionOf('terminal')
+/** Kept for the tab, so that a reload without network still knows which till this is. */
+export const terminal = signal<Terminal | null>(readKeptTerminal())
+export const screen = signal<Screen>('ready')
+export const billMinor = signal(0)
+export const reference = signal('')
+export const code = signal('')
+export const prepared = signal<Prepared | null>(null)
+export const basket = signal<Basket>(EMPTY)
+export const hold = signal(false)
+/** Why the last prepare was refused; shown where the code is scanned. */
+export const notTaken = signal<Pick<Problem, 'code' | 'title' | 'detail' | 'operator_hint' | 'retry'> | 'unreachable' | null>(null)
+/** The attempt that the screens `working`, `outcome` and `unknown` are about. */
+export const currentKey = signal<string | null>(null)
+export const current = computed(() => attempts.value.find((each) => each.key === currentKey.value) ?? null)
+/** A call of the unknown screen or of a sheet is on its way. */
+export const asking = signal(false)
+
+const ASK_AGAIN_MS = [600, 1_500, 3_000]
+const VERIFY_MS = 6_000
+const PREPARE_MS = 6_000
+
+export const currency = computed(() => terminal.value?.business.currency ?? 'CNY')
+
+function credential(): string | undefined {
+  return session.current.peek()?.credential
+}
+
+function readKeptTerminal(): Terminal | null {
+  return JSON.parse(sessionStorage.getItem(TERMINAL_KEPT_AS) ?? 'null') as Terminal | null
+}
+
+export function signedIn(at: Terminal): void {
+  sessionStorage.setItem(TERMINAL_KEPT_AS, JSON.stringify(at))
+  terminal.value = at
+}
+
+export function signOut(): void {
+  sessionStorage.removeItem(TERMINAL_KEPT_AS)
+  session.end()
+  terminal.value = null
+  currentKey.value = null
+  screen.value = 'ready'
+}
+
+/** Which till a key is of; also how the sign-in checks it. */
+export async function readTerminal(key: string): Promise<Answered<Terminal>> {
+  return call<Terminal>('GET', '/v1/terminal', { credential: key })
+}
+
+/** After signing in and after a reload: first what is not settled, then the next customer. */
+export async function open(): Promise<void> {
+  const key = credential()
+  if (!key) return
+  const answer = await readTerminal(key)
+  if (answer.kind === 'answered') signedIn(answer.body)
+  else if (answer.kind === 'refused' && answer.problem.status === 401) {
+    signOut()
+    return
+  }
+  settleFirst()
+}
+
+/** Whether something has to be settled first; then it is what the page shows. */
+export function settleFirst(): boolean {
+  const at = terminal.peek()
+  const open = at ? unsettledOf(at.terminal_id) : undefined
+  if (!open || screen.peek() === 'working') return open !== undefined
+  currentKey.value = open.key
+  if (open.state === 'sent') change(open.key, { state: 'unknown' })
+  screen.value = 'unknown'
+  void askAgain(ASK_AGAIN_MS)
+  return true
+}
+
+export function nextCustomer(): void {
+  if (settleFirst()) return
+  currentKey.value = null
+  code.value = ''
+  prepared.value = null
+  basket.value = EMPTY
+  hold.value = false
+  notTaken.value = null
+  billMinor.value = 0
+  reference.value = ''
+  screen.value = 'ready'
+}
+
+/** Back to the code, with the bill as it was. */
+export function scanAgain(): void {
+  code.value = ''
+  prepared.value = null
+  notTaken.value = null
+  screen.value = 'ready'
+}
+
+function bill(): Bill | undefined {
+  if (billMinor.peek() === 0) return undefined
+  if (reference.peek() === '') reference.value = newReference()
+  return { reference: reference.peek(), amount_minor: billMinor.peek(), currency: currency.peek() }
+}
+
+function newReference(now = new Date()): string {
+  const pad = (value: number, length = 2) => String(value).padStart(length, '0')
+  const day = `${now.getFullYear()}${pad(now.getMonth() + 1)}${pad(now.getDate())}`
+  const time = `${pad(now.getHours())}${pad(now.getMinutes())}${pad(now.getSeconds())}${pad(now.getMilliseconds(), 3)}`
+  return `SCN-${day}-${time}`
+}
+
+/** A code was read: who is it, and what may be used. Reads only, so it may be repeated as often as one likes. */
+export async function scanned(text: string): Promise<void> {
+  if (screen.peek() !== 'ready' || settleFirst()) return
+  code.value = text.trim()
+  notTaken.value = null
+  screen.value = 'working'
+  currentKey.value = null
+  const wanted = bill()
+  const body = wanted ? { code: code.peek(), bill: wanted } : { code: code.peek() }
+  const answer = await call<Prepared>('POST', '/v1/prepare', { credential: credential(), body, timeoutMs: PREPARE_MS })
+  if (answer.kind === 'answered') {
+    prepared.value = answer.body
+    basket.value = wanted ? basketOf(answer.body.best.legs) : EMPTY
+    screen.value = 'basket'
+    beep('read')
+    return
+  }
+  notTaken.value = answer.kind === 'refused' ? answer.problem : 'unreachable'
+  screen.value = 'ready'
+  beep('bad')
+}
+
+/** Confirms the basket. The attempt is written down with its key before it is sent. */
+export async function confirm(options: { duplicate?: boolean } = {}): Promise<void> {
+  const who = prepared.peek()
+  const at = terminal.peek()
+  if (!who || !at || code.peek() === '') return
+  const wanted = bill()
+  const legs = legsOf(basket.peek())
+  const scan: Scan = { code: code.peek(), legs, capture: !hold.peek() }
+  if (wanted) scan.bill = wanted
+  if (options.duplicate) scan.confirm_duplicate = true
+  const attempt: Attempt = {
+    key: newIdempotencyKey('scn'),
+    at: Date.now(),
+    terminal: at.terminal_id,
+    scan,
+    memberName: who.member.display_name,
+    state: 'sent',
+  }
+  begin(attempt)
+  currentKey.value = attempt.key
+  screen.value = 'working'
+  await send(attempt.key)
+}
+
+async function send(key: string): Promise<boolean> {
+  const attempt = attemptOf(key)
+  if (!attempt || attempt.scan.code === undefined) return true
+  const answer = await call<Redemption>('POST', '/v1/verify', {
+    credential: credential(),
+    body: attempt.scan,
+    idempotencyKey: key,
+    timeoutMs: VERIFY_MS,
+  })
+  if (answer.kind === 'answered') {
+    change(key, { state: 'applied', redemption: answer.body })
+    if (currentKey.peek() === key) screen.value = 'outcome'
+    beep('good')
+    return true
+  }
+  // Refused for now (busy, too many): nothing was applied, and the same key may be sent again.
+  if (answer.kind === 'refused' && answer.problem.outcome === 'not_applied') {
+    change(key, { state: 'refused', problem: answer.problem })
+    if (currentKey.peek() === key) screen.value = 'outcome'
+    beep('bad')
+    return true
+  }
+  change(key, { state: 'unknown' })
+  if (currentKey.peek() === key) {
+    const first = screen.peek() !== 'unknown'
+    screen.value = 'unknown'
+    if (first) {
+      beep('bad')
+      void askAgain(ASK_AGAIN_MS)
+    }
+  }
+  return false
+}
+
+/** Asks again with the same key: at once, or by itself after each of these pauses until there is an answer. */
+export async function askAgain(pauses: readonly number[] = [0]): Promise<void> {
+  const key = currentKey.peek()
+  if (!key || asking.peek()) return
+  asking.value = true
+  try {
+    for (const pause of pauses) {
+      await new Promise((resume) => setTimeout(resume, pause))
+      if (currentKey.peek() !== key || attemptOf(key)?.state !== 'unknown' || (await send(key))) return
+    }
+  } finally {
+    asking.value = false
+  }
+}
+
+/** Sends a scan that was refused for the moment again, with its key: it may be that it is taken now. */
+export async function tryAgain(): Promise<void> {
+  const attempt = current.peek()
+  if (!attempt || attempt.state !== 'refused' || code.peek() === '') return
+  // Its code was dropped when it was decided; the page still has it.
+  change(attempt.key, { state: 'sent', scan: { ...attempt.scan, code: code.peek() } })
+  screen.value = 'working'
+  await send(attempt.key)
+}
+
+/** Gives an unknown attempt up: undone where it had arrived, refused for ever where it comes late. */
+export async function giveUp(): Promise<void> {
+  const attempt = current.peek()
+  if (!attempt || asking.peek() || attempt.scan.code === undefined) return
+  asking.value = true
+  const answer = await call<CancelAnswer>('POST', '/v1/cancel', {
+    credential: credential(),
+    body: { idempotency_key: attempt.key, code: attempt.scan.code },
+  })
+  asking.value = false
+  if (answer.kind === 'answered') {
+    const redemption = answer.body.redemption
+    change(attempt.key, { state: 'cancelled', effect: answer.body.effect, ...(redemption ? { redemption } : {}) })
+    screen.value = 'outcome'
+    beep('good')
+  } else if (answer.kind === 'refused' && answer.problem.outcome === 'not_applied' && answer.problem.retry === 'never') {
+    change(attempt.key, { state: 'refused', problem: answer.problem })
+    screen.value = 'outcome'
+  } else beep('bad')
+}
+
+/** A step on a redemption of the list: written down with its key, then sent; an open one is sent again as it was. */
+export async function step(key: string, wanted: Omit<Step, 'key'> | null): Promise<string | null | 'unreachable'> {
+  const attempt = attemptOf(key)
+  const id = attempt?.redemption?.redemption_id
+  if (!attempt || !id || asking.peek()) return null
+  const made: Step | undefined = attempt.step ?? (wanted ? { ...wanted, key: newIdempotencyKey(wanted.call) } : undefined)
+  if (!made) return null
+  change(key, { step: made })
+  asking.value = true
+  const answer = await call<Redemption>('POST', `/v1/redemptions/${id}/${made.call}`, {
+    credential: credential(),
+    body: made.body,
+    idempotencyKey: made.key,
+  })
+  asking.value = false
+  if (answer.kind === 'answered') {
+    change(key, { redemption: answer.body, step: undefined })
+    beep('good')
+    return null
+  }
+  beep('bad')
+  if (answer.kind === 'refused' && answer.problem.outcome === 'not_applied') {
+    change(key, { step: undefined })
+    await refresh(key)
+    return answer.problem.operator_hint
+  }
+  return 'unreachable'
+}
+
+/** How a redemption stands now. */
+export async function refresh(key: string): Promise<void> {
+  const id = attemptOf(key)?.redemption?.redemption_id
+  if (!id) return
+  const answer = await call<Redemption>('GET', `/v1/redemptions/${id}`, { credential: credential() })
+  if (answer.kind === 'answered') change(key, { redemption: answer.body })
+}
+
+export interface Earned {
+  points: number
+}
+
+/** Points for what was paid. The key follows from the attempt's, so that asking twice earns once. */
+export async function earn(attempt: Attempt): Promise<number | string | null> {
+  const { redemption } = attempt
+  if (!redemption?.bill) return null
+  const { reference: of, payable_minor, currency: money } = redemption.bill
+  const answer = await call<Earned>('POST', '/v1/accruals', {
+    credential: credential(),
+    body: { member_id: redemption.member.member_id, bill: { reference: of, amount_minor: payable_minor, currency: money } },
+    idempotencyKey: `${attempt.key}-e`,
+  })
+  if (answer.kind === 'answered') return answer.body.points
+  return answer.kind === 'refused' ? answer.problem.operator_hint : null
+}

@@ -1,0 +1,1 @@
+"""Settlement statements as JSON, CSV, XLSX and PDF, in Chinese and English."""

@@ -1,0 +1,1 @@
+"""Members' devices that make codes without network, and which of them are revoked."""

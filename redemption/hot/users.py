@@ -1,0 +1,90 @@
+"""Users of the hot store and what each may do: the rules of an ACL, spelled once for every place that sets them.
+
+Guarantees: no user but the owner may load or remove functions, run a script of its own, change the server's
+configuration, list keys by KEYS, or flush; a gateway and a writer change a key only by the commands that
+functions/*.lua use on keys of that kind, and delete none. `tong store-users valkey` prints these rules, the development
+stack sets them, docs/security.md shows them; a test holds the three equal.
+
+Not guaranteed, because no ACL of Valkey or Redis can say it: that a user calls HINCRBY only through a function.
+Commands inside a function are checked against the rights of the user who calls it, so what a function needs must be
+allowed (and what is not allowed would end it half-way: a test runs all of them as these users). A gateway that was
+taken over can therefore move a balance without an entry, or trim a stream with an option of XADD; `tong audit` then
+shows the difference (I7, I8), and docs/security.md says so.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+GATEWAY: Final = "tong_gateway"
+WRITER: Final = "tong_writer"
+OPERATIONS: Final = "tong_operations"
+
+_READS: Final = (
+    *("+get", "+mget", "+exists", "+ttl", "+hget", "+hmget", "+hgetall", "+hexists", "+hlen"),
+    *("+zcard", "+zrangebyscore", "+xread", "+xrange", "+xrevrange", "+xlen", "+xinfo|stream"),
+)
+_CONNECTION: Final = ("+ping", "+select", "+client|setname", "+client|setinfo", "+info", "+time")
+_SESSION: Final = ("+watch", "+unwatch", "+multi", "+exec", "+discard")
+
+
+class Family(NamedTuple):
+    """Kinds of keys (redemption/hot/keys.py) and the commands that the functions change them with."""
+
+    keys: tuple[str, ...]
+    commands: tuple[str, ...]
+
+    def selector(self) -> str:
+        return f"({' '.join([*self.commands, *(f'~{key}' for key in self.keys)])})"
+
+
+WRITTEN_BY_FUNCTIONS: Final = (
+    # What members hold has no EXPIRE and no DEL: it cannot be made to vanish.
+    Family(("{b*}:lots:*", "{b*}:member:*"), ("+hset", "+hincrby", "+hdel")),
+    Family(("{b*}:holds",), ("+zadd", "+zrem")),
+    Family(("{b*}:ledger",), ("+xadd",)),
+    Family(
+        ("{b*}:accrual:*", "{b*}:uses:*", "{b*}:stay:*"),
+        ("+hset", "+hincrby", "+expire"),
+    ),
+    Family(("{b*}:code:*", "{b*}:redemption:*", "{b*}:key:*", "{b*}:recent:*", "{b*}:issued:*"), ("+set",)),
+    Family(("{b*}:rate:*", "{b*}:guess:*"), ("+incr", "+expire")),
+)
+LIVE_FIGURES: Final = Family(("ops:*",), ("+xadd", "+set", "+pexpire"))
+"""What operations watch, of no member and no value: told by the workers themselves (redemption/live/board.py)."""
+_CALLS: Final = "(+fcall +fcall_ro ~*)"
+"""Any keys: a function that needs no stay is given an empty name. What it does is checked command by command."""
+
+
+def _of_functions(*more: str) -> tuple[str, ...]:
+    """Reads everything of a bucket, calls functions, and changes what functions change, as they do."""
+    reads = ("resetchannels", "-@all", *_CONNECTION, *_READS, "%R~{b*}:*", "%R~ops:*")
+    return (*reads, *more, _CALLS, *(family.selector() for family in WRITTEN_BY_FUNCTIONS))
+
+
+RULES: Final[Mapping[str, tuple[str, ...]]] = {
+    GATEWAY: _of_functions(LIVE_FIGURES.selector()),
+    # Carries streams away, freezes a bucket that contradicts the ledger, and ends holds.
+    WRITER: _of_functions(*_SESSION, "(+xtrim ~{b*}:ledger)", "(+set ~{b*}:frozen ~ops:writer)"),
+    # `tong load`, `tong members`, `tong audit`: a person's tools. No functions are loaded, nothing is flushed.
+    OPERATIONS: (
+        *("resetchannels", "-@all", *_CONNECTION, *_SESSION, "+@read", "+@write", "-@dangerous", "-@scripting"),
+        *("+config|get", "+fcall", "+fcall_ro", "~{b*}:*", "~tong:*"),
+    ),
+}
+
+
+def user_line(user: str, password: str) -> str:
+    """A line of an ACL file or of valkey.conf. Only the password's SHA-256 stands in it."""
+    return f"user {user} reset on #{hashlib.sha256(password.encode()).hexdigest()} {' '.join(RULES[user])}"
+
+
+def acl_file() -> str:
+    """The ACL file of a production server, with a placeholder for each password: nothing secret is printed.
+
+    The default user is the owner, for `tong migrate` and `tong rebuild`; nothing that serves runs as it.
+    """
+    owner = "user default reset on #SHA256_OF_ITS_PASSWORD ~* &* +@all"
+    return "\n".join(
+        [owner, *(f"user {user} reset on #SHA256_OF_ITS_PASSWORD {' '.join(rules)}" for user, rules in RULES.items())]
+    )

@@ -1,0 +1,149 @@
+"""A member's own history in the ledger, page by page, newest first; and what a page that comes back has missed.
+
+Guarantees: only rows of the member asked for are read; a page, and what belongs to it, is bounded. The ledger is a
+moment behind the hot store: `watermark` says how far it is.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from redemption.database import FAULTS, Pool
+from redemption.domain.limits import ACTIVITY_STEPS_MAX
+from redemption.ledger.entries import Position
+from redemption.ledger.reader import LedgerAway
+from redemption.live.movements import Movement, Posting, movement
+from redemption.queries import named_queries
+
+CALL_SECONDS: Final = 3.0
+CLOCKS_APART: Final = timedelta(seconds=5)
+"""An entry's position is its server's time, `occurred_at` is the same time in its text; more than they ever differ."""
+_OPENING: Final = frozenset(("redeem", "hold", "identify", "accrue"))
+_LAST: Final = datetime(2099, 12, 31, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Everything before this movement comes next."""
+
+    at_ms: int
+    position: Position
+
+
+FIRST_PAGE: Final = Cursor(round(_LAST.timestamp() * 1000), Position(2**62, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A movement and what became of it. `status` is None for a movement that opens nothing."""
+
+    movement: Movement
+    status: str | None
+    given_back: Mapping[str, int]
+
+
+class MemberHistory:
+    """Reads over one pool. Every call raises `LedgerAway` when PostgreSQL does not answer."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._queries = named_queries("live", "history")
+
+    async def page(self, member_id: str, before: Cursor, limit: int) -> tuple[list[Deed], Cursor | None]:
+        """The next `limit` movements and where to go on; None at the end."""
+        rows = await self._fetch(
+            "page", member_id, _moment(before.at_ms), before.position.ms, before.position.seq, limit + 1
+        )
+        more, rows = len(rows) > limit, rows[:limit]
+        movements = await self._movements(rows)
+        subjects = sorted({each.subject_id for each in movements if each.kind in _OPENING})
+        steps = await self._movements(
+            await self._fetch("of_subjects", subjects, member_id, ACTIVITY_STEPS_MAX) if subjects else []
+        )
+        by_subject: dict[str, list[Movement]] = {}
+        for step in steps:
+            by_subject.setdefault(step.subject_id, []).append(step)
+        deeds = [
+            Deed(each, *became(by_subject.get(each.subject_id, [each])))
+            if each.kind in _OPENING
+            else Deed(each, None, {})
+            for each in movements
+        ]
+        last = movements[-1] if movements and more else None
+        return deeds, None if last is None else Cursor(last.at_ms, last.position)
+
+    async def after(self, member_id: str, position: Position, limit: int) -> list[Movement]:
+        """At most `limit` movements after a position, oldest first."""
+        since = max(_moment(min(position.ms, FIRST_PAGE.at_ms)) - CLOCKS_APART, datetime(2020, 1, 1, tzinfo=UTC))
+        return await self._movements(await self._fetch("after", member_id, position.ms, position.seq, since, limit))
+
+    async def watermark(self, bucket: int) -> Position:
+        """How far the ledger is with the bucket."""
+        rows = await self._fetch("watermark", bucket)
+        return Position(*rows[0]) if rows else Position(0, 0)
+
+    async def _movements(self, rows: Sequence[asyncpg.Record]) -> list[Movement]:
+        """All rows are of one member, so of one bucket."""
+        if not rows:
+            return []
+        found = await self._fetch(
+            "postings", rows[0]["bucket"], *([row[name] for row in rows] for name in _POSTING_KEY)
+        )
+        postings: dict[tuple[int, int, int], list[Posting]] = {}
+        for epoch, ms, seq, *posting in found:
+            postings.setdefault((epoch, ms, seq), []).append(Posting(*posting))
+        return [
+            movement(
+                Position(row["entry_ms"], row["entry_seq"]),
+                row["kind"],
+                row["subject_id"],
+                round(row["occurred_at"].timestamp() * 1000),
+                row["context"],
+                postings.get((row["epoch"], row["entry_ms"], row["entry_seq"]), ()),
+            )
+            for row in rows
+        ]
+
+    async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        try:
+            return await self._pool.fetch(self._queries[name], *arguments, timeout=CALL_SECONDS)
+        except FAULTS as fault:
+            raise LedgerAway(type(fault).__name__) from fault
+
+
+_POSTING_KEY: Final = ("epoch", "entry_ms", "entry_seq", "occurred_at")
+
+
+def became(steps: Iterable[Movement]) -> tuple[str, dict[str, int]]:
+    """What became of a redemption, accrual or identity check, of all its movements in order: status and what came
+    back."""
+    status, taken = "", 0
+    given_back: dict[str, int] = {}
+    for step in steps:
+        taken += sum(step.redeemed.values())
+        if step.kind in ("redeem", "capture"):
+            status = "captured"
+        elif step.kind == "identify":
+            status = "identified"
+        elif step.kind == "hold":
+            status = "held"
+        elif step.kind == "accrue":
+            status = "accrued"
+        elif step.kind == "release":
+            status = step.reason or ""
+        elif step.kind == "refund":
+            status = "partially_refunded" if taken > 0 else "refunded"
+        elif step.kind == "reverse":
+            status = "reversed"
+        if step.kind in ("capture", "release", "refund", "reverse"):
+            for change in step.changes:
+                if change.available > 0:
+                    given_back[change.asset] = given_back.get(change.asset, 0) + change.available
+    return status, given_back
+
+
+def _moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms // 1000, UTC) + timedelta(milliseconds=ms % 1000)

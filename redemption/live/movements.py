@@ -1,0 +1,167 @@
+"""Entries of the ledger as the member they concern may see them: from the stream while they happen, from PostgreSQL
+later.
+
+Guarantees: both ways give equal `Movement` values for one entry, so a notice and the history never tell two stories;
+only the member's own side is in it (what was available or held), and nothing of an entry's `restore` but which code it
+used.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from redemption.domain.limits import SLOT_SECONDS
+from redemption.ledger.entries import ACCOUNTS, Entry, Position
+
+AVAILABLE: Final = "member_available"
+HELD: Final = "member_held"
+REDEEMED: Final = "business_redeemed"
+OFFLINE_MARKER: Final = "o"
+STEP_SECONDS: Final = 30
+"""The marker of a code that a device made is `o<device>`, its slot a step (tokens/offline.py; a test holds them
+equal)."""
+_USE_CODES: Final = frozenset(("redeem", "hold", "accrue"))
+
+
+class Posting(NamedTuple):
+    """What one account of one lot gained or lost."""
+
+    asset: str
+    account: str
+    issuer: str
+    expires_month: int | None
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class LotChange:
+    """How much of one lot moved. `amount` is positive; the change it belongs to has the sign."""
+
+    issuer: str
+    expires_month: int | None
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the member has more or less of one asset: available, and set aside by holds."""
+
+    asset: str
+    available: int
+    held: int
+    lots: tuple[LotChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeUsed:
+    """Which code a movement used: its slot, or the device that made it and its step."""
+
+    slot: int
+    device_number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One entry of the ledger. `kind` is the ledger's, or `identify` for a scan that took nothing. `redeemed` is what
+    businesses took of each asset, negative where it was given back."""
+
+    position: Position
+    kind: str
+    reason: str | None
+    subject_id: str
+    at_ms: int
+    business: str | None
+    outlet: str | None
+    code: CodeUsed | None
+    bill: Mapping[str, Any] | None
+    legs: tuple[Mapping[str, Any], ...]
+    changes: tuple[Change, ...]
+    redeemed: Mapping[str, int]
+    hold_seconds: int
+
+
+def movement_of_entry(position: Position, entry: Entry) -> Movement:
+    """A decoded entry of a stream."""
+    postings = [
+        Posting(move.asset, ACCOUNTS[letter], move.issuer, move.expires_month, amount)
+        for move in entry.moves
+        for letter, amount in ((move.source, -move.amount), (move.target, move.amount))
+    ]
+    at_ms = round(entry.occurred_at.timestamp() * 1000)
+    context = orjson.loads(orjson.dumps(entry.context))
+    return movement(position, entry.kind, entry.subject_id, at_ms, context, postings)
+
+
+def movement(
+    position: Position, kind: str, subject_id: str, at_ms: int, context: Mapping[str, Any], postings: Iterable[Posting]
+) -> Movement:
+    """The same from any source. `context` is the entry's, as redemption/legs.py writes it."""
+    postings = list(postings)
+    legs = tuple(context.get("legs") or ())
+    restore = context.get("restore") or {}
+    bill = context.get("bill")
+    shown = kind
+    if kind == "redeem" and not legs and not postings:
+        shown = "identify"
+    redeemed: dict[str, int] = {}
+    for posting in postings:
+        if posting.account == REDEEMED:
+            redeemed[posting.asset] = redeemed.get(posting.asset, 0) + posting.amount
+    return Movement(
+        position=position,
+        kind=shown,
+        reason=_reason(kind, subject_id, "legs" in context),
+        subject_id=subject_id,
+        at_ms=at_ms,
+        business=context.get("business"),
+        outlet=context.get("outlet"),
+        code=_code(restore.get("code"), at_ms // 1000) if kind in _USE_CODES else None,
+        bill=bill if isinstance(bill, dict) else None,
+        legs=legs if kind in _USE_CODES else (),
+        changes=_changes(postings),
+        redeemed=redeemed,
+        hold_seconds=int(restore.get("hold_seconds") or 0),
+    )
+
+
+def _reason(kind: str, subject_id: str, of_the_scan: bool) -> str | None:
+    """Why something ended. A hold that ran out ends with the context of its scan, one that was voided with the
+    till's."""
+    if kind == "release":
+        return "expired" if of_the_scan else "voided"
+    if kind == "reverse":
+        return "accrual_reversed" if subject_id.startswith("acr_") else "cancelled"
+    return None
+
+
+def _code(used: Any, at: int) -> CodeUsed | None:
+    """A nonce may look like the marker of a device; a step of 30 s and a slot of two never lie near the same moment."""
+    if not isinstance(used, list) or len(used) != 2:
+        return None
+    slot, marker = used
+    device = marker.removeprefix(OFFLINE_MARKER)
+    is_step = abs(slot * STEP_SECONDS - at) < abs(slot * SLOT_SECONDS - at)
+    return CodeUsed(slot, int(device) if is_step and device.isdecimal() else None)
+
+
+def _changes(postings: Sequence[Posting]) -> tuple[Change, ...]:
+    """By asset, in the order they were moved; lots in the order they were spent."""
+    assets: dict[str, dict[tuple[str, int | None], list[int]]] = {}
+    for posting in postings:
+        if posting.account in (AVAILABLE, HELD):
+            lots = assets.setdefault(posting.asset, {})
+            sums = lots.setdefault((posting.issuer, posting.expires_month), [0, 0])
+            sums[posting.account == HELD] += posting.amount
+    changes = []
+    for asset, lots in assets.items():
+        parts = tuple(
+            LotChange(issuer, month, max(abs(available), abs(held)))
+            for (issuer, month), (available, held) in lots.items()
+            if available or held
+        )
+        if parts:
+            available, held = (sum(sums[side] for sums in lots.values()) for side in (0, 1))
+            changes.append(Change(asset, available, held, parts))
+    return tuple(changes)

@@ -1,0 +1,156 @@
+"""Roles of the PostgreSQL database and what each may do there, spelled once for every place that sets them.
+
+Guarantees: after `grant_rights` a role may do what stands here and nothing else on the tables and functions of the
+schema public; a role that does not exist is passed over. `tong migrate` grants after every migration, so that a new
+table has its rights when the migration that made it is done; `tong store-users postgres` prints the same statements.
+
+A new table gets a row in `TABLES` (a test names the one that is missing): a table nobody is named for is closed to all
+but its owner.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from redemption.database import Connection
+
+GATEWAY: Final = "tong_gateway"
+WRITER: Final = "tong_writer"
+SEALER: Final = "tong_sealer"
+SETTLEMENT: Final = "tong_settlement"
+OPERATIONS: Final = "tong_operations"
+
+ROLES: Final[Mapping[str, str]] = {
+    GATEWAY: "gateway workers: read configuration and ledger, write what people enter over HTTP",
+    WRITER: "the ledger writer: adds to the ledger and moves its watermarks",
+    SEALER: "the sealer and `tong heads`: reads the ledger, adds seals",
+    SETTLEMENT: "`tong settle`: reads the ledger, adds to the settlement",
+    OPERATIONS: "a person's tools: `tong load`, `tong keys`, `tong members`, `tong audit`",
+}
+
+_READ: Final = "SELECT"
+_ADD: Final = "SELECT, INSERT"
+_KEEP: Final = "SELECT, INSERT, UPDATE"
+_CONFIGURATION: Final = {GATEWAY: _READ, WRITER: _READ, SETTLEMENT: _READ, OPERATIONS: _KEEP}
+_LEDGER: Final = {GATEWAY: _READ, WRITER: "INSERT", SEALER: _READ, SETTLEMENT: _READ, OPERATIONS: _READ}
+_SETTLED: Final = {GATEWAY: _ADD, SETTLEMENT: _ADD, OPERATIONS: _READ}
+
+TABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    "configuration_version": {**_CONFIGURATION, OPERATIONS: "SELECT, UPDATE"},
+    "configuration_history": {GATEWAY: _READ, OPERATIONS: _KEEP},
+    "installation": _CONFIGURATION,
+    "tier": _CONFIGURATION,
+    "business": _CONFIGURATION,
+    "outlet": _CONFIGURATION,
+    "benefit": _CONFIGURATION,
+    "terminal": _CONFIGURATION,
+    "api_key": {GATEWAY: _READ, WRITER: _READ, OPERATIONS: _KEEP},
+    "api_key_use": {GATEWAY: _KEEP, OPERATIONS: _READ},
+    "member": {GATEWAY: _READ, OPERATIONS: _KEEP},
+    # The ledger is added to by the writer alone; not even it reads back or changes a row.
+    "ledger_transaction": _LEDGER,
+    "ledger_posting": _LEDGER,
+    "ledger_dead_letter": _LEDGER,
+    # Devices that members enrol by themselves; revoked by them or by `tong members`.
+    "member_device": {GATEWAY: "SELECT, INSERT, UPDATE (revoked_at)", OPERATIONS: "SELECT, UPDATE (revoked_at)"},
+    "ledger_watermark": {
+        WRITER: "SELECT, INSERT, UPDATE (last_ms, last_seq, rows_in_epoch, updated_at)",
+        GATEWAY: _READ,
+        SEALER: _READ,
+        SETTLEMENT: _READ,
+        OPERATIONS: _READ,
+    },
+    "ledger_seal": {SEALER: _ADD, OPERATIONS: _READ},
+    "ledger_epoch": {SEALER: _READ, SETTLEMENT: _READ, OPERATIONS: _READ},
+    # Who archives detaches partitions, and is the owner for it.
+    "ledger_archive": {OPERATIONS: _READ},
+    "ledger_archive_balance": {OPERATIONS: _READ},
+    "ledger_archive_member": {OPERATIONS: _READ},
+    "settlement_agreement": {**_SETTLED, OPERATIONS: _ADD},
+    "settlement_agreement_version": {**_SETTLED, OPERATIONS: _ADD},
+    "settlement_line": _SETTLED,
+    # UPDATE of a column is also what a lock of a row needs (FOR SHARE, FOR UPDATE); a trigger refuses the change.
+    "settlement_period": {
+        GATEWAY: "SELECT, INSERT, UPDATE (closed_at)",
+        SETTLEMENT: "SELECT, INSERT, UPDATE (closed_at)",
+        OPERATIONS: _READ,
+    },
+    "settlement_period_total": _SETTLED,
+    "settlement_approval": _SETTLED,
+    "settlement_payment": _SETTLED,
+    "settlement_dispute": _SETTLED,
+    "settlement_resolution": _SETTLED,
+    "settlement_books": {
+        GATEWAY: "SELECT, UPDATE (closed_through)",
+        SETTLEMENT: "SELECT, UPDATE (closed_through)",
+        OPERATIONS: _READ,
+    },
+    "settlement_mark": {GATEWAY: "SELECT, UPDATE (settled_at)", SETTLEMENT: _KEEP, OPERATIONS: _READ},
+    "settlement_exception": {
+        GATEWAY: _READ,
+        SETTLEMENT: "SELECT, INSERT, UPDATE (reason, tried_serial, settled_at)",
+        OPERATIONS: _READ,
+    },
+    # Kept for a while only: whoever adds one also removes what is over.
+    "settlement_reconciliation": {
+        GATEWAY: "SELECT, INSERT, UPDATE (expires_at), DELETE",
+        SETTLEMENT: "SELECT, INSERT, UPDATE (expires_at), DELETE",
+    },
+    "settlement_reconciliation_part": {GATEWAY: "SELECT, INSERT, DELETE", SETTLEMENT: "SELECT, INSERT, DELETE"},
+}
+
+FUNCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "ledger_ensure_month(date)": (WRITER,),
+}
+"""Functions that PUBLIC may not call, and who may."""
+
+
+def statements(role: str, tables: Collection[str] = TABLES.keys()) -> list[str]:
+    """What gives `role` its rights and takes every other, to be run in one transaction by the owner of the tables.
+
+    `tables` are those that there are: a database may be a version behind.
+    """
+    lines = [
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role};",
+        f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM {role};",
+        f"GRANT USAGE ON SCHEMA public TO {role};",
+    ]
+    by_right: dict[str, list[str]] = {}
+    for table, rights in TABLES.items():
+        if role in rights and table in tables:
+            by_right.setdefault(rights[role], []).append(table)
+    lines += [f"GRANT {right} ON {', '.join(names)} TO {role};" for right, names in by_right.items()]
+    lines += [f"GRANT EXECUTE ON FUNCTION {name} TO {role};" for name, roles in FUNCTIONS.items() if role in roles]
+    return lines
+
+
+def creation(role: str) -> str:
+    """Makes the role, without a password: `ALTER ROLE … PASSWORD` or `\\password` gives it one."""
+    return f"CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT;"
+
+
+async def roles_present(connection: Connection) -> list[str]:
+    """Those of `ROLES` that the server has."""
+    rows = await connection.fetch("SELECT rolname FROM pg_roles WHERE rolname = ANY ($1::name[])", list(ROLES))
+    found = {row["rolname"] for row in rows}
+    return [role for role in ROLES if role in found]
+
+
+async def grant_rights(connection: Connection) -> list[str]:
+    """Brings the rights of every role that exists to what stands here; their names."""
+    async with connection.transaction():
+        # Two at once would change the same rows of the catalogue: the second waits.
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('tong.grant_rights', 0))")
+        present = await roles_present(connection)
+        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        tables = {row["tablename"] for row in rows}
+        for role in present:
+            await connection.execute("\n".join(statements(role, tables)))
+    return present
+
+
+def roles_file() -> str:
+    """The SQL that makes all roles and gives them their rights; passwords are for `\\password` of psql to set."""
+    parts = ["-- As the owner of the database, once; `tong migrate` grants again after every migration."]
+    for role, purpose in ROLES.items():
+        parts += [f"\n-- {purpose}", creation(role), *statements(role)]
+    return "\n".join(parts)

@@ -1,0 +1,212 @@
+"""A till's list of a day against the ledger: which bills agree, which are missing on a side, which differ.
+
+Bills are compared, not rows: rows and movements of one bill reference (with outlets in the list: of one outlet too) are
+one `Item`, so a bill with several redemptions, or several rows, agrees when its sums do. A row that names its
+redemption goes to that redemption's bill, whatever reference it has.
+
+Guarantees: every row and every movement is in exactly one item and every item in exactly one class, so the sums of the
+items are the sums of both sides; the answer does not depend on the order of rows. Pure.
+
+| class | rows | movements | what it is |
+| --- | --- | --- | --- |
+| `matched` | some | some | the same amount (and bill amount, where the list has one) |
+| `different_amount` | some | some | both sides have the bill, not the same amount |
+| `duplicate_in_list` | some | some | the same amount once rows that stand twice are counted once |
+| `missing_here` | some | none | the list has it, the ledger has not |
+| `missing_there` | none | some | the ledger has it, the list has not |
+| `cancelled_here` | none | some | taken and given back on the same day: the list need not have it |
+"""
+
+import datetime
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, get_args
+
+from redemption.settlement.till_days import Elsewhere, Movement
+from redemption.settlement.till_lists import TillRow
+
+Class = Literal[
+    "different_amount", "missing_here", "missing_there", "duplicate_in_list", "cancelled_here", "matched"
+]  # fmt: skip
+CLASSES: Final[tuple[Class, ...]] = get_args(Class)
+"""In the order of the answer and of its file: what somebody has to look at first."""
+
+_BillKey = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One bill. `notes` say what is particular about it, in words of a closed list (docs/settlement.md)."""
+
+    kind: Class
+    reference: str | None
+    rows: tuple[TillRow, ...]
+    movements: tuple[Movement, ...]
+    notes: tuple[str, ...]
+    elsewhere: Elsewhere | None = None
+
+    @property
+    def list_minor(self) -> int:
+        return sum(row.amount_minor for row in self.rows)
+
+    @property
+    def ledger_minor(self) -> int:
+        return sum(movement.amount_minor for movement in self.movements)
+
+    @property
+    def outlets(self) -> list[str]:
+        """Where it was, of both sides."""
+        named = [row.outlet for row in self.rows] + [movement.outlet for movement in self.movements]
+        return sorted({outlet for outlet in named if outlet is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTotal:
+    """Of a class: bills, the rows and movements in them, and what they come to on either side."""
+
+    bills: int
+    rows: int
+    movements: int
+    list_minor: int
+    ledger_minor: int
+
+
+def compare(rows: Sequence[TillRow], movements: Sequence[Movement]) -> list[Item]:
+    """All items, in the order of CLASSES and within a class by reference."""
+    by_outlet = any(row.outlet is not None for row in rows)
+    key_of_redemption = {movement.redemption_id: _movement_key(movement, by_outlet=by_outlet) for movement in movements}
+    rows_of: dict[_BillKey, list[TillRow]] = {}
+    movements_of: dict[_BillKey, list[Movement]] = {}
+    for row in sorted(rows, key=lambda row: row.number):
+        named = key_of_redemption.get(row.redemption_id or "")
+        rows_of.setdefault(named or (row.reference, row.outlet or "", ""), []).append(row)
+    for movement in movements:
+        movements_of.setdefault(key_of_redemption[movement.redemption_id], []).append(movement)
+    items = [
+        _item(key, tuple(rows_of.get(key, ())), tuple(movements_of.get(key, ()))) for key in {**rows_of, **movements_of}
+    ]
+    order = {kind: place for place, kind in enumerate(CLASSES)}
+    return sorted(items, key=lambda item: (order[item.kind], item.reference or "", _first_of(item)))
+
+
+def _first_of(item: Item) -> tuple[str, str]:
+    """What tells bills of one reference apart."""
+    return (item.outlets or [""])[0], item.movements[0].redemption_id if item.movements else ""
+
+
+def _movement_key(movement: Movement, *, by_outlet: bool) -> _BillKey:
+    if movement.reference is None:
+        return ("", "", movement.redemption_id)
+    return (movement.reference, (movement.outlet or "") if by_outlet else "", "")
+
+
+def _item(key: _BillKey, rows: tuple[TillRow, ...], movements: tuple[Movement, ...]) -> Item:
+    notes = []
+    if len({movement.redemption_id for movement in movements}) > 1:
+        notes.append("several_redemptions")
+    if len(rows) > 1:
+        notes.append("several_rows")
+    if any(row.reference != key[0] for row in rows):
+        notes.append("other_reference_in_list")
+    if movements and movements[0].reference is None:
+        notes.append("no_reference_in_ledger")
+    kind = _class_of(rows, movements, notes)
+    reference = key[0] or (rows[0].reference if rows else None)
+    return Item(kind, reference, rows, movements, tuple(notes))
+
+
+def _class_of(rows: tuple[TillRow, ...], movements: tuple[Movement, ...], notes: list[str]) -> Class:
+    there = sum(row.amount_minor for row in rows)
+    here = sum(movement.amount_minor for movement in movements)
+    if not movements:
+        return "missing_here"
+    if not rows:
+        cancelled = here == 0 and any(movement.is_return for movement in movements)
+        return "cancelled_here" if cancelled else "missing_there"
+    if there == here:
+        bills = {movement.bill_amount_minor for movement in movements} - {None}
+        told = {row.bill_amount_minor for row in rows} - {None}
+        if bills and told and not told <= bills:
+            notes.append("bill_amount_differs")
+            return "different_amount"
+        return "matched"
+    once = {(row.amount_minor, row.occurred_at, row.redemption_id): row.amount_minor for row in rows}
+    if len(once) < len(rows) and sum(once.values()) == here:
+        return "duplicate_in_list"
+    return "different_amount"
+
+
+def totals_of(items: Iterable[Item]) -> dict[Class, ClassTotal]:
+    """What each class comes to; every class is there."""
+    sums: dict[Class, list[int]] = {kind: [0, 0, 0, 0, 0] for kind in CLASSES}
+    for item in items:
+        of_item = (1, len(item.rows), len(item.movements), item.list_minor, item.ledger_minor)
+        sums[item.kind] = [one + other for one, other in zip(sums[item.kind], of_item, strict=True)]
+    return {kind: ClassTotal(*values) for kind, values in sums.items()}
+
+
+def with_elsewhere(items: Sequence[Item], found: Mapping[str, Elsewhere]) -> list[Item]:
+    """The items, those that are missing here with where else their bill was found."""
+    return [
+        replace(item, elsewhere=found.get(item.reference or "")) if item.kind == "missing_here" else item
+        for item in items
+    ]
+
+
+def item_document(item: Item) -> dict[str, Any]:
+    """An item as it is stored, answered and exported: plain values, times in UTC."""
+    elsewhere = item.elsewhere
+    return {
+        "kind": item.kind,
+        "reference": item.reference,
+        "outlets": item.outlets,
+        "list_minor": item.list_minor,
+        "ledger_minor": item.ledger_minor,
+        "difference_minor": item.list_minor - item.ledger_minor,
+        "rows": [
+            {
+                "row": row.number,
+                "reference": row.reference,
+                "amount_minor": row.amount_minor,
+                "occurred_at": instant(row.occurred_at),
+                "redemption_id": row.redemption_id,
+                "bill_amount_minor": row.bill_amount_minor,
+            }
+            for row in item.rows
+        ],
+        "movements": [
+            {
+                "redemption_id": movement.redemption_id,
+                "amount_minor": movement.amount_minor,
+                "occurred_at": instant(movement.occurred_at),
+                "outlet": movement.outlet,
+                "bill_amount_minor": movement.bill_amount_minor,
+                "gave_back": movement.is_return,
+            }
+            for movement in item.movements
+        ],
+        "notes": list(item.notes),
+        "elsewhere": None
+        if elsewhere is None
+        else {
+            "redemption_id": elsewhere.redemption_id,
+            "day": elsewhere.day.isoformat(),
+            "outlet": elsewhere.outlet,
+        },
+    }
+
+
+def instant(moment: datetime.datetime | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds."""
+    if moment is None:
+        return None
+    return moment.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def digest_of(values: Iterable[tuple[object, ...]]) -> bytes:
+    """SHA-256 of a side, so that the same list against the same ledger is known again."""
+    digest = hashlib.sha256()
+    for value in values:
+        digest.update(repr(tuple(value)).encode())
+    return digest.digest()

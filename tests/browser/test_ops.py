@@ -1,0 +1,124 @@
+"""The operations page in a real browser: what happens at the tills stands there a moment later, with its figures."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.support.browser import DESKTOP, PHONE, TABLET, Visitor, visiting
+from tests.support.client import TongClient, bill, client_of, fresh_key, points_leg
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+async def tong(stack: Stack) -> AsyncIterator[TongClient]:
+    async with client_of(stack) as client:
+        yield client
+
+
+def signed_in(stack: Stack) -> dict[str, dict[str, str]]:
+    return {"operations": {"credential": stack.demo["admin_api_key"], "label": ""}}
+
+
+async def total(visitor: Visitor, business: str) -> int:
+    """What the page says a business has taken since the start; a business that has nothing yet has no row."""
+    said = await visitor.page.locator(f"[data-business={business}] [data-total]").all_inner_texts()
+    return int(said[0].replace(",", "")) if said else 0
+
+
+async def test_a_redemption_and_a_refusal_appear_where_they_happened(
+    browser: Browser, stack: Stack, tong: TongClient
+) -> None:
+    member, till = await stack.member(("hotel", 5_000, 2)), stack.terminals["spa"]
+    async with visiting(browser, stack.base_url, size=DESKTOP, session=signed_in(stack)) as visitor:
+        await visitor.open("/ops/")
+        await visitor.wait(".tile")
+        before = await total(visitor, "spa")
+        code = await tong.code(member)
+        body = {"code": code, "bill": bill(20_000), "legs": [points_leg(700)]}
+        assert (await tong.verify(till, body, fresh_key())).status_code == 201
+        assert (await tong.verify(till, body, fresh_key())).status_code == 409
+
+        async def seen() -> bool:
+            return await total(visitor, "spa") == before + 1
+
+        await wait_until("the spa's redemption stands on the page", seen)
+        await visitor.wait(".refusals td", "code_used")
+        await visitor.wait(".refusals td", till.terminal_id)
+        await visitor.page.locator("[data-business=spa] .unfold").click()
+        await visitor.wait(".outlet th")
+
+
+async def test_paused_the_page_stands_still_and_catches_up_when_it_goes_on(
+    browser: Browser, stack: Stack, tong: TongClient
+) -> None:
+    member, till = await stack.member(("hotel", 5_000, 2)), stack.terminals["gym"]
+    async with (
+        visiting(browser, stack.base_url, size=DESKTOP, session=signed_in(stack)) as visitor,
+        visiting(browser, stack.base_url, size=DESKTOP, session=signed_in(stack)) as other,
+    ):
+        for each in (visitor, other):
+            await each.open("/ops/")
+            await each.wait(".tile")
+        await visitor.page.get_by_role("button", name="暫停").click()
+        await visitor.wait(".chip.info", "已暫停")
+        before = await total(visitor, "gym")
+        assert (await tong.verify(till, {"code": await tong.code(member)}, fresh_key())).status_code == 201
+
+        async def seen_by_the_other() -> bool:
+            return await total(other, "gym") > before
+
+        await wait_until("another page shows it", seen_by_the_other)
+        assert await total(visitor, "gym") == before
+        await visitor.page.get_by_role("button", name="繼續").click()
+
+        async def caught_up() -> bool:
+            return await total(visitor, "gym") == await total(other, "gym")
+
+        await wait_until("the page has caught up", caught_up)
+
+
+async def test_the_charts_have_the_last_hour_and_a_piece_of_it_can_be_looked_at(browser: Browser, stack: Stack) -> None:
+    async with visiting(browser, stack.base_url, size=DESKTOP, session=signed_in(stack)) as visitor:
+        await visitor.open("/ops/")
+        await visitor.wait(".chart .u-over")
+        assert await visitor.page.locator(".chart .u-over").count() == 4
+        chart = visitor.page.locator(".chart .u-over").first
+        await chart.scroll_into_view_if_needed()
+        box = await chart.bounding_box()
+        assert box is not None
+        across = box["y"] + box["height"] / 2
+        await visitor.page.mouse.move(box["x"] + box["width"] * 0.3, across)
+        await visitor.page.mouse.down()
+        await visitor.page.mouse.move(box["x"] + box["width"] * 0.7, across, steps=5)
+        await visitor.page.mouse.up()
+        await visitor.page.get_by_role("button", name="顯示全部").click()
+        await visitor.wait("p", "在圖上拖曳可放大")
+
+
+async def test_a_key_without_the_role_is_told_so(browser: Browser, stack: Stack) -> None:
+    async with visiting(browser, stack.base_url, size=TABLET) as visitor:
+        await visitor.open("/ops/")
+        await visitor.page.locator("details summary").click()
+        await visitor.page.locator("input[type=password]").fill(stack.terminals["hotel"].api_key)
+        await visitor.page.get_by_role("button", name="登入").click()
+        await visitor.wait(".notice.bad", "operations")
+        kept = await visitor.page.evaluate("JSON.stringify({...sessionStorage, ...localStorage})")
+        assert stack.terminals["hotel"].api_key not in json.dumps(kept)
+
+
+@pytest.mark.parametrize(
+    ("locale", "size", "words"),
+    [("en-GB", DESKTOP, "Redemptions a second"), ("zh-CN", TABLET, "每秒核销"), ("zh-TW", PHONE, "每秒核銷")],
+)
+async def test_it_fits_every_size_and_can_be_used_by_everybody(
+    browser: Browser, stack: Stack, locale: str, size: tuple[int, int], words: str
+) -> None:
+    async with visiting(browser, stack.base_url, size=size, locale=locale, session=signed_in(stack)) as visitor:
+        await visitor.open("/ops/")
+        await visitor.wait(".tile", words)
+        content, window = await visitor.widest()
+        assert content <= window
+        assert await visitor.serious_findings() == []

@@ -1,0 +1,41 @@
+"""Every drill there is, in the order in which they run."""
+
+from tests.drills import backups, clients, clocks, disks, hot_store, kills, network, paused, postgres_away, restarts
+from tests.drills.drill import Drill
+
+DRILLS: tuple[type[Drill], ...] = (
+    kills.GatewayKilled,
+    kills.WriterKilled,
+    kills.SealerKilled,
+    kills.ValkeyKilled,
+    kills.PostgresKilled,
+    kills.SupervisorKilled,
+    kills.AllKilled,
+    paused.WriterPaused,
+    paused.GatewayPaused,
+    paused.ValkeyPaused,
+    paused.PostgresPaused,
+    network.RepliesDelayed,
+    network.RepliesDropped,
+    network.RepliesCut,
+    network.HalfOpen,
+    clients.ClientsGone,
+    hot_store.MemoryFull,
+    hot_store.FunctionsMissing,
+    hot_store.BusyScript,
+    hot_store.PoisonedLots,
+    hot_store.PoisonedStream,
+    hot_store.MalformedEntry,
+    disks.PowerCut,
+    disks.FsyncFails,
+    disks.PostgresDiskFull,
+    disks.LogTorn,
+    disks.LogFlipped,
+    postgres_away.PostgresAway,
+    clocks.GatewayClock,
+    clocks.ValkeyClock,
+    restarts.RollingRestart,
+    restarts.Stopped,
+    restarts.Upgraded,
+    backups.BothStoresLost,
+)

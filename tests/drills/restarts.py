@@ -1,0 +1,91 @@
+"""Restarts that are meant: rolling, in order, and with another version of the function library."""
+
+import re
+import signal
+import time
+from contextlib import AsyncExitStack
+
+from tests.drills.builds import build
+from tests.drills.drill import Drill
+from tests.drills.rest import until
+from tests.drills.site import Site
+from tests.drills.tills import World
+
+STOP_SECONDS = 30.0
+
+
+class RollingRestart(Drill):
+    """The workers are replaced one after another under load without one failed request."""
+
+    name, fault = "rolling-restart", "SIGUSR2: the workers replaced one after another, twice"
+    no_till_notices = True
+
+    async def strike(self, site: Site, world: World) -> None:
+        for times in (1, 2):
+            before = set(site.stack.workers)
+            site.kill(site.stack.process.pid, signal.SIGUSR2)
+
+            async def replaced(wanted: int = times) -> bool:
+                return site.said.count("tong: replaced: gateway.0, gateway.1") >= wanted
+
+            await until("the workers are replaced", replaced)
+            assert not before & set(site.stack.workers), "both workers are new"
+        world.over()
+
+
+class Stopped(Drill):
+    """SIGTERM ends everything in order and within a bound: what was in hand is answered, nothing says `unknown`; the
+    next start finds everything."""
+
+    name, fault = "stopped", f"SIGTERM under load, ended within {STOP_SECONDS:.0f} s, started again"
+
+    async def strike(self, site: Site, world: World) -> None:
+        began = time.monotonic()
+        await site.stop()
+        assert time.monotonic() - began < STOP_SECONDS, "the stack ended in time"
+        assert site.stack.process.returncode == 0
+        world.over()
+        await site.start()
+
+    async def afterwards(self, _site: Site, world: World) -> list[str]:
+        unknown = [answer for answer in world.heard if answer.outcome == "unknown"]
+        return [f"stopped: {len(unknown)} calls were answered with unknown"] if unknown else []
+
+
+class Upgraded(Drill):
+    """Workers of two versions, with two versions of the function library, work side by side while they are replaced; no
+    till notices."""
+
+    name, fault = "upgraded", "another version of the function library, workers replaced under load"
+    no_till_notices = True
+
+    async def prepare(self, owned: AsyncExitStack) -> dict[str, str]:
+        self.source = owned.enter_context(build({}))
+        return {"PYTHONPATH": str(self.source)}
+
+    async def strike(self, site: Site, world: World) -> None:
+        redeem = self.source / "redemption" / "hot" / "functions" / "redeem.lua"
+        redeem.write_text(redeem.read_text() + "-- the next version\n")
+        await site.must("migrate")
+        async with site.hot() as hot:
+            libraries = await hot.execute_command("FUNCTION", "LIST", "LIBRARYNAME", "tong_*")
+        assert len(libraries) == 2, "both versions are there"
+        worker = site.stack.workers[0]
+        site.kill(site.stack.process.pid, signal.SIGUSR2)
+
+        async def first_is_new() -> bool:
+            return site.stack.workers[0] != worker
+
+        await until("one worker is of the new version", first_is_new)
+        await site.until_said("tong: replaced: gateway.0, gateway.1")
+        await self._writer_too(site)
+        await site.until_applied(world, 60)
+        output = await site.must("migrate", "--prune")
+        assert re.search("removed|pruned|older", output), output
+        world.over()
+
+    async def _writer_too(self, site: Site) -> None:
+        """The writer sweeps with functions too: it has to be of the new version before the old one is removed."""
+        times, writer = site.times_back("ledger-writer"), site.stack.pid("ledger_writer")
+        site.kill(writer, signal.SIGTERM)
+        await site.is_back("ledger_writer", writer, "ledger-writer", times + 1)

@@ -1,0 +1,76 @@
+"""docs/security.md is true: its tests exist, its rules are the product's, and no table or key was forgotten in them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from redemption import rights
+from redemption.hot import users
+from redemption.hot.library import FUNCTION_FILES, SHARED_FILES, assemble
+from tests.support.key_space import declared_keys
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+MIGRATIONS = sorted((ROOT / "redemption" / "migrations").glob("*.sql"))
+NOT_CHANGED_BY_FUNCTIONS = {"{bN}:epoch", "{bN}:frozen", "tong:buckets", "tong:layout"}
+"""Keys that no serving part writes but the writer's mark of a frozen bucket."""
+
+
+def threats() -> list[str]:
+    """The rows of the table of threats."""
+    table = PAGE.partition("## Threats")[2].partition("## Not promised")[0]
+    return [line for line in table.splitlines() if line.startswith("| **")]
+
+
+def test_every_test_that_the_page_names_exists() -> None:
+    named = NAMED_TEST.findall(PAGE)
+    assert len(named) >= 30
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / path).exists() or f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")
+    ]
+    assert missing == []
+
+
+def test_every_threat_has_a_counter_measure_and_a_test() -> None:
+    assert len(threats()) >= 15
+    for row in threats():
+        _, _, measure, shown, _ = row.split("|")
+        assert measure.strip()
+        assert NAMED_TEST.search(shown), row
+
+
+@pytest.mark.parametrize(("command", "text"), [("valkey", users.acl_file()), ("postgres", rights.roles_file())])
+def test_the_page_shows_what_the_command_prints(command: str, text: str) -> None:
+    assert f"### `tong store-users {command}`" in PAGE
+    assert f"\n{text}\n```" in PAGE, f"docs/security.md differs from `tong store-users {command}`: put its output there"
+
+
+def test_every_table_has_its_line_in_the_rights_and_every_line_its_table() -> None:
+    made: set[str] = set()
+    for migration in MIGRATIONS:
+        up = migration.read_text(encoding="utf-8").partition("-- migrate:down")[0]
+        made |= set(re.findall(r"^\s*CREATE TABLE (?:IF NOT EXISTS )?(\w+)", up, re.MULTILINE))
+        made -= set(re.findall(r"^\s*DROP TABLE (?:IF EXISTS )?(\w+)", up, re.MULTILINE))
+    assert made == set(rights.TABLES), "redemption/rights.py says who may do what with each table"
+    assert {role for each in rights.TABLES.values() for role in each} <= set(rights.ROLES)
+
+
+def test_every_key_and_every_command_of_the_functions_is_in_the_rules_of_the_hot_store() -> None:
+    families = [*users.WRITTEN_BY_FUNCTIONS, users.LIVE_FIGURES]
+    patterns = [re.compile(re.escape(key).replace(r"\*", ".*")) for family in families for key in family.keys]
+    for row in declared_keys():
+        if row.spelling in NOT_CHANGED_BY_FUNCTIONS:
+            continue
+        name = row.spelling.replace("{bN}", "{b1}")
+        assert any(pattern.fullmatch(name) for pattern in patterns), f"{row.spelling}: redemption/hot/users.py"
+    source = assemble().source
+    assert FUNCTION_FILES
+    assert SHARED_FILES
+    commands = {f"+{name.lower()}" for name in re.findall(r"\bcall\(\s*'([A-Za-z]+)'", source)}
+    assert len(commands) >= 15
+    assert commands <= set(" ".join(users.RULES[users.GATEWAY]).replace("(", "").replace(")", "").split())
+    assert not re.findall(r"\bp?call\(\s*[^'\s]", source), "a command that is no literal cannot be held here"
