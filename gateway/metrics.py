@@ -107,33 +107,29 @@ class Metrics:
             "tong_seal_stopped_buckets", "Buckets the sealer does not seal any further, see its log", registry=own,
             multiprocess_mode="mostrecent",
         )  # fmt: skip
-        self._counted: dict[str, int] = {}
         self._observed = [0] * (len(VERIFY_SECONDS_BUCKETS) + 1)
         self._observed_seconds = 0.0
 
     def count_verify(self, outcome: str, seconds: float) -> None:
-        """One answer of `POST /v1/verify`. Counted in this process at once, for everybody with the next `flush`: 0.6 µs
-        instead of 4, most of which is the files that the processes share."""
-        counted = self._counted
-        counted[outcome] = counted.get(outcome, 0) + 1
+        """One answer of `POST /v1/verify`: its outcome at once for everybody, its time with the next `flush`, because the
+        files that the processes share cost 3 µs for an observation."""
+        self.verify_outcome[outcome].inc()
         self._observed[bisect_left(VERIFY_SECONDS_BUCKETS, seconds)] += 1
         self._observed_seconds += seconds
 
     def flush(self) -> None:
-        """Puts what was counted since the last time where an exposition finds it."""
-        counted, self._counted = self._counted, {}
-        for outcome, count in counted.items():
-            self.verify_outcome[outcome].inc(count)
-        if counted:
-            observed, self._observed = self._observed, [0] * len(self._observed)
-            seconds, self._observed_seconds = self._observed_seconds, 0.0
-            histogram: Any = self.verify_seconds  # its `observe` takes one at a time
-            for bucket, count in zip(histogram._buckets, observed, strict=True):
-                if count:
-                    bucket.inc(count)
-            histogram._sum.inc(seconds)
+        """Puts the times since the last flush where an exposition finds them."""
+        if self._observed_seconds == 0.0:
+            return
+        observed, self._observed = self._observed, [0] * len(self._observed)
+        seconds, self._observed_seconds = self._observed_seconds, 0.0
+        histogram: Any = self.verify_seconds  # its `observe` takes one at a time
+        for bucket, count in zip(histogram._buckets, observed, strict=True):
+            if count:
+                bucket.inc(count)
+        histogram._sum.inc(seconds)
 
     def exposition(self) -> bytes:
-        """The text format of Prometheus, over all processes: of this one to the moment, of others to the last flush."""
+        """The text format of Prometheus, over all processes; times of other processes to their last flush."""
         self.flush()
         return generate_latest(self.registry)

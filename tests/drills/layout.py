@@ -32,13 +32,13 @@ ENTRY_LINES: Final = ("kind", "id", "member", "at", "moves", "context")
 
 
 def parts(fields: Mapping[str, str]) -> dict[str, str]:
-    """What a stream entry says: it is one field, named by its version, with these as lines. Another thing is given back as
-    it is."""
+    """What a stream entry says: it is one field, named by its version, with these as lines. Another thing is given back
+    as it is."""
     lines = fields.get(ENTRY_FIELD, "").split("\n")
     return dict(zip(ENTRY_LINES, lines, strict=True)) if len(lines) == len(ENTRY_LINES) else dict(fields)
 
 
-async def entries(hot: Any, bucket: int) -> list[tuple[bytes, dict[bytes, bytes]]]:
+async def entries(hot: Any, bucket: int) -> list[tuple[bytes, Any]]:
     """A bucket's stream entries as they stand, by what they say."""
     return [
         (entry, {name.encode(): value.encode() for name, value in parts(_text(fields)).items()})
