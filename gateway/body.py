@@ -30,7 +30,7 @@ async def read_body(receive: Receive) -> bytes:
     message = await receive()  # almost always the whole body, without a timer
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
-        return _bounded(body)
+        return bounded(body)
     try:
         async with asyncio.timeout(REQUEST_BODY_SECONDS):
             return await _read_rest(message, receive, BODY_BYTES_MAX)
@@ -53,13 +53,14 @@ async def _read_rest(message: Message, receive: Receive, bytes_max: int) -> byte
         if message["type"] != "http.request":
             raise ClientGone
         body += message.get("body", b"")
-        _bounded(body, bytes_max)
+        bounded(body, bytes_max)
         if not message.get("more_body"):
             return bytes(body)
         message = await receive()
 
 
-def _bounded(body: Buffer, bytes_max: int = BODY_BYTES_MAX) -> Buffer:
+def bounded(body: Buffer, bytes_max: int = BODY_BYTES_MAX) -> Buffer:
+    """The body. Raises `body_too_large`."""
     if len(body) > bytes_max:
         raise Problem("body_too_large", f"A body may have {bytes_max} bytes here")
     return body

@@ -57,7 +57,7 @@ def run(main: Coroutine[Any, Any, Any], *, fast: bool = False, cannot_run: int =
     from redemption.domain.weakness import ServerRefusedError
     from redemption.group import GroupFileRefused
     from redemption.hot.faults import HotStoreFault
-    from redemption.hot.install import BucketsDiffer
+    from redemption.hot.install import BucketsDiffer, LayoutDiffers
     from redemption.ledger.archive_export import ArchiveRefused
     from redemption.ledger.chain import SealKeyRefused
     from redemption.ledger.manifest import ArchiveDamaged
@@ -72,9 +72,9 @@ def run(main: Coroutine[Any, Any, Any], *, fast: bool = False, cannot_run: int =
             return runner.run(main)
     except (
         SettingsRefused, MigrationFailed, CredentialRefused, NotInstalled,
-        ServerRefusedError, GroupFileRefused, UnknownMember, HotStoreFault, BucketsDiffer, LedgerStoppedError,
-        TokensError, PostgresError, RedisError, OSError, SealKeyRefused, OtherKeyError, RebuildRefused,
-        ArchiveRefused, ArchiveDamaged,
+        ServerRefusedError, GroupFileRefused, UnknownMember, HotStoreFault, BucketsDiffer, LayoutDiffers,
+        LedgerStoppedError, TokensError, PostgresError, RedisError, OSError, SealKeyRefused, OtherKeyError,
+        RebuildRefused, ArchiveRefused, ArchiveDamaged,
     ) as fault:  # fmt: skip
         print(f"tong: {fault}" if str(fault) else f"tong: {fault!r}", file=sys.stderr)
         raise typer.Exit(cannot_run) from None

@@ -47,6 +47,7 @@ from tokens.keyring import KeyRingFile, RingRefresh
 
 HOUSEKEEPING_SECONDS = 1.0
 ROUNDS_BETWEEN_NOTES = 60
+FLUSH_SECONDS = 0.1
 CLOSE_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
@@ -118,6 +119,9 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
         live.begin()
         housekeeping = asyncio.create_task(_keep_house(state), name="housekeeping")
         stack.push_async_callback(_cancelled, housekeeping)
+        flushing = asyncio.create_task(_flush_counts(state), name="flush counts")
+        stack.callback(metrics.flush)
+        stack.push_async_callback(_cancelled, flushing)
         yield state
         state.draining = True
 
@@ -212,6 +216,13 @@ async def _look_for_frozen(state: State) -> None:
 async def _cancelled(task: "asyncio.Task[None]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def _flush_counts(state: State) -> None:
+    """What this worker counts, to where every worker's /metrics finds it."""
+    while True:
+        await asyncio.sleep(FLUSH_SECONDS)
+        state.metrics.flush()
 
 
 async def _keep_house(state: State) -> None:

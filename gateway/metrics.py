@@ -6,7 +6,8 @@ emptied at start.
 """
 
 import os
-from typing import Final
+from bisect import bisect_left
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -106,7 +107,29 @@ class Metrics:
             "tong_seal_stopped_buckets", "Buckets the sealer does not seal any further, see its log", registry=own,
             multiprocess_mode="mostrecent",
         )  # fmt: skip
+        self._observed = [0] * (len(VERIFY_SECONDS_BUCKETS) + 1)
+        self._observed_seconds = 0.0
+
+    def count_verify(self, outcome: str, seconds: float) -> None:
+        """One answer of `POST /v1/verify`: its outcome at once for everybody, its time with the next `flush`, because the
+        files that the processes share cost 3 µs for an observation."""
+        self.verify_outcome[outcome].inc()
+        self._observed[bisect_left(VERIFY_SECONDS_BUCKETS, seconds)] += 1
+        self._observed_seconds += seconds
+
+    def flush(self) -> None:
+        """Puts the times since the last flush where an exposition finds them."""
+        if self._observed_seconds == 0.0:
+            return
+        observed, self._observed = self._observed, [0] * len(self._observed)
+        seconds, self._observed_seconds = self._observed_seconds, 0.0
+        histogram: Any = self.verify_seconds  # its `observe` takes one at a time
+        for bucket, count in zip(histogram._buckets, observed, strict=True):
+            if count:
+                bucket.inc(count)
+        histogram._sum.inc(seconds)
 
     def exposition(self) -> bytes:
-        """The text format of Prometheus, over all processes."""
+        """The text format of Prometheus, over all processes; times of other processes to their last flush."""
+        self.flush()
         return generate_latest(self.registry)

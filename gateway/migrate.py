@@ -28,7 +28,8 @@ class MigrationFailed(Exception):
 
 
 async def migrate(settings: Settings, *, prune_functions: bool = False) -> None:
-    """Both stores. Raises `SettingsRefused`, `MigrationFailed`, `BucketsDiffer` and the stores' faults."""
+    """Both stores. Raises `SettingsRefused`, `MigrationFailed`, `BucketsDiffer`, `LayoutDiffers`, the stores'
+    faults."""
     valkey_url, postgres_dsn = settings.stores()
     await migrate_postgres(postgres_dsn)
     pool = await open_pool(postgres_dsn, size=1, name="tong-migrate")

@@ -1,4 +1,5 @@
-"""uvicorn's HTTP protocol with bounds that it lacks: on the size of a request's head, and on the time it may take.
+"""uvicorn's HTTP protocol with bounds that it lacks (the size of a request's head, the time it may take), and with a
+short way for scans (gateway/scan_cycle.py).
 
 httptools collects headers without a limit, and uvicorn times a connection only between requests; so one client could
 fill the memory with a header, or hold sockets for ever by sending nothing or a byte a minute ("slow loris"), also of a
@@ -20,6 +21,7 @@ from gateway.app import Application
 from gateway.event_streams import ABORT
 from gateway.problem_kinds import Language
 from gateway.problems import CONTENT_TYPE, Problem, language_of, malformed
+from gateway.scan_cycle import ScanCycle
 from gateway.security_headers import SECURITY_LINES
 from gateway.verify import OVERLOADED, VERIFY_PATH
 
@@ -32,7 +34,8 @@ BODY_BYTES_OF_PERIOD: Final = 16_384
 """What of a body has to come in each `BODY_SECONDS`, or all that is missing of it. Endpoints that read a body are
 stricter (gateway/body.py); this ends what they do not see."""
 
-_SCAN: Final = b"POST %s HTTP/1.1\r\n" % VERIFY_PATH.encode()
+_SCAN_URL: Final = VERIFY_PATH.encode()
+_SCAN: Final = b"POST %s HTTP/1.1\r\n" % _SCAN_URL
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,5})\r\n", re.IGNORECASE)
 _LANGUAGE: Final = re.compile(rb"\r\naccept-language:[ \t]*([^\r\n]{1,200})\r\n", re.IGNORECASE)
 _SPECIAL: Final = re.compile(rb"\r\n(?:connection|expect|transfer-encoding|upgrade):", re.IGNORECASE)
@@ -56,6 +59,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._reason = "the request is not HTTP/1.1"
         assert isinstance(self.config.app, Application)
         self._verify = self.config.app.verify
+        self._answers_scans = self.config.app.answer_scan
+        self._scan: ScanCycle | None = None  # one whose body is not there yet
+        self._default_headers: list[tuple[bytes, bytes]] | None = None
+        self._default_head = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -70,6 +77,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._verify.admission.shedding and self._turned_away(data):
             return
         super().data_received(data)
+        if self._scan is not None and not self.transport.is_closing():
+            self._take_the_long_way(self._scan)
         if self._in_body:
             self._body_bytes += len(data)
             if self._body_timer is None:
@@ -98,14 +107,52 @@ class BoundedProtocol(HttpToolsProtocol):
         if size > HEAD_BYTES_MAX:
             self._reason = f"the head may have {HEAD_BYTES_MAX} bytes"
             raise HeadTooLarge
+        if self.url == _SCAN_URL and self._may_go_the_short_way():
+            self.scope["method"], self.scope["query_string"] = "POST", b""
+            self.scope["path"], self.scope["raw_path"] = VERIFY_PATH, _SCAN_URL
+            self._scan = self.cycle = ScanCycle(  # type: ignore[assignment]  # it has what the protocol asks of a cycle
+                self, self._answers_scans, self.scope, keep_alive=self.parser.should_keep_alive()
+            )
+            return
         super().on_headers_complete()
         if self.url.endswith(STREAMS):
             self.scope[ABORT] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+
+    def _may_go_the_short_way(self) -> bool:
+        parser, before = self.parser, self.cycle
+        return (
+            parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and (before is None or before.response_complete)
+        )
 
     def on_message_complete(self) -> None:
         self._in_body = False
         self._stop_body_timer()
         super().on_message_complete()
+        scan = self._scan
+        if scan is not None:
+            self._scan = None
+            task = self.loop.create_task(scan.run())
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    def _take_the_long_way(self, scan: ScanCycle) -> None:
+        """The body is still to come: uvicorn's cycle waits for it, within the time and size that a body may have."""
+        self._scan = self.cycle = None  # type: ignore[assignment]
+        super().on_headers_complete()
+        self.cycle.body += scan.body
+        self.cycle.message_event.set()
+
+    def default_head(self) -> bytes:
+        """The headers that every answer of this server has, as one piece; uvicorn makes a new list each second."""
+        headers = self.server_state.default_headers
+        if headers is not self._default_headers:
+            self._default_headers = headers
+            self._default_head = b"".join([b"%b: %b\r\n" % pair for pair in headers])
+        return self._default_head
 
     def send_400_response(self, msg: str) -> None:
         body = malformed(self._reason, "head").body(None)

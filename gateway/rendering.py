@@ -1,4 +1,5 @@
-"""Domain values as the JSON of contract.md. One rendering for a first answer, its repeats and every look-up."""
+"""Domain values as the JSON of contract.md. One rendering for the answer of verify and its repeats, one for every later
+view of a redemption."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -7,7 +8,10 @@ from typing import Any, Final
 import orjson
 
 from redemption.accruals import Reversed
-from redemption.domain.redemptions import UNIT, Accrual, Part, Redemption
+from redemption.domain.contexts import bill_document, leg_document
+from redemption.domain.records import LINES_BEFORE_HOLD, LINES_OF_AN_ANSWER
+from redemption.domain.records import VERSION as RECORD_VERSION
+from redemption.domain.redemptions import UNIT, Accrual, Part, Redemption, Scanned
 from redemption.memberships import Lot, MemberState
 
 _NOTHING_TAKEN: Final = frozenset({"voided", "expired", "reversed", "refunded"})
@@ -30,20 +34,66 @@ def month(yyyymm: int | None) -> str | None:
     return None if yyyymm is None else f"{yyyymm // 100:04d}-{yyyymm % 100:02d}"
 
 
+def scan_body(scanned: Scanned) -> bytes:
+    """The body of verify, the first time and every time after: from the lines of the record that never change.
+
+    Written without the values in between that later views go by: 5 µs instead of 11. Raises ValueError on a record this
+    version cannot read.
+    """
+    lines = scanned.record.decode().split("\n", LINES_OF_AN_ANSWER)
+    version, _, at, member_id, tier, name, _, balance, taken, basket = lines[:LINES_BEFORE_HOLD]
+    if version != RECORD_VERSION:
+        raise ValueError("a redemption record of another version")
+    bill, words = orjson.loads(f"[{basket}]")
+    legs: list[dict[str, Any]] = [{**leg_document(leg), "lots": []} for leg in words]
+    for part in taken.split(";") if taken else ():
+        position, _, lot_name, amount = part.split(",")
+        leg = legs[int(position)]
+        issuer, expires = _lot_words(lot_name)
+        leg["lots"].append({"issuer": issuer, UNIT[leg["kind"]]: int(amount), "expires_month": expires})
+    told = bill_document(bill)
+    if told is not None:
+        told["discount_minor"] = discount = sum([leg["value_minor"] for leg in legs])
+        told["payable_minor"] = told["amount_minor"] - discount
+    hold_until = lines[LINES_BEFORE_HOLD] if len(lines) > LINES_BEFORE_HOLD else ""
+    points, held, stored_value = balance.split(",")
+    return orjson.dumps(
+        {
+            "redemption_id": scanned.redemption_id,
+            "status": "held" if hold_until else "captured",
+            "created_at": instant(int(at)),
+            "hold_expires_at": instant(int(hold_until)) if hold_until else None,
+            "member": {"member_id": member_id, "tier": tier, "display_name": name},
+            "legs": legs,
+            "bill": told,
+            "balance": {
+                "points": int(points),
+                "points_held": int(held),
+                "stored_value_minor": int(stored_value),
+            },
+        }
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _lot_words(lot_name: str) -> tuple[str, str | None]:
+    """Issuer and month of `<yyyymm or ->.<business>`."""
+    expires, _, issuer = lot_name.partition(".")
+    return issuer, None if expires == "-" else month(int(expires))
+
+
 def redemption_body(redemption: Redemption) -> bytes:
-    """The body of verify, capture, void, refund and of a look-up."""
+    """The body of capture, void, refund and of a look-up."""
     return orjson.dumps(redemption_document(redemption))
 
 
 def redemption_document(redemption: Redemption) -> dict[str, Any]:
-    """A redemption as the contract shows it.
-
-    The answer of verify has the legs as they were asked for. Every later view adds `captured_…` and `refunded_…` to
-    each leg, and its bill tells what is off it now.
+    """A redemption as the contract shows it after its scan: beside what verify answered, `captured_…` and `refunded_…`
+    of each leg, and its bill tells what is off it now.
     """
     legs = []
     discount = 0
-    for index, leg in enumerate(redemption.context["legs"]):
+    for index, leg in enumerate(redemption.legs):
         parts = [part for part in redemption.parts if part.leg == index]
         document, value = _leg(leg, parts, redemption)
         legs.append(document)
@@ -77,8 +127,6 @@ def _leg(leg: dict[str, Any], parts: list[Part], redemption: Redemption) -> tupl
     """A leg and what it takes off the bill in this view. A part's share of the value is rounded down."""
     unit = UNIT[leg["kind"]]
     document = {**leg, "lots": [_lot_part(part, unit) for part in parts]}
-    if redemption.first:
-        return document, leg["value_minor"]
     captured, refunded = sum(part.captured for part in parts), sum(part.refunded for part in parts)
     document[f"captured_{unit}"] = captured
     document[f"refunded_{unit}"] = refunded

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from binascii import b2a_base64
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
@@ -36,8 +37,10 @@ def idempotency_key(value: str | None) -> str:
 
 
 def fingerprint(operation: bytes, canonical: bytes) -> str:
-    """What a key was used for: 32 hexadecimal characters over the operation and the request's canonical encoding."""
-    return hashlib.blake2b(canonical, digest_size=16, person=operation).hexdigest()
+    """What a key was used for: 128 bits over the operation and the request's canonical encoding, as 22 characters of
+    base64."""
+    digest = hashlib.blake2b(canonical, digest_size=16, person=operation).digest()
+    return b2a_base64(digest)[:22].decode()
 
 
 def read_code(reader: CodeReader, text: str, now: float) -> CodeClaim:

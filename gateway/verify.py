@@ -11,13 +11,14 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from gateway.admission import Admission
-from gateway.answers import JSON, Headers, header, send_answer
+from gateway.answers import JSON, header, send_answer
 from gateway.authentication import TERMINAL, KeyAuthenticator, TerminalScope
-from gateway.body import ClientGone, decode, read_body, require_json
+from gateway.body import ClientGone, bounded, decode, read_body, require_json
 from gateway.hot_watch import HotWatch
 from gateway.metrics import APPLIED, REPLAYED, Metrics
 from gateway.problems import Problem, malformed, refused
-from gateway.rendering import redemption_body
+from gateway.rendering import scan_body
+from gateway.scan_cycle import Answer
 from gateway.tally import Tally
 from gateway.tills import (
     REPLAYED_HEADER,
@@ -48,8 +49,12 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else str(value, "latin-1")
 
 
+def _told(problem: Problem, accept_language: str | None) -> Answer:
+    return problem.kind.status, problem.body(accept_language), problem.headers
+
+
 class VerifyEndpoint:
-    """The ASGI application behind `POST /v1/verify`."""
+    """What answers `POST /v1/verify`: an ASGI application, or (`answer`) for the short way of gateway/scan_cycle.py."""
 
     def __init__(
         self,
@@ -72,32 +77,47 @@ class VerifyEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        metrics = self._metrics
         try:
-            body, status, headers, outcome = await self._answer(scope, receive)
+            body = await read_body(receive)
         except Problem as problem:
-            body, status = problem.body(header(scope, b"accept-language")), problem.kind.status
-            headers, outcome = problem.headers, problem.kind.code
-            self._tally.refused(scope.get(TERMINAL), outcome, VERIFY_PATH)
-            if problem.unknown:
-                metrics.verify_unknown.inc()
-                self._tally.unknown()
+            self._count(scope, problem, problem.kind.code, time.perf_counter() - started)
+            status, body, headers = _told(problem, header(scope, b"accept-language"))
         except ClientGone:
             return
-        metrics.verify_outcome[outcome].inc()
-        seconds = time.perf_counter() - started
-        metrics.verify_seconds.observe(seconds)
-        self._tally.scan(scope.get(TERMINAL), outcome, seconds)
+        else:
+            status, body, headers = await self.answer(scope, body)
         await send_answer(send, status, body, headers)
+
+    async def answer(self, scope: Scope, body: bytes) -> Answer:
+        """Status, body and headers of the answer to a whole request. A fault nobody thought of is raised."""
+        started = time.perf_counter()
+        # Of a header that stands twice the first counts, as in `header`.
+        named = dict(reversed(scope["headers"]))
+        refusal: Problem | None = None
+        try:
+            answer, outcome = await self._answer(scope, named, bounded(body))
+        except Problem as problem:
+            refusal, outcome = problem, problem.kind.code
+            answer = _told(problem, _text(named.get(b"accept-language")))
+        self._count(scope, refusal, outcome, time.perf_counter() - started)
+        return answer
+
+    def _count(self, scope: Scope, refusal: Problem | None, outcome: str, seconds: float) -> None:
+        terminal = scope.get(TERMINAL)
+        if refusal is not None:
+            self._tally.refused(terminal, outcome, VERIFY_PATH)
+            if refusal.unknown:
+                self._metrics.verify_unknown.inc()
+                self._tally.unknown()
+        self._metrics.count_verify(outcome, seconds)
+        self._tally.scan(terminal, outcome, seconds)
 
     def turned_away(self) -> None:
         """Counts a scan that gateway/protocol.py refused on the endpoint's behalf."""
         self._metrics.verify_outcome["overloaded"].inc()
         self._tally.turned_away()
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[bytes, int, Headers, str]:
-        body = await read_body(receive)
-        headers = dict(reversed(scope["headers"]))  # of a header that stands twice the first counts, as in `header`
+    async def _answer(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> tuple[Answer, str]:
         content_type = headers.get(b"content-type")
         if content_type != JSON:
             require_json(_text(content_type))
@@ -148,5 +168,5 @@ class VerifyEndpoint:
             problem.headers += rate_headers
             raise problem
         if result.replayed:
-            return redemption_body(result), 201, (*rate_headers, REPLAYED_HEADER), REPLAYED
-        return redemption_body(result), 201, rate_headers, APPLIED
+            return (201, scan_body(result), (*rate_headers, REPLAYED_HEADER)), REPLAYED
+        return (201, scan_body(result), rate_headers), APPLIED

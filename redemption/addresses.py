@@ -15,6 +15,7 @@ import msgspec
 from redemption.directory import Directory, Terminal
 from redemption.domain import members
 from redemption.domain.clock import Clock
+from redemption.domain.contexts import till_text
 from redemption.domain.limits import SLOT_SECONDS
 from redemption.hot import keys
 
@@ -52,6 +53,17 @@ def _till_keys(terminal_id: str, outlet_id: str, key_bucket: int, outlet_bucket:
     )
 
 
+class TillTerms(msgspec.Struct, frozen=True):
+    """What all scans of a till tell the function alike under one configuration, for a quarter of an hour.
+
+    `words` is the argument `till` of functions/redeem.lua, `place` the head of the scan's context.
+    """
+
+    words: str
+    place: bytes
+    outlet_offset: int
+
+
 class Addresses:
     """Names of keys under the configuration in force."""
 
@@ -61,6 +73,8 @@ class Addresses:
         self._cluster = cluster
         self._offsets: dict[str, tuple[int, int]] = {}
         self._moments: dict[str, tuple[int, datetime]] = {}
+        self._terms: dict[str, TillTerms] = {}
+        self._terms_of: tuple[Directory | None, int] = (None, -1)
 
     @property
     def directory(self) -> Directory:
@@ -86,6 +100,25 @@ class Addresses:
             self.key_bucket(terminal, bucket),
             self.outlet_bucket(terminal, bucket),
         )
+
+    def till_terms(self, terminal: Terminal) -> TillTerms:
+        """Made once for a till, a configuration and a quarter of an hour: 0.4 µs instead of 4."""
+        directory = self._directory()
+        quarter = int(self._clock()) // _QUARTER_SECONDS
+        made_of, made_in = self._terms_of
+        if made_of is not directory or made_in != quarter or len(self._terms) > _TILLS_KEPT:
+            self._terms, self._terms_of = {}, (directory, quarter)
+        known = self._terms.get(terminal.terminal_id)
+        if known is None:
+            business, policy, offset = terminal.business, directory.policy, self.utc_offset(terminal.time_zone)
+            known = TillTerms(
+                f"{business.business_id},{business.currency},{policy.terminal_rate},{policy.outlet_rate},"
+                f"{policy.member_rate},{self.utc_offset(directory.time_zone)},{offset}",
+                till_text(business.business_id, terminal.outlet_id, terminal.terminal_id, directory.version),
+                offset,
+            )
+            self._terms[terminal.terminal_id] = known
+        return known
 
     def idempotency(self, terminal: Terminal, bucket: int, key: str) -> str:
         return keys.idempotency(self.key_bucket(terminal, bucket), terminal.terminal_id, key)

@@ -50,15 +50,6 @@ def bill_context(bill: Bill | None) -> dict[str, Any] | None:
     return {"reference": bill.reference, "amount_minor": bill.amount_minor, "currency": bill.currency}
 
 
-def leg_context(leg: Leg, value: int) -> dict[str, Any]:
-    """A leg as records and ledger keep it: as asked for, with what it took off the bill."""
-    if isinstance(leg, PointsLeg):
-        return {"kind": "points", "points": leg.points, "value_minor": value}
-    if isinstance(leg, BenefitLeg):
-        return {"kind": "benefit", "benefit_id": leg.benefit_id, "uses": leg.uses, "value_minor": value}
-    return {"kind": "stored_value", "amount_minor": leg.amount_minor, "value_minor": value}
-
-
 def place_context(terminal: Terminal, version: int, key: str | None = None, bill: Bill | None = None) -> dict[str, Any]:
     """Where a call was made, under which rules and key: the head of every entry's context."""
     context: dict[str, Any] = {
@@ -104,6 +95,5 @@ def captured_value(held: Redemption, legs: tuple[Leg, ...] | None, currency: str
             wanted[part.asset] = wanted.get(part.asset, 0) - share
         captured[part.leg] = captured.get(part.leg, 0) + share
     return sum(
-        leg["value_minor"] * captured.get(index, 0) // leg[UNIT[leg["kind"]]]
-        for index, leg in enumerate(held.context["legs"])
+        leg["value_minor"] * captured.get(index, 0) // leg[UNIT[leg["kind"]]] for index, leg in enumerate(held.legs)
     )

@@ -15,15 +15,18 @@ from redemption.addresses import Addresses
 from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
+from redemption.domain.contexts import basket_text, place_text, restore_text
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal, detail_of, detail_word
 from redemption.domain.redemptions import (
     REDEMPTION_PREFIX,
     Redemption,
+    Scanned,
     after_step,
     bucket_of_id,
     new_id,
     redemption_from_record,
+    redemption_told,
 )
 from redemption.hot import keys
 from redemption.hot.store import HotStore
@@ -31,13 +34,11 @@ from redemption.legs import (
     basket_digest,
     bill_context,
     captured_value,
-    leg_context,
     leg_words,
-    place_context,
     step_context,
     wants,
 )
-from redemption.rules.basket import Priced, price
+from redemption.rules.basket import price
 from redemption.rules.eligibility import state_detail
 
 
@@ -65,7 +66,7 @@ class Rate(msgspec.Struct, frozen=True):
 class Verified(msgspec.Struct, frozen=True):
     """The outcome of a scan and the terminal's rate."""
 
-    result: Redemption | Refusal
+    result: Scanned | Refusal
     rate: Rate
 
 
@@ -124,8 +125,7 @@ class Redemptions:
         verdict = code.refusal or priced.verdict
         hold_seconds = policy.hold_seconds if scan.hold_seconds is None else scan.hold_seconds
         stay = scan.bill.stay if scan.bill is not None else None
-        outlet_offset = addresses.utc_offset(terminal.time_zone)
-        context = _scan_context(scan, priced, directory.version, hold_seconds, outlet_offset)
+        terms = addresses.till_terms(terminal)
         reply = await self._store.redeem(
             idempotency=till.idempotency_prefix + scan.key,
             member=keys.member(bucket, member_id),
@@ -140,28 +140,22 @@ class Redemptions:
             rate_member=keys.rate(bucket, member_id),
             guess_terminal=till.guess_terminal,
             guess_outlet=till.guess_outlet,
-            uses=keys.uses(bucket, member_id),
-            stay=keys.stay(bucket, member_id, terminal.business.business_id, stay) if stay else "",
             redemption_id=redemption_id,
             fingerprint=scan.fingerprint,
-            verdict=int(verdict.outcome),
-            verdict_leg=-1 if verdict.leg is None else verdict.leg,
-            verdict_asked=verdict.asked,
-            verdict_available=verdict.available,
-            verdict_detail=detail_word(verdict.detail),
+            verdict=_verdict_words(verdict),
             member_id=member_id,
-            business=terminal.business.business_id,
-            currency=terminal.business.currency,
+            till=terms.words,
             marker=code.marker,
             code_time=code.made_at,
-            utc_offset=addresses.utc_offset(directory.time_zone),
-            outlet_offset=outlet_offset,
             hold_seconds=hold_seconds,
             confirmed=1 if scan.confirm_duplicate else 0,
-            limit_terminal=policy.terminal_rate,
-            limit_outlet=policy.outlet_rate,
-            limit_member=policy.member_rate,
-            context=orjson.dumps(context),
+            uses=keys.uses(bucket, member_id),
+            stay=keys.stay(bucket, member_id, terminal.business.business_id, stay) if stay else "",
+            place=place_text(terms.place, scan.key),
+            basket=basket_text(scan.bill, scan.legs, priced.values),
+            restore=restore_text(
+                scan.fingerprint, code.slot, code.marker, hold_seconds, terms.outlet_offset, stay or None
+            ),
             legs=";".join([leg_words(leg, terminal, directory) for leg in scan.legs]),
             deadline_seconds=deadline_seconds,
         )
@@ -233,19 +227,19 @@ class Redemptions:
         effect = reply[2].decode()
         if effect == "tombstoned":
             return Cancelled(effect, None)
-        return Cancelled(effect, after_step(redemption_from_record(reply[3]), reply[4], replayed=False))
+        return Cancelled(effect, after_step(redemption_told(reply[3]), reply[4], replayed=False))
 
     async def find(self, redemption_id: str, business_id: str) -> Redemption | None:
         """What became of a redemption, to the business it happened at; None to every other and when there is none."""
         bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)
         if bucket is None:
             return None
-        flat = await self._store.read_hash(
+        text = await self._store.read(
             key=keys.redemption(bucket, redemption_id), deadline_seconds=VERIFY_DEADLINE_SECONDS
         )
-        if not flat:
+        if text is None:
             return None
-        found = redemption_from_record(flat)
+        found = redemption_from_record(redemption_id, text)
         return found if found.business_id == business_id else None
 
     async def reject(
@@ -330,7 +324,7 @@ class Redemptions:
             return None
         if outcome is not Outcome.APPLIED:
             return Refusal(outcome, None, reply[3], reply[4], replayed=replayed)
-        return after_step(redemption_from_record(reply[5]), reply[6], replayed=replayed)
+        return after_step(redemption_told(reply[5]), reply[6], replayed=replayed)
 
     def _places(self, terminal: Terminal, bucket: int) -> dict[str, str | int]:
         directory = self._addresses.directory
@@ -344,25 +338,15 @@ class Redemptions:
         }
 
 
-def _scan_context(scan: Scan, priced: Priced, version: int, hold_seconds: int, outlet_offset: int) -> dict[str, Any]:
-    """What the ledger and the record keep beside the movement of a scan."""
-    context = place_context(scan.terminal, version, scan.key)
-    context["bill"] = bill_context(scan.bill)
-    values = priced.values or (0,) * len(scan.legs)
-    context["legs"] = [leg_context(leg, value) for leg, value in zip(scan.legs, values, strict=True)]
-    # What a rebuild of the hot store needs and no move says (redemption/ledger/replay.py).
-    restore: dict[str, Any] = {"fingerprint": scan.fingerprint, "code": [scan.code.slot, scan.code.marker]}
-    if hold_seconds:
-        restore["hold_seconds"] = hold_seconds
-    if outlet_offset:
-        restore["outlet_offset"] = outlet_offset
-    if scan.bill is not None and scan.bill.stay:
-        restore["stay"] = scan.bill.stay
-    context["restore"] = restore
-    return context
+def _verdict_words(verdict: Refusal) -> str:
+    """What the gateway found already, as functions/redeem.lua takes it."""
+    if verdict.outcome is Outcome.APPLIED:
+        return "0"
+    leg = -1 if verdict.leg is None else verdict.leg
+    return f"{int(verdict.outcome)},{leg},{verdict.asked},{verdict.available},{detail_word(verdict.detail)}"
 
 
-def _explained(result: Redemption | Refusal, scan: Scan, directory: Directory) -> Redemption | Refusal:
+def _explained(result: Scanned | Refusal, scan: Scan, directory: Directory) -> Scanned | Refusal:
     """A refusal of a benefit that the function found, with the sentence that names the rule."""
     if isinstance(result, Refusal) and result.leg is not None and result.detail is None:
         leg = scan.legs[result.leg]
@@ -377,12 +361,13 @@ def _same_call(reply: list[Any], call_id: str) -> None:
         raise ReplyCrossed(call_id)
 
 
-def _verified(reply: list[Any], redemption_id: str, member_id: str) -> Redemption | Refusal:
+def _verified(reply: list[Any], redemption_id: str, member_id: str) -> Scanned | Refusal:
     """The value behind functions/redeem.lua's reply. Raises `MemberMissing`, `ReplyCrossed`."""
     _same_call(reply, redemption_id)
-    outcome, replayed = Outcome(reply[1]), reply[2] == 1
-    if outcome is Outcome.APPLIED:
-        return redemption_from_record(reply[8], first=True, replayed=replayed)
+    replayed = reply[2] == 1
+    if reply[1] == 0:
+        return Scanned(reply[9].decode() if replayed else redemption_id, reply[8], replayed)
+    outcome = Outcome(reply[1])
     if outcome in (Outcome.MEMBER_MISSING, Outcome.LIMIT_REACHED):
         raise MemberMissing(member_id)
     leg = None if reply[3] < 0 else reply[3]

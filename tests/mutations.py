@@ -23,17 +23,20 @@ class Mutation:
 # Where nothing asks whether there is enough, taking must not stumble: it goes on below nothing.
 _TAKES_MORE = [
     (
-        "  local held = assets[asset]\n  if not held.sorted",
-        "  local held = assets[asset] or {sum = 0}\n  if not held.sorted",
+        "  local held = assets[asset]\n  if not held.first",
+        "  local held = assets[asset] or {sum = 0}\n  if not held.first",
     ),
-    ("    local lot = held[held.first]\n", "    local lot = held[held.first] or {'209912.hotel', 1000000}\n"),
+    (
+        "    local lot = held[held.first]\n",
+        "    local lot = held[held.first] or {'209912.hotel', 1000000, asset .. '/209912.hotel'}\n",
+    ),
 ]
 _OTHERS = " or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND"
 
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "redeem: idempotency check",
-        {"redeem": [("if seen then\n  local outcome", "if false then\n  local outcome")]},
+        {"redeem": [("if texts[2] then\n  local seen", "if false then\n  local seen")]},
         core=True,
     ),
     Mutation(
@@ -49,20 +52,20 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "redeem: a cancelled redemption is not answered again",
-        {"redeem": [("    if original[i] == 'cancelled' then", "    if false then")]},
+        {"redeem": [("  if original.cancelled then", "  if false then")]},
     ),
     Mutation(
         "redeem: used-code marker, JWT",
-        {"redeem": [("  if used[1] or used[2] then consider(OUTCOME.CODE_USED) end\n", "")]},
+        {"prelude": [("find(uses, ',' .. marker .. ',', 1, true) or find(uses, ',digits,', 1, true)", "false")]},
         core=True,
     ),
     Mutation(
         "redeem: used-code marker, digits",
-        {"redeem": [("  if redis.call('EXISTS', code) == 1 then consider(OUTCOME.CODE_USED) end\n", "")]},
+        {"prelude": [("  return marker == 'digits' or find", "  return find")]},
     ),
     Mutation(
         "redeem: digits use up the JWT beside them",
-        {"redeem": [("  if used[1] or used[2] then", "  if used[1] then")]},
+        {"prelude": [(" or find(uses, ',digits,', 1, true)\n", "\n")]},
     ),
     Mutation(
         "redeem: codes revoked",
@@ -149,7 +152,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "cancel: leaves a tombstone",
         {
             "cancel": [
-                ("    remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))\n", "")
+                ("    remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))\n", "")
             ]
         },
         core=True,
@@ -168,8 +171,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         {"cancel": [("if status == 'held' and integer(record.hold_until) <= millis then", "if false then")]},
     ),
     *(
-        Mutation(f"{name}: own business only", {name: [(_OTHERS, " then return {call_id, OUTCOME.NOT_FOUND")]})
-        for name in ("capture", "void", "refund", "cancel", "unaccrue")
+        Mutation(f"{what}: own business only", {name: [(_OTHERS, " then return {call_id, OUTCOME.NOT_FOUND")]})
+        for what, name in (
+            ("capture, void, refund", "lifecycle"),
+            ("cancel", "cancel"),
+            ("unaccrue", "unaccrue"),
+        )
     ),
     Mutation(
         "accrue: idempotency check",
@@ -185,10 +192,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "issue: once",
-        {"issue": [("if redis.call('EXISTS', issued) == 1 then return {issue_id, 0, 1} end\n", "")]},
+        {"issue": [("if call('EXISTS', issued) == 1 then return {issue_id, 0, 1} end\n", "")]},
     ),
     Mutation("lots of an ended month are not spent", {"prelude": [("if ends and ends < month then", "if false then")]}),
-    Mutation("never '-0'", {"prelude": [("string.format('%.0f', number + 0)", "string.format('%.0f', number)")]}),
     Mutation("issue: a member's bound of lots", {"issue": [(" or count > LIMIT.LOTS_MAX then", " then")]}, bounds=True),
     Mutation(
         "what comes back fits although the bound is reached",

@@ -56,6 +56,7 @@ from tokens.offline import EnrolledKey, enrolled_key, read_offline
 WHITE_SPACE: Final = " \t\r\n\v\f"  # what scanners and keyboards put around a code
 _JWT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)", re.ASCII)
 _NONCE: Final = re.compile(r"[A-Za-z0-9_-]{8}", re.ASCII)
+_CLAIMS: Final = re.compile(rb'\{"sub":"(0|[1-9][0-9]{0,7})","exp":([1-9][0-9]{0,12}),"jti":"([A-Za-z0-9_-]{8})"\}')
 _NONCE_BYTES: Final = 6
 _HEADER_MEMBERS: Final = frozenset(("alg", "kid"))
 _SIGNATURE_CHARACTERS: Final[dict[str, int]] = {"HS256": 43, "EdDSA": 86}
@@ -280,6 +281,13 @@ def _read_claims(segment: str, now: float) -> CodeClaim | Refused:
     raw = base64url.decode(segment)
     if raw is None:
         return CLAIMS_NOT_BASE64
+    written = _CLAIMS.fullmatch(raw)
+    if written is not None:
+        # As our issuer writes them, to the byte: 1 µs instead of 4. All else goes the long way and hears what is wrong.
+        expiry, nonce = int(written[2]), written[3].decode("ascii")
+        if CODE_LIFETIME_SECONDS <= expiry <= EXPIRES_AT_MAX and not (expiry - CODE_LIFETIME_SECONDS) % SLOT_SECONDS:
+            slot = (expiry - CODE_LIFETIME_SECONDS) // SLOT_SECONDS
+            return CodeClaim(CodeForm.JWT, int(written[1]), slot, nonce, expiry, standing_of(slot, now))
     try:
         claims = _DECODE_CLAIMS(raw)
     except (msgspec.DecodeError, ValueError, RecursionError):

@@ -20,7 +20,14 @@ import orjson
 from loadtest.auditor import Auditor, drain
 from loadtest.bench.bare_call import Bare, CallPattern, bare_calls, watch_one_call
 from loadtest.bench.lag import watched_lag
-from loadtest.bench.memory import member_bytes, redemption_parts, stream_bytes, used_memory, writer_stopped
+from loadtest.bench.memory import (
+    member_bytes,
+    redemption_parts,
+    stream_bytes,
+    used_memory,
+    wait_until_trimmed,
+    writer_stopped,
+)
 from loadtest.bench.open_loop import Open
 from loadtest.bench.reference_servers import reference_servers
 from loadtest.bench.report import Report, print_report
@@ -132,8 +139,8 @@ def open_rounds(bench: Bench, report: Report, seconds: int, times: int) -> None:
 
 def measure_memory(bench: Bench, report: Report, scans: int) -> None:
     """What so many redemptions add, before anything of them is trimmed."""
-    time.sleep(1.5)  # the writer trims what it has written
     asyncio.run(drain(bench.stack.valkey_url, bench.stack.postgres_dsn))
+    wait_until_trimmed(bench.stack)
     with writer_stopped(bench.stack):
         before, (stream_before, entries_before) = used_memory(bench.stack), stream_bytes(bench.stack)
         bench.open_round(GATEWAY, min(1_000.0, bench.series[GATEWAY].rate / 2), max(1, scans // 1_000))

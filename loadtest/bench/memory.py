@@ -7,6 +7,7 @@ is trimmed meanwhile; and MEMORY USAGE of each kind of key, over a sample, to sa
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -16,7 +17,8 @@ from redis import Redis
 from loadtest.stack import Stack
 
 SAMPLE: Final = 200
-KINDS_OF_A_REDEMPTION: Final = ("redemption", "key", "code", "recent")
+TRIM_SECONDS: Final = 20.0
+KINDS_OF_A_REDEMPTION: Final = ("redemption", "key", "code", "recent", "rate")
 
 
 def _mean(hot: Any, pattern: str) -> float:
@@ -62,6 +64,15 @@ def stream_bytes(stack: Stack) -> tuple[int, int]:
             size += client.memory_usage(key, samples=0) or 0
             entries += client.xlen(key)
     return size, entries
+
+
+def wait_until_trimmed(stack: Stack) -> None:
+    """Until the ledger writer has removed from the streams what it has written. Raises TimeoutError."""
+    deadline = time.monotonic() + TRIM_SECONDS
+    while stream_bytes(stack)[1]:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the ledger writer did not trim the streams")
+        time.sleep(0.1)
 
 
 @contextmanager

@@ -41,6 +41,7 @@ SWEEP_MAX: Final = 100  # holds expired in one call
 REDEMPTIONS_LISTED_MAX: Final = 20  # of one bill's reference
 CONTEXT_BYTES_MAX: Final = 8_192  # what the gateway may attach to a stream entry
 LOT_NAME_CHARACTERS_MAX: Final = 40
+MEMO_MAX: Final = 4_096  # parsed names of lots, tills, dates that the functions remember: a megabyte each
 MEMBER_NAME_CHARACTERS_MAX: Final = 32
 
 # Settlement over HTTP and a till's list of a day (docs/settlement.md).

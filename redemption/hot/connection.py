@@ -24,6 +24,7 @@ in an array (EXEC) are elements of the list, not raised. One event loop, no thre
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Final, TypeAlias
@@ -90,6 +91,8 @@ class HotConnection:
         self._keeper: asyncio.Task[None] | None = None
         self._first_attempt = asyncio.Event()
         self._closing = False
+        self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()  # by the time at which they are given up
+        self._reaper: asyncio.TimerHandle | None = None
 
     @property
     def connected(self) -> bool:
@@ -122,6 +125,8 @@ class HotConnection:
         finally:
             if link is not None:
                 link.break_off("the connection was closed here")
+            if self._reaper is not None:
+                self._reaper.cancel()
             if self._keeper is not None:
                 self._keeper.cancel()
                 await asyncio.wait({self._keeper}, timeout=CLOSE_SECONDS)
@@ -149,15 +154,37 @@ class HotConnection:
         if deadline_seconds <= 0:
             raise NotSent("no time was left to send it")
         future = self.call(*args)
-        timer = future.get_loop().call_later(deadline_seconds, _give_up, future)
+        self._limit(future, deadline_seconds)
         try:
             return await future
         except asyncio.CancelledError:
             if future.done():  # it failed in the same turn: say that its exception was seen
                 _drop_outcome(future)
             raise
-        finally:
-            timer.cancel()
+
+    def _limit(self, future: "asyncio.Future[Reply]", deadline_seconds: float) -> None:
+        """Gives the call up after so long. One timer for all calls, because nearly all have the same time: setting and
+        cancelling one for each cost 2.5 µs a call, this 0.5. Replies come in order, so what is done is at the front."""
+        loop, waiting = future.get_loop(), self._waiting
+        ends = loop.time() + deadline_seconds
+        while waiting and waiting[0][1].done():
+            waiting.popleft()
+        if waiting and ends < waiting[-1][0]:
+            timer = loop.call_later(deadline_seconds, _give_up, future)
+            future.add_done_callback(lambda _: timer.cancel())
+            return
+        waiting.append((ends, future))
+        if self._reaper is None:
+            self._reaper = loop.call_at(ends, self._give_up_late)
+
+    def _give_up_late(self) -> None:
+        waiting, self._reaper = self._waiting, None
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while waiting and (waiting[0][1].done() or waiting[0][0] <= now):
+            _give_up(waiting.popleft()[1])
+        if waiting:
+            self._reaper = loop.call_at(waiting[0][0], self._give_up_late)
 
     def _greeting_link(self) -> Link:
         """The link of the `on_connect` hook that the caller runs in; nobody else may use it yet."""

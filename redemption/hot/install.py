@@ -22,6 +22,10 @@ class BucketsDiffer(Exception):
     """The hot store was installed with another number of buckets; it can only be changed by a rebuild."""
 
 
+class LayoutDiffers(Exception):
+    """The hot store's keys are of another version's layout: this version would take used codes for unused ones."""
+
+
 @asynccontextmanager
 async def open_client(url: str, *, cluster: bool) -> AsyncIterator[Client]:
     """A redis-py client that never repeats a command by itself."""
@@ -39,12 +43,21 @@ async def open_client(url: str, *, cluster: bool) -> AsyncIterator[Client]:
 async def install(client: Client, library: Library, buckets: int) -> bool:
     """Loads the library where it is missing and fixes the number of buckets; True when anything was new.
 
-    Older versions stay until `prune`: workers that still run call them. Raises `BucketsDiffer`.
+    Older versions stay until `prune`: workers that still run call them. Raises `BucketsDiffer`, `LayoutDiffers`.
     """
     fixed = await client.set(keys.BUCKETS_KEY, buckets, nx=True)
     found = int(await client.get(keys.BUCKETS_KEY))
     if found != buckets:
         raise BucketsDiffer(f"the hot store has {found} buckets, the settings say {buckets}")
+    if fixed:
+        await client.set(keys.LAYOUT_KEY, keys.LAYOUT)
+    layout = await client.get(keys.LAYOUT_KEY)
+    if layout != keys.LAYOUT.encode():
+        found_layout = layout.decode() if layout else "1"
+        raise LayoutDiffers(
+            f"the hot store is of layout {found_layout}, this version works on {keys.LAYOUT}: stop every worker and "
+            "run `tong rebuild --all --freeze`, which writes it anew from the ledger"
+        )
     for bucket in range(buckets):
         await client.set(keys.epoch(bucket), 1, nx=True)
     present = await client.execute_command("FUNCTION", "LIST", "LIBRARYNAME", library.name)

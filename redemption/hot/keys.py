@@ -9,8 +9,8 @@ is the whole key space; `ttl` says what removes a key. A test fails on a key tha
     {bN}:member:<id>        hash     tier, name, status, codes_valid_from, held, growth, owed, last purchase   kept
     {bN}:lots:<id>          hash     <asset>/<yyyymm or ->.<business> -> amount            kept
     {bN}:holds              zset     redemption id -> deadline, ms                         kept
-    {bN}:code:<n>:<slot>    hash     nonce or "digits" -> redemption id                    ttl
-    {bN}:redemption:<id>    hash     the record of one redemption                          ttl
+    {bN}:code:<n>:<slot>    string   ",<nonce or digits>,…": which codes of it were used   ttl
+    {bN}:redemption:<id>    string   the record of one redemption (domain/records.py)      ttl
     {bN}:accrual:<id>       hash     the record of one accrual                             ttl
     {bN}:uses:<id>:<yyyymm> hash     benefit or benefit:day -> uses                        ttl
     {bN}:stay:<id>:<stay>   hash     benefit -> uses                                       ttl
@@ -20,6 +20,7 @@ is the whole key space; `ttl` says what removes a key. A test fails on a key tha
     {bN}:rate:<subject>:<w> string   calls in a window                                     ttl
     {bN}:guess:<subject>    string   digits that nobody made                               ttl
     tong:buckets            string   number of buckets, fixed at install                   kept
+    tong:layout             string   version of what stands in the keys (ADR 0009)         kept
     ops:reports             stream   what each worker counted in a second                  kept, trimmed
     ops:series              stream   figures over all workers, a sample a second           kept, trimmed
     ops:refusals            stream   the last refusals                                     kept, trimmed
@@ -33,6 +34,8 @@ import zlib
 from typing import Final
 
 BUCKETS_KEY: Final = "tong:buckets"
+LAYOUT_KEY: Final = "tong:layout"
+LAYOUT: Final = "2"
 
 
 def tag(bucket: int) -> str:

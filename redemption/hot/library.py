@@ -44,6 +44,7 @@ LUA_LIMITS = (
     "LOTS_READ_MAX",
     "PARTS_MAX",
     "TIERS_MAX",
+    "MEMO_MAX",
     "SWEEP_MAX",
     "SLOT_SECONDS",
     "CODES_PER_REQUEST_MAX",
@@ -121,7 +122,7 @@ def _constants() -> str:
 
 
 def _registered(name: str, lua: str, contract: Signature) -> str:
-    unpacked = [f"local {', '.join(contract.keys)} = unpack(KEYS)"]
+    unpacked = ["if not call then bind() end", f"local {', '.join(contract.keys)} = unpack(KEYS)"]
     if contract.args:
         unpacked.append(f"local {', '.join(contract.args)} = unpack(ARGV)")
     flags = ", ".join(f"'{flag}'" for flag in contract.flags)

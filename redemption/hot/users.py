@@ -44,12 +44,11 @@ WRITTEN_BY_FUNCTIONS: Final = (
     Family(("{b*}:holds",), ("+zadd", "+zrem")),
     Family(("{b*}:ledger",), ("+xadd",)),
     Family(
-        ("{b*}:code:*", "{b*}:redemption:*", "{b*}:accrual:*", "{b*}:uses:*", "{b*}:stay:*"),
+        ("{b*}:accrual:*", "{b*}:uses:*", "{b*}:stay:*"),
         ("+hset", "+hincrby", "+expire"),
     ),
-    Family(
-        ("{b*}:key:*", "{b*}:recent:*", "{b*}:rate:*", "{b*}:guess:*", "{b*}:issued:*"), ("+set", "+incr", "+expire")
-    ),
+    Family(("{b*}:code:*", "{b*}:redemption:*", "{b*}:key:*", "{b*}:recent:*", "{b*}:issued:*"), ("+set",)),
+    Family(("{b*}:rate:*", "{b*}:guess:*"), ("+incr", "+expire")),
 )
 LIVE_FIGURES: Final = Family(("ops:*",), ("+xadd", "+set", "+pexpire"))
 """What operations watch, of no member and no value: told by the workers themselves (redemption/live/board.py)."""

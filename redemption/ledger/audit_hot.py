@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, Final
 
 from redemption.database import Pool
+from redemption.domain.records import record_fields
 from redemption.hot import keys
 from redemption.ledger.audit_ledger import QUERY_SECONDS, BucketSnapshot
 from redemption.ledger.entries import Position
@@ -95,15 +96,17 @@ class HotAudit:
         self._moment(pipeline)
         for redemption_id in ids:
             pipeline.zscore(keys.holds(bucket), redemption_id)
-            pipeline.hmget(keys.redemption(bucket, redemption_id), "status", "taken")
+            pipeline.get(keys.redemption(bucket, redemption_id))
         sight, rest = await self._answers(pipeline)
         holds: dict[str, dict[tuple[str, str], int] | None] = {}
         for i, redemption_id in enumerate(ids):
-            deadline, (status, taken) = rest[2 * i], rest[2 * i + 1]
-            if (deadline is not None) != (status == b"held"):
+            deadline, text = rest[2 * i], rest[2 * i + 1]
+            record = record_fields(text) if text is not None else {}
+            status = record.get("status", "nothing")
+            if (deadline is not None) != (status == "held"):
                 where = "among the open holds" if deadline is not None else "not among the open holds"
-                self._say("I9", redemption_id, where, f"record says {(status or b'nothing').decode()}")
-            holds[redemption_id] = _held(taken.decode()) if status == b"held" else None
+                self._say("I9", redemption_id, where, f"record says {status}")
+            holds[redemption_id] = _held(record.get("taken", "")) if status == "held" else None
         return _Page(sight, {}, holds)
 
     def _moment(self, pipeline: Any) -> None:

@@ -1,4 +1,4 @@
-"""Stream entries of version 1, decoded into what the ledger writes.
+"""Stream entries of versions 1 and 2, decoded into what the ledger writes.
 
 Guarantees: an entry is taken whole or refused whole. What is refused comes back as a `Malformed` value with a reason
 that quotes none of the entry's content, so it may be logged. Every move becomes two postings of opposite sign, so a
@@ -7,7 +7,11 @@ jsonb refuses (a number outside numeric, say) is found by the writer when the da
 
 An entry, as the hot store's functions write it (all values text):
 
-    v "1" · kind · id · member · at (unix milliseconds) · moves "<asset>,<lot>,<from>,<to>,<amount>;…" · context (JSON)
+    kind · id · member · at (unix milliseconds) · moves "<asset>,<lot>,<from>,<to>,<amount>;…" · context (JSON)
+
+Version 1 has each in a field of its own, with `v` "1" first; version 2 has one field, `2`, with the same six as lines,
+because XADD takes its time by the argument. A context that is a compact one (redemption/domain/contexts.py) is written
+out here.
 """
 
 import re
@@ -16,8 +20,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import orjson
 
+from redemption.domain.contexts import ContextRefused, expanded
 from redemption.domain.limits import (
     CONTEXT_BYTES_MAX,
     IDEMPOTENCY_KEY_CHARACTERS_MAX,
@@ -27,7 +33,9 @@ from redemption.domain.limits import (
 )
 from redemption.domain.members import member_number
 
-ENTRY_FIELDS: Final = frozenset((b"v", b"kind", b"id", b"member", b"at", b"moves", b"context"))
+PARTS: Final = (b"kind", b"id", b"member", b"at", b"moves", b"context")
+ENTRY_FIELDS: Final = frozenset((b"v", *PARTS))
+VERSION_2: Final = b"2"
 KINDS: Final = frozenset(
     ("issue", "redeem", "hold", "capture", "release", "refund", "accrue", "expire", "reverse", "adjust")
 )
@@ -72,9 +80,9 @@ class Move(NamedTuple):
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One well-formed entry. `context` is the JSON as it came, byte for byte; what follows was taken out of it."""
+class Entry(msgspec.Struct, frozen=True):
+    """One well-formed entry. `context` is the JSON object, byte for byte as it came unless it came compact; what
+    follows was taken out of it."""
 
     kind: str
     subject_id: str
@@ -155,26 +163,35 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry | Malformed:
         return Malformed("a field is not UTF-8")
 
 
-def _decode(fields: Mapping[bytes, bytes]) -> Entry:
+def _lines(fields: Mapping[bytes, bytes]) -> list[bytes]:
+    """The six parts of an entry of either version, in the order of version 2."""
+    packed = fields.get(VERSION_2)
+    if packed is not None and len(fields) == 1:
+        lines = packed.split(b"\n")
+        if len(lines) != len(PARTS):
+            raise _MalformedError("an entry of version 2 has six lines")
+        return lines
     if fields.get(b"v") != b"1":
         raise _MalformedError("version missing" if b"v" not in fields else "unknown version")
     if fields.keys() != ENTRY_FIELDS:
         missing = sorted(name.decode() for name in ENTRY_FIELDS - fields.keys())
         raise _MalformedError(f"field missing: {', '.join(missing)}" if missing else "unknown field")
-    kind = fields[b"kind"].decode()
+    return [fields[name] for name in PARTS]
+
+
+def _decode(fields: Mapping[bytes, bytes]) -> Entry:
+    lines = _lines(fields)
+    kind, subject_id, member_id, at = (line.decode() for line in lines[:4])
     if kind not in KINDS:
         raise _MalformedError("unknown kind")
-    subject_id = fields[b"id"].decode()
     if _SUBJECT.fullmatch(subject_id) is None:
         raise _MalformedError("id is no subject id")
-    member_id = fields[b"member"].decode()
     if member_number(member_id) is None:
         raise _MalformedError("member is no member id")
-    at = fields[b"at"].decode()
     if _AT.fullmatch(at) is None or not _AT_MIN_MS <= int(at) < _AT_END_MS:
         raise _MalformedError("at is no time in unix milliseconds")
-    moves = _moves(fields[b"moves"])
-    context = _context(fields[b"context"])
+    moves = _moves(lines[4])
+    context, context_json = _context(lines[5])
     business = _text(context, "business")
     if business is None and any("R" in (move.source, move.target) for move in moves):
         raise _MalformedError("a redemption without a business in its context")
@@ -187,7 +204,7 @@ def _decode(fields: Mapping[bytes, bytes]) -> Entry:
         member_id=member_id,
         occurred_at=_EPOCH + timedelta(milliseconds=int(at)),
         moves=moves,
-        context=orjson.Fragment(fields[b"context"]),
+        context=orjson.Fragment(context_json),
         business=business,
         outlet=_text(context, "outlet"),
         terminal=_text(context, "terminal"),
@@ -223,18 +240,23 @@ def _moves(text: bytes) -> tuple[Move, ...]:
     return tuple(moves)
 
 
-def _context(text: bytes) -> dict[str, Any]:
+def _context(text: bytes) -> tuple[dict[str, Any], bytes]:
+    """The context, and its JSON for the ledger."""
     if len(text) > CONTEXT_BYTES_MAX:
         raise _MalformedError("context too long")
     try:
         context = orjson.loads(text)
     except orjson.JSONDecodeError:
         raise _MalformedError("context is no JSON") from None
-    if not isinstance(context, dict):
-        raise _MalformedError("context is no object")
     if b"\\u0000" in text and _ESCAPED_NUL.search(text):
         raise _MalformedError("context holds U+0000")
-    return context
+    if isinstance(context, dict):
+        return context, text
+    try:
+        context = expanded(context)
+    except ContextRefused:
+        raise _MalformedError("context is no object") from None
+    return context, orjson.dumps(context)
 
 
 def _text(source: dict[str, Any], name: str, limit: int = CONTEXT_TEXT_CHARACTERS_MAX) -> str | None:

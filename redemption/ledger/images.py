@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from redemption.domain.contexts import basket_json, place_text, till_text
+
 
 class Movement(NamedTuple):
     """One move of a transaction; accounts by their letters (redemption/ledger/entries.py)."""
@@ -92,6 +94,17 @@ _RANK: Final = {name: rank for rank, name in enumerate(CONTEXT_ORDER)}
 def context_text(context: Mapping[str, Any]) -> str:
     """The JSON that the gateway wrote, byte for byte."""
     return orjson.dumps(_ordered(context)).decode()
+
+
+def place_of(context: Mapping[str, Any]) -> str:
+    """The place of a compact context, as the gateway wrote it (redemption/domain/contexts.py)."""
+    till = till_text(context["business"], context["outlet"], context["terminal"], context["rules"])
+    return place_text(till, context["key"]).decode()
+
+
+def basket_of(context: Mapping[str, Any]) -> str:
+    """The basket of a compact context, as the gateway wrote it."""
+    return basket_json(context.get("bill"), context.get("legs", [])).decode()
 
 
 def _ordered(value: Any) -> Any:

@@ -130,6 +130,8 @@ class Rebuild:
             await self._write_members(bucket, None)
             await self._next_epoch(bucket)
             self._say(f"bucket {bucket}: epoch {self.report.epochs[bucket]}, {self.report.members} members so far")
+        if len(set(buckets)) == int(await self._pool.fetchval("SELECT buckets FROM installation")):
+            await self._client.set(keys.LAYOUT_KEY, keys.LAYOUT)
         return self.report
 
     async def _check(self, bucket: int, member_id: str | None, *, accept_loss: bool) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from redemption.domain.limits import CODE_MARKER_SECONDS, REDEMPTION_RETENTION_SECONDS, USES_SECONDS
 from redemption.domain.members import member_number
+from redemption.domain.records import record_text
 from redemption.hot import keys
 from redemption.ledger.images import (
     Image,
@@ -26,10 +27,12 @@ from redemption.ledger.images import (
     Record,
     Transaction,
     Who,
+    basket_of,
     context_text,
     month_of,
     moved,
     parts_of,
+    place_of,
     progress,
 )
 
@@ -112,7 +115,11 @@ class Replay:
             if record.forgotten_at > now:
                 spell = keys.accrual if subject.startswith("acr_") else keys.redemption
                 key = spell(who.bucket, subject)
-                image.hashes[key], image.forgotten_at[key] = record.fields, record.forgotten_at
+                if "taken" in record.fields:
+                    image.strings[key] = record_text(record.fields)
+                else:
+                    image.hashes[key] = record.fields
+                image.forgotten_at[key] = record.forgotten_at
             if record.fields["status"] == "held":
                 image.holds[subject] = int(record.fields["hold_until"])
         for source, target in ((self._extra.hashes, image.hashes), (self._extra.strings, image.strings)):
@@ -145,10 +152,10 @@ class Replay:
             "at": str(at_ms),
             "member": who.member_id,
             "tier": who.tier,
-            "name": who.name,
+            "name": who.name.replace("\n", " "),
             "business": context["business"],
             "taken": ";".join(f"{part.leg},{part.asset},{part.lot},{part.taken}" for part in parts),
-            "context": context_text(context),
+            "basket": basket_of(context),
         }
         counted = [part for part in parts if part.asset.startswith("benefit:")]
         if counted:
@@ -156,6 +163,7 @@ class Replay:
         hold_seconds = restore.get("hold_seconds", 0)
         if held:
             fields["hold_until"] = str(at_ms + hold_seconds * 1000)
+            fields["place"] = place_of(context)
             points = sum(part.taken for part in parts if part.asset == "points")
             if points:
                 self._add("held", points)
@@ -317,7 +325,7 @@ class Replay:
             refunded = progress(part.refunded for part in record.parts)
             balance = self._balance(transaction.at_ms, record.fields["business"])
             self._answer(
-                transaction, "0", record.fields["id"], status, captured, refunded, balance, str(transaction.at_ms)
+                transaction, "0", transaction.subject_id, status, captured, refunded, balance, str(transaction.at_ms)
             )
 
     def _answer(self, transaction: Transaction, *words: str) -> None:
@@ -343,7 +351,7 @@ class Replay:
             return
         slot, marker = code
         key = keys.code(self._who.bucket, number, slot)
-        self._extra.hashes.setdefault(key, {})[marker] = transaction.subject_id
+        self._extra.strings[key] = self._extra.strings.get(key, ",") + f"{marker},"
         self._extra.forgotten_at[key] = transaction.at_ms / 1000 + CODE_MARKER_SECONDS
 
     def _count(self, transaction: Transaction, parts: Sequence[Part], restore: Mapping[str, Any]) -> str:

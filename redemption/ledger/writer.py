@@ -44,6 +44,9 @@ BATCH_ENTRIES_MAX: Final = 2_000
 BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
 BLOCK_MS: Final = 200  # also how long a stop may wait for an idle reader
 TEND_SECONDS: Final = 1.0
+# A transaction costs nearly the same for one entry and for a thousand: after a small one the next has time to gather.
+GATHER_SECONDS: Final = 0.1
+GATHER_BELOW_ENTRIES: Final = BATCH_ENTRIES_MAX // 2
 BACK_OFF_FIRST_SECONDS: Final = 0.1
 BACK_OFF_MAX_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 10.0
@@ -93,7 +96,7 @@ class LedgerWriter:
         back_off = BACK_OFF_FIRST_SECONDS
         while not stop.is_set():
             try:
-                await self._turn()
+                gather = await self._turn()
             except (PostgresAwayError, ValkeyAwayError) as fault:
                 self._server = None
                 name = "PostgreSQL" if isinstance(fault, PostgresAwayError) else "the hot store"
@@ -113,8 +116,12 @@ class LedgerWriter:
                 if away is not None:
                     logger.warning("ledger writer: %s is back", away)
                 away, back_off = None, BACK_OFF_FIRST_SECONDS
+                if gather:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), GATHER_SECONDS)
 
-    async def _turn(self) -> None:
+    async def _turn(self) -> bool:
+        """One batch, if there is one; whether the next one should have time to gather."""
         if self._server is None:
             await self._begin()
         elif self._loop_seconds() - self._tended_at >= self._tend_seconds:
@@ -124,16 +131,17 @@ class LedgerWriter:
         positions = {bucket: self._marks[bucket].position for bucket in self._active()}
         if not positions:
             await asyncio.sleep(BLOCK_MS / 1000)  # nothing is installed yet; _tend looks again
-            return
+            return False
         reading = await self._streams.read(positions, self._batch_limit, BLOCK_MS)
         if reading.server != self._server:
             logger.warning("ledger writer: the hot store was restarted or replaced; looking at every bucket")
             self.figures.batches_from_another_server += 1
             self._server = None
-            return
+            return False
         items = self._items(reading.entries)
         if items:
             await self._record(items)
+        return 0 < len(items) < GATHER_BELOW_ENTRIES
 
     def _items(self, entries: Mapping[int, list[tuple[Position, Fields]]]) -> list[Item]:
         """Decoded, in order, up to BATCH_BYTES_MAX; what is beyond is read again with the next batch."""

@@ -25,7 +25,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from redemption.domain.limits import NOTICES_WAITING_MAX, RESUME_SCANNED_MAX
 from redemption.hot import keys
-from redemption.ledger.entries import Position
+from redemption.ledger.entries import PARTS, VERSION_2, Position
 from redemption.ledger.streams import StreamClient, ValkeyAwayError, position_of
 from redemption.live.raw_streams import ask
 
@@ -37,7 +37,7 @@ PACE_SECONDS: Final = 0.1
 """Between two reads: a notice is at most so much later, and a hundred scans cost one read instead of a hundred."""
 AWAY_SECONDS: Final = 1.0
 SCAN_PAGE_ENTRIES: Final = 1_000
-_MEMBER_INDEX: Final = 7
+_MEMBER_LINE: Final = PARTS.index(b"member")
 """Where functions write the member: v, kind, id, member (redemption/ledger/entries.py); looked for when it is not."""
 
 Fields = Mapping[bytes, bytes]
@@ -159,7 +159,9 @@ class LedgerTail:
                 )
             except (RedisError, OSError, TimeoutError) as fault:
                 raise ValkeyAwayError(type(fault).__name__) from fault
-            found += [(position_of(identifier), _mapping(flat)) for identifier, flat in page if _of(flat) == member]
+            found += [
+                (position_of(identifier), _mapping(flat)) for identifier, flat in page if member_in(flat) == member
+            ]
             scanned += len(page)
             if len(page) < SCAN_PAGE_ENTRIES:
                 break
@@ -208,7 +210,7 @@ class LedgerTail:
             return  # the last listener left while the read was under way
         listeners = self._listeners
         for identifier, flat in entries:
-            member = flat[_MEMBER_INDEX] if flat[_MEMBER_INDEX - 1] == b"member" else _of(flat)
+            member = member_in(flat)
             waiting = listeners.get(member) if member is not None else None
             if waiting is None:
                 continue
@@ -224,6 +226,10 @@ def _mapping(flat: Sequence[bytes]) -> Fields:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _of(flat: Sequence[bytes]) -> bytes | None:
-    """The member of an entry whose fields may be in any order."""
+def member_in(flat: Sequence[bytes]) -> bytes | None:
+    """The member of an entry before it is decoded: in version 2 a line of its only field, in version 1 a field that may
+    stand anywhere."""
+    if flat[0] == VERSION_2:
+        lines = flat[1].split(b"\n", _MEMBER_LINE + 1)
+        return lines[_MEMBER_LINE] if len(lines) > _MEMBER_LINE else None
     return next((flat[i + 1] for i in range(0, len(flat) - 1, 2) if flat[i] == b"member"), None)

@@ -120,7 +120,7 @@ async def test_control_without_the_terminal_state_check_a_hold_ends_twice() -> N
 
 async def test_control_a_sweeper_that_looks_at_no_state_expires_what_was_captured() -> None:
     async with without(
-        ("capture", "redis.call('ZREM', holds, record.id)", ""),
+        ("capture", "call('ZREM', holds, record.id)", ""),
         ("sweep", "record.status == 'held'", "true"),
     ) as side:
         seen: Counter[str] = Counter()
@@ -288,15 +288,15 @@ async def test_the_last_use_of_a_benefit_is_taken_once_by_five_hundred(http: Ove
 
 
 async def test_control_without_the_count_of_uses_the_cap_of_a_day_does_not_hold() -> None:
-    guard = "return cap - integer(redis.call('HGET', counter, field) or 0) - (used_here[benefit_id] or 0)"
+    guard = "return cap - integer(call('HGET', counter, field) or 0) - (used_here[benefit_id] or 0)"
     async with without(("redeem", guard, "return cap - (used_here[benefit_id] or 0)")) as side:
         (subject,) = await side.subjects(1, points=0, uses=USES)
         assert await last_use(side, subject) != []
 
 
 async def test_control_without_the_sum_of_the_lots_more_uses_are_taken_than_there_are() -> None:
-    amount = "string.sub(flat[i], slash + 1), integer(flat[i + 1])"
-    keeping = ("prelude", "redis.call('HDEL', lots, asset .. '/' .. lot)", "")
+    amount = "flat[i], integer(flat[i + 1])"
+    keeping = ("prelude", "call('HDEL', lots, asset .. '/' .. lot)", "")
     counting = ("redeem", "within(month_uses, id .. day_suffix, word[4], id)", "LIMIT.SAFE_INTEGER_MAX")
     async with without(("prelude", amount, amount + " + 1000000"), keeping, counting) as side:
         (subject,) = await side.subjects(1, points=0, uses=1)

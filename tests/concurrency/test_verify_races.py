@@ -29,9 +29,9 @@ POINTS = 3
 CONNECTIONS = 200
 
 GUARDS = {
-    "idempotency": ("if seen then\n  local outcome", "if false then\n  local outcome"),
-    "code marker": ("if used[1] or used[2] then consider(OUTCOME.CODE_USED) end", ""),
-    "funds": ("slash + 1), integer(flat[i + 1])", "slash + 1), integer(flat[i + 1]) + 1000000"),
+    "idempotency": ("if texts[2] then\n  local seen", "if false then\n  local seen"),
+    "code marker": ("if code_used(texts[3], marker) then consider(OUTCOME.CODE_USED) end", ""),
+    "funds": ("flat[i], integer(flat[i + 1])", "flat[i], integer(flat[i + 1]) + 1000000"),
 }
 """The text in the library that guards, and what stands there in the control. Without the funds guard a scan believes
 that every lot holds a million more than it does."""

@@ -4,7 +4,8 @@ The one file of the judge to look at when a layout changes. It imports nothing o
 product's own spelling shows here as a difference.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 BUCKETS: Final = 64
 
@@ -24,6 +25,29 @@ HELD_FIELD: Final = "held"
 
 def stream(bucket: int) -> str:
     return f"{{b{bucket}}}:ledger"
+
+
+ENTRY_FIELD: Final = "2"
+ENTRY_LINES: Final = ("kind", "id", "member", "at", "moves", "context")
+
+
+def parts(fields: Mapping[str, str]) -> dict[str, str]:
+    """What a stream entry says: it is one field, named by its version, with these as lines. Another thing is given back
+    as it is."""
+    lines = fields.get(ENTRY_FIELD, "").split("\n")
+    return dict(zip(ENTRY_LINES, lines, strict=True)) if len(lines) == len(ENTRY_LINES) else dict(fields)
+
+
+async def entries(hot: Any, bucket: int) -> list[tuple[bytes, Any]]:
+    """A bucket's stream entries as they stand, by what they say."""
+    return [
+        (entry, {name.encode(): value.encode() for name, value in parts(_text(fields)).items()})
+        for entry, fields in await hot.xrange(stream(bucket))
+    ]
+
+
+def _text(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in fields.items()}
 
 
 def holds(bucket: int) -> str:

@@ -113,9 +113,9 @@ async def _streams(books: Books) -> list[str]:
 async def _seen_entries(books: Books) -> list[str]:
     """I3: what anybody ever saw in a stream is in the ledger once, move by move."""
     wrong = []
-    seen = {(bucket, entry): fields for bucket, entry, fields in books.record.seen}
+    seen = {(bucket, entry): layout.parts(fields) for bucket, entry, fields in books.record.seen}
     for bucket in range(layout.BUCKETS):
-        for entry, fields in await books.hot.xrange(layout.stream(bucket)):
+        for entry, fields in await layout.entries(books.hot, bucket):
             seen[bucket, entry.decode()] = {name.decode(): value.decode() for name, value in fields.items()}
     found: dict[Place, list[tuple[Any, ...]]] = defaultdict(list)
     for bucket, ms, seq, *told in await books.ledger.fetch(layout.ENTRIES):

@@ -284,7 +284,10 @@ async def test_changed_rules_hold_within_a_second_on_every_worker_and_each_decis
     versions = []
     async with ground.stack.hot() as hot, ground.stack.ledger() as ledger:
         for identifier, value in decided:
-            context = json.loads(await hot.hget(f"{{b{member.bucket}}}:redemption:{identifier}", "context"))
+            await until_drained(hot, ledger)
+            context = json.loads(
+                await ledger.fetchval("SELECT context FROM ledger_transaction WHERE subject_id = $1", identifier)
+            )
             rules = await ledger.fetchval(
                 "SELECT definition FROM configuration_history WHERE version = $1", context["rules"]
             )

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from redemption.domain.members import bucket_of, member_id
+from redemption.domain.records import record_fields
 from redemption.hot import keys
 from tests.support import engine_world as world
 from tests.support.engine_commands import Purchase, Scan, Step
@@ -71,7 +72,10 @@ class Checked(RuleBasedStateMachine):
             if name.endswith(b":ledger"):
                 self.engine.seen[name] = length
                 for _, flat in reversed(new):
-                    entry = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
+                    version, packed = flat
+                    assert version == b"2"
+                    names = ("kind", "id", "member", "at", "moves", "context")
+                    entry = dict(zip(names, packed.decode().split("\n"), strict=True))
                     moves = [tuple(move.split(",")) for move in entry["moves"].split(";") if move]
                     for asset, lot, start, end, amount in moves:
                         assert int(amount) > 0
@@ -89,6 +93,8 @@ class Checked(RuleBasedStateMachine):
         for name, content, _ in found:
             if not name.endswith(b":ledger") and isinstance(content, list):
                 store[name.decode()] = {content[i].decode(): content[i + 1].decode() for i in range(0, len(content), 2)}
+            elif b":redemption:" in name:
+                store[name.decode()] = record_fields(content)
         model = self.model
         held: Counter[tuple[str, str, str]] = Counter()
         holds: dict[int, dict[str, str]] = {bucket: {} for bucket in range(world.BUCKETS)}

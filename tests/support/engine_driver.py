@@ -18,7 +18,8 @@ from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.members import bucket_of, member_id
 from redemption.domain.outcomes import Refusal
-from redemption.domain.redemptions import Accrual, Redemption
+from redemption.domain.records import record_fields
+from redemption.domain.redemptions import Accrual, Redemption, Scanned
 from redemption.hot import keys
 from redemption.hot.connection import Address, HotConnection
 from redemption.hot.library import Library, assemble
@@ -35,12 +36,12 @@ SECONDS = 10.0
 AGE_STEP_SECONDS = 5
 """Real time that passes between two moves of the clock may round a TTL by less than this: all moves are multiples."""
 
-_TIME = """  local t = redis.call('TIME')
+_TIME = """  local t = call('TIME')
   local seconds = tonumber(t[1])
-  return seconds, seconds * 1000 + math.floor(tonumber(t[2]) / 1000)
+  return seconds, seconds * 1000 + floor(tonumber(t[2]) / 1000)
 """
-_TEST_TIME = """  local millis = tonumber(redis.call('GET', 'test:now'))
-  return math.floor(millis / 1000), millis
+_TEST_TIME = """  local millis = tonumber(call('GET', 'test:now'))
+  return floor(millis / 1000), millis
 """
 _AGE = """
 local step = tonumber(ARGV[2]) * 1000
@@ -65,7 +66,7 @@ for _, key in ipairs(names) do
   elseif kind ~= 'key' and kind ~= 'rate' and kind ~= 'guess' then
     local content
     if kind == 'holds' then content = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
-    elseif kind == 'issued' or kind == 'recent' then content = redis.call('GET', key)
+    elseif redis.call('TYPE', key).ok == 'string' then content = redis.call('GET', key)
     else content = redis.call('HGETALL', key) end
     out[#out + 1] = {key, content, redis.call('TTL', key) == -1 and 1 or 0}
   end
@@ -168,6 +169,8 @@ class Engine:
                 scan.confirm,
             )
         )
+        if isinstance(verified.result, Scanned):
+            return first_answer(verified.result)
         return answer_of(verified.result)
 
     def step(self, step: Step) -> Answer:
@@ -237,6 +240,22 @@ def _code(code: Code) -> CodeUse:
     return CodeUse(code.member_number, code.slot, code.marker, code.made_at, code.expired)
 
 
+def first_answer(scanned: Scanned) -> Answer:
+    """What verify answered, in the words of the model: as it was then, whatever became of it."""
+    record = record_fields(scanned.record)
+    parts = tuple(
+        (int(leg), asset, lot, int(amount))
+        for leg, asset, lot, amount in (words.split(",") for words in record.get("taken", "").split(";") if words)
+    )
+    until = int(record["hold_until"]) if "hold_until" in record else None
+    status = "captured" if until is None else "held"
+    points, held, stored_value = (int(word) for word in record["balance"].split(","))
+    return (
+        *("redemption", scanned.redemption_id, status, int(record["at"]), until),
+        *(parts, (points, held, stored_value), scanned.replayed),
+    )
+
+
 def answer_of(value: Redemption | Refusal | Cancelled | Accrual | Reversed | None) -> Answer:
     """A value of the product in the words of the model."""
     if value is None:
@@ -253,12 +272,7 @@ def answer_of(value: Redemption | Refusal | Cancelled | Accrual | Reversed | Non
     if isinstance(value, Reversed):
         accrual = value.accrual.accrual_id
         return "reversed", accrual, value.taken_back, value.owed, value.balance_points, value.replayed
-    parts = tuple(
-        (part.leg, part.asset, part.lot, part.taken)
-        if value.first
-        else (part.leg, part.asset, part.lot, part.taken, part.captured, part.refunded)
-        for part in value.parts
-    )
+    parts = tuple((part.leg, part.asset, part.lot, part.taken, part.captured, part.refunded) for part in value.parts)
     balance = (value.balance.points, value.balance.points_held, value.balance.stored_value_minor)
     return (
         *("redemption", value.redemption_id, value.status, value.at_ms, value.hold_until_ms),

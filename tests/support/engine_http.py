@@ -20,6 +20,7 @@ import yaml
 
 from gateway.operations import create_key, load_group_file
 from redemption.domain.members import member_id
+from redemption.domain.records import record_fields, record_text
 from tests.support.client import TongClient, client_of, fresh_key
 from tests.support.oracle import until_drained
 from tests.support.stack import GROUP_FILE, Member, Stack, Terminal
@@ -223,7 +224,8 @@ class Ground:
         identifier = redemption["redemption_id"]
         async with self.stack.hot() as hot:
             (key,) = [key async for key in hot.scan_iter(match=f"*:redemption:{identifier}", count=100_000)]
-            await hot.hset(key, name, value)
+            fields = {**record_fields(await hot.get(key)), name: value}
+            await hot.set(key, record_text(fields), keepttl=True)
 
     async def member_field(self, member: Member, name: str, value: str) -> None:
         async with self.stack.hot() as hot:

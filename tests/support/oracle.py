@@ -135,7 +135,8 @@ async def _entries_that_differ(hot: HotClient, ledger: Connection) -> list[str]:
                 milliseconds,
                 sequence,
             )
-            told = (fields[b"id"].decode(), fields[b"member"].decode())
+            _, subject_id, member_id, *_ = fields[b"2"].decode().split("\n")
+            told = (subject_id, member_id)
             if [tuple(row) for row in found] != [told]:
                 wrong.append(f"I3: entry {bucket}/{entry.decode()} {told}: the ledger has {found}")
     return wrong

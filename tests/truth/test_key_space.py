@@ -27,7 +27,7 @@ def spelt() -> dict[str, str]:
         if name not in NOT_KEYS and function.__module__ == keys.__name__:
             parameters = inspect.signature(function).parameters
             found[name] = function(**{each: VALUES.get(each, "x1") for each in parameters})
-    found["BUCKETS_KEY"] = keys.BUCKETS_KEY
+    found |= {"BUCKETS_KEY": keys.BUCKETS_KEY, "LAYOUT_KEY": keys.LAYOUT_KEY}
     return found
 
 
@@ -54,7 +54,7 @@ def test_the_whole_table_is_read() -> None:
 
 def test_keys_of_a_bucket_carry_its_hash_tag() -> None:
     for name, key in spelt().items():
-        assert key.startswith((keys.tag(17), "ops:")) or name == "BUCKETS_KEY"
+        assert key.startswith((keys.tag(17), "ops:")) or name in ("BUCKETS_KEY", "LAYOUT_KEY")
 
 
 def test_no_other_module_spells_a_key() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.problems import KIND_OF_OUTCOME, KINDS
-from redemption.domain import limits
+from redemption.domain import limits, records
 from redemption.domain.outcomes import Outcome
 from redemption.hot.library import FUNCTION_FILES, LUA_LIMITS, SHARED_FILES, assemble, signature
 from redemption.hot.store import HotStore
@@ -96,13 +96,13 @@ def test_outcomes_and_limits_used_in_lua_exist_in_python(name: str) -> None:
     text = lua_files()[name]
     for used in re.findall(r"\bOUTCOME\.(\w+)", text):
         assert used in Outcome.__members__
-    for used in re.findall(r"\bLIMIT\.(\w+)", text):
+    for used in re.findall(r"\b(?:LIMIT|SECONDS)\.(\w+)", text):
         assert used in LUA_LIMITS
         assert isinstance(getattr(limits, used), int)
 
 
 def test_every_limit_given_to_lua_is_used_there() -> None:
-    used = set(re.findall(r"\bLIMIT\.(\w+)", "\n".join(lua_files().values())))
+    used = set(re.findall(r"\b(?:LIMIT|SECONDS)\.(\w+)", "\n".join(lua_files().values())))
     assert used == set(LUA_LIMITS)
 
 
@@ -136,6 +136,14 @@ def test_nothing_is_refused_once_the_ledger_has_its_entry(name: str) -> None:
     """Lua has no rollback, and the XADD is the first write: no error is raised after it."""
     _, _, after = lua_files()[name].partition("\nappend(ledger")
     assert "error(" not in after
+
+
+def test_a_record_has_the_same_fields_in_lua_and_python() -> None:
+    text = lua_files()["lifecycle"]
+    fields = re.search(r"RECORD_FIELDS = \{(.*?)\}", text, re.DOTALL)
+    assert fields is not None
+    assert tuple(re.findall(r"'(\w+)'", fields[1])) == records.RECORD_FIELDS
+    assert f"RECORD_VERSION = '{records.VERSION}'" in text
 
 
 def test_constants_of_codes_are_those_of_the_domain() -> None:

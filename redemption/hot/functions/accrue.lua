@@ -18,30 +18,26 @@ if seen then
   if tombstoned(seen) then return {accrual_id, OUTCOME.CANCELLED, 1, -1, -1} end
   if seen[1] ~= fingerprint then return {accrual_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1} end
   if seen[2] ~= '0' then return {accrual_id, integer(seen[2]), 1, -1, -1} end
-  return {accrual_id, 0, 1, -1, -1, redis.call('HGETALL', string.sub(accrual, 1, #accrual - #accrual_id) .. seen[3])}
+  return {accrual_id, 0, 1, -1, -1, call('HGETALL', sub(accrual, 1, #accrual - #accrual_id) .. seen[3])}
 end
-local state = redis.call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'owed', 'last_business',
+local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'owed', 'last_business',
   'last_purchase', 'growth')
 if not state[1] then return {accrual_id, marker == '' and OUTCOME.NOT_FOUND or OUTCOME.MEMBER_MISSING, 0, -1, -1} end
 
-local outcome = 0
+local outcome, uses_of_code = 0, nil
 local function consider(other)
   if outcome == 0 or other < outcome then outcome = other end
 end
 if marker ~= '' then
-  local used = marker == 'digits' and redis.call('EXISTS', code) == 1
-  if marker ~= 'digits' then
-    local uses_of_code = redis.call('HMGET', code, marker, 'digits')
-    used = uses_of_code[1] or uses_of_code[2]
-  end
   if code_expired == '1' then consider(OUTCOME.CODE_EXPIRED) end
-  if used then consider(OUTCOME.CODE_USED) end
+  uses_of_code = call('GET', code)
+  if code_used(uses_of_code, marker) then consider(OUTCOME.CODE_USED) end
   if state[4] and tonumber(code_time) < integer(state[4]) then consider(OUTCOME.CODE_REVOKED) end
 end
 if state[3] == 'blocked' then consider(OUTCOME.MEMBER_BLOCKED) end
 if outcome ~= 0 then
   -- Without a code that expires the key itself must stay refused (I12).
-  remember(idempotency, marker == '' and LIMIT.REDEMPTION_RETENTION_SECONDS or LIMIT.REFUSAL_MARK_SECONDS, fingerprint,
+  remember(idempotency, marker == '' and SECONDS.REDEMPTION_RETENTION_SECONDS or SECONDS.REFUSAL_MARK_SECONDS, fingerprint,
     text(outcome))
   return {accrual_id, outcome, 0, -1, -1}
 end
@@ -56,13 +52,13 @@ for _, words in ipairs(split(by_tier, ';', LIMIT.TIERS_MAX)) do
 end
 local year, month = civil(seconds, tonumber(utc_offset))
 local ends = year * 12 + month - 1 + tonumber(validity_months)
-local lot = text(math.floor(ends / 12) * 100 + ends % 12 + 1) .. '.' .. business
+local lot = text(floor(ends / 12) * 100 + ends % 12 + 1) .. '.' .. business
 local owed = integer(state[5] or 0)
 local settled = math.min(owed, points)
-local present = redis.call('HGET', lots, 'points/' .. lot)
+local present = call('HGET', lots, 'points/' .. lot)
 local assets, over = holdings(lots, month_of(seconds, tonumber(utc_offset)))
 if integer(present or 0) + points > LIMIT.POINTS_MAX
-    or (not present and redis.call('HLEN', lots) - #over >= LIMIT.LOTS_MAX) then
+    or (not present and call('HLEN', lots) - #over >= LIMIT.LOTS_MAX) then
   return {accrual_id, OUTCOME.LIMIT_REACHED, 0, -1, -1}
 end
 
@@ -72,19 +68,16 @@ if settled > 0 then moves[2] = move('points', lot, 'A', 'I', settled) end
 append(ledger, 'accrue', accrual_id, member_id, millis, moves, context)
 expire_lots(ledger, lots, member_id, over, millis)
 if points - settled > 0 then add_to_lot(lots, 'points', lot, points - settled) end
-local growth_after = redis.call('HINCRBY', member, 'growth', growth)
-redis.call('HSET', member, 'last_business', business, 'last_purchase', text(seconds), 'owed', text(owed - settled))
-if marker ~= '' then
-  redis.call('HSET', code, marker, accrual_id)
-  redis.call('EXPIRE', code, LIMIT.CODE_MARKER_SECONDS)
-end
+local growth_after = call('HINCRBY', member, 'growth', growth)
+call('HSET', member, 'last_business', business, 'last_purchase', text(seconds), 'owed', text(owed - settled))
+if marker ~= '' then use_code(code, uses_of_code, marker) end
 local record = {
   'id', accrual_id, 'status', 'accrued', 'at', text(millis), 'member', member_id, 'tier', state[1],
   'name', state[2] or '', 'business', business, 'points', text(points), 'settled', text(settled), 'lot', lot,
   'growth', growth, 'growth_after', text(growth_after), 'crossing', crossing and '1' or '0',
   'balance', text(sum_of(assets, 'points') + points - settled), 'context', context,
 }
-redis.call('HSET', accrual, unpack(record))
-redis.call('EXPIRE', accrual, LIMIT.REDEMPTION_RETENTION_SECONDS)
-remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', accrual_id)
+call('HSET', accrual, unpack(record))
+call('EXPIRE', accrual, SECONDS.REDEMPTION_RETENTION_SECONDS)
+remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', accrual_id)
 return {accrual_id, 0, 0, -1, -1, record}

@@ -18,16 +18,16 @@ if id == '' then
   local seen = recorded(idempotency)
   if not seen or seen[2] ~= '0' then
     -- Nothing was applied under this key: nothing ever will be.
-    remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))
+    remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))
     return {call_id, 0, 'tombstoned'}
   end
   -- What is undone is a scan. A key of a capture, a refund or an accrual stands for something else: undoing the whole
   -- redemption because of it would give back more than the till means.
-  if #seen ~= 3 or string.sub(seen[3], 1, 4) ~= 'rdm_' then return {call_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, ''} end
+  if #seen ~= 3 or sub(seen[3], 1, 4) ~= 'rdm_' then return {call_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, ''} end
   id = seen[3]
 end
 local redemption = redemption_prefix .. id
-local record = read_redemption(redemption)
+local record = open_redemption(redemption)
 if not record or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, ''} end
 
 local seconds, millis = now()
@@ -36,7 +36,8 @@ local lots, member = lots_prefix .. record.member, member_prefix .. record.membe
 local status = record.status
 if status == 'held' and integer(record.hold_until) <= millis then
   -- A hold past its deadline has one end, whoever comes by first.
-  release_hold(record, redemption, holds, ledger, lots, member, 'expired', month, policy, millis, record.context)
+  release_hold(record, redemption, holds, ledger, lots, member, 'expired', month, policy, millis,
+    own_context(record))
   status = 'expired'
 end
 if status == 'held' or status == 'captured' or status == 'partially_refunded' then
@@ -52,6 +53,9 @@ if status == 'held' or status == 'captured' or status == 'partially_refunded' th
   status = 'reversed'
 end
 -- A late repeat of the scan's key hears of this, whatever end the redemption had come to before.
-if not record.cancelled then redis.call('HSET', redemption, 'cancelled', text(millis)) end
+if not record.cancelled then
+  record.cancelled = text(millis)
+  write_record(redemption, record, 'KEEPTTL')
+end
 -- Voided, expired, refunded and reversed ones have nothing left to undo, which is what the till wants to hear.
-return {call_id, 0, 'reversed', record.flat, snapshot(record, status, lots, member, currency, month, millis)}
+return {call_id, 0, 'reversed', told(record), snapshot(record, status, lots, member, currency, month, millis)}

@@ -13,15 +13,9 @@
 --
 -- Keeps I1, I2 (never more than the hold), I9 (one end of a hold).
 
-if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
-local before = repeated(idempotency, call_id, fingerprint, redemption)
-if before then return before end
-local record = read_redemption(redemption)
-if not record or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, 0, -1, -1} end
-
-local seconds, millis = now()
-local month = month_of(seconds, tonumber(utc_offset))
-local lots, member = lots_prefix .. record.member, member_prefix .. record.member
+local reply, record, millis, month, lots, member = open_step(ledger, idempotency, call_id, fingerprint, redemption, business,
+  utc_offset, lots_prefix, member_prefix)
+if reply then return reply end
 local ended = hold_ended(record, millis, redemption, holds, ledger, lots, member, month, policy)
 if ended then return refuse_step(idempotency, call_id, fingerprint, ended) end
 
@@ -56,15 +50,10 @@ append(ledger, 'capture', record.id, record.member, millis, moves, context)
 write_lots(lots, fields)
 uncount(record.uses, record.parts, function(part) return part.taken - part.captured end)
 local points = points_of(record.parts, 'taken')
-if points > 0 then redis.call('HINCRBY', member, 'held', text(-points)) end
-redis.call('ZREM', holds, record.id)
-redis.call('HSET', redemption, 'status', 'captured', 'captured', progress(record.parts, 'captured'),
-  'captured_at', text(millis))
-keep(redemption)
-if bill ~= '' then
-  redis.call('HSET', redemption, 'bill', bill)
-  record.flat[#record.flat + 1] = 'bill'
-  record.flat[#record.flat + 1] = bill
-end
+if points > 0 then call('HINCRBY', member, 'held', text(-points)) end
+call('ZREM', holds, record.id)
+record.status, record.captured, record.captured_at = 'captured', progress(record.parts, 'captured'), text(millis)
+if bill ~= '' then record.bill = bill end
+keep_record(redemption, record)
 return step_done(idempotency, call_id, fingerprint, record,
   snapshot(record, 'captured', lots, member, currency, month, millis))

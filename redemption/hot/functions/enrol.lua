@@ -5,6 +5,6 @@
 --
 -- returns: {1 when the member is new, 0 when the state was replaced}
 
-local fresh = 1 - redis.call('EXISTS', member)
-redis.call('HSET', member, 'tier', tier, 'name', name, 'status', status)
+local fresh = 1 - call('EXISTS', member)
+call('HSET', member, 'tier', tier, 'name', name, 'status', status)
 return {fresh}

@@ -15,7 +15,7 @@
 -- returns: {slot, …}; fewer than `count`, or none, when even those are used up
 
 local from, last = tonumber(first), tonumber(first) + LIMIT.SLOTS_AHEAD_MAX
-local valid_from = redis.call('HGET', member, 'codes_valid_from')
+local valid_from = call('HGET', member, 'codes_valid_from')
 if valid_from then
   from = math.max(from, math.ceil(integer(valid_from) / LIMIT.SLOT_SECONDS))
 end
@@ -26,8 +26,8 @@ local function next_slot(start, usable)
   end
   return nil
 end
-local function unused(key) return redis.call('EXISTS', key) == 0 end
-local function good_for_jwt(key) return redis.call('HEXISTS', key, 'digits') == 0 end
+local function unused(key) return call('EXISTS', key) == 0 end
+local function good_for_jwt(key) return not find(call('GET', key) or '', ',digits,', 1, true) end
 
 local slots, start = {}, from
 for i = 1, math.min(tonumber(count), LIMIT.CODES_PER_REQUEST_MAX) do

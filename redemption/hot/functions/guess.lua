@@ -8,16 +8,5 @@
 --
 -- returns: {1 when the terminal or the outlet has guessed too often, seconds until it may try again}
 
-local most, wait = 0, 0
-for i, key in ipairs({guess_terminal, guess_outlet}) do
-  local count = tonumber(redis.call('GET', key) or 0)
-  if guesses == '1' then
-    count = redis.call('INCR', key)
-    if count == 1 then redis.call('EXPIRE', key, LIMIT.GUESS_WINDOW_SECONDS) end
-    count = count - 1
-  end
-  if count >= (i == 1 and LIMIT.GUESSES_PER_TERMINAL or LIMIT.GUESSES_PER_OUTLET) then
-    most, wait = 1, math.max(wait, redis.call('TTL', key))
-  end
-end
-return {most, wait}
+local wait = guessed_too_often(guess_terminal, guess_outlet, guesses == '1')
+return {wait and 1 or 0, wait or 0}

@@ -1,19 +1,44 @@
 -- What capture, void, refund, cancel and the sweeper share: reading a redemption with what became of each part, and
 -- giving value back.
 --
--- The record's `taken` never changes: "<leg>,<asset>,<lot>,<amount>;…". `captured` and `refunded` are numbers for the
--- same parts, in the same order; a record without `captured` was captured whole, unless it is a hold.
+-- A record is one text, its fields as lines in the order of RECORD_FIELDS, the empty ones at the end left out
+-- (redemption/domain/records.py reads and writes the same). Its `taken` never changes: "<leg>,<asset>,<lot>,<amount>;…".
+-- `captured` and `refunded` are numbers for the same parts, in the same order; a record without `captured` was captured
+-- whole, unless it is a hold.
 
+local RECORD_VERSION = '2'
+local RECORD_FIELDS = {
+  'status', 'at', 'member', 'tier', 'name', 'business', 'balance', 'taken', 'basket', 'hold_until', 'uses', 'place',
+  'captured', 'refunded', 'captured_at', 'ended', 'cancelled', 'bill',
+}
+
+-- The redemption behind a key, or nil: the fields that are not empty, `id`, and the `text` they are from.
 local function read_redemption(key)
-  local flat = redis.call('HGETALL', key)
-  if #flat == 0 then return nil end
-  local record = {flat = flat}
-  for i = 1, #flat, 2 do record[flat[i]] = flat[i + 1] end
+  local source = call('GET', key)
+  if not source then return nil end
+  local record, from = {text = source, id = string.match(key, '[^:]*$')}, find(source, '\n', 1, true)
+  if not from or sub(source, 1, from - 1) ~= RECORD_VERSION then
+    error({err = 'POISONED a record of another version'})
+  end
+  for _, field in ipairs(RECORD_FIELDS) do
+    local last = find(source, '\n', from + 1, true)
+    local value = sub(source, from + 1, last and last - 1 or -1)
+    if value ~= '' then record[field] = value end
+    from = last
+    if not last then break end
+  end
+  return record
+end
+
+-- The same with its parts, for what changes it.
+local function open_redemption(key)
+  local record = read_redemption(key)
+  if not record then return nil end
   local captured = record.captured and split(record.captured, ';', LIMIT.PARTS_MAX)
   local refunded = record.refunded and split(record.refunded, ';', LIMIT.PARTS_MAX)
   local never_captured = record.hold_until and not captured
   record.parts = {}
-  for i, words in ipairs(split(record.taken, ';', LIMIT.PARTS_MAX)) do
+  for i, words in ipairs(split(record.taken or '', ';', LIMIT.PARTS_MAX)) do
     local word = split(words, ',', 4)
     local taken = integer(word[4])
     record.parts[i] = {
@@ -25,10 +50,26 @@ local function read_redemption(key)
   return record
 end
 
+-- Writes a record as its fields are now, to be kept for `how` ('EX', seconds or 'KEEPTTL').
+local function write_record(key, record, ...)
+  local lines, last = {RECORD_VERSION}, 1
+  for i, field in ipairs(RECORD_FIELDS) do
+    lines[i + 1] = record[field] or ''
+    if record[field] then last = i + 1 end
+  end
+  record.text = concat(lines, '\n', 1, last)
+  call('SET', key, record.text, ...)
+end
+
+-- What a step or a repeat answers a record with: its id and its text.
+local function told(record)
+  return record.id .. '\n' .. record.text
+end
+
 local function progress(parts, field)
   local numbers = {}
   for i, part in ipairs(parts) do numbers[i] = text(part[field]) end
-  return #numbers > 0 and table.concat(numbers, ';') or '-'
+  return #numbers > 0 and concat(numbers, ';') or '-'
 end
 
 -- How much of each asset is asked for: {asset = amount} of "points,1500;benefit:x,1;CNY,5000"; and the assets in order.
@@ -45,7 +86,7 @@ end
 -- month is over: "grace" issues it anew to the end of this month, "forfeit" lets it expire. Adds the ledger moves.
 local function give_back(moves, credits, from, part, amount, month, policy)
   if amount == 0 then return end
-  local ends = tonumber(string.sub(part.lot, 1, 6))
+  local ends = tonumber(sub(part.lot, 1, 6))
   if not ends or ends >= month then
     moves[#moves + 1] = move(part.asset, part.lot, from, 'A', amount)
     credits[#credits + 1] = {part.asset, part.lot, amount}
@@ -53,7 +94,7 @@ local function give_back(moves, credits, from, part, amount, month, policy)
   end
   moves[#moves + 1] = move(part.asset, part.lot, from, 'X', amount)
   if policy == 'grace' then
-    local lot = text(month) .. string.sub(part.lot, 7)
+    local lot = text(month) .. sub(part.lot, 7)
     moves[#moves + 1] = move(part.asset, lot, 'I', 'A', amount)
     credits[#credits + 1] = {part.asset, lot, amount}
   end
@@ -63,16 +104,16 @@ end
 -- "<month counter> <:day> [<stay>]".
 local function uncount(uses, parts, given_back)
   if not uses then return end
-  local word, sums = split(uses, '%s', 3), {}
+  local word, sums = split(uses, ' ', 3), {}
   for _, part in ipairs(parts) do
-    if string.sub(part.asset, 1, 8) == 'benefit:' then
-      local id = string.sub(part.asset, 9)
+    if sub(part.asset, 1, 8) == 'benefit:' then
+      local id = sub(part.asset, 9)
       sums[id] = (sums[id] or 0) + given_back(part)
     end
   end
   local function less(counter, field, amount)
-    local count = tonumber(redis.call('HGET', counter, field) or 0)
-    if count > 0 then redis.call('HINCRBY', counter, field, text(-math.min(count, amount))) end
+    local count = tonumber(call('HGET', counter, field) or 0)
+    if count > 0 then call('HINCRBY', counter, field, text(-math.min(count, amount))) end
   end
   for id, amount in pairs(sums) do
     if amount > 0 then
@@ -86,8 +127,8 @@ end
 -- The state after a step as one text, kept for repeats: "<status> <captured> <refunded> <balance> <at>".
 local function snapshot(record, status, lots, member, currency, month, millis)
   local assets = holdings(lots, month)
-  return table.concat({status, progress(record.parts, 'captured'), progress(record.parts, 'refunded'),
-    text(sum_of(assets, 'points')) .. ',' .. text(integer(redis.call('HGET', member, 'held') or 0)) .. ','
+  return concat({status, progress(record.parts, 'captured'), progress(record.parts, 'refunded'),
+    text(sum_of(assets, 'points')) .. ',' .. text(integer(call('HGET', member, 'held') or 0)) .. ','
     .. text(sum_of(assets, currency)), text(millis)}, ' ')
 end
 
@@ -101,8 +142,13 @@ end
 
 -- After each step the record is kept anew, so that it outlives the key of that step (whose repeat is answered from it)
 -- and the window in which what was captured last may be refunded.
-local function keep(key)
-  redis.call('EXPIRE', key, LIMIT.REDEMPTION_RETENTION_SECONDS)
+local function keep_record(key, record)
+  write_record(key, record, 'EX', SECONDS.REDEMPTION_RETENTION_SECONDS)
+end
+
+-- The context of what a hold comes to without any till: where it was made, and its basket.
+local function own_context(record)
+  return '[' .. record.place .. ',' .. record.basket .. ']'
 end
 
 -- Ends a hold without capturing anything: to 'voided', 'expired' or 'reversed'.
@@ -114,10 +160,10 @@ local function release_hold(record, key, holds, ledger, lots, member, status, mo
   write_lots(lots, fields)
   uncount(record.uses, record.parts, function(part) return part.taken end)
   local points = points_of(record.parts, 'taken')
-  if points > 0 then redis.call('HINCRBY', member, 'held', text(-points)) end
-  redis.call('ZREM', holds, record.id)
-  redis.call('HSET', key, 'status', status, 'ended', text(millis))
-  keep(key)
+  if points > 0 then call('HINCRBY', member, 'held', text(-points)) end
+  call('ZREM', holds, record.id)
+  record.status, record.ended = status, text(millis)
+  keep_record(key, record)
 end
 
 -- Gives captured value back, `refund` of each part, and sets the status.
@@ -129,9 +175,9 @@ local function give_back_captured(record, key, ledger, lots, kind, status, month
   write_lots(lots, fields)
   uncount(record.uses, record.parts, function(part) return part.refund end)
   for _, part in ipairs(record.parts) do part.refunded = part.refunded + part.refund end
-  redis.call('HSET', key, 'status', status, 'captured', progress(record.parts, 'captured'),
-    'refunded', progress(record.parts, 'refunded'))
-  keep(key)
+  record.status = status
+  record.captured, record.refunded = progress(record.parts, 'captured'), progress(record.parts, 'refunded')
+  keep_record(key, record)
 end
 
 -- A step's answer under its key, if it was taken before: nil, or the reply to give. `id` is the redemption.
@@ -142,14 +188,14 @@ local function repeated(idempotency, call_id, fingerprint, key)
   if tombstoned(seen) then return {call_id, OUTCOME.CANCELLED, 1, -1, -1} end
   if seen[1] ~= fingerprint then return {call_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1} end
   if seen[2] ~= '0' then return {call_id, integer(seen[2]), 1, integer(seen[3]), integer(seen[4])} end
-  return {call_id, 0, 1, -1, -1, redis.call('HGETALL', key), table.concat(seen, ' ', 4)}
+  return {call_id, 0, 1, -1, -1, told(read_redemption(key)), concat(seen, ' ', 4)}
 end
 
 -- No code that expires is part of a step, so its refusal is remembered as long as an answer: the key must never apply
 -- later, as a refund of what was still held would once it is captured (I12).
 local function refuse_step(idempotency, call_id, fingerprint, outcome, asked, available)
   if idempotency ~= '' then
-    remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, fingerprint, text(outcome), text(asked or -1),
+    remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, fingerprint, text(outcome), text(asked or -1),
       text(available or -1))
   end
   return {call_id, outcome, 0, asked or -1, available or -1}
@@ -157,9 +203,9 @@ end
 
 local function step_done(idempotency, call_id, fingerprint, record, state)
   if idempotency ~= '' then
-    remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', record.id, state)
+    remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', record.id, state)
   end
-  return {call_id, 0, 0, -1, -1, record.flat, state}
+  return {call_id, 0, 0, -1, -1, told(record), state}
 end
 
 local STATUS_OUTCOME = {
@@ -172,6 +218,21 @@ local STATUS_OUTCOME = {
 local function hold_ended(record, millis, key, holds, ledger, lots, member, month, policy)
   if record.status ~= 'held' then return STATUS_OUTCOME[record.status] end
   if integer(record.hold_until) > millis then return nil end
-  release_hold(record, key, holds, ledger, lots, member, 'expired', month, policy, millis, record.context)
+  release_hold(record, key, holds, ledger, lots, member, 'expired', month, policy, millis,
+    own_context(record))
   return OUTCOME.HOLD_EXPIRED
+end
+
+-- What capture, void and refund begin with: the reply that stands already, or nil and then the redemption, the time, the
+-- month, and the member's keys, which only the record names.
+local function open_step(ledger, idempotency, call_id, fingerprint, redemption, business, utc_offset, lots_prefix,
+    member_prefix)
+  if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
+  local before = repeated(idempotency, call_id, fingerprint, redemption)
+  if before then return before end
+  local record = open_redemption(redemption)
+  if not record or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, 0, -1, -1} end
+  local seconds, millis = now()
+  local month = month_of(seconds, tonumber(utc_offset))
+  return nil, record, millis, month, lots_prefix .. record.member, member_prefix .. record.member
 end

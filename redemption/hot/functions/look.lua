@@ -11,7 +11,7 @@
 --           day suffix, [benefit or benefit:day, count, …] of this month, [benefit, count, …] of the stay}
 
 local seconds = now()
-local state = redis.call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held', 'growth', 'owed')
+local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held', 'growth', 'owed')
 if not state[1] then return {seconds, {}} end
 for i = 1, 7 do state[i] = state[i] or '' end
 local flat = {}
@@ -21,13 +21,7 @@ for asset, held in pairs((holdings(lots, month_of(seconds, tonumber(utc_offset))
     flat[#flat + 1] = text(entry[2])
   end
 end
-local used = 0
-if marker == 'digits' then
-  used = redis.call('EXISTS', code)
-elseif marker ~= '' then
-  local uses_of_code = redis.call('HMGET', code, marker, 'digits')
-  if uses_of_code[1] or uses_of_code[2] then used = 1 end
-end
-local year, month, day = civil(seconds, tonumber(outlet_offset))
-return {seconds, state, flat, used, ':' .. text(year * 10000 + month * 100 + day),
-  redis.call('HGETALL', uses .. text(year * 100 + month)), stay == '' and {} or redis.call('HGETALL', stay)}
+local used = marker ~= '' and code_used(call('GET', code), marker) and 1 or 0
+local date = date_of(seconds, tonumber(outlet_offset))
+return {seconds, state, flat, used, ':' .. text(date[2]),
+  call('HGETALL', uses .. text(date[1])), stay == '' and {} or call('HGETALL', stay)}

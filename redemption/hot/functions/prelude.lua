@@ -10,24 +10,40 @@
 --
 -- Words: a *lot* is a field of a member's lots hash, "<asset>/<yyyymm or ->.<business>"; a *part* is what one redemption
 -- took of one lot; a *move* is one line of a ledger entry, "<asset>,<lot>,<from>,<to>,<amount>".
+--
+-- What is written so that it costs little: locals instead of fields of globals; what is parsed out of texts that come
+-- again and again (names of lots, dates, what a till's calls have in common) is remembered in the interpreter. Such a
+-- memory is a pure function of its text, is bounded, and is lost without harm.
+
+local call, find, sub, format, floor, concat
+local SECONDS = {} -- the limits as text: a number handed to a command is turned into text by the slow way of a float
+
+-- None of these is there while the library is loaded: the first function that is called binds them.
+local function bind()
+  call, find, sub, format = redis.call, string.find, string.sub, string.format
+  floor, concat = math.floor, table.concat
+  for name, limit in pairs(LIMIT) do
+    if find(name, '_SECONDS$') then SECONDS[name] = format('%d', limit) end
+  end
+end
 
 -- Server time: whole seconds and milliseconds since the epoch.
 local function now()
-  local t = redis.call('TIME')
+  local t = call('TIME')
   local seconds = tonumber(t[1])
-  return seconds, seconds * 1000 + math.floor(tonumber(t[2]) / 1000)
+  return seconds, seconds * 1000 + floor(tonumber(t[2]) / 1000)
 end
 
--- A whole number as decimal text. string.format('%d') would do on 64 bits; '%.0f' does everywhere. Plus zero, because
--- Lua's -0 would be written "-0", which HINCRBY refuses: in the middle of the writes.
+-- A whole number as decimal text, exact to 2^53 on the 64 bits that a server of this kind has. '%d' and not '%.0f': a third
+-- of the time, and Lua's -0 is no "-0", which HINCRBY would refuse in the middle of the writes.
 local function text(number)
-  return string.format('%.0f', number + 0)
+  return format('%d', number)
 end
 
 -- A stored integer, or an error before any write when somebody put something else there.
 local function integer(value)
   local number = tonumber(value)
-  if not number or number ~= math.floor(number) or number > LIMIT.SAFE_INTEGER_MAX
+  if not number or number ~= floor(number) or number > LIMIT.SAFE_INTEGER_MAX
       or number < -LIMIT.SAFE_INTEGER_MAX then
     error({err = 'POISONED a stored number is not an integer'})
   end
@@ -37,58 +53,102 @@ end
 -- Year, month and day of a moment at an offset from UTC. Civil-from-days after Howard Hinnant,
 -- "chrono-Compatible Low-Level Date Algorithms".
 local function civil(seconds, utc_offset)
-  local days = math.floor((seconds + utc_offset) / 86400) + 719468
-  local era = math.floor(days / 146097)
+  local days = floor((seconds + utc_offset) / 86400) + 719468
+  local era = floor(days / 146097)
   local day_of_era = days - era * 146097
-  local year_of_era = math.floor((day_of_era - math.floor(day_of_era / 1460) + math.floor(day_of_era / 36524)
-    - math.floor(day_of_era / 146096)) / 365)
-  local day_of_year = day_of_era - (365 * year_of_era + math.floor(year_of_era / 4) - math.floor(year_of_era / 100))
-  local shifted_month = math.floor((5 * day_of_year + 2) / 153)
-  local day = day_of_year - math.floor((153 * shifted_month + 2) / 5) + 1
+  local year_of_era = floor((day_of_era - floor(day_of_era / 1460) + floor(day_of_era / 36524)
+    - floor(day_of_era / 146096)) / 365)
+  local day_of_year = day_of_era - (365 * year_of_era + floor(year_of_era / 4) - floor(year_of_era / 100))
+  local shifted_month = floor((5 * day_of_year + 2) / 153)
+  local day = day_of_year - floor((153 * shifted_month + 2) / 5) + 1
   local month = shifted_month < 10 and shifted_month + 3 or shifted_month - 9
   local year = year_of_era + era * 400
   if month <= 2 then year = year + 1 end
   return year, month, day
 end
 
--- yyyymm in the group's time zone: lots end with its months.
-local function month_of(seconds, utc_offset)
-  local year, month = civil(seconds, utc_offset)
-  return year * 100 + month
+-- A memory of at most LIMIT.MEMO_MAX results of a pure function of one text or number.
+local function remembered(make)
+  local known, count = {}, 0
+  return function(source)
+    local found = known[source]
+    if found == nil then
+      if count >= LIMIT.MEMO_MAX then known, count = {}, 0 end
+      found = make(source)
+      known[source], count = found, count + 1
+    end
+    return found
+  end
 end
 
--- The words of a text, at most `limit` of them.
+-- {yyyymm, yyyymmdd} of a day counted from the epoch.
+local date_of_day = remembered(function(days)
+  local year, month, day = civil(days * 86400, 0)
+  return {year * 100 + month, year * 10000 + month * 100 + day}
+end)
+
+local function date_of(seconds, utc_offset)
+  return date_of_day(floor((seconds + utc_offset) / 86400))
+end
+
+-- yyyymm in the group's time zone: lots end with its months.
+local function month_of(seconds, utc_offset)
+  return date_of(seconds, utc_offset)[1]
+end
+
+-- The words of a text, at most `limit` of them. The separator is one character; nothing between two of them is no word.
 local function split(source, separator, limit)
-  local words = {}
-  for word in string.gmatch(source, '[^' .. separator .. ']+') do
-    if #words >= limit then error({err = 'LIMIT a list is longer than it may be'}) end
-    words[#words + 1] = word
-  end
+  local words, count, from = {}, 0, 1
+  repeat
+    local at = find(source, separator, from, true)
+    local word = sub(source, from, at and at - 1 or -1)
+    if word ~= '' then
+      if count >= limit then error({err = 'LIMIT a list is longer than it may be'}) end
+      count = count + 1
+      words[count] = word
+    end
+    from = at and at + 1
+  until not from
   return words
 end
 
--- What a member holds, by asset: arrays of {lot, amount} with their `sum`; and the lots whose month is over.
+-- A text without line breaks, which would end it in a record.
+local function one_line(source)
+  return find(source, '\n', 1, true) and string.gsub(source, '\n', ' ') or source
+end
+
+-- The name of a lot, taken apart: {asset, lot, month it ends or nil for "-.…", which never ends; in spending order}. First
+-- to expire is spent first (a lot starts with its month), and last what never expires: "~" stands behind every digit.
+local lot_named = remembered(function(name)
+  local slash = find(name, '/', 1, true)
+  if not slash then error({err = 'POISONED a lot has no asset'}) end
+  local lot = sub(name, slash + 1)
+  local ends = tonumber(sub(lot, 1, 6))
+  return {sub(name, 1, slash - 1), lot, ends or false, string.byte(lot) == 45 and '~' .. lot or lot}
+end)
+
+-- What a member holds, by asset: arrays of {lot, amount, name, rank} with their `sum`; and the lots whose month is over.
+-- `rank` gives the order in which they are spent.
 local function holdings(lots, month)
-  local flat = redis.call('HGETALL', lots)
+  local flat = call('HGETALL', lots)
   if #flat > 2 * LIMIT.LOTS_READ_MAX then
     error({err = 'LIMIT more lots than a member may have'})
   end
   local assets, over = {}, {}
   for i = 1, #flat, 2 do
-    local slash = string.find(flat[i], '/', 1, true)
-    if not slash then error({err = 'POISONED a lot has no asset'}) end
-    local asset, lot, amount = string.sub(flat[i], 1, slash - 1), string.sub(flat[i], slash + 1), integer(flat[i + 1])
-    local ends = tonumber(string.sub(lot, 1, 6)) -- nil for "-.…", which never ends
+    local name, amount = flat[i], integer(flat[i + 1])
+    local parsed = lot_named(name)
+    local ends = parsed[3]
     if ends and ends < month then
-      over[#over + 1] = {asset, lot, amount}
+      over[#over + 1] = {parsed[1], parsed[2], amount}
     elseif amount > 0 then
-      local held = assets[asset]
-      if not held then
-        held = {sum = 0}
-        assets[asset] = held
+      local held = assets[parsed[1]]
+      if held then
+        held.sum = held.sum + amount
+        held[#held + 1] = {parsed[2], amount, name, parsed[4]}
+      else
+        assets[parsed[1]] = {sum = amount, {parsed[2], amount, name, parsed[4]}}
       end
-      held[#held + 1] = {lot, amount}
-      held.sum = held.sum + amount
     end
   end
   return assets, over
@@ -98,27 +158,24 @@ local function sum_of(assets, asset)
   return assets[asset] and assets[asset].sum or 0
 end
 
--- Puts lots in the order they are spent: first to expire first (a lot's name starts with its month), and last what never
--- expires ("-.<business>", which by its name comes first).
+local function by_rank(a, b) return a[4] < b[4] end
+
+-- Puts lots in the order they are spent. Most are: fields of a small hash stay in the order in which they came.
 local function in_order_of_expiry(held)
-  table.sort(held, function(a, b) return a[1] < b[1] end)
-  local never = 0
-  while held[never + 1] and string.byte(held[never + 1][1]) == 45 do never = never + 1 end
-  if never == 0 or never == #held then return held end
-  local ordered = {sum = held.sum}
-  for i = 1, #held do ordered[i] = held[(i + never - 1) % #held + 1] end
-  return ordered
+  for i = 2, #held do
+    if held[i][4] < held[i - 1][4] then
+      table.sort(held, by_rank)
+      break
+    end
+  end
+  held.first = 1
 end
 
 -- Takes `amount` of an asset, first to expire first, into `parts`. The caller has checked that there is enough. Changes
 -- the tables only; `rest` of a part is its lot with what stays there once the whole basket is taken.
 local function take(assets, asset, amount, leg, parts)
   local held = assets[asset]
-  if not held.sorted then
-    held = in_order_of_expiry(held)
-    assets[asset] = held
-    held.sorted, held.first = true, 1
-  end
+  if not held.first then in_order_of_expiry(held) end
   held.sum = held.sum - amount
   while amount > 0 do
     local lot = held[held.first]
@@ -134,15 +191,15 @@ local function move(asset, lot, from, to, amount)
 end
 
 local function add_to_lot(lots, asset, lot, amount)
-  if redis.call('HINCRBY', lots, asset .. '/' .. lot, text(amount)) == 0 then
-    redis.call('HDEL', lots, asset .. '/' .. lot)
+  if call('HINCRBY', lots, asset .. '/' .. lot, text(amount)) == 0 then
+    call('HDEL', lots, asset .. '/' .. lot)
   end
 end
 
 -- Whether the bucket of this ledger stream is frozen: its ledger and its hot store disagree, so nothing of value may move
 -- until a rebuild (docs/ledger.md). Every function that appends to the ledger asks first; the key lies beside the stream.
 local function frozen(ledger)
-  return redis.call('EXISTS', string.sub(ledger, 1, -7) .. 'frozen') == 1
+  return call('EXISTS', sub(ledger, 1, -7) .. 'frozen') == 1
 end
 
 -- What lots become when `credits`, arrays of {asset, lot, amount}, are added to them: fields and values for one HSET. Reads
@@ -156,20 +213,21 @@ local function lots_with(lots, credits)
     sums[name] = sums[name] + credit[3]
   end
   if #names == 0 then return fields end
-  for i, present in ipairs(redis.call('HMGET', lots, unpack(names))) do
+  for i, present in ipairs(call('HMGET', lots, unpack(names))) do
     fields[2 * i - 1], fields[2 * i] = names[i], text(integer(present or 0) + sums[names[i]])
   end
   return fields
 end
 
 local function write_lots(lots, fields)
-  if #fields > 0 then redis.call('HSET', lots, unpack(fields)) end
+  if #fields > 0 then call('HSET', lots, unpack(fields)) end
 end
 
--- One ledger entry. `moves` is an array of move texts.
+-- One ledger entry, in version 2: one field, its parts as lines (redemption/ledger/entries.py). `moves` is an array of
+-- move texts, `context` JSON without a line break.
 local function append(ledger, kind, id, member_id, millis, moves, context)
-  redis.call('XADD', ledger, '*', 'v', '1', 'kind', kind, 'id', id, 'member', member_id,
-    'at', text(millis), 'moves', table.concat(moves, ';'), 'context', context)
+  call('XADD', ledger, '*', '2', kind .. '\n' .. id .. '\n' .. member_id .. '\n' .. text(millis) .. '\n'
+    .. concat(moves, ';') .. '\n' .. context)
 end
 
 -- Lots whose month is over leave with an entry of their own, at the next call that changes the member anyway.
@@ -180,28 +238,62 @@ local function expire_lots(ledger, lots, member_id, over, millis)
     if entry[3] > 0 then moves[#moves + 1] = move(entry[1], entry[2], 'A', 'X', entry[3]) end
   end
   append(ledger, 'expire', 'exp_' .. member_id .. '_' .. text(millis), member_id, millis, moves, '{}')
-  for _, entry in ipairs(over) do redis.call('HDEL', lots, entry[1] .. '/' .. entry[2]) end
+  for _, entry in ipairs(over) do call('HDEL', lots, entry[1] .. '/' .. entry[2]) end
 end
 
--- A fixed window of LIMIT.RATE_WINDOW_SECONDS for each subject. Counts the call; returns the position (from 1) of the
--- first subject over its limit or nil, what is left for the first subject, and the seconds to the next window.
-local function over_rate(subjects, limits, seconds)
-  local window = math.floor(seconds / LIMIT.RATE_WINDOW_SECONDS)
-  local exceeded, left = nil, -1
-  for i = 1, #subjects do
-    local key = subjects[i] .. ':' .. text(window)
-    local count = redis.call('INCR', key)
-    if count == 1 then redis.call('EXPIRE', key, 2 * LIMIT.RATE_WINDOW_SECONDS) end
-    if i == 1 then left = math.max(0, limits[1] - count) end
-    if count > limits[i] and not exceeded then exceeded = i end
+-- What is the same for all calls of a till: "<business>,<currency>,<rates of terminal, outlet, member>,<offsets>".
+local till_named = remembered(function(till)
+  local word = split(till, ',', 7)
+  return {
+    business = word[1], currency = word[2], rate_terminal = integer(word[3]), rate_outlet = integer(word[4]),
+    rate_member = integer(word[5]), utc_offset = integer(word[6]), outlet_offset = integer(word[7]),
+  }
+end)
+
+-- Counts a call of a subject in this window and returns how many there were. Rates are kept for seconds, so they go into
+-- neither log nor replica: a server that starts anew begins to count anew.
+local function count_call(subject, window)
+  local key = subject .. window
+  local count = call('INCR', key)
+  if count == 1 then call('EXPIRE', key, 2 * LIMIT.RATE_WINDOW_SECONDS) end
+  return count
+end
+
+-- Whether a terminal or outlet has named too many 18-digit codes that nobody made: nil, or the seconds until it may try
+-- again. `counts`: this was one more of them.
+local function guessed_too_often(guess_terminal, guess_outlet, counts)
+  local wait = nil
+  for i, key in ipairs({guess_terminal, guess_outlet}) do
+    local before
+    if counts then
+      before = call('INCR', key) - 1
+      if before == 0 then call('EXPIRE', key, SECONDS.GUESS_WINDOW_SECONDS) end
+    else
+      before = tonumber(call('GET', key) or 0)
+    end
+    if before >= (i == 1 and LIMIT.GUESSES_PER_TERMINAL or LIMIT.GUESSES_PER_OUTLET) then
+      wait = math.max(wait or 0, call('TTL', key))
+    end
   end
-  return exceeded, left, (window + 1) * LIMIT.RATE_WINDOW_SECONDS - seconds
+  return wait
+end
+
+-- What used codes of a slot leave: their markers with commas around each, ",Kq3_x-9A,digits,". A JWT code is used up by
+-- its own nonce or by the digits shown with it; the digits by any use in their slot.
+local function code_used(uses, marker)
+  if not uses then return false end
+  return marker == 'digits' or find(uses, ',' .. marker .. ',', 1, true) or find(uses, ',digits,', 1, true)
+end
+
+-- `uses` as read before.
+local function use_code(code, uses, marker)
+  call('SET', code, (uses or ',') .. marker .. ',', 'EX', SECONDS.CODE_MARKER_SECONDS)
 end
 
 -- The idempotency record of a key: nil, or its words: "<fingerprint> <outcome> …".
 local function recorded(idempotency)
-  local seen = redis.call('GET', idempotency)
-  return seen and split(seen, '%s', 16) or nil
+  local seen = call('GET', idempotency)
+  return seen and split(seen, ' ', 16) or nil
 end
 
 -- A cancel that found nothing under a key left "-" where a fingerprint would be: nothing ever applies under it.
@@ -210,5 +302,5 @@ local function tombstoned(seen)
 end
 
 local function remember(idempotency, seconds, ...)
-  redis.call('SET', idempotency, table.concat({...}, ' '), 'EX', seconds)
+  call('SET', idempotency, concat({...}, ' '), 'EX', seconds)
 end

@@ -2,45 +2,61 @@
 -- nothing.
 --
 -- keys: idempotency member lots code redemption ledger holds recent rate_terminal rate_outlet rate_member
--- keys: guess_terminal guess_outlet uses stay
--- args: redemption_id fingerprint verdict verdict_leg verdict_asked verdict_available verdict_detail member_id business currency marker
--- args: code_time utc_offset outlet_offset hold_seconds confirmed limit_terminal limit_outlet limit_member context legs
+-- keys: guess_terminal guess_outlet
+-- args: redemption_id fingerprint verdict member_id till marker code_time hold_seconds confirmed uses stay place basket restore legs
 --
---   verdict …          what the gateway already found (0: nothing), its detail one word or "-", kept for a repeat. It
---                      takes its place in the order of precedence with
---                      what is found here, so that a caller hears the same reason wherever it was seen.
---   currency           of the business: whose stored value the balance tells
---   marker             the field of the code hash: the nonce of a JWT code, or "digits"
+--   verdict            what the gateway already found: "0", or "<outcome>,<leg>,<asked>,<available>,<detail>", the detail
+--                      one word or "-", kept for a repeat. It takes its place in the order of precedence with what is
+--                      found here, so that a caller hears the same reason wherever it was seen.
+--   till               "<business>,<currency>,<rate of terminal>,<of outlet>,<of member>,<utc_offset>,<outlet_offset>": what
+--                      is the same for all calls of a till. The currency says whose stored value the balance tells;
+--                      utc_offset is of the group's time zone, seconds: months of lots end there; outlet_offset: caps
+--                      per day.
+--   marker             what the code leaves when it is used: the nonce of a JWT code, or "digits"
 --   code_time          when the code was made, seconds
---   utc_offset         of the group's time zone, seconds: months of lots end there; outlet_offset: caps per day
 --   hold_seconds       0: capture at once
 --   confirmed          1: the till says that this is no duplicate
 --   recent             where the same basket of the same member at the same outlet leaves a mark for a minute
---   uses, stay         prefix of the counters of uses per month and day; the counter of the stay
---   context            JSON for the ledger and the record; opaque here
+--   uses, stay         prefix of the counters of uses per month and day; the counter of the stay, or empty
+--   place, basket, restore   for ledger and record, JSON without the brackets of an array, opaque here
+--                      (redemption/domain/contexts.py)
 --   legs               "points,2000;benefit,dining-80,1,<per day>,<per month>,<per stay>,<tiers>;stored_value,5000,CNY"
 --                      in the order of the request; caps 0 are none, tiers are "gold|diamond" or "*"
 --
--- returns: {redemption_id, outcome, replayed, leg, asked, available, rate left, rate reset [, record]};
---          record is field, value, …
+-- returns: {redemption_id, outcome, replayed, leg, asked, available, rate left, rate reset [, record or detail [, id]]};
+--          id is that of the record where it is a repeat
 --
 -- Keeps I2 (nothing negative, uses within limits), I4 (refused: no value changed), I5, I6, I11, I12.
 
 local seconds, millis = now()
-local exceeded, rate_left, rate_reset = over_rate({rate_terminal, rate_outlet, rate_member},
-  {tonumber(limit_terminal), tonumber(limit_outlet), tonumber(limit_member)}, seconds)
-local function answer(outcome, replayed, leg, asked, available, record)
-  return {redemption_id, outcome, replayed, leg, asked, available, rate_left, rate_reset, record}
+local here = till_named(till)
+local window = floor(seconds / LIMIT.RATE_WINDOW_SECONDS)
+local rate_reset = (window + 1) * LIMIT.RATE_WINDOW_SECONDS - seconds
+window = ':' .. text(window)
+redis.set_repl(redis.REPL_NONE)
+local calls_terminal = count_call(rate_terminal, window)
+local calls_outlet = count_call(rate_outlet, window)
+local calls_member = count_call(rate_member, window)
+redis.set_repl(redis.REPL_ALL)
+local rate_left = math.max(0, here.rate_terminal - calls_terminal)
+local function answer(outcome, replayed, leg, asked, available, record, id)
+  return {redemption_id, outcome, replayed, leg, asked, available, rate_left, rate_reset, record, id}
 end
-if frozen(ledger) then return answer(OUTCOME.UNAVAILABLE, 0, -1, -1, -1) end
+local exceeded = calls_terminal > here.rate_terminal and 1 or calls_outlet > here.rate_outlet and 2
+  or calls_member > here.rate_member and 3
+
+-- All that is one text, read at once.
+local prefix = sub(redemption, 1, -#redemption_id - 1)
+local texts = call('MGET', sub(ledger, 1, -7) .. 'frozen', idempotency, code, recent, redemption)
+if texts[1] then return answer(OUTCOME.UNAVAILABLE, 0, -1, -1, -1) end
 if exceeded then return answer(OUTCOME.RATE_LIMITED, 0, -1, exceeded, -1) end
-if marker == 'digits' and (tonumber(redis.call('GET', guess_terminal) or 0) >= LIMIT.GUESSES_PER_TERMINAL
-    or tonumber(redis.call('GET', guess_outlet) or 0) >= LIMIT.GUESSES_PER_OUTLET) then
-  return answer(OUTCOME.RATE_LIMITED, 0, -1, 4, math.max(redis.call('TTL', guess_terminal), redis.call('TTL', guess_outlet)))
+if marker == 'digits' then
+  local wait = guessed_too_often(guess_terminal, guess_outlet, false)
+  if wait then return answer(OUTCOME.RATE_LIMITED, 0, -1, 4, wait) end
 end
 
-local seen = recorded(idempotency)
-if seen then
+if texts[2] then
+  local seen = split(texts[2], ' ', 16)
   local outcome = integer(seen[2])
   if tombstoned(seen) then return answer(OUTCOME.CANCELLED, 1, -1, -1, -1) end
   if seen[1] ~= fingerprint then return answer(OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1, -1) end
@@ -48,55 +64,46 @@ if seen then
     return answer(outcome, 1, integer(seen[3]), integer(seen[4]), integer(seen[5]), seen[6] or '-')
   end
   -- The same fingerprint means the same code, so the same member and bucket: only the id in the key's name differs.
-  local original = redis.call('HGETALL', string.sub(redemption, 1, #redemption - #redemption_id) .. seen[3])
-  for i = 1, #original, 2 do
-    if original[i] == 'cancelled' then
-      return answer(OUTCOME.CANCELLED, 1, -1, -1, -1)
-    end
-  end
-  return answer(0, 1, -1, -1, -1, original)
+  local original = read_redemption(prefix .. seen[3])
+  if original.cancelled then return answer(OUTCOME.CANCELLED, 1, -1, -1, -1) end
+  return answer(0, 1, -1, -1, -1, original.text, seen[3])
 end
 
-local state = redis.call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held')
-if not state[1] then return answer(OUTCOME.MEMBER_MISSING, 0, -1, -1, -1) end
+local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held')
 local tier = state[1]
+if not tier then return answer(OUTCOME.MEMBER_MISSING, 0, -1, -1, -1) end
 
-local outcome, leg, asked, available =
-  tonumber(verdict), tonumber(verdict_leg), tonumber(verdict_asked), tonumber(verdict_available)
+local outcome, leg, asked, available, detail = 0, -1, -1, -1, '-'
+if verdict ~= '0' then
+  local word = split(verdict, ',', 5)
+  outcome, leg, asked, available, detail = integer(word[1]), integer(word[2]), integer(word[3]), integer(word[4]), word[5]
+end
 local function consider(other, other_leg, other_asked, other_available)
   if outcome == 0 or other < outcome then
-    outcome, leg, asked, available = other, other_leg or -1, other_asked or -1, other_available or -1
+    outcome, leg, asked, available, detail = other, other_leg or -1, other_asked or -1, other_available or -1, '-'
   end
 end
 
--- A JWT code is used up by its own nonce or by the digits shown with it; the digits by any use in their slot.
-if marker == 'digits' then
-  if redis.call('EXISTS', code) == 1 then consider(OUTCOME.CODE_USED) end
-else
-  local used = redis.call('HMGET', code, marker, 'digits')
-  if used[1] or used[2] then consider(OUTCOME.CODE_USED) end
-end
+if code_used(texts[3], marker) then consider(OUTCOME.CODE_USED) end
 if state[4] and tonumber(code_time) < integer(state[4]) then consider(OUTCOME.CODE_REVOKED) end
 if state[3] == 'blocked' then consider(OUTCOME.MEMBER_BLOCKED) end
-local twin = legs ~= '' and confirmed == '0' and redis.call('GET', recent)
-if twin then
+if texts[4] and legs ~= '' and confirmed == '0' then
   -- One that was undone meanwhile is no reason to ask.
-  local status = redis.call('HGET', string.sub(redemption, 1, #redemption - #redemption_id) .. twin, 'status')
-  if status == 'captured' or status == 'held' or status == 'partially_refunded' then
+  local twin = read_redemption(prefix .. texts[4])
+  if twin and (twin.status == 'captured' or twin.status == 'held' or twin.status == 'partially_refunded') then
     consider(OUTCOME.POSSIBLE_DUPLICATE)
   end
 end
 
-local year, month, day = civil(seconds, tonumber(outlet_offset))
-local month_uses, day_suffix = uses .. text(year * 100 + month), ':' .. text(year * 10000 + month * 100 + day)
-local assets, over = holdings(lots, month_of(seconds, tonumber(utc_offset)))
+local assets, over = holdings(lots, month_of(seconds, here.utc_offset))
 local parts, used_here = {}, {}
+local month_uses, day_suffix
 
 -- How many more uses a cap allows, given the counter and what this basket has taken before.
 local function within(counter, field, cap, benefit_id)
   cap = tonumber(cap)
   if cap == 0 then return LIMIT.SAFE_INTEGER_MAX end
-  return cap - integer(redis.call('HGET', counter, field) or 0) - (used_here[benefit_id] or 0)
+  return cap - integer(call('HGET', counter, field) or 0) - (used_here[benefit_id] or 0)
 end
 
 for index, words in ipairs(split(legs, ';', LIMIT.LEGS_MAX)) do
@@ -110,13 +117,17 @@ for index, words in ipairs(split(legs, ';', LIMIT.LEGS_MAX)) do
       take(assets, 'points', wanted, position, parts)
     end
   elseif kind == 'benefit' then
+    if not month_uses then
+      local date = date_of(seconds, here.outlet_offset)
+      month_uses, day_suffix = uses .. text(date[1]), ':' .. text(date[2])
+    end
     local id, wanted, asset = word[2], integer(word[3]), 'benefit:' .. word[2]
     local left = math.min(sum_of(assets, asset), within(month_uses, id .. day_suffix, word[4], id),
       within(month_uses, id, word[5], id), stay == '' and LIMIT.SAFE_INTEGER_MAX or within(stay, id, word[6], id))
     -- Both may hold: the contract names what is exhausted before the level.
     if wanted > left then
       consider(OUTCOME.BENEFIT_EXHAUSTED, position, wanted, math.max(0, left))
-    elseif word[7] ~= '*' and not string.find('|' .. word[7] .. '|', '|' .. tier .. '|', 1, true) then
+    elseif word[7] ~= '*' and not find('|' .. word[7] .. '|', '|' .. tier .. '|', 1, true) then
       consider(OUTCOME.TIER_TOO_LOW, position)
     else
       take(assets, asset, wanted, position, parts)
@@ -132,73 +143,70 @@ for index, words in ipairs(split(legs, ';', LIMIT.LEGS_MAX)) do
   end
 end
 
-if outcome == 0 and (#parts > LIMIT.PARTS_MAX or redis.call('EXISTS', redemption) == 1) then
+if outcome == 0 and (#parts > LIMIT.PARTS_MAX or texts[5]) then
   return answer(OUTCOME.LIMIT_REACHED, 0, -1, -1, -1) -- a fault, not a refusal: nothing is remembered
 end
 if outcome ~= 0 then
   -- Remembered under its key: the answer to every repeat (ADR 0004).
-  local detail = outcome == tonumber(verdict) and verdict_detail or '-'
-  remember(idempotency, LIMIT.REFUSAL_MARK_SECONDS, fingerprint, text(outcome), text(leg), text(asked), text(available),
+  remember(idempotency, SECONDS.REFUSAL_MARK_SECONDS, fingerprint, text(outcome), text(leg), text(asked), text(available),
     detail)
   return answer(outcome, 0, leg, asked, available, detail)
 end
 
-local held = tonumber(hold_seconds) > 0
+local held, points_held, name = tonumber(hold_seconds) > 0, integer(state[5] or 0), one_line(state[2] or '')
 local moves, taken, points_taken = {}, {}, 0
+local kept, spent = {lots}, {lots}
+local goes = held and ',A,H,' or ',A,R,'
 for i, part in ipairs(parts) do
-  moves[i] = move(part.asset, part.lot, 'A', held and 'H' or 'R', part.taken)
-  taken[i] = table.concat({part.leg, part.asset, part.lot, text(part.taken)}, ',')
-  if part.asset == 'points' then points_taken = points_taken + part.taken end
+  local asset, lot, amount, rest = part.asset, part.lot, text(part.taken), part.rest
+  moves[i] = asset .. ',' .. lot .. goes .. amount
+  taken[i] = part.leg .. ',' .. asset .. ',' .. lot .. ',' .. amount
+  if asset == 'points' then points_taken = points_taken + part.taken end
+  if rest[2] == 0 then
+    spent[#spent + 1] = rest[3]
+  else
+    kept[#kept + 1], kept[#kept + 2] = rest[3], text(rest[2])
+  end
 end
 
 -- From here on everything is written. The ledger entry first: see prelude.lua.
-append(ledger, held and 'hold' or 'redeem', redemption_id, member_id, millis, moves, context)
+append(ledger, held and 'hold' or 'redeem', redemption_id, member_id, millis, moves,
+  '[' .. place .. ',' .. basket .. ',' .. restore .. ']')
 expire_lots(ledger, lots, member_id, over, millis)
-local kept, spent = {}, {}
-for _, part in ipairs(parts) do
-  local name = part.asset .. '/' .. part.lot
-  if part.rest[2] == 0 then
-    spent[#spent + 1] = name
-  else
-    kept[#kept + 1], kept[#kept + 2] = name, text(part.rest[2])
+if #kept > 1 then call('HSET', unpack(kept)) end
+if #spent > 1 then call('HDEL', unpack(spent)) end
+local counted = ''
+if month_uses then
+  for id, count in pairs(used_here) do
+    call('HINCRBY', month_uses, id, text(count))
+    call('HINCRBY', month_uses, id .. day_suffix, text(count))
+    call('EXPIRE', month_uses, SECONDS.USES_SECONDS)
+    if stay ~= '' then
+      call('HINCRBY', stay, id, text(count))
+      call('EXPIRE', stay, SECONDS.USES_SECONDS)
+    end
   end
+  counted = month_uses .. ' ' .. day_suffix .. ' ' .. stay
 end
-write_lots(lots, kept)
-if #spent > 0 then redis.call('HDEL', lots, unpack(spent)) end
-for id, count in pairs(used_here) do
-  redis.call('HINCRBY', month_uses, id, text(count))
-  redis.call('HINCRBY', month_uses, id .. day_suffix, text(count))
-  redis.call('EXPIRE', month_uses, LIMIT.USES_SECONDS)
-  if stay ~= '' then
-    redis.call('HINCRBY', stay, id, text(count))
-    redis.call('EXPIRE', stay, LIMIT.USES_SECONDS)
-  end
-end
-local points_held = integer(state[5] or 0)
-local record = {
-  'id', redemption_id, 'status', held and 'held' or 'captured', 'at', text(millis), 'member', member_id,
-  'tier', tier, 'name', state[2] or '', 'business', business, 'taken', table.concat(taken, ';'),
-  'context', context,
-}
-if next(used_here) then
-  record[#record + 1] = 'uses'
-  record[#record + 1] = month_uses .. ' ' .. day_suffix .. ' ' .. stay
-end
+local until_millis = ''
 if held then
-  local until_millis = millis + tonumber(hold_seconds) * 1000
-  record[#record + 1] = 'hold_until'
-  record[#record + 1] = text(until_millis)
-  redis.call('ZADD', holds, text(until_millis), redemption_id)
-  if points_taken > 0 then points_held = redis.call('HINCRBY', member, 'held', text(points_taken)) end
+  until_millis = text(millis + tonumber(hold_seconds) * 1000)
+  call('ZADD', holds, until_millis, redemption_id)
+  if points_taken > 0 then points_held = call('HINCRBY', member, 'held', text(points_taken)) end
 end
-record[#record + 1] = 'balance'
-record[#record + 1] = text(sum_of(assets, 'points')) .. ',' .. text(points_held) .. ','
-  .. text(sum_of(assets, currency))
-redis.call('HSET', redemption, unpack(record))
+local record = '2\n' .. (held and 'held' or 'captured') .. '\n' .. text(millis) .. '\n' .. member_id .. '\n' .. tier
+  .. '\n' .. name .. '\n' .. here.business .. '\n' .. text(sum_of(assets, 'points')) .. ','
+  .. text(points_held) .. ',' .. text(sum_of(assets, here.currency)) .. '\n' .. concat(taken, ';') .. '\n' .. basket
+-- What a hold is ended with where no till does it is its own place.
+if held then
+  record = record .. '\n' .. until_millis .. '\n' .. counted .. '\n' .. place
+elseif counted ~= '' then
+  record = record .. '\n\n' .. counted
+end
 -- A hold's record outlives its deadline by as much: without it nobody could give back what it holds.
-redis.call('EXPIRE', redemption, LIMIT.REDEMPTION_RETENTION_SECONDS + tonumber(hold_seconds))
-redis.call('HSET', code, marker, redemption_id)
-redis.call('EXPIRE', code, LIMIT.CODE_MARKER_SECONDS)
-if legs ~= '' then redis.call('SET', recent, redemption_id, 'EX', LIMIT.DUPLICATE_SECONDS) end
-remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', redemption_id)
+call('SET', redemption, record, 'EX', held and text(LIMIT.REDEMPTION_RETENTION_SECONDS + tonumber(hold_seconds))
+  or SECONDS.REDEMPTION_RETENTION_SECONDS)
+use_code(code, texts[3], marker)
+if legs ~= '' then call('SET', recent, redemption_id, 'EX', SECONDS.DUPLICATE_SECONDS) end
+call('SET', idempotency, fingerprint .. ' 0 ' .. redemption_id, 'EX', SECONDS.REDEMPTION_RETENTION_SECONDS)
 return answer(0, 0, -1, -1, -1, record)

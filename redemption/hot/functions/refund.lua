@@ -8,15 +8,9 @@
 --
 -- Keeps I1, I2: never more than was captured, over all refunds.
 
-if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
-local before = repeated(idempotency, call_id, fingerprint, redemption)
-if before then return before end
-local record = read_redemption(redemption)
-if not record or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, 0, -1, -1} end
-
-local seconds, millis = now()
-local month = month_of(seconds, tonumber(utc_offset))
-local lots, member = lots_prefix .. record.member, member_prefix .. record.member
+local reply, record, millis, month, lots, member = open_step(ledger, idempotency, call_id, fingerprint, redemption, business,
+  utc_offset, lots_prefix, member_prefix)
+if reply then return reply end
 if record.status == 'held' then
   -- The same answer before the sweeper came by and after.
   if integer(record.hold_until) <= millis then

@@ -11,22 +11,13 @@
 --
 -- Keeps I6, I12.
 
-if guesses == '1' then
-  local wait = -1
-  for i, key in ipairs({guess_terminal, guess_outlet}) do
-    local count = redis.call('INCR', key)
-    if count == 1 then redis.call('EXPIRE', key, LIMIT.GUESS_WINDOW_SECONDS) end
-    if count > (i == 1 and LIMIT.GUESSES_PER_TERMINAL or LIMIT.GUESSES_PER_OUTLET) then
-      wait = math.max(wait, redis.call('TTL', key))
-    end
-  end
-  if wait >= 0 then return {OUTCOME.RATE_LIMITED, 0, wait, '-'} end
-end
+local wait = guesses == '1' and guessed_too_often(guess_terminal, guess_outlet, true)
+if wait then return {OUTCOME.RATE_LIMITED, 0, wait, '-'} end
 local seen = recorded(idempotency)
 if seen then
   if integer(seen[2]) == OUTCOME.CANCELLED then return {OUTCOME.CANCELLED, 1, -1, '-'} end
   if seen[1] ~= fingerprint then return {OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, '-'} end
   return {integer(seen[2]), 1, -1, seen[6] or '-'}
 end
-remember(idempotency, LIMIT.REFUSAL_MARK_SECONDS, fingerprint, outcome, '-1', '-1', '-1', detail)
+remember(idempotency, SECONDS.REFUSAL_MARK_SECONDS, fingerprint, outcome, '-1', '-1', '-1', detail)
 return {integer(outcome), 0, -1, detail}

@@ -8,7 +8,7 @@
 --
 -- returns: {1, or 0 when there is no such member}
 
-if redis.call('EXISTS', member) == 0 then return {0} end
-redis.call('HSET', member, 'status', status)
-if codes_valid_from ~= '' then redis.call('HSET', member, 'codes_valid_from', text(integer(codes_valid_from))) end
+if call('EXISTS', member) == 0 then return {0} end
+call('HSET', member, 'status', status)
+if codes_valid_from ~= '' then call('HSET', member, 'codes_valid_from', text(integer(codes_valid_from))) end
 return {1}

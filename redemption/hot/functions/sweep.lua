@@ -7,21 +7,21 @@
 --
 -- Keeps I9: every hold reaches exactly one end.
 
-if frozen(ledger) then return {0, redis.call('ZCARD', holds)} end
+if frozen(ledger) then return {0, call('ZCARD', holds)} end
 local seconds, millis = now()
 local month = month_of(seconds, tonumber(utc_offset))
-local due = redis.call('ZRANGEBYSCORE', holds, '-inf', text(millis), 'LIMIT', 0, LIMIT.SWEEP_MAX)
+local due = call('ZRANGEBYSCORE', holds, '-inf', text(millis), 'LIMIT', 0, LIMIT.SWEEP_MAX)
 local expired, parts = 0, 0
 for _, id in ipairs(due) do
   local key = redemption_prefix .. id
-  local record = read_redemption(key)
+  local record = open_redemption(key)
   if record and record.status == 'held' then
     release_hold(record, key, holds, ledger, lots_prefix .. record.member, member_prefix .. record.member, 'expired',
-      month, policy, millis, record.context)
+      month, policy, millis, own_context(record))
     expired, parts = expired + 1, parts + #record.parts
     if parts > LIMIT.PARTS_MAX then break end -- the next call goes on: no call is long
   else
-    redis.call('ZREM', holds, id)
+    call('ZREM', holds, id)
   end
 end
-return {expired, redis.call('ZCARD', holds)}
+return {expired, call('ZCARD', holds)}

@@ -14,11 +14,11 @@ if idempotency ~= '' then
     if tombstoned(seen) then return {call_id, OUTCOME.CANCELLED, 1, -1, -1} end
     if seen[1] ~= fingerprint then return {call_id, OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, -1} end
     if seen[2] ~= '0' then return {call_id, integer(seen[2]), 1, -1, -1} end
-    return {call_id, 0, 1, -1, -1, redis.call('HGETALL', accrual), integer(seen[3]), integer(seen[4]),
+    return {call_id, 0, 1, -1, -1, call('HGETALL', accrual), integer(seen[3]), integer(seen[4]),
       integer(seen[5])}
   end
 end
-local flat = redis.call('HGETALL', accrual)
+local flat = call('HGETALL', accrual)
 local record = {}
 for i = 1, #flat, 2 do record[flat[i]] = flat[i + 1] end
 if #flat == 0 or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, 0, -1, -1} end
@@ -32,19 +32,19 @@ end
 
 local lots, member = lots_prefix .. record.member, member_prefix .. record.member
 local points = integer(record.points)
-local left = integer(redis.call('HGET', lots, 'points/' .. record.lot) or 0)
+local left = integer(call('HGET', lots, 'points/' .. record.lot) or 0)
 local back = math.min(points, left)
 local owed = points - back
 local moves = {}
 if back > 0 then moves[1] = move('points', record.lot, 'A', 'I', back) end
 append(ledger, 'reverse', record.id, record.member, millis, moves, context)
 if back > 0 then add_to_lot(lots, 'points', record.lot, -back) end
-if owed > 0 then redis.call('HINCRBY', member, 'owed', text(owed)) end
-redis.call('HINCRBY', member, 'growth', text(-integer(record.growth)))
-redis.call('HSET', accrual, 'status', 'reversed', 'taken_back', text(back), 'owed', text(owed))
-keep(accrual)
+if owed > 0 then call('HINCRBY', member, 'owed', text(owed)) end
+call('HINCRBY', member, 'growth', text(-integer(record.growth)))
+call('HSET', accrual, 'status', 'reversed', 'taken_back', text(back), 'owed', text(owed))
+call('EXPIRE', accrual, SECONDS.REDEMPTION_RETENTION_SECONDS)
 local balance = sum_of(holdings(lots, month_of(seconds, tonumber(utc_offset))), 'points')
 if idempotency ~= '' then
-  remember(idempotency, LIMIT.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', text(back), text(owed), text(balance))
+  remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', text(back), text(owed), text(balance))
 end
 return {call_id, 0, 0, -1, -1, flat, back, owed, balance}

@@ -7,15 +7,9 @@
 --
 -- Keeps I1, I9 (one end of a hold).
 
-if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
-local before = repeated(idempotency, call_id, fingerprint, redemption)
-if before then return before end
-local record = read_redemption(redemption)
-if not record or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, 0, -1, -1} end
-
-local seconds, millis = now()
-local month = month_of(seconds, tonumber(utc_offset))
-local lots, member = lots_prefix .. record.member, member_prefix .. record.member
+local reply, record, millis, month, lots, member = open_step(ledger, idempotency, call_id, fingerprint, redemption, business,
+  utc_offset, lots_prefix, member_prefix)
+if reply then return reply end
 local ended = hold_ended(record, millis, redemption, holds, ledger, lots, member, month, policy)
 if ended then return refuse_step(idempotency, call_id, fingerprint, ended) end
 release_hold(record, redemption, holds, ledger, lots, member, 'voided', month, policy, millis, context)

@@ -1,0 +1,120 @@
+"""What a scan says of itself, compact for the hot store and whole for the ledger.
+
+The hot store keeps a scan's context as a JSON array without names, half of the bytes: in the stream entry until it
+is trimmed, its middle part (`basket`) in the record. The ledger has it as the object that it always was:
+
+    [business, outlet, terminal, rules, key,                        place
+     [reference, amount_minor, currency] or null, [leg, …],         basket
+     fingerprint, slot, marker, hold_seconds, outlet_offset, stay]  restore; not there where no till acted
+
+A leg is ["p", points, value_minor], ["b", benefit_id, uses, value_minor] or ["s", amount_minor, value_minor].
+
+Guarantees: `expanded` of what `place_text`, `basket_text` and `restore_text` wrote is the same JSON, byte for byte, for
+the same scan. Parts are JSON without the brackets around them, so that Lua puts them together by commas.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
+
+PLACE_AND_BASKET: Final = 7
+WHOLE: Final = 13
+_LETTERS: Final = {"points": "p", "benefit": "b", "stored_value": "s"}
+_MEMBERS: Final = {
+    "points": ("points", "value_minor"),
+    "benefit": ("benefit_id", "uses", "value_minor"),
+    "stored_value": ("amount_minor", "value_minor"),
+}
+
+
+class ContextRefused(ValueError):
+    """A compact context that this version cannot read. The text holds nothing of it."""
+
+
+def till_text(business: str, outlet: str, terminal: str, rules: int) -> bytes:
+    """The part of a place that is the same for all calls of a till under one configuration."""
+    return orjson.dumps([business, outlet, terminal, rules])[1:-1]
+
+
+def place_text(till: bytes, key: str) -> bytes:
+    """Where a scan was made, under which rules and key."""
+    return b"%b,%b" % (till, orjson.dumps(key))
+
+
+def basket_text(bill: Bill | None, legs: tuple[Leg, ...], values: tuple[int, ...]) -> bytes:
+    """The bill, and what was asked for with what each leg took off the bill; `values` () for a refused basket."""
+    told = None if bill is None else [bill.reference, bill.amount_minor, bill.currency]
+    words = [_leg_words(leg, value) for leg, value in zip(legs, values or (0,) * len(legs), strict=True)]
+    return orjson.dumps([told, words])[1:-1]
+
+
+def basket_json(bill: Mapping[str, Any] | None, legs: Sequence[Mapping[str, Any]]) -> bytes:
+    """The same from a bill and legs as the ledger has them."""
+    told = None if bill is None else [bill["reference"], bill["amount_minor"], bill["currency"]]
+    words = [[_LETTERS[leg["kind"]], *(leg[name] for name in _MEMBERS[leg["kind"]])] for leg in legs]
+    return orjson.dumps([told, words])[1:-1]
+
+
+def restore_text(
+    fingerprint: str, slot: int, marker: str, hold_seconds: int, outlet_offset: int, stay: str | None
+) -> bytes:
+    """What a rebuild of the hot store needs and no move says (redemption/ledger/replay.py)."""
+    return orjson.dumps([fingerprint, slot, marker, hold_seconds, outlet_offset, stay])[1:-1]
+
+
+def _leg_words(leg: Leg, value: int) -> list[str | int]:
+    if isinstance(leg, PointsLeg):
+        return ["p", leg.points, value]
+    if isinstance(leg, BenefitLeg):
+        return ["b", leg.benefit_id, leg.uses, value]
+    return ["s", leg.amount_minor, value]
+
+
+def bill_document(bill: list[Any] | None) -> dict[str, Any] | None:
+    """A bill as ledger and answers have it."""
+    if bill is None:
+        return None
+    reference, amount_minor, currency = bill
+    return {"reference": reference, "amount_minor": amount_minor, "currency": currency}
+
+
+def leg_document(leg: list[Any]) -> dict[str, Any]:
+    """A leg as ledger and answers have it: as asked for, with what it took off the bill. Raises ValueError."""
+    match leg:
+        case ["p", points, value]:
+            return {"kind": "points", "points": points, "value_minor": value}
+        case ["b", benefit_id, uses, value]:
+            return {"kind": "benefit", "benefit_id": benefit_id, "uses": uses, "value_minor": value}
+        case ["s", amount_minor, value]:
+            return {"kind": "stored_value", "amount_minor": amount_minor, "value_minor": value}
+    raise ContextRefused("a leg of an unknown kind")
+
+
+def expanded(context: Any) -> dict[str, Any]:
+    """The whole context as the ledger keeps it. Raises `ContextRefused`."""
+    if not isinstance(context, list) or len(context) not in (PLACE_AND_BASKET, WHOLE):
+        raise ContextRefused("a compact context has 7 or 13 members")
+    business, outlet, terminal, rules, key, bill, legs = context[:PLACE_AND_BASKET]
+    try:
+        whole: dict[str, Any] = {
+            "business": business,
+            "outlet": outlet,
+            "terminal": terminal,
+            "rules": rules,
+            "key": key,
+            "bill": bill_document(bill),
+            "legs": [leg_document(leg) for leg in legs],
+        }
+    except (TypeError, ValueError):
+        raise ContextRefused("the basket of a compact context cannot be read") from None
+    if len(context) == WHOLE:
+        fingerprint, slot, marker, hold_seconds, outlet_offset, stay = context[PLACE_AND_BASKET:]
+        restore: dict[str, Any] = {"fingerprint": fingerprint, "code": [slot, marker]}
+        for name, value in (("hold_seconds", hold_seconds), ("outlet_offset", outlet_offset), ("stay", stay)):
+            if value:
+                restore[name] = value
+        whole["restore"] = restore
+    return whole

@@ -1,0 +1,41 @@
+"""The record of a redemption as the hot store keeps it: one text, its fields as lines.
+
+`2` stands first (the version of the layout), then the fields in this order; those at the end that are empty are left
+out. functions/lifecycle.lua reads and writes the same (RECORD_FIELDS there; a test holds the two equal).
+
+    status         held | captured | partially_refunded | refunded | voided | expired | reversed
+    at             unix milliseconds of the scan           member, tier, name, business   of that moment
+    balance        points, points held, stored value, with commas between, after the scan
+    taken          "<leg>,<asset>,<lot>,<amount>;…" in the order the lots were spent
+    basket         bill and legs (redemption/domain/contexts.py)
+    hold_until     unix milliseconds, of a hold            uses   where its uses of benefits count
+    place          of a hold: the context of its expiry
+    captured, refunded   numbers for the parts of `taken`; captured_at, ended, cancelled   unix milliseconds
+    bill           as it was captured with, JSON
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+VERSION: Final = "2"
+RECORD_FIELDS: Final = (
+    "status", "at", "member", "tier", "name", "business", "balance", "taken", "basket", "hold_until", "uses", "place",
+    "captured", "refunded", "captured_at", "ended", "cancelled", "bill",
+)  # fmt: skip
+
+LINES_BEFORE_HOLD: Final = 1 + RECORD_FIELDS.index("hold_until")
+LINES_OF_AN_ANSWER: Final = LINES_BEFORE_HOLD + 1
+"""What verify answers is told by the first lines, up to the hold's deadline; they never change but for the status."""
+
+
+def record_text(fields: Mapping[str, str]) -> str:
+    """The text of these fields; a field that is not there is empty."""
+    return "\n".join((VERSION, *(fields.get(name, "") for name in RECORD_FIELDS))).rstrip("\n")
+
+
+def record_fields(text: bytes) -> dict[str, str]:
+    """The fields that are not empty. Raises ValueError on a record of another version."""
+    version, *lines = text.decode().split("\n")
+    if version != VERSION or len(lines) > len(RECORD_FIELDS):
+        raise ValueError("a redemption record of another version")
+    return {name: line for name, line in zip(RECORD_FIELDS, lines, strict=False) if line}
