@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.answers import answer
@@ -81,7 +82,7 @@ def application(state: State) -> Application:
     async def http_fault(request: Request, fault: Exception) -> Response:
         assert isinstance(fault, HTTPException)
         if fault.status_code == 405:
-            allowed = (fault.headers or {}).get("Allow", "")
+            allowed = methods_of_path(request)
             found = Problem(
                 "method_not_allowed",
                 f"This path takes {allowed or 'other methods'}",
@@ -102,6 +103,16 @@ def application(state: State) -> Application:
     app.router.redirect_slashes = False  # a path that is not in the table is a 404 problem, not a redirect
     app.state.tong = state
     return app
+
+
+def methods_of_path(request: Request) -> str:
+    """What a path takes, for the header Allow (RFC 9110, 10.2.1): of all its routes, for Starlette looks at the first."""
+    path = request.url.path
+    taken: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.path_regex.fullmatch(path):
+            taken |= route.methods or set()
+    return ", ".join(sorted(taken))
 
 
 def note_refusal(tally: Tally, request: Request, problem: Problem) -> None:

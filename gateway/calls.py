@@ -13,6 +13,7 @@ from gateway.call_rows import Answer, Call, Parameter
 from gateway.calls_live import LIVE_CALLS
 from gateway.calls_settlement import SETTLEMENT_CALLS
 from redemption.domain.commands import (
+    REFERENCE_PATTERN,
     AccrualRequest,
     CancelRequest,
     CaptureRequest,
@@ -64,7 +65,7 @@ _BILL_REFERENCE: Final = Parameter(
     "bill_reference",
     "query",
     "The till's own number of the bill.",
-    {"type": "string", "minLength": 1, "maxLength": BILL_REFERENCE_CHARACTERS_MAX},
+    {"type": "string", "minLength": 1, "maxLength": BILL_REFERENCE_CHARACTERS_MAX, "pattern": REFERENCE_PATTERN},
     examples.REFERENCE,
 )
 

@@ -84,9 +84,10 @@ class Query:
         try:
             if len(value) > CURSOR_CHARACTERS_MAX:
                 raise ValueError
-            return msgspec.json.decode(
-                base64.b64decode(value + "=" * (-len(value) % 4), b"-_", validate=True), type=shape
-            )
+            place = base64.b64decode(value + "=" * (-len(value) % 4), b"-_", validate=True)
+            if b"\\u0000" in place:  # in no text of ours, and PostgreSQL takes none
+                raise ValueError
+            return msgspec.json.decode(place, type=shape)
         except (ValueError, binascii.Error, msgspec.DecodeError):
             raise malformed("is none that this list gave", "cursor") from None
 

@@ -4,6 +4,7 @@ Guarantees: without the role `settlement` nothing is seen (`forbidden`); a key o
 between others, not even that it is there (`not_found`).
 """
 
+import re
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -19,6 +20,7 @@ from redemption.settlement.disputes import DisputeRefused
 from redemption.settlement.periods import Period, PeriodRefused
 
 T = TypeVar("T")
+_ID: Final = re.compile(r"[!-~]{1,90}", re.ASCII)
 
 CODES: Final[dict[str, str]] = {
     "not_found": "not_found",
@@ -60,6 +62,14 @@ def seen_business(request: Request, who: Administrator, business: str | None) ->
     if business is None:
         return who.business
     return known_business(request, who.acts_for(business, "business"))
+
+
+def id_in_path(request: Request, name: str) -> str:
+    """An id out of the path. Raises `not_found` for a text that can be the id of nothing (PostgreSQL takes no U+0000)."""
+    value: str = request.path_params[name]
+    if _ID.fullmatch(value) is None:
+        raise Problem("not_found", "There is nothing of this id")
+    return value
 
 
 def by(who: Administrator) -> str:

@@ -1,5 +1,6 @@
 """What a till does with a redemption that is there: look it up, capture, void, refund it, or cancel what it may be."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -15,7 +16,7 @@ from gateway.problems import Problem, malformed, refused
 from gateway.rendering import redemption_body, redemption_document
 from gateway.state import State
 from gateway.tills import REPLAYED_HEADER, ask_hot_store, check_bill, fingerprint, idempotency_key, read_code_unguessed
-from redemption.domain.commands import CancelRequest, CaptureRequest, RefundRequest, VoidRequest
+from redemption.domain.commands import REFERENCE_PATTERN, CancelRequest, CaptureRequest, RefundRequest, VoidRequest
 from redemption.domain.limits import BILL_REFERENCE_CHARACTERS_MAX, REDEMPTIONS_LISTED_MAX
 from redemption.domain.outcomes import Refusal
 from redemption.domain.redemptions import Redemption
@@ -27,6 +28,7 @@ _capture: Final = msgspec.json.Decoder(CaptureRequest)
 _void: Final = msgspec.json.Decoder(VoidRequest)
 _refund: Final = msgspec.json.Decoder(RefundRequest)
 _cancel: Final = msgspec.json.Decoder(CancelRequest)
+_reference: Final = re.compile(REFERENCE_PATTERN)
 NOT_FOUND: Final = "No redemption of this business has this id"
 
 
@@ -50,8 +52,15 @@ async def list_redemptions(request: Request) -> Response:
     """
     state: State = request.app.state.tong
     reference = request.query_params.get("bill_reference", "")
-    if not 1 <= len(reference) <= BILL_REFERENCE_CHARACTERS_MAX or set(request.query_params) != {"bill_reference"}:
-        raise malformed(f"one query parameter of 1 to {BILL_REFERENCE_CHARACTERS_MAX} characters", "bill_reference")
+    if (
+        not 1 <= len(reference) <= BILL_REFERENCE_CHARACTERS_MAX
+        or _reference.fullmatch(reference) is None
+        or set(request.query_params) != {"bill_reference"}
+    ):
+        raise malformed(
+            f"one query parameter of 1 to {BILL_REFERENCE_CHARACTERS_MAX} visible ASCII characters, as the bill had it",
+            "bill_reference",
+        )
     authorization = request.headers.get("authorization")
     terminal = state.authenticator.terminal(authorization, (), request.scope, b"")
     business_id = terminal.business.business_id

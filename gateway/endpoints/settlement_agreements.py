@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from gateway.problems import Problem, malformed
 from gateway.queries import Query, cursor_of
-from gateway.settlement_access import body_of, by, caller, refused, seen_business
+from gateway.settlement_access import body_of, by, caller, id_in_path, refused, seen_business
 from gateway.settlement_desk import SettlementDesk
 from gateway.settlement_rendering import agreement_version, answered
 from gateway.wire_settlement import AgreementAdded, AgreementsAnswer
@@ -35,9 +35,9 @@ async def read_agreement(request: Request) -> Response:
     query = Query(request, "cursor")
     after = query.cursor(tuple[str, int])
     desk, who = caller(request)
-    agreement_id = request.path_params["agreement_id"]
+    agreement_id = id_in_path(request, "agreement_id")
     page = await desk.ask(desk.pages.agreements(who.business, agreement_id, after, PAGE_ITEMS_MAX))
-    if not page.items and after is None:
+    if not page.items:  # a cursor is only given where there are more
         raise Problem("not_found", "There is no such agreement, or it is between other businesses")
     last = (agreement_id, page.items[-1].version) if page.items else None
     versions = [agreement_version(each) for each in page.items]

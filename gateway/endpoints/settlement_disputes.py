@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gateway.authentication import Administrator
 from gateway.problems import Problem
 from gateway.queries import Query, cursor_of
-from gateway.settlement_access import body_of, by, caller, known_business, refused, seen_business
+from gateway.settlement_access import body_of, by, caller, id_in_path, known_business, refused, seen_business
 from gateway.settlement_desk import SettlementDesk
 from gateway.settlement_rendering import answered, dispute_answer, exception_answer
 from gateway.wire_settlement import DisputeRequest, DisputesAnswer, ExceptionsAnswer, ResolveRequest
@@ -47,7 +47,7 @@ async def list_disputes(request: Request) -> Response:
 async def read_dispute(request: Request) -> Response:
     """One dispute."""
     desk, who = caller(request)
-    return answered(dispute_answer(await _seen(desk, who, request.path_params["dispute_id"])))
+    return answered(dispute_answer(await _seen(desk, who, id_in_path(request, "dispute_id"))))
 
 
 async def open_dispute(request: Request) -> Response:
@@ -58,7 +58,7 @@ async def open_dispute(request: Request) -> Response:
     wanted = await body_of(request, _dispute)
     desk, who = caller(request)
     business = known_business(request, who.acts_for(wanted.business, "business"))
-    line_id = request.path_params["line_id"]
+    line_id = id_in_path(request, "line_id")
     sides = await desk.ask(desk.pages.sides_of_line(line_id))
     if sides is None or not who.sees(*sides):
         raise Problem("not_found", "There is no such line, or it is between other businesses")
@@ -77,7 +77,7 @@ async def resolve_dispute(request: Request) -> Response:
     """
     wanted = await body_of(request, _resolve)
     desk, who = caller(request)
-    found = await _seen(desk, who, request.path_params["dispute_id"])
+    found = await _seen(desk, who, id_in_path(request, "dispute_id"))
     if who.business is not None and (wanted.amount_minor is not None or who.business != found.dispute.raised_by):
         raise Problem(
             "forbidden",

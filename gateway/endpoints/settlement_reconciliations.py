@@ -20,7 +20,7 @@ from gateway.files import FileAnswer
 from gateway.problems import Problem, malformed
 from gateway.queries import Query, cursor_of
 from gateway.reconciliation_files import FILE_FORMS, MEDIA_TYPES, file_name, write_file
-from gateway.settlement_access import by, known_business
+from gateway.settlement_access import by, id_in_path, known_business
 from gateway.settlement_desk import SettlementDesk
 from gateway.state import State
 from gateway.wire_reconciliation import head_fields
@@ -128,7 +128,7 @@ def _caller(request: Request, body: bytes = b"") -> tuple[SettlementDesk, Admini
 
 
 async def _seen(request: Request, desk: SettlementDesk, who: Administrator) -> Reconciliation:
-    found = await desk.ask(desk.reconciliations.get(request.path_params["reconciliation_id"]))
+    found = await desk.ask(desk.reconciliations.get(id_in_path(request, "reconciliation_id")))
     if found is None or not who.sees(found.business):
         raise Problem("not_found", "There is no such reconciliation of this business, or it is no longer kept")
     return found

@@ -21,12 +21,13 @@ PositiveAmountMinor = Annotated[
 ]
 Points = Annotated[int, Meta(ge=1, le=limits.POINTS_MAX, description="a whole number of points")]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)", description="ISO 4217", examples=["CNY"])]
+REFERENCE_PATTERN = r"^[!-~]+(?: [!-~]+)*$(?!\n)"
 Reference = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=limits.BILL_REFERENCE_CHARACTERS_MAX,
-        pattern=r"^[!-~]+(?: [!-~]+)*$(?!\n)",
+        pattern=REFERENCE_PATTERN,
         description="the till's own number of the bill, visible ASCII",
         examples=["POS-7-20261122-0001"],
     ),

@@ -115,8 +115,8 @@ async def _seen_entries(books: Books) -> list[str]:
     wrong = []
     seen = {(bucket, entry): layout.parts(fields) for bucket, entry, fields in books.record.seen}
     for bucket in range(layout.BUCKETS):
-        for entry, fields in await layout.entries(books.hot, bucket):
-            seen[bucket, entry.decode()] = {name.decode(): value.decode() for name, value in fields.items()}
+        for identifier, raw in await layout.entries(books.hot, bucket):
+            seen[bucket, identifier.decode()] = {name.decode(): value.decode() for name, value in raw.items()}
     found: dict[Place, list[tuple[Any, ...]]] = defaultdict(list)
     for bucket, ms, seq, *told in await books.ledger.fetch(layout.ENTRIES):
         found[bucket, ms, seq].append(tuple(told))

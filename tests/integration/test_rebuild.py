@@ -1,11 +1,7 @@
 """The hot store put back from the ledger: a replay is what the functions left, and tills go on as before."""
 
-import os
 import random
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -210,8 +206,7 @@ async def test_what_was_scanned_on_an_old_backup_before_the_freeze_is_carried_in
     backup = {name: await books.hot.dump(name) for name in (stream, lots)}
     await ground.taken(member, points(20))
     await books.drained()
-    pid = books.stack.pid("ledger_writer")
-    with _paused(pid):
+    async with books.writer_paused():
         for name, dumped in backup.items():
             await books.hot.restore(name, 0, dumped, replace=True)
         late = await ground.taken(member, points(40))
@@ -253,7 +248,7 @@ async def test_where_the_ledger_lacks_an_entry_nothing_is_done_unless_the_loss_i
     bucket = member.bucket
     await ground.taken(member, points(10))
     await books.drained()
-    with _paused(books.stack.pid("ledger_writer")):
+    async with books.writer_paused():
         await ground.taken(member, points(3))  # this one is on its way to the writer, which waits for it
         lost = await ground.taken(member, points(15))
         await ground.taken(member, points(1))
@@ -318,13 +313,3 @@ async def _epochs(books: Books) -> list[int]:
 
 def _others(holdings: dict[str, int]) -> int:
     return sum(amount for name, amount in holdings.items() if not name.startswith("points/"))
-
-
-@contextmanager
-def _paused(pid: int) -> Iterator[None]:
-    """SIGSTOP for the length of a block."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)

@@ -1,6 +1,8 @@
 """Audits and rebuilds of a running stack for tests, and a life of members that leaves every kind of record behind."""
 
+import os
 import random
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -63,8 +65,33 @@ class Books:
         )
 
     async def drained(self) -> None:
+        """The ledger has every entry. By each watermark too: after a rebuild the ledger has rows of epochs that
+        no stream counts any more, so that the sums agree before the last entries are written."""
         async with self.stack.ledger() as ledger:
             await until_drained(self.hot, ledger)
+        await self.until_written()
+
+    @asynccontextmanager
+    async def writer_paused(self) -> AsyncIterator[None]:
+        """SIGSTOP for the ledger writer for the length of the block, at a moment at which it holds no lock."""
+        pid = self.stack.pid("ledger_writer")
+
+        async def stopped_at_rest() -> bool:
+            os.kill(pid, signal.SIGSTOP)
+            async with self.stack.ledger() as ledger:
+                busy = await ledger.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tong-ledger-writer' "
+                    "AND state <> 'idle'"
+                )
+            if busy:
+                os.kill(pid, signal.SIGCONT)
+            return not busy
+
+        try:
+            await wait_until("the writer is stopped between two transactions", stopped_at_rest)
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     async def until_frozen(self, buckets: Iterable[int]) -> None:
         wanted = list(buckets)

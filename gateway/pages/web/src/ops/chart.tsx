@@ -14,8 +14,10 @@ export const zoom = signal<{ from: number; to: number } | null>(null)
 export const shown = signal(900)
 
 const SYNC = uPlot.sync('tong')
-const HEIGHT = 190
+const HEIGHT = 180
 const AXIS_WIDTH = 78
+/** Steps of an axis of bytes, from 256 KiB to 4 TiB: whole numbers of its units. */
+export const BYTE_STEPS = Array.from({ length: 25 }, (_, power) => 2 ** (18 + power))
 
 export interface Line {
   column: Column
@@ -29,7 +31,7 @@ function token(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 }
 
-export function Chart({ title, lines, format, smooth = 5 }: { title: string; lines: readonly Line[]; format: (value: number) => string; smooth?: number }) {
+export function Chart({ title, lines, format, steps, smooth = 5 }: { title: string; lines: readonly Line[]; format: (value: number) => string; steps?: number[]; smooth?: number }) {
   const place = useRef<HTMLDivElement>(null)
   const dark = matchMedia('(prefers-color-scheme: dark)')
 
@@ -50,8 +52,8 @@ export function Chart({ title, lines, format, smooth = 5 }: { title: string; lin
           cursor: { sync: { key: SYNC.key, setSeries: false }, drag: { x: true, y: false }, points: { size: 7 } },
           scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.15, 0.001)] } },
           axes: [
-            { ...axis, values: (_plot, splits) => splits.map((at) => time.format(at * 1000)), space: 70 },
-            { ...axis, size: AXIS_WIDTH, values: (_plot, splits) => splits.map((value) => (value === null ? '' : format(value))) },
+            { ...axis, size: 28, values: (_plot, splits) => splits.map((at) => time.format(at * 1000)), space: 70 },
+            { ...axis, ...(steps ? { incrs: steps } : {}), size: AXIS_WIDTH, values: (_plot, splits) => splits.map((value) => (value === null ? '' : format(value))) },
           ],
           series: [
             {},

@@ -8,7 +8,7 @@ import { Choice, Notice, Waiting } from '../shared/parts/parts'
 import { SignIn } from '../shared/parts/sign_in'
 import { TopBar } from '../shared/parts/top_bar'
 import { shared } from '../shared/texts'
-import { Chart, shown, zoom } from './chart'
+import { BYTE_STEPS, Chart, shown, zoom } from './chart'
 import { liveState, pause, paused, session, signOut, snapshot } from './figures'
 import { bytes, decimal, milliseconds, percent, seconds } from './numbers'
 import { Businesses, Reasons, Refusals } from './tables'
@@ -81,7 +81,7 @@ function Watch() {
           { column: 'p99_ms', label: 'p99', colour: '--warn' },
         ]} />
         <Chart title={t.ledger} format={seconds} lines={[{ column: 'lag_seconds', label: t.ledger, colour: '--info', fill: true }]} />
-        <Chart title={t.memory} format={bytes} lines={[{ column: 'memory_bytes', label: t.memory, colour: '--accent', fill: true }]} />
+        <Chart title={t.memory} format={bytes} steps={BYTE_STEPS} lines={[{ column: 'memory_bytes', label: t.memory, colour: '--accent', fill: true }]} />
       </div>
       <div class="tables">
         <Businesses businesses={now.by_business} />

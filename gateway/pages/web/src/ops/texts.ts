@@ -26,7 +26,7 @@ export const ops = dictionary({
     ofLimit: (limit: string) => `of ${limit}`,
     noLimit: 'no limit set',
     workers: 'Workers',
-    watching: (members: string, operations: string) => `${members} members and ${operations} pages watch`,
+    watching: (members: string, operations: string) => `phones ${members} · desks ${operations}`,
     allWell: 'Everything is as it should be.',
     alarms: 'Alarms',
     since: (at: string) => `since ${at}`,
