@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import IO, Any, Final, Literal, get_args
 
 import orjson
-from xlsxwriter import Workbook  # type: ignore[import-untyped]
 
 from gateway.statements.separated import plain
 from gateway.wire_reconciliation import head_fields
@@ -65,6 +64,8 @@ async def _write_json(file: IO[bytes], found: Reconciliation, batches: Batches) 
 
 
 async def _write_xlsx(file: IO[bytes], found: Reconciliation, batches: Batches) -> None:
+    from xlsxwriter import Workbook  # type: ignore[import-untyped]  # noqa: PLC0415 - 4 MB a worker that makes none
+
     book = Workbook(file, {"constant_memory": True})
     book.set_properties({"title": file_name(found, "xlsx"), "created": found.created_at.replace(tzinfo=None)})
     strong = book.add_format({"bold": True})

@@ -3,7 +3,7 @@
     x-content-type-options        a browser takes an answer for what it says it is, and for nothing else
     referrer-policy               no address of ours travels to another site
     cross-origin-resource-policy  no page of another site embeds what is answered here
-    cache-control: no-store       unless the answer says something else: what a till or a member is told is nobody's copy
+    cache-control: no-store       unless the answer says something else: what a caller is told is nobody's copy
 
 Cross-origin reading (CORS) is closed: no answer carries Access-Control-Allow-Origin but /openapi.json, which is public
 and the same for everybody. Pages bring their own Content-Security-Policy (gateway/pages/).

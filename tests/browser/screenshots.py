@@ -1,16 +1,20 @@
 """`python -m tests.browser.screenshots FOLDER [SCENE …]`: pictures of the pages, from the demo that runs now.
 
-Needs a running `make run` (its demo.json below TONG_HOME). Scenes make real redemptions of demo members. Pictures have
-256 colours and are small enough to lie in the repository.
+Needs a running `make run` (its demo.json below TONG_HOME). Scenes make real redemptions of demo members. The README's
+three pictures are the scene `readme`: `python -m tests.browser.screenshots docs/images readme`.
 """
 
 import asyncio
 import io
+import itertools
 import json
+import math
 import os
+import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ from PIL import Image
 from playwright.async_api import Browser
 
 from tests.support.browser import DESKTOP, PHONE, TABLET, Visitor, browsing, symbols, visiting
+from tests.support.till_page import BURST
 
 Demo = dict[str, Any]
 Scene = Callable[[Browser, Demo, Path], Awaitable[None]]
@@ -28,12 +33,25 @@ BILL = {
     "currency": "CNY",
     "lines": [{"category": "dining", "amount_minor": 25_800}],
 }
+TABLET_LYING = (TABLET[1], TABLET[0])
+TRAFFIC_SECONDS = 100
+README_WIDTHS = {"member": 420, "scanner": 900, "operations": 900}
 
 
 def kept(png: bytes, path: Path) -> None:
     """Writes the picture with a palette."""
     with Image.open(io.BytesIO(png)) as picture:
         picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def small(png: bytes, path: Path) -> None:
+    """Writes the picture as the README shows it: at most 900 wide, with a palette."""
+    with Image.open(io.BytesIO(png)) as picture:
+        width = README_WIDTHS[path.stem]
+        shrunk = picture.convert("RGB").resize(
+            (width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS
+        )
+        shrunk.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def member(demo: Demo, tier: str) -> dict[str, Any]:
@@ -145,7 +163,187 @@ async def home(browser: Browser, demo: Demo, folder: Path) -> None:
             kept(await visitor.page.screenshot(), folder / f"home-{name}.png")
 
 
-SCENES: dict[str, Scene] = {"home": home, "member": member_page, "member-others": member_others}
+async def code_of(demo: Demo, tier: str) -> str:
+    """A fresh code of the first member of a level."""
+    headers = {"authorization": f"Bearer {member(demo, tier)['access_token']}"}
+    async with httpx2.AsyncClient(base_url=demo["base_url"]) as http:
+        answer = await http.post("/v1/me/codes", json={"count": 1}, headers=headers)
+    return str(answer.json()["codes"][0]["code"])
+
+
+@asynccontextmanager
+async def scanner(browser: Browser, demo: Demo, **options: Any) -> AsyncIterator[Visitor]:
+    """The restaurant's till, signed in."""
+    key = next(each["api_key"] for each in demo["terminals"] if each["business"] == "restaurant")
+    session = {"terminal": {"credential": key, "label": ""}}
+    async with visiting(browser, demo["base_url"], session=session, **options) as visitor:
+        await visitor.open("/scanner/")
+        await visitor.wait(".till-place")
+        yield visitor
+
+
+async def scan(visitor: Visitor, demo: Demo, tier: str, figures: str) -> str:
+    """Bill and code; the basket stands there afterwards."""
+    await visitor.wait(".scan-target")
+    for figure in figures:
+        await visitor.page.get_by_role("button", name=figure, exact=True).click()
+    code = await code_of(demo, tier)
+    await visitor.page.evaluate(BURST, [*code, "Enter"])
+    await visitor.wait(".basket")
+    return code
+
+
+async def scanner_states(visitor: Visitor, demo: Demo, tier: str, shoot: Callable[[str], Awaitable[None]]) -> None:
+    """Every state of the till, one after the other; few points are taken, so that the next visit finds some."""
+    page = visitor.page
+    points = page.locator(".points-choice input")
+    await visitor.wait(".scan-target")
+    await shoot("ready")
+    await scan(visitor, demo, tier, "25800")
+    await shoot("basket")
+    await points.fill("500")
+    await page.locator(".confirm").click()
+    await visitor.wait(".outcome.good")
+    await shoot("taken")
+    await page.locator(".outcome .first").click()
+    await scan(visitor, demo, tier, "88000")
+    await points.fill("800")
+    await page.locator(".basket .choice button").last.click()
+    await page.locator(".confirm").click()
+    await visitor.wait(".outcome.held")
+    await shoot("held")
+    await page.locator(".outcome .first").click()
+    used = await scan(visitor, demo, tier, "6400")
+    await at_till(demo, "gym", "/v1/verify", {"code": used, "legs": []})
+    await page.locator(".confirm").click()
+    await visitor.wait(".outcome.bad")
+    await shoot("refused")
+    await page.locator(".outcome .button").last.click()
+    await scan(visitor, demo, tier, "12000")
+    await page.route("**/v1/verify", lambda route: route.abort())
+    await page.locator(".confirm").click()
+    await visitor.wait(".outcome.unknown .first:enabled")
+    await shoot("unknown")
+    await page.locator(".outcome .quiet").click()
+    await visitor.wait(".outcome.unknown .outcome-ways .first:only-child")
+    await page.unroute_all(behavior="wait")
+    await shoot("cancelled")
+    await page.locator(".outcome .first").click()
+    await visitor.wait(".scan-target")
+    if await page.locator(".last-scans").is_visible():
+        await page.locator(".last-scans").click()
+        await visitor.wait(".sheet .entry")
+        await shoot("list")
+        await page.locator(".sheet .entry").nth(2).click()
+    else:
+        await page.locator(".beside .entry").nth(2).click()
+    await visitor.wait(".sheet .offer")
+    await shoot("held-open")
+
+
+async def scanner_page(browser: Browser, demo: Demo, folder: Path) -> None:
+    """Each state on a phone, a tablet and a desk, in light and dark, in three languages."""
+    variants: tuple[tuple[str, tuple[int, int], str, str, str], ...] = (
+        ("phone", PHONE, "light", "zh-TW", "gold"),
+        ("tablet", TABLET_LYING, "dark", "en-GB", "diamond"),
+        ("desktop", DESKTOP, "light", "zh-CN", "silver"),
+        ("tablet-standing", TABLET, "light", "en-GB", "gold"),
+    )
+    for name, size, theme, locale, tier in variants:
+        async with scanner(browser, demo, size=size, theme=theme, locale=locale) as visitor:
+
+            async def shoot(state: str, visitor: Visitor = visitor, name: str = name) -> None:
+                kept(await visitor.page.screenshot(), folder / f"scanner-{name}-{state}.png")
+
+            await scanner_states(visitor, demo, tier, shoot)
+
+
+async def traffic(demo: Demo, seconds: float) -> None:
+    """What a group does: members show codes at every business, now more, now less; some are refused."""
+    chance = random.Random(7)
+    members, terminals = itertools.cycle(demo["members"]), demo["terminals"]
+    async with httpx2.AsyncClient(base_url=demo["base_url"], timeout=30.0) as http:
+
+        async def one(each: dict[str, Any]) -> None:
+            bearer = {"authorization": f"Bearer {each['access_token']}"}
+            codes = (await http.post("/v1/me/codes", json={"count": 1}, headers=bearer)).json().get("codes")
+            if not codes:
+                return
+            till = chance.choice(terminals)
+            legs = (
+                [{"kind": "points", "points": chance.choice((100, 100, 200, 90_000))}] if chance.random() < 0.4 else []
+            )
+            body = {
+                "code": codes[0]["digits"] if chance.random() < 0.97 else "9" * 18,
+                "bill": {**BILL, "amount_minor": chance.randrange(2_000, 60_000)},
+                "legs": legs,
+            }
+            headers = {"authorization": f"Bearer {till['api_key']}", "idempotency-key": f"shot-{chance.random()}"}
+            await http.post("/v1/verify", json=body, headers=headers)
+
+        began = time.monotonic()
+        while (gone := time.monotonic() - began) < seconds:
+            started = time.monotonic()
+            await one(next(members))
+            pause = 1 / (5 + 3 * math.sin(gone / 9)) - (time.monotonic() - started)
+            await asyncio.sleep(max(0.0, pause))
+
+
+async def ops_page(browser: Browser, demo: Demo, folder: Path) -> None:
+    """Operations while the group is at work: desk in light and dark, tablet and phone, with a place unfolded."""
+    session = {"operations": {"credential": demo["admin_api_key"], "label": ""}}
+    await traffic(demo, TRAFFIC_SECONDS)
+    variants: tuple[tuple[str, tuple[int, int], str, str], ...] = (
+        ("desktop", DESKTOP, "light", "zh-TW"),
+        ("desktop-dark", DESKTOP, "dark", "en-GB"),
+        ("tablet", TABLET, "light", "en-GB"),
+        ("phone", PHONE, "dark", "zh-CN"),
+    )
+    for name, size, theme, locale in variants:
+        async with visiting(
+            browser, demo["base_url"], size=size, theme=theme, locale=locale, session=session
+        ) as visitor:
+            await watching(visitor)
+            kept(await visitor.page.screenshot(), folder / f"ops-{name}.png")
+            await visitor.page.locator(".unfold").first.click()
+            kept(await visitor.page.screenshot(full_page=True), folder / f"ops-{name}-whole.png")
+
+
+async def watching(visitor: Visitor) -> None:
+    """The operations page with its charts drawn, the last five minutes of them."""
+    await visitor.open("/ops/")
+    await visitor.wait(".chart .u-over")
+    await visitor.page.locator(".choice button").first.click()
+    await visitor.wait("[data-business]")
+    await visitor.wait(".chip.good")
+
+
+async def readme(browser: Browser, demo: Demo, folder: Path) -> None:
+    """member.png, scanner.png and operations.png of the README."""
+    phone: dict[str, Any] = {"size": PHONE, "device_scale_factor": 2, "locale": "en-GB"}
+    async with visiting(browser, demo["base_url"], session=signed_in(demo, "diamond"), **phone) as visitor:
+        await visitor.open("/app/")
+        await shown_code(visitor)
+        await visitor.wait(".chip.good")
+        small(await visitor.page.screenshot(), folder / "member.png")
+    async with scanner(browser, demo, size=TABLET_LYING, locale="en-GB") as visitor:
+        await scan(visitor, demo, "diamond", "25800")
+        small(await visitor.page.screenshot(), folder / "scanner.png")
+    session = {"operations": {"credential": demo["admin_api_key"], "label": ""}}
+    await traffic(demo, TRAFFIC_SECONDS)
+    async with visiting(browser, demo["base_url"], size=DESKTOP, locale="en-GB", session=session) as visitor:
+        await watching(visitor)
+        small(await visitor.page.screenshot(), folder / "operations.png")
+
+
+SCENES: dict[str, Scene] = {
+    "home": home,
+    "member": member_page,
+    "member-others": member_others,
+    "scanner": scanner_page,
+    "ops": ops_page,
+    "readme": readme,
+}
 
 
 async def main(folder: Path, names: list[str]) -> None:

@@ -1,60 +1,47 @@
 """The operations page in a real browser: what happens at the tills stands there a moment later, with its figures."""
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Locator, expect
 
-from tests.support.browser import DESKTOP, PHONE, TABLET, Visitor, visiting
-from tests.support.client import TongClient, bill, client_of, fresh_key, points_leg
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-async def tong(stack: Stack) -> AsyncIterator[TongClient]:
-    async with client_of(stack) as client:
-        yield client
+from tests.support.browser import DESKTOP, PHONE, TABLET, WAIT_MS, Visitor, visiting
+from tests.support.client import TongClient, bill, fresh_key, points_leg
+from tests.support.stack import Stack, Terminal
 
 
 def signed_in(stack: Stack) -> dict[str, dict[str, str]]:
     return {"operations": {"credential": stack.demo["admin_api_key"], "label": ""}}
 
 
-async def total(visitor: Visitor, business: str) -> int:
+def taken_at(visitor: Visitor, terminal: Terminal) -> Locator:
     """What the page says a business has taken since the start; a business that has nothing yet has no row."""
-    said = await visitor.page.locator(f"[data-business={business}] [data-total]").all_inner_texts()
-    return int(said[0].replace(",", "")) if said else 0
+    return visitor.page.locator(f"[data-business={terminal.business}] [data-total]")
 
 
 async def test_a_redemption_and_a_refusal_appear_where_they_happened(
     browser: Browser, stack: Stack, tong: TongClient
 ) -> None:
-    member, till = await stack.member(("hotel", 5_000, 2)), stack.terminals["spa"]
+    member, till = await stack.member(("hotel", 5_000, 2)), await stack.terminal("watched")
     async with visiting(browser, stack.base_url, size=DESKTOP, session=signed_in(stack)) as visitor:
         await visitor.open("/ops/")
         await visitor.wait(".tile")
-        before = await total(visitor, "spa")
+        assert await taken_at(visitor, till).count() == 0
         code = await tong.code(member)
         body = {"code": code, "bill": bill(20_000), "legs": [points_leg(700)]}
         assert (await tong.verify(till, body, fresh_key())).status_code == 201
         assert (await tong.verify(till, body, fresh_key())).status_code == 409
-
-        async def seen() -> bool:
-            return await total(visitor, "spa") == before + 1
-
-        await wait_until("the spa's redemption stands on the page", seen)
-        await visitor.wait(".refusals td", "code_used")
-        await visitor.wait(".refusals td", till.terminal_id)
-        await visitor.page.locator("[data-business=spa] .unfold").click()
+        await expect(taken_at(visitor, till)).to_have_text("1", timeout=WAIT_MS)
+        await visitor.wait(".refusals tr", till.terminal_id)
+        assert "code_used" in await visitor.page.locator(".refusals tr", has_text=till.terminal_id).first.inner_text()
+        await visitor.page.locator(f"[data-business={till.business}] .unfold").click()
         await visitor.wait(".outlet th")
 
 
 async def test_paused_the_page_stands_still_and_catches_up_when_it_goes_on(
     browser: Browser, stack: Stack, tong: TongClient
 ) -> None:
-    member, till = await stack.member(("hotel", 5_000, 2)), stack.terminals["gym"]
+    member, till = await stack.member(("hotel", 5_000, 2)), await stack.terminal("paused")
     async with (
         visiting(browser, stack.base_url, size=DESKTOP, session=signed_in(stack)) as visitor,
         visiting(browser, stack.base_url, size=DESKTOP, session=signed_in(stack)) as other,
@@ -64,20 +51,11 @@ async def test_paused_the_page_stands_still_and_catches_up_when_it_goes_on(
             await each.wait(".tile")
         await visitor.page.get_by_role("button", name="暫停").click()
         await visitor.wait(".chip.info", "已暫停")
-        before = await total(visitor, "gym")
         assert (await tong.verify(till, {"code": await tong.code(member)}, fresh_key())).status_code == 201
-
-        async def seen_by_the_other() -> bool:
-            return await total(other, "gym") > before
-
-        await wait_until("another page shows it", seen_by_the_other)
-        assert await total(visitor, "gym") == before
+        await expect(taken_at(other, till)).to_have_text("1", timeout=WAIT_MS)
+        assert await taken_at(visitor, till).count() == 0
         await visitor.page.get_by_role("button", name="繼續").click()
-
-        async def caught_up() -> bool:
-            return await total(visitor, "gym") == await total(other, "gym")
-
-        await wait_until("the page has caught up", caught_up)
+        await expect(taken_at(visitor, till)).to_have_text("1", timeout=WAIT_MS)
 
 
 async def test_the_charts_have_the_last_hour_and_a_piece_of_it_can_be_looked_at(browser: Browser, stack: Stack) -> None:

@@ -1,89 +1,34 @@
-"""The scanner page in a real browser, on a real stack: every way to read a code, and every way a call can go wrong.
+"""The scanner page in a real browser, on a real stack: wedge, digits, and every way a call can go wrong.
 
-A scanner's burst is made of key events within one turn of the page, as fast as a wedge can be: timing of the test's own
-machine plays no part.
+The camera has a browser of its own: test_camera.py.
 """
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from itertools import count
-from typing import Any
+import time
 
 import pytest
 from playwright.async_api import Browser, Route
 
-from tests.support.browser import DESKTOP, PHONE, TABLET, Visitor, visiting
-from tests.support.client import TongClient, client_of
+from tests.support.browser import DESKTOP, PHONE, TABLET
+from tests.support.client import TongClient
 from tests.support.oracle import until_drained
 from tests.support.stack import Member, Stack, Terminal
+from tests.support.till_page import till_of
+from tokens import base64url
+from tokens.offline import step_at, write_offline
 
-BURST = """(keys) => {
-    for (const key of keys) {
-        const pressed = new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true})
-        const target = document.activeElement ?? document.body
-        if (!target.dispatchEvent(pressed) || key.length > 1 || target.tagName !== 'INPUT') continue
-        target.value += key  // as the browser does with a key that nobody prevented
-        target.dispatchEvent(new Event('input', {bubbles: true}))
-    }
-}"""
 POINTS = 50_000
-_numbers = count(1)
 
 
-@pytest.fixture
-async def tong(stack: Stack) -> AsyncIterator[TongClient]:
-    async with client_of(stack) as client:
-        yield client
-
-
-class Till:
-    """A scanner page, signed in as a terminal."""
-
-    def __init__(self, visitor: Visitor, stack: Stack, tong: TongClient, terminal: Terminal) -> None:
-        self.visitor = visitor
-        self.page = visitor.page
-        self.stack = stack
-        self.tong = tong
-        self.terminal = terminal
-
-    async def scan(self, text: str, *, end: str | None = "Enter") -> None:
-        await self.page.evaluate(BURST, [*text, *([end] if end else [])])
-
-    async def bill(self, figures: str) -> None:
-        for figure in figures:
-            await self.page.get_by_role("button", name=figure, exact=True).click()
-
-    async def press(self, name: str) -> None:
-        await self.page.get_by_role("button", name=name, exact=True).first.click()
-
-    async def see(self, selector: str, text: str | None = None) -> None:
-        await self.visitor.wait(selector, text)
-
-    async def take(self, member: Member, figures: str) -> None:
-        """Bill, scan and confirm; what comes of it is not waited for."""
-        await self.bill(figures)
-        await self.scan(await self.tong.code(member))
-        await self.see(".basket")
-        await self.page.locator(".confirm").click()
-
-    async def journal(self) -> list[dict[str, Any]]:
-        kept = await self.page.evaluate("localStorage.getItem('tong.scanner.journal')")
-        found: list[dict[str, Any]] = json.loads(kept or "[]")
-        return found
-
-
-@asynccontextmanager
-async def till_of(
-    browser: Browser, stack: Stack, tong: TongClient, *, size: tuple[int, int] = DESKTOP, **options: Any
-) -> AsyncIterator[Till]:
-    terminal = await stack.terminal(f"scanner-{next(_numbers)}")
-    session = {"terminal": {"credential": terminal.api_key, "label": ""}}
-    async with visiting(browser, stack.base_url, size=size, session=session, **options) as visitor:
-        await visitor.open("/scanner/")
-        await visitor.wait(".scan-target")
-        await visitor.wait(".till-place")
-        yield Till(visitor, stack, tong, terminal)
+async def code_of_a_device(tong: TongClient, member: Member) -> str:
+    """What a device of this member, enrolled just now, shows without network."""
+    headers = {"authorization": f"Bearer {member.access_token}"}
+    answer = await tong.http.post("/v1/me/devices", json={"name": "手機"}, headers=headers)
+    assert answer.status_code == 201, answer.text
+    device = answer.json()
+    key = base64url.decode(device["key"])
+    assert key is not None
+    return write_offline(device["code_prefix"], key, step_at(time.time()))
 
 
 async def redemptions_of(stack: Stack, terminal: Terminal) -> list[str]:
@@ -255,6 +200,25 @@ async def test_the_same_basket_twice_asks_whether_it_is_another_purchase(
         await till.press("是另一筆消費：照樣核銷")
         await till.see(".outcome.good", "核銷完成")
         assert await tong.points(member) == POINTS - 20_000
+
+
+async def test_a_code_that_a_device_made_without_network_is_taken_once(
+    browser: Browser, stack: Stack, tong: TongClient
+) -> None:
+    member = await stack.member(("hotel", POINTS, 2))
+    code = await code_of_a_device(tong, member)
+    async with till_of(browser, stack, tong) as till:
+        await till.bill("10000")
+        await till.scan(code, end=None)
+        await till.see(".basket")
+        await till.page.locator(".confirm").click()
+        await till.see(".outcome.good", "核銷完成")
+        await till.press("下一位")
+        await till.bill("10000")
+        await till.scan(code, end=None)
+        await till.see(".notice.bad", "請會員重新整理代碼後再掃")
+        assert await tong.points(member) == POINTS - 10_000
+        assert await redemptions_of(stack, till.terminal) == ["redeem"]
 
 
 @pytest.mark.parametrize(

@@ -103,12 +103,10 @@ POINTS_HELD: Final = """
 SELECT owner, sum(amount)::bigint AS amount FROM ledger_posting
 WHERE account = 'member_held' AND asset = 'points' GROUP BY owner HAVING sum(amount) <> 0"""
 
-ONE_ENTRY: Final = """
-SELECT subject_id, member_id, kind FROM ledger_transaction WHERE (bucket, entry_ms, entry_seq) = ($1, $2, $3)"""
+ENTRIES: Final = "SELECT bucket, entry_ms, entry_seq, subject_id, member_id, kind FROM ledger_transaction"
 
-POSTINGS_OF_ENTRY: Final = """
-SELECT asset, lot, account, amount FROM ledger_posting WHERE (bucket, entry_ms, entry_seq) = ($1, $2, $3)
-ORDER BY epoch, line"""
+POSTINGS: Final = """
+SELECT bucket, entry_ms, entry_seq, asset, lot, account, amount FROM ledger_posting ORDER BY epoch, line"""
 
 # The chain (docs/ledger.md, "The chain"): which text of a row is hashed, in which order.
 SEALS: Final = (

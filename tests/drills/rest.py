@@ -19,6 +19,7 @@ SERVER_FAULTS = (RedisError, asyncpg.PostgresError, asyncpg.InterfaceError, OSEr
 AT_ONCE = 8
 REPEATED_MAX = 60
 REFUSED_REPEATED_MAX = 40
+TURNED_REPEATED_MAX = 100
 LOOKED_UP_MAX = 60
 SOON_SECONDS = 60  # holds of a few seconds are waited for, those of a quarter of an hour stay open
 
@@ -51,7 +52,8 @@ async def resolve(world: World, *, marks_lost: bool, seconds: float = REST_SECON
     chance = random.Random(f"{world.seed} resolve")
     record = read_journal(world.journal.path)
     unknown = [entry for entry in record.entries.values() if entry.outcome == "unknown"]
-    again = [entry for entry in record.entries.values() if entry.outcome == "turned_away" and chance.random() < 0.5]
+    turned = [entry for entry in record.entries.values() if entry.outcome == "turned_away"]
+    again = chance.sample(turned, min(len(turned) // 2, TURNED_REPEATED_MAX))
     deadline = time.monotonic() + seconds
     await _repeat(world, [*unknown, *again], until_known=deadline)
     record = read_journal(world.journal.path)

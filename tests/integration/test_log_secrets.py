@@ -1,7 +1,5 @@
 """No log of any stack of the suite holds a secret (tests/support/stack.py looks when one ends): that this look sees."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.support.client import TongClient, fresh_key
@@ -42,8 +40,10 @@ async def test_each_of_them_is_found_where_somebody_wrote_it(stack: Stack, tong:
 
 
 async def test_a_stack_that_wrote_a_secret_fails_when_it_ends() -> None:
+    async def careless() -> None:
+        async with running_stack() as stack:
+            with (stack.home.parent / "log").open("a") as file:
+                file.write(f"the key is {stack.terminals['hotel'].api_key}\n")
+
     with pytest.raises(AssertionError, match="secrets stand in the logs"):
-        async with running_stack() as careless:
-            log = Path(careless.home).parent / "log"
-            with log.open("a") as file:
-                file.write(f"the key is {careless.terminals['hotel'].api_key}\n")
+        await careless()

