@@ -111,7 +111,7 @@ class Metrics:
         self._observed_seconds = 0.0
 
     def count_verify(self, outcome: str, seconds: float) -> None:
-        """One answer of `POST /v1/verify`: its outcome at once for everybody, its time with the next `flush`, because an
+        """One answer of `POST /v1/verify`: its outcome at once for everybody, its time at the next `flush`, for an
         observation costs 3 µs in the files that the processes share."""
         self.verify_outcome[outcome].inc()
         self._observed[bisect_left(VERIFY_SECONDS_BUCKETS, seconds)] += 1
