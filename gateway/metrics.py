@@ -111,8 +111,8 @@ class Metrics:
         self._observed_seconds = 0.0
 
     def count_verify(self, outcome: str, seconds: float) -> None:
-        """One answer of `POST /v1/verify`: its outcome at once for everybody, its time with the next `flush`, because the
-        files that the processes share cost 3 µs for an observation."""
+        """One answer of `POST /v1/verify`: its outcome at once for everybody, its time at the next `flush`, for an
+        observation costs 3 µs in the files that the processes share."""
         self.verify_outcome[outcome].inc()
         self._observed[bisect_left(VERIFY_SECONDS_BUCKETS, seconds)] += 1
         self._observed_seconds += seconds
@@ -130,6 +130,6 @@ class Metrics:
         histogram._sum.inc(seconds)
 
     def exposition(self) -> bytes:
-        """The text format of Prometheus, over all processes; times of other processes to their last flush."""
+        """The text format of Prometheus, over all processes; of others the times to their last flush."""
         self.flush()
         return generate_latest(self.registry)

@@ -38,7 +38,7 @@ def parts(fields: Mapping[str, str]) -> dict[str, str]:
     return dict(zip(ENTRY_LINES, lines, strict=True)) if len(lines) == len(ENTRY_LINES) else dict(fields)
 
 
-async def entries(hot: Any, bucket: int) -> list[tuple[bytes, Any]]:
+async def entries(hot: Any, bucket: int) -> list[tuple[Any, Any]]:
     """A bucket's stream entries as they stand, by what they say."""
     return [
         (entry, {name.encode(): value.encode() for name, value in parts(_text(fields)).items()})

@@ -4,6 +4,8 @@ import json
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from redemption.ledger.entries import (
     ENTRY_FIELDS,
     KINDS,
     MOVES_MAX,
+    PARTS,
     POSTING_COLUMNS,
     TRANSACTION_COLUMNS,
     Entry,
@@ -25,6 +28,7 @@ from redemption.ledger.images import month_of
 from redemption.ledger.status import disagreement
 from redemption.ledger.store import Item, Watermark, advanced, storable
 from redemption.ledger.streams import Sight, position_of, trim_bound
+from redemption.live.tail import member_in
 from redemption.queries import named_queries
 from tests.support.ledger import KIND_MOVES, EntryGenerator, redeem_fields
 
@@ -231,3 +235,24 @@ def test_the_month_of_expiry_counts_in_the_zone_of_the_group(months: int, moment
     zone = ZoneInfo("Asia/Shanghai")
     local = datetime.fromisoformat(moment).replace(tzinfo=zone)
     assert month_of(int(local.timestamp() * 1000), zone, months) == expected
+
+
+def test_an_entry_of_either_version_says_the_same() -> None:
+    of_old = fields()
+    lines = b"\n".join(of_old[name] for name in PARTS)
+    new, old = decode_entry({b"2": lines}), decode_entry(of_old)
+    assert isinstance(new, Entry)
+    assert isinstance(old, Entry)
+    assert json.dumps(orjson.loads(orjson.dumps(new.context))) == of_old[b"context"].decode()
+    assert msgspec.structs.replace(new, context=old.context) == old
+    assert member_in([b"2", lines]) == of_old[b"member"]
+    assert member_in([word for pair in of_old.items() for word in pair]) == of_old[b"member"]
+
+
+@pytest.mark.parametrize("wrong", [b"", b"redeem", b"a\nb\nc\nd\ne", b"a\nb\nc\nd\ne\nf\ng", b"\xff\n\n\n\n\n"])
+def test_an_entry_of_version_two_with_other_lines_is_malformed(wrong: bytes) -> None:
+    assert isinstance(decode_entry({b"2": wrong}), Malformed)
+
+
+def test_an_entry_of_two_versions_at_once_is_malformed() -> None:
+    assert decode_entry({**fields(), b"2": b"a\nb\nc\nd\ne\nf"}) == Malformed("unknown field")
