@@ -65,11 +65,8 @@ class Books:
         )
 
     async def drained(self) -> None:
-        """The ledger has every entry. By each watermark too: after a rebuild the ledger has rows of epochs that
-        no stream counts any more, so that the sums agree before the last entries are written."""
         async with self.stack.ledger() as ledger:
             await until_drained(self.hot, ledger)
-        await self.until_written()
 
     @asynccontextmanager
     async def writer_paused(self) -> AsyncIterator[None]:
