@@ -106,7 +106,7 @@ def application(state: State) -> Application:
 
 
 def methods_of_path(request: Request) -> str:
-    """What a path takes, for the header Allow (RFC 9110, 10.2.1): of all its routes, for Starlette looks at the first."""
+    """What a path takes, for the header Allow (RFC 9110, 10.2.1): by all its routes. Starlette looks at the first."""
     path = request.url.path
     taken: set[str] = set()
     for route in request.app.routes:

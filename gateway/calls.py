@@ -141,7 +141,7 @@ CALLS: Final[tuple[Call, ...]] = (
         request_examples=examples.CANCEL,
         answers=(Answer("Nothing is applied now and nothing will be; repeating it is safe.", wire.CancelAnswer,
                         examples.CANCELLED),),
-        refusals=(*_BODY, *_TERMINAL, *_STORE, "idempotency_key_missing", *_SCANNED, "window_closed", "not_found"),
+        refusals=(*_BODY, *_TERMINAL, *_STORE, *_KEY, *_SCANNED, "window_closed", "not_found"),
     ),
     Call(
         "GET",

@@ -65,7 +65,7 @@ def seen_business(request: Request, who: Administrator, business: str | None) ->
 
 
 def id_in_path(request: Request, name: str) -> str:
-    """An id out of the path. Raises `not_found` for a text that can be the id of nothing (PostgreSQL takes no U+0000)."""
+    """An id out of the path. Raises `not_found` for what no id looks like (PostgreSQL takes no U+0000)."""
     value: str = request.path_params[name]
     if _ID.fullmatch(value) is None:
         raise Problem("not_found", "There is nothing of this id")

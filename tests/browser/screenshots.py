@@ -45,13 +45,17 @@ def kept(png: bytes, path: Path) -> None:
 
 
 def small(png: bytes, path: Path) -> None:
-    """Writes the picture as the README shows it: at most 900 wide, with a palette that keeps thin coloured lines."""
+    """Writes the picture as the README shows it: at most 900 wide, with a palette of shades and of rare colours."""
     with Image.open(io.BytesIO(png)) as picture:
         width = README_WIDTHS[path.stem]
         shrunk = picture.convert("RGB").resize(
             (width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS
         )
-        shrunk.quantize(192, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    shades = shrunk.quantize(160).getpalette() or []  # median cut: shadows stay smooth, thin lines lose their colour
+    rare = shrunk.quantize(96, method=Image.Quantize.MAXCOVERAGE).getpalette() or []
+    both = Image.new("P", (1, 1))
+    both.putpalette(shades[: 160 * 3] + rare[: 96 * 3])
+    shrunk.quantize(palette=both, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def member(demo: Demo, tier: str) -> dict[str, Any]:

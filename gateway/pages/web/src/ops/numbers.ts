@@ -19,7 +19,9 @@ export function milliseconds(value: number | null): string {
   return value === null ? NOT_KNOWN : ops().milliseconds(decimal(value))
 }
 
+/** In milliseconds where two decimals of a second would say little. */
 export function seconds(value: number | null): string {
+  if (value !== null && value > 0 && value < 0.1) return milliseconds(value * 1_000)
   return value === null ? NOT_KNOWN : ops().seconds(decimal(value))
 }
 
