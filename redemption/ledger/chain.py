@@ -144,7 +144,7 @@ def beginning(bucket: int, key: SealKey) -> Head:
 
 async def links(connection: Connection, bucket: int, after: Place, upto: Place, limit: int = BATCH_ROWS) -> list[Link]:
     """At most `limit` rows after one place and up to another, in order. Postings without a transaction stand with the
-    row before them, so that they break the chain too."""
+    row before them, at the beginning of a batch with the row after them: they break the chain, and count as no row."""
     queries = named_queries("ledger", "seal")
     end = await connection.fetchrow(queries["batch_end"], bucket, *after, *upto, limit, timeout=QUERY_SECONDS)
     last = upto if end is None else Place(end["epoch"], end["entry_ms"], end["entry_seq"])
@@ -153,10 +153,11 @@ async def links(connection: Connection, bucket: int, after: Place, upto: Place, 
     parts: list[bytes] = []
     place: Place | None = None
     for epoch, ms, seq, part, text in rows:
-        if part == 0 or place is None:
+        if part == 0:
             if place is not None:
                 found.append(Link(place, b"".join(parts)))
-            place, parts = Place(epoch, ms, seq), []
+                parts = []
+            place = Place(epoch, ms, seq)
         content = text.encode()
         parts.append(len(content).to_bytes(4) + content)
     if place is not None:

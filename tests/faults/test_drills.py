@@ -45,9 +45,9 @@ def _refuse_what_was_taken(record: Record) -> None:
 
 
 def _take_other_amounts(record: Record) -> None:
-    entry = next(entry for entry in record.of_kind("verify") if entry.outcome == "applied")
-    takes = entry.intent.takes or {}
-    entry.intent.takes = {asset: amount + 1 for asset, amount in takes.items()}
+    entry = next(entry for entry in record.of_kind("verify") if entry.outcome == "applied" and entry.intent.takes)
+    assert entry.intent.takes is not None
+    entry.intent.takes = {asset: amount + 1 for asset, amount in entry.intent.takes.items()}
 
 
 def _forget_an_intent(record: Record) -> None:

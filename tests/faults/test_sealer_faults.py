@@ -189,15 +189,26 @@ async def test_two_sealers_and_one_that_is_paused_and_wakes_up_cannot_fork_a_cha
     assert await broken_chains(place.dsn) == []
 
 
-async def test_a_row_removed_before_it_was_sealed_stops_the_seal_of_its_bucket(place: Place) -> None:
+@pytest.mark.parametrize("which", ["first", "middle", "last"])
+async def test_a_row_removed_before_it_was_sealed_stops_the_seal_of_its_bucket(place: Place, which: str) -> None:
     await place.write(200)
+    bucket = place.chance.randrange(BUCKETS)
     async with connected(place.dsn) as connection:
         await connection.execute("SET session_replication_role = replica")
-        bucket = await connection.fetchval(
-            # A ctid is unique within a partition only: another month's rows may have the same one.
-            "DELETE FROM ledger_transaction WHERE (tableoid, ctid) = "
-            "(SELECT tableoid, ctid FROM ledger_transaction LIMIT 1) RETURNING bucket"
+        # Of those that moved something: their postings stay behind.
+        rows = await connection.fetch(
+            "SELECT epoch, entry_ms, entry_seq FROM ledger_transaction AS taken WHERE bucket = $1 AND EXISTS "
+            "(SELECT 1 FROM ledger_posting AS p WHERE p.bucket = taken.bucket AND p.epoch = taken.epoch "
+            "AND p.entry_ms = taken.entry_ms AND p.entry_seq = taken.entry_seq) ORDER BY epoch, entry_ms, entry_seq",
+            bucket,
         )
+        row = rows[{"first": 0, "middle": len(rows) // 2, "last": -1}[which]]
+        removed = await connection.execute(
+            "DELETE FROM ledger_transaction WHERE bucket = $1 AND (epoch, entry_ms, entry_seq) = ($2, $3, $4)",
+            bucket,
+            *row,
+        )
+    assert removed == "DELETE 1"
     pool = await open_pool(place.dsn)
     sealer = Sealer(pool, SealKey(SECRET), range(BUCKETS))
     await sealer.round()
