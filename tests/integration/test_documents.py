@@ -36,7 +36,7 @@ def test_the_list_of_refusals_is_made_of_the_table_of_problems() -> None:
 
 
 def test_every_path_that_the_guide_names_exists() -> None:
-    known = {call.path.replace("{redemption_id}", "{id}").replace("{accrual_id}", "{id}") for call in CALLS}
+    known = {re.sub(r"\{\w+\}", "{id}", call.path) for call in CALLS}
     named = {re.sub(r"\$\w+", "{id}", path) for path in re.findall(r"/v1/[a-z/{}$A-Z]+[a-zA-Z}]", INTEGRATE)}
     assert named <= known, named - known
 
