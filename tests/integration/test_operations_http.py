@@ -1,19 +1,36 @@
-"""/v1/ops on a real stack of two workers: figures add up, are those of /metrics, and are told to whom they concern."""
+"""/v1/ops on a real stack of two workers: figures add up, are those of /metrics, and are told to whom they concern.
+
+On a stack of its own: a worker that another test runs in its own process reports to the shared stack's figures too, and
+its counters are in no /metrics of the stack.
+"""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx2
+import pytest
 
 from gateway.operations import create_key
-from tests.support.client import TongClient, bill, fresh_key, points_leg
+from tests.support.client import TongClient, bill, client_of, fresh_key, points_leg
 from tests.support.event_streams import listening
-from tests.support.stack import Stack
+from tests.support.stack import Stack, running_stack
 
 UNTIL_SECONDS = 30.0
+
+
+@pytest.fixture(scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    async with running_stack(workers=2) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+async def tong(stack: Stack) -> AsyncIterator[TongClient]:
+    async with client_of(stack) as client:
+        yield client
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -60,7 +60,7 @@ async function load(credential: string): Promise<void> {
     newest = null
     drawn.value += 1
   }
-  if (last.kind === 'answered') refusals.value = last.body.refusals
+  if (last.kind === 'answered') refusals.value = newestFirst([...refusals.peek(), ...last.body.refusals])
 }
 
 function take(found: Snapshot): void {
@@ -74,8 +74,14 @@ function take(found: Snapshot): void {
 function keep(found: readonly Refused[]): void {
   waiting = [...[...found].reverse(), ...waiting].slice(0, REFUSALS_MAX)
   if (paused.peek()) return
-  refusals.value = [...waiting, ...refusals.peek()].slice(0, REFUSALS_MAX)
+  refusals.value = newestFirst([...waiting, ...refusals.peek()])
   waiting = []
+}
+
+/** One that the stream told may stand in the list that was asked for as well: it is shown once. */
+function newestFirst(found: readonly Refused[]): Refused[] {
+  const once = new Map(found.map((each) => [`${each.at} ${each.terminal_id} ${each.code} ${each.path}`, each]))
+  return [...once.values()].sort((a, b) => b.at.localeCompare(a.at)).slice(0, REFUSALS_MAX)
 }
 
 /** What went on meanwhile is shown at once when the looks go on. */
