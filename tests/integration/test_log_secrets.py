@@ -35,7 +35,7 @@ async def test_each_of_them_is_found_where_somebody_wrote_it(stack: Stack, tong:
     await tong.code(await stack.member(("hotel", 100, 1)))
     stack.look_for_secrets()
     for secret, what in stack.remembered.found.items():
-        planted = f'{stack.said}{{"event": "asked for {secret} in vain"}}\n'
+        planted = f'{{"event": "asked for {secret} in vain"}}\n'
         assert what in leaked(planted, stack.remembered.found)
 
 
