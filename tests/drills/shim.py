@@ -85,8 +85,8 @@ def _compiler() -> str:
         if found := shutil.which(name):
             return found
     if os.geteuid() == 0 and (apt := shutil.which("apt-get")):
-        command = [apt, "install", "--yes", "--no-install-recommends", "gcc", "libc6-dev"]
-        subprocess.run(command, capture_output=True, timeout=INSTALL_SECONDS, check=False)
+        for command in (["update"], ["install", "--yes", "--no-install-recommends", "gcc", "libc6-dev"]):
+            subprocess.run([apt, *command], capture_output=True, timeout=INSTALL_SECONDS, check=False)
         if found := shutil.which("gcc"):
             return found
     raise CannotRun("no C compiler (Debian: apt install gcc libc6-dev)")
