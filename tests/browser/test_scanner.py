@@ -65,6 +65,7 @@ async def test_a_wedge_is_read_whatever_has_the_focus_and_one_tap_takes_the_best
         assert "code" not in attempt["scan"], "a decided attempt keeps its code"
         assert till.terminal.api_key not in json.dumps(await till.page.evaluate("({...localStorage})"))
         await till.press("下一位")
+        await till.see(".scan-target")
         await till.scan(code)
         await till.see(".notice.bad", "請會員重新整理代碼後再掃")
 

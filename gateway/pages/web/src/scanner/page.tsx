@@ -13,10 +13,11 @@ import { BasketView } from './basket_view'
 import { attempts } from './journal'
 import { JournalView } from './journal_view'
 import { OutcomeView } from './outcome_view'
-import { ReadyView } from './ready_view'
+import { pressed, ReadyView } from './ready_view'
 import { scanner } from './texts'
-import { open, readTerminal, screen, session, settleFirst, signedIn as signIn, signOut, terminal } from './till'
+import { open, readTerminal, scanned, screen, session, settleFirst, signedIn as signIn, signOut, terminal } from './till'
 import { UnknownView } from './unknown_view'
+import { listen } from './wedge'
 
 effect(() => {
   document.title = `${scanner().title} · Tong`
@@ -67,6 +68,15 @@ function LastScans() {
 function Till() {
   const t = scanner()
   const now = screen.value
+  // For as long as somebody is signed in: a burst that comes with the tap before it is not lost, and one that comes at
+  // the wrong moment presses no button. `scanned` takes it only where a code is waited for.
+  useEffect(() => {
+    const wedge = listen({
+      onCode: (text) => void scanned(text),
+      onKey: (key) => screen.peek() === 'ready' && pressed(key),
+    })
+    return () => wedge.stop()
+  }, [])
   // A tab that comes back may have something to settle that another tab began.
   useEffect(() => {
     const back = () => document.visibilityState === 'visible' && settleFirst()

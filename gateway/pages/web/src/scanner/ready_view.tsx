@@ -1,4 +1,4 @@
-/** The bill on one side, the code on the other. A scanner's burst is taken whatever has the focus. */
+/** The bill on one side, the code on the other. Bursts of a scanner and figures of a keyboard come by page.tsx. */
 import { useSignal } from '@preact/signals'
 import { useEffect, useId } from 'preact/hooks'
 
@@ -8,7 +8,6 @@ import { Notice, Waiting } from '../shared/parts/parts'
 import { shared } from '../shared/texts'
 import { inEnglish, scanner } from './texts'
 import { billMinor, currency, notTaken, reference, scanned } from './till'
-import { listen } from './wedge'
 
 const MOST_MINOR = 10 ** 12
 const KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '00', '0'] as const
@@ -22,17 +21,13 @@ function backspace(): void {
   billMinor.value = Math.floor(billMinor.peek() / 10)
 }
 
+/** A key that a person pressed outside of fields: figures are the bill. */
+export function pressed(key: string): void {
+  if (/^\d$/.test(key)) press(key)
+  else if (key === 'Backspace') backspace()
+}
+
 export function ReadyView() {
-  useEffect(() => {
-    const wedge = listen({
-      onCode: (text) => void scanned(text),
-      onKey: (key) => {
-        if (/^\d$/.test(key)) press(key)
-        else if (key === 'Backspace') backspace()
-      },
-    })
-    return () => wedge.stop()
-  }, [])
   return (
     <div class="ready">
       <BillEntry />
