@@ -84,7 +84,7 @@ class KeyAuthenticator:
         self._environment = environment
         self._clock = clock
         self._used: set[str] = set()
-        self._prefix = f"Bearer tong_tk_{environment}_"
+        self._prefix = f"{BEARER}tong_tk_{environment}_"
         self._terminals_of: Directory | None = None
         self._terminals: dict[bytes, KeyHolder] = {}
 

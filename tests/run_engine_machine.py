@@ -16,9 +16,8 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.support.engine_checks import Checked
-from tests.support.engine_driver import Engine, frozen_library
+from tests.support.engine_driver import Engine, running_engine
 from tests.support.engine_machine import EngineMachine
-from tests.support.servers import ValkeyServer
 
 EXAMPLES = 100
 STEPS = 50
@@ -33,20 +32,15 @@ def main() -> None:
     wanted = asked.parse_args()
     phases = (Phase.generate,) if wanted.no_shrink else (Phase.generate, Phase.shrink)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is ended too
-    server = ValkeyServer("--appendonly", "no")
-    started, number, engine = time.monotonic(), wanted.seed, None
+    started, number = time.monotonic(), wanted.seed
     try:
-        server.start()
-        engine = Engine(server.port, frozen_library())
-        EngineMachine.engine = engine
-        while Checked.steps < wanted.steps and time.monotonic() - started < wanted.seconds:
-            run_seed(number, phases)
-            print(f"seed {number}: {Checked.steps} calls in {time.monotonic() - started:.0f} s", flush=True)
-            number += 1
+        with running_engine(Engine) as engine:
+            EngineMachine.engine = engine
+            while Checked.steps < wanted.steps and time.monotonic() - started < wanted.seconds:
+                run_seed(number, phases)
+                print(f"seed {number}: {Checked.steps} calls in {time.monotonic() - started:.0f} s", flush=True)
+                number += 1
     finally:
-        if engine is not None:
-            engine.close()
-        server.remove()
         print(f"seeds {wanted.seed} to {number - 1} passed, {Checked.steps} calls")
         for name, times in sorted(Counter(Checked.applied).items()):
             print(f"  {times:8d}  {name}")

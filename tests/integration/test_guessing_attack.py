@@ -20,8 +20,7 @@ from redemption.domain.limits import (
     MEMBER_NUMBERS,
 )
 from tests.support import engine_world as world
-from tests.support.engine_driver import Engine, frozen_library
-from tests.support.servers import ValkeyServer
+from tests.support.engine_driver import Engine, running_engine
 from tokens.claims import Refused
 from tokens.digits import TAGS, check_digit, derive_digits_key, read_digits
 
@@ -36,16 +35,8 @@ START_MS = 1_795_881_600_000
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    server = ValkeyServer("--appendonly", "no")
-    try:
-        server.start()
-        made = Engine(server.port, frozen_library())
-        try:
-            yield made
-        finally:
-            made.close()
-    finally:
-        server.remove()
+    with running_engine(Engine) as made:
+        yield made
 
 
 def guess(random: Random) -> str:

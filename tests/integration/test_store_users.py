@@ -14,9 +14,8 @@ from redis.exceptions import ResponseError
 from redemption import rights
 from redemption.hot import users
 from redemption.hot.connection import Address, HotConnection
-from tests.support.engine_driver import Engine, frozen_library
+from tests.support.engine_driver import Engine, running_engine
 from tests.support.engine_machine import EngineMachine
-from tests.support.servers import ValkeyServer
 from tests.support.stack import Stack
 from tests.support.store_users import hot_as, hot_password, ledger_as, ledger_password, refused_inside_functions
 
@@ -240,16 +239,8 @@ class Divided(HotConnection):
 
 @pytest.fixture(scope="module")
 def engine_of_gateway() -> Iterator[EngineOfGateway]:
-    server = ValkeyServer("--appendonly", "no")
-    try:
-        server.start()
-        made = EngineOfGateway(server.port, frozen_library())
-        try:
-            yield made
-        finally:
-            made.close()
-    finally:
-        server.remove()
+    with running_engine(EngineOfGateway) as made:
+        yield made
 
 
 def test_the_gateways_user_may_do_all_that_the_functions_do_in_every_interleaving(

@@ -12,9 +12,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.mutations import MUTATIONS, Mutation
 from tests.run_mutations import killed_by
 from tests.support.engine_bounds import check_bound_of_lots
-from tests.support.engine_driver import Engine, frozen_library
+from tests.support.engine_driver import Engine, running_engine
 from tests.support.engine_machine import EngineMachine
-from tests.support.servers import ValkeyServer
 
 EXAMPLES = 50
 STEPS = 40
@@ -22,16 +21,8 @@ STEPS = 40
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    server = ValkeyServer("--appendonly", "no")
-    try:
-        server.start()
-        made = Engine(server.port, frozen_library())
-        try:
-            yield made
-        finally:
-            made.close()
-    finally:
-        server.remove()
+    with running_engine(Engine) as made:
+        yield made
 
 
 def test_a_member_has_a_bound_of_lots_and_what_comes_back_always_fits(engine: Engine) -> None:

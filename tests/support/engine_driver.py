@@ -5,7 +5,8 @@ by its TTL is aged by hand when the clock moves. Everything else is the product:
 """
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -30,6 +31,7 @@ from redemption.service import Scan as ProductScan
 from redemption.service import Step as ProductStep
 from tests.support.engine_commands import Code, Purchase, Scan, Step
 from tests.support.engine_model import Answer
+from tests.support.servers import ValkeyServer
 
 T = TypeVar("T")
 SECONDS = 10.0
@@ -278,3 +280,21 @@ def answer_of(value: Redemption | Refusal | Cancelled | Accrual | Reversed | Non
         *("redemption", value.redemption_id, value.status, value.at_ms, value.hold_until_ms),
         *(parts, balance, value.replayed),
     )
+
+
+EngineType = TypeVar("EngineType", bound=Engine)
+
+
+@contextmanager
+def running_engine(kind: Callable[[int, Library], EngineType]) -> Iterator[EngineType]:
+    """An engine of that kind on a server of its own, for the length of the block."""
+    server = ValkeyServer("--appendonly", "no")
+    try:
+        server.start()
+        made = kind(server.port, frozen_library())
+        try:
+            yield made
+        finally:
+            made.close()
+    finally:
+        server.remove()
