@@ -16,6 +16,7 @@ from tests.drills.oracle import Books, judge
 from tests.drills.rest import until_at_rest
 from tests.drills.restarts import RollingRestart
 from tests.drills.site import Site
+from tests.drills.story import statuses, stories
 from tests.drills.tills import World
 
 TILLS = 4
@@ -45,8 +46,10 @@ def _refuse_what_was_taken(record: Record) -> None:
 
 
 def _take_other_amounts(record: Record) -> None:
-    entry = next(entry for entry in record.of_kind("verify") if entry.outcome == "applied" and entry.intent.takes)
-    assert entry.intent.takes is not None
+    """Of a redemption that still stands: what was wholly given back says nothing of amounts any more."""
+    standing = {subject for subject, story in stories(record).items() if statuses(story) == {"captured"}}
+    entry = next(entry for entry in record.of_kind("verify") if entry.settled and entry.settled.subject in standing)
+    assert entry.intent.takes
     entry.intent.takes = {asset: amount + 1 for asset, amount in entry.intent.takes.items()}
 
 
@@ -66,8 +69,9 @@ def _know_nothing(record: Record) -> None:
 
 def _answer_otherwise(record: Record) -> None:
     entry = next(entry for entry in record.of_kind("verify") if entry.outcome == "applied")
-    last = entry.answers[-1]
-    entry.answers.append(type(last)(last.status, last.body, "another digest", True))
+    told = entry.settled  # not the last answer: that may be the refusal of a late repeat after a cancel
+    assert told is not None
+    entry.answers.append(type(told)(told.status, told.body, "another digest", True))
 
 
 def _apply_what_was_refused(record: Record) -> None:
