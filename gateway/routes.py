@@ -1,4 +1,5 @@
-"""Every path of the gateway in one table. The hot one stands first, so that the router finds it first."""
+"""Every path of the gateway in one table. Those asked most stand first: the router looks at one route after the other, a
+microsecond each."""
 
 from starlette.routing import Route
 
@@ -27,6 +28,7 @@ def routes(verify: VerifyEndpoint) -> list[Route]:
     """The routes of a worker whose hot endpoint is `verify`."""
     return [
         Route("/v1/verify", verify, methods=["POST"]),
+        Route("/v1/me/codes", codes.issue_codes, methods=["POST"]),
         Route("/v1/prepare", prepare.prepare, methods=["POST"]),
         Route("/v1/cancel", redemptions.cancel, methods=["POST"]),
         Route("/v1/redemptions", redemptions.list_redemptions, methods=["GET"]),
@@ -36,7 +38,6 @@ def routes(verify: VerifyEndpoint) -> list[Route]:
         Route("/v1/redemptions/{redemption_id}/refund", redemptions.refund_redemption, methods=["POST"]),
         Route("/v1/accruals", accruals.accrue, methods=["POST"]),
         Route("/v1/accruals/{accrual_id}/reverse", accruals.reverse_accrual, methods=["POST"]),
-        Route("/v1/me/codes", codes.issue_codes, methods=["POST"]),
         Route("/v1/me", me.read_me, methods=["GET"]),
         Route("/v1/me/benefits", me.read_benefits, methods=["GET"]),
         Route("/v1/me/activity", events.activity, methods=["GET"]),

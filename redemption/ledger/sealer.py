@@ -17,6 +17,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from typing import Final
 
 import asyncpg
@@ -25,6 +26,8 @@ from redemption.database import Connection, Pool
 from redemption.ledger.chain import BATCH_ROWS, Head, Place, SealKey, beginning, extended, head_of, links
 from redemption.queries import named_queries
 
+PARTS: Final = 8
+"""The buckets are sealed in so many parts, one after the other: short pieces of work beside the scans, not a long one."""
 TRAIL_SECONDS: Final = 5.0  # a seal is a row: two a second and bucket would be a gigabyte a day
 BACK_OFF_SECONDS: Final = 2.0
 ROUND_SECONDS: Final = 60.0
@@ -58,6 +61,7 @@ class Sealer:
         self._pool = pool
         self._key = key
         self._buckets = sorted(set(buckets))
+        self._parts = [part for first in range(PARTS) if (part := self._buckets[first::PARTS])]
         self._trail_seconds = trail_seconds
         self._queries = named_queries("ledger", "seal")
         self.figures = SealerFigures()
@@ -65,11 +69,12 @@ class Sealer:
     async def run(self, stop: asyncio.Event) -> None:
         """Seals until `stop` is set. Raises `OtherKeyError`."""
         away = False
+        parts = cycle(self._parts)
         while not stop.is_set():
-            pause = self._trail_seconds
+            pause = self._trail_seconds / len(self._parts)
             try:
                 async with asyncio.timeout(ROUND_SECONDS):
-                    sealed = await self.round()
+                    sealed = await self.round(next(parts))
                 if away:
                     logger.warning("ledger sealer: PostgreSQL is back")
                 away = False
@@ -85,14 +90,15 @@ class Sealer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
 
-    async def round(self) -> int:
-        """Seals at most `BATCH_ROWS` rows of each bucket, in one commit; how many the busiest bucket had."""
+    async def round(self, buckets: Sequence[int] | None = None) -> int:
+        """Seals at most `BATCH_ROWS` rows of each of `buckets` (None: all), in one commit; how many the busiest had."""
+        buckets = self._buckets if buckets is None else buckets
         async with self._pool.acquire() as connection:
             # Watermarks first: the rows behind them were committed with them.
-            marks = await connection.fetch(self._queries["watermarks"], self._buckets)
+            marks = await connection.fetch(self._queries["watermarks"], buckets)
             heads = {
                 row["bucket"]: head_of(row["bucket"], row)
-                for row in await connection.fetch(self._queries["heads"], self._buckets)
+                for row in await connection.fetch(self._queries["heads"], buckets)
             }
             fresh: list[Head] = []
             busiest = 0

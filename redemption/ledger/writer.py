@@ -45,7 +45,7 @@ BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
 BLOCK_MS: Final = 200  # also how long a stop may wait for an idle reader
 TEND_SECONDS: Final = 1.0
 # A transaction costs nearly the same for one entry and for a thousand: after a small one the next has time to gather.
-GATHER_SECONDS: Final = 0.1
+GATHER_SECONDS: Final = 0.2
 GATHER_BELOW_ENTRIES: Final = BATCH_ENTRIES_MAX // 2
 BACK_OFF_FIRST_SECONDS: Final = 0.1
 BACK_OFF_MAX_SECONDS: Final = 5.0

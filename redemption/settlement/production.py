@@ -10,8 +10,9 @@ Memory is bounded by the batch. Does not guarantee to see what the ledger does n
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 
@@ -26,6 +27,10 @@ BATCH_SECONDS: Final = 60.0
 TAKEOVER_SECONDS: Final = 10.0
 LOCK_WAIT_RATIO: Final = 1.5  # who waits for a bucket outlives who stands still with it
 FOLLOW_SECONDS: Final = 1.0
+# A batch of a bucket costs a transaction and a dozen round trips whether it has ten rows or a thousand. Where much
+# comes in, a round takes its time, one bucket after the other: fewer and evenly spaced syncs beside the hot store's.
+BUSY_TRANSACTIONS: Final = 1_000
+BUSY_ROUND_SECONDS: Final = 15.0
 RETRY_SECONDS_MAX: Final = 15.0
 
 EXCEPTION_COLUMNS: Final = (*Use._fields, "reason", "tried_serial")
@@ -50,6 +55,13 @@ class Produced:
         self.exceptions_settled += other.exceptions_settled
 
 
+class Pace(NamedTuple):
+    """A round that begins its buckets evenly over `seconds`, and ends early once `stop` is set."""
+
+    stop: asyncio.Event
+    seconds: float
+
+
 def silent(_: str) -> None:
     """Says nothing."""
 
@@ -63,15 +75,20 @@ class Production:
         *,
         batch_transactions: int = BATCH_TRANSACTIONS,
         takeover_seconds: float = TAKEOVER_SECONDS,
+        busy_transactions: int = BUSY_TRANSACTIONS,
+        busy_round_seconds: float = BUSY_ROUND_SECONDS,
     ) -> None:
         assert batch_transactions > 0
+        self._busy_transactions = busy_transactions
+        self._busy_round_seconds = busy_round_seconds
         self._takeover_seconds = takeover_seconds
         self._pool = pool
         self._batch = batch_transactions
         self._queries = named_queries("settlement", "production")
 
-    async def run(self, say: Say = silent) -> Produced:
-        """Settles what the ledger has now and tries exceptions again where an agreement came in since.
+    async def run(self, say: Say = silent, pace: Pace | None = None) -> Produced:
+        """Settles what the ledger has now (with a `pace`: as it comes to each bucket) and tries exceptions again where
+        an agreement came in since.
 
         Raises PostgreSQL's faults; nothing is lost or done twice by calling it again.
         """
@@ -82,6 +99,8 @@ class Production:
         for wait in (False, True):
             skipped = []
             for bucket in behind:
+                if pace is not None and await _set_within(pace.stop, pace.seconds / len(behind)):
+                    return total
                 if not await self._bucket(bucket, wait, total, say):
                     skipped.append(bucket)
             behind = skipped
@@ -93,20 +112,20 @@ class Production:
 
     async def follow(self, stop: asyncio.Event, say: Say = silent) -> None:
         """Runs again and again until told to stop; rides out a PostgreSQL that is away."""
+        pace: Pace | None = None
         pause = FOLLOW_SECONDS
         while not stop.is_set():
             try:
-                produced = await self.run()
+                produced = await self.run(pace=pace)
                 if produced.lines or produced.exceptions:
                     say(f"{produced.lines} lines, {produced.exceptions} exceptions")
+                busy = produced.transactions >= self._busy_transactions
+                pace = Pace(stop, self._busy_round_seconds) if busy else None
                 pause = FOLLOW_SECONDS
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as fault:
                 logger.warning("settlement waits %.0f s: %s", pause, type(fault).__name__)
                 pause = min(2 * pause, RETRY_SECONDS_MAX)
-            try:
-                await asyncio.wait_for(stop.wait(), pause)
-            except TimeoutError:
-                continue
+            await _set_within(stop, pause)
 
     async def _bucket(self, bucket: int, wait: bool, total: Produced, say: Say) -> bool:
         """Settles a bucket up to the ledger's end; False when another process holds it."""
@@ -221,3 +240,10 @@ class Production:
                 agreements.serial,
             )
         return Produced(exceptions_settled=len(lines), lines=len(lines))
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Waits so long at most; whether the event is set."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()

@@ -12,8 +12,9 @@ from redemption.settlement.disputes import Dispute, DisputeRefused, Disputes
 from redemption.settlement.lines import Line
 from redemption.settlement.netting import Payment, business_nets, pair_nets, settle_up
 from redemption.settlement.periods import Closed, Period, PeriodAltered, PeriodRefused, Periods
-from redemption.settlement.production import Production
+from redemption.settlement.production import Pace, Produced, Production
 from redemption.settlement.reading import SettlementReader
+from tests.support.ledger import wait_until
 from tests.support.postgres import PrivatePostgres, private_postgres
 from tests.support.settlement import Book, agree, at, definition, differences, group_pool
 
@@ -189,6 +190,40 @@ async def test_closing_twice_and_settling_anew_in_other_batches_give_the_same_ha
         await Production(other, batch_transactions=1).run()
         elsewhere = await closed(other, 202611, "2026-12-20T12:00")
     assert [period.sha256 for period in elsewhere.periods] == [period.sha256 for period in first.periods]
+
+
+async def test_a_paced_round_writes_the_same_lines_and_one_that_is_stopped_leaves_the_rest_to_the_next(
+    postgres: PrivatePostgres, pool: Pool
+) -> None:
+    await november(pool)
+    whole = await Production(pool).run()
+    async with postgres.fresh_database() as dsn, group_pool(dsn) as other:
+        await november(other)
+        stop = asyncio.Event()
+        stop.set()
+        assert await Production(other).run(pace=Pace(stop, 60.0)) == Produced()
+        assert await Production(other).run(pace=Pace(asyncio.Event(), 0.01)) == whole
+        assert await Production(other).run() == Produced()
+        assert await lines_of(other, 202611) == await lines_of(pool, 202611)
+
+
+async def test_following_a_busy_ledger_paces_itself_and_settles_all_the_same(pool: Pool) -> None:
+    book = await november(pool)
+    stop = asyncio.Event()
+    following = asyncio.create_task(Production(pool, busy_transactions=1, busy_round_seconds=0.05).follow(stop))
+
+    async def up_to_date() -> bool:
+        return (await SettlementReader(pool).status()).buckets_behind == 0
+
+    try:
+        await wait_until("the first round is done", up_to_date)
+        await december(pool, book)  # comes to a paced round
+        await wait_until("a paced round is done", up_to_date)
+    finally:
+        stop.set()
+        await following
+    assert await lines_of(pool, 202612)
+    assert await Production(pool).run() == Produced()
 
 
 async def test_changing_an_agreement_later_changes_nothing_closed(pool: Pool) -> None:
