@@ -27,7 +27,7 @@ from redemption.ledger.chain import BATCH_ROWS, Head, Place, SealKey, beginning,
 from redemption.queries import named_queries
 
 PARTS: Final = 8
-"""The buckets are sealed in so many parts, one after the other: short pieces of work beside the scans, not a long one."""
+"""The buckets are sealed in so many parts, one after the other: short pieces of work beside the scans."""
 TRAIL_SECONDS: Final = 5.0  # a seal is a row: two a second and bucket would be a gigabyte a day
 BACK_OFF_SECONDS: Final = 2.0
 ROUND_SECONDS: Final = 60.0

@@ -34,6 +34,7 @@ local seconds, millis = now()
 local month = month_of(seconds, tonumber(utc_offset))
 local lots, member = lots_prefix .. record.member, member_prefix .. record.member
 local status = record.status
+readable(record, holds, lots, member, month)
 if status == 'held' and integer(record.hold_until) <= millis then
   -- A hold past its deadline has one end, whoever comes by first.
   release_hold(record, redemption, holds, ledger, lots, member, 'expired', month, policy, millis,

@@ -124,6 +124,24 @@ local function uncount(uses, parts, given_back)
   end
 end
 
+-- Reads what a step is about to change, so that a key that somebody overwrote stops the call before its first write
+-- instead of in the middle. `holds`: where the redemption may be a hold, nil for one that cannot be.
+local function readable(record, holds, lots, member, month)
+  holdings(lots, month)
+  integer(call('HGET', member, 'held') or 0)
+  if holds then call('ZCARD', holds) end
+  if not record.uses then return end
+  local word = split(record.uses, ' ', 3)
+  for _, part in ipairs(record.parts) do
+    if sub(part.asset, 1, 8) == 'benefit:' then
+      local id = sub(part.asset, 9)
+      integer(call('HGET', word[1], id) or 0)
+      integer(call('HGET', word[1], id .. word[2]) or 0)
+      if word[3] then integer(call('HGET', word[3], id) or 0) end
+    end
+  end
+end
+
 -- The state after a step as one text, kept for repeats: "<status> <captured> <refunded> <balance> <at>".
 local function snapshot(record, status, lots, member, currency, month, millis)
   local assets = holdings(lots, month)
@@ -217,6 +235,7 @@ local STATUS_OUTCOME = {
 -- The hold of a call that wants one, expired first when its time has run out: nil, or the outcome that stands instead.
 local function hold_ended(record, millis, key, holds, ledger, lots, member, month, policy)
   if record.status ~= 'held' then return STATUS_OUTCOME[record.status] end
+  readable(record, holds, lots, member, month)
   if integer(record.hold_until) > millis then return nil end
   release_hold(record, key, holds, ledger, lots, member, 'expired', month, policy, millis,
     own_context(record))

@@ -99,11 +99,12 @@ local assets, over = holdings(lots, month_of(seconds, here.utc_offset))
 local parts, used_here = {}, {}
 local month_uses, day_suffix
 
--- How many more uses a cap allows, given the counter and what this basket has taken before.
+-- How many more uses a cap allows, given the counter and what this basket has taken before. The counter is read without
+-- a cap too: it will be written.
 local function within(counter, field, cap, benefit_id)
+  local count = integer(call('HGET', counter, field) or 0)
   cap = tonumber(cap)
-  if cap == 0 then return LIMIT.SAFE_INTEGER_MAX end
-  return cap - integer(call('HGET', counter, field) or 0) - (used_here[benefit_id] or 0)
+  return cap == 0 and LIMIT.SAFE_INTEGER_MAX or cap - count - (used_here[benefit_id] or 0)
 end
 
 for index, words in ipairs(split(legs, ';', LIMIT.LEGS_MAX)) do
@@ -154,6 +155,7 @@ if outcome ~= 0 then
 end
 
 local held, points_held, name = tonumber(hold_seconds) > 0, integer(state[5] or 0), one_line(state[2] or '')
+if held then call('ZCARD', holds) end -- no sorted set: stops here
 local moves, taken, points_taken = {}, {}, 0
 local kept, spent = {lots}, {lots}
 local goes = held and ',A,H,' or ',A,R,'

@@ -50,6 +50,7 @@ if millis - integer(record.captured_at or record.at) > tonumber(window_seconds) 
   return refuse_step(idempotency, call_id, fingerprint, OUTCOME.WINDOW_CLOSED)
 end
 
+readable(record, nil, lots, member, month)
 local status = whole and 'refunded' or 'partially_refunded'
 give_back_captured(record, redemption, ledger, lots, 'refund', status, month, policy, millis, context)
 return step_done(idempotency, call_id, fingerprint, record,

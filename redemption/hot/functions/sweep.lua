@@ -16,10 +16,13 @@ for _, id in ipairs(due) do
   local key = redemption_prefix .. id
   local record = open_redemption(key)
   if record and record.status == 'held' then
-    release_hold(record, key, holds, ledger, lots_prefix .. record.member, member_prefix .. record.member, 'expired',
-      month, policy, millis, own_context(record))
-    expired, parts = expired + 1, parts + #record.parts
-    if parts > LIMIT.PARTS_MAX then break end -- the next call goes on: no call is long
+    local lots, member = lots_prefix .. record.member, member_prefix .. record.member
+    -- One member's overwritten key holds up no other member's holds: this one waits for the rebuild.
+    if pcall(readable, record, holds, lots, member, month) then
+      release_hold(record, key, holds, ledger, lots, member, 'expired', month, policy, millis, own_context(record))
+      expired, parts = expired + 1, parts + #record.parts
+      if parts > LIMIT.PARTS_MAX then break end -- the next call goes on: no call is long
+    end
   else
     call('ZREM', holds, id)
   end

@@ -35,15 +35,20 @@ local points = integer(record.points)
 local left = integer(call('HGET', lots, 'points/' .. record.lot) or 0)
 local back = math.min(points, left)
 local owed = points - back
+-- Read before the first write, so that a key that somebody overwrote stops the call here.
+local month = month_of(seconds, tonumber(utc_offset))
+holdings(lots, month)
+for _, number in ipairs({'owed', 'growth'}) do integer(call('HGET', member, number) or 0) end
+local growth = integer(record.growth)
 local moves = {}
 if back > 0 then moves[1] = move('points', record.lot, 'A', 'I', back) end
 append(ledger, 'reverse', record.id, record.member, millis, moves, context)
 if back > 0 then add_to_lot(lots, 'points', record.lot, -back) end
 if owed > 0 then call('HINCRBY', member, 'owed', text(owed)) end
-call('HINCRBY', member, 'growth', text(-integer(record.growth)))
+call('HINCRBY', member, 'growth', text(-growth))
 call('HSET', accrual, 'status', 'reversed', 'taken_back', text(back), 'owed', text(owed))
 call('EXPIRE', accrual, SECONDS.REDEMPTION_RETENTION_SECONDS)
-local balance = sum_of(holdings(lots, month_of(seconds, tonumber(utc_offset))), 'points')
+local balance = sum_of(holdings(lots, month), 'points')
 if idempotency ~= '' then
   remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, fingerprint, '0', text(back), text(owed), text(balance))
 end
