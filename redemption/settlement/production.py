@@ -30,7 +30,7 @@ FOLLOW_SECONDS: Final = 1.0
 # A batch of a bucket costs a transaction and a dozen round trips whether it has ten rows or a thousand. Where much
 # comes in, a round takes its time, one bucket after the other: fewer and evenly spaced syncs beside the hot store's.
 BUSY_TRANSACTIONS: Final = 1_000
-BUSY_ROUND_SECONDS: Final = 15.0
+BUSY_ROUND_SECONDS: Final = 10.0  # closing a month waits for it, 20 s at most
 RETRY_SECONDS_MAX: Final = 15.0
 
 EXCEPTION_COLUMNS: Final = (*Use._fields, "reason", "tried_serial")
