@@ -1,5 +1,6 @@
-"""Every path of the gateway in one table. Those asked most stand first: the router looks at one route after the other, a
-microsecond each."""
+"""Every path of the gateway in one table. Those asked most stand first: the router looks at one route after the
+other, a microsecond each.
+"""
 
 from starlette.routing import Route
 
