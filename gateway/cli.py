@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 members = typer.Typer(help="Block members and revoke their codes.", no_args_is_help=True)
 codes = typer.Typer(help="The ring of keys that sign member codes.", no_args_is_help=True)
+demo = typer.Typer()
+app.add_typer(demo, name="demo")
 app.add_typer(keys, name="keys")
 app.add_typer(members, name="members")
 app.add_typer(codes, name="code-keys")
@@ -204,12 +206,27 @@ def load(group: Annotated[Path, typer.Argument(help="the group file (YAML)")]) -
     run(load_group_file(settings(), group))
 
 
-@app.command()
-def demo() -> None:
+@demo.callback(invoke_without_command=True)
+def demo_tour(context: typer.Context) -> None:
     """The main job on real input, against a running `tong up`: draw, scan, redeem, repeat, refuse, look it up."""
+    if context.invoked_subcommand is not None:
+        return
     from gateway.development.demo import demo as run_demo
 
     raise typer.Exit(run(run_demo(settings())))
+
+
+@demo.command(name="codes")
+def demo_codes(
+    refusal: Annotated[str | None, typer.Argument(help="only this one, e.g. points_insufficient")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="whole requests, with headers and the test till's key")
+    ] = False,
+) -> None:
+    """Test codes: what to send to a running `tong up` to be refused in each of the ways there are."""
+    from gateway.development.demo import codes as print_codes
+
+    raise typer.Exit(run(print_codes(settings(), refusal, as_json=as_json)))
 
 
 MemberId = Annotated[str, typer.Argument(help="the member's id, mem_…")]

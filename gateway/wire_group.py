@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from gateway.wire import Tier
 from gateway.wire_members import BusinessId
-from redemption.domain.commands import BenefitId, Currency
+from redemption.domain.commands import BenefitId, Category, Currency
 
 Names = Annotated[dict[str, str], Meta(description="by language: zh-Hant, zh-Hans, en; at least one of them")]
 
@@ -65,6 +65,9 @@ class TerminalAnswer(Struct):
     terminal_id: Annotated[str, Meta(examples=["trm_hotel_1"])]
     outlet: GroupOutlet
     business: TerminalBusiness
+    categories: Annotated[
+        tuple[Category, ...], Meta(description="that rules name here: what the lines of a bill may be told as")
+    ]
 
 
 TERMINAL_EXAMPLE: Final[dict[str, Any]] = {
@@ -75,6 +78,7 @@ TERMINAL_EXAMPLE: Final[dict[str, Any]] = {
         "currency": "CNY",
         "name": {"zh-Hant": "通逸酒店", "zh-Hans": "通逸酒店", "en": "Tong Hotel"},
     },
+    "categories": ["dining"],
 }
 
 EXAMPLE: Final[dict[str, Any]] = {

@@ -9,11 +9,13 @@ or demo_life.py and a line in `STEPS`.
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
+
+from pydantic import SecretStr
 
 from gateway.development import demo_life, demo_scan
 from gateway.development.tour import Differs, Tour
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsRefused
 
 STEPS: Final[tuple[tuple[str, Callable[[Tour], Awaitable[list[str]]]], ...]] = (
     ("The stack is ready", demo_scan.is_ready),
@@ -46,15 +48,7 @@ STEPS: Final[tuple[tuple[str, Callable[[Tour], Awaitable[list[str]]]], ...]] = (
 
 async def demo(settings: Settings) -> int:
     """Goes through the steps. Returns the exit status: 0 when all came to what they must."""
-    file = settings.home / "demo.json"
-    try:
-        content = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        _say(
-            f"tong: nothing runs on TONG_HOME={settings.home} (no {file.name} there); start it with `tong up`", bad=True
-        )
-        return 1
-    tour = Tour(content, settings.home / "demo")
+    tour = Tour(_running(settings), settings.home / "demo")
     for number, (title, step) in enumerate(STEPS, 1):
         try:
             line, *details = await step(tour)
@@ -72,6 +66,36 @@ async def demo(settings: Settings) -> int:
             _say(f"      {detail}")
     _say("Everything came to what it must; every step that moved value is in the ledger, in balance.")
     return 0
+
+
+async def codes(settings: Settings, refusal: str | None, *, as_json: bool) -> int:
+    """Prints how each refusal, or one, is got (refusal_codes.py). Returns the exit status."""
+    from gateway.development.refusal_codes import NoSuchRefusal, refusal_lines  # noqa: PLC0415 - not for the tour
+
+    content = _running(settings)
+    of_the_stack = {
+        "valkey_url": SecretStr(content["valkey_url"]),
+        "postgres_dsn": SecretStr(content["postgres_dsn"]),
+    }
+    try:
+        lines = await refusal_lines(settings.model_copy(update=of_the_stack), refusal, as_json=as_json)
+    except NoSuchRefusal as fault:
+        _say(f"tong: {fault}", bad=True)
+        return 1
+    _say("\n".join(lines))
+    return 0
+
+
+def _running(settings: Settings) -> dict[str, Any]:
+    """What demo.json says: only a development stack writes one, and only while it runs. Raises `SettingsRefused`."""
+    file = settings.home / "demo.json"
+    try:
+        content: dict[str, Any] = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise SettingsRefused(
+            f"nothing runs on TONG_HOME={settings.home} (no {file.name} there); start it with `tong up`"
+        ) from None
+    return content
 
 
 def _say(text: str, *, bad: bool = False) -> None:

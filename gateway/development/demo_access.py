@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.development import refusal_group
 from gateway.development.private_files import write_private
 from gateway.lifespan import development_issuer
 from gateway.settings import Settings
@@ -30,7 +31,8 @@ ADMIN = "admin"
 async def demo_members_and_terminals(settings: Settings) -> dict[str, Any]:
     """`terminals`, `members` and `admin_api_key` as contract.md has them; points are those of this moment.
 
-    `business_admins` is ours: a key of all roles for each business, which sees that business only.
+    `business_admins` is ours: a key of all roles for each business, which sees that business only. What
+    `tong demo codes` added is left out: it is for being refused.
     """
     assert settings.postgres_dsn is not None
     assert settings.valkey_url is not None
@@ -44,10 +46,13 @@ async def demo_members_and_terminals(settings: Settings) -> dict[str, Any]:
                 "SELECT business_id, outlet_id, terminal_id FROM terminal JOIN outlet USING (outlet_id) "
                 "JOIN business USING (business_id) ORDER BY business_id <> 'hotel', terminal_id"
             )
-            keys = await _keys(
-                connection, settings, [row["terminal_id"] for row in terminals], list(directory.businesses)
+            terminals = [row for row in terminals if row["business_id"] != refusal_group.BUSINESS]
+            businesses = [each for each in directory.businesses if each != refusal_group.BUSINESS]
+            keys = await _keys(connection, settings, [row["terminal_id"] for row in terminals], businesses)
+            numbers = await connection.fetch(
+                "SELECT member_number FROM member WHERE NOT member_number = ANY ($1) ORDER BY member_number",
+                refusal_group.MEMBERS,
             )
-            numbers = await connection.fetch("SELECT member_number FROM member ORDER BY member_number")
         addresses = Addresses(lambda: directory, system_clock, cluster=settings.valkey_cluster)
         memberships = Memberships(HotStore(hot, assemble()), addresses)
         issuer = development_issuer(settings, system_clock)
@@ -79,7 +84,7 @@ async def demo_members_and_terminals(settings: Settings) -> dict[str, Any]:
         "members": members,
         "admin_api_key": keys[ADMIN],
         "business_admins": [
-            {"business": business, "api_key": keys[f"{ADMIN} {business}"]} for business in sorted(directory.businesses)
+            {"business": business, "api_key": keys[f"{ADMIN} {business}"]} for business in sorted(businesses)
         ],
     }
 

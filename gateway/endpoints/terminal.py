@@ -8,10 +8,12 @@ from gateway.answers import answer
 from gateway.endpoints.group import group_names
 from gateway.problems import Problem
 from gateway.state import State
+from redemption.rules.catalogue import categories_at
 
 
 async def read_terminal(request: Request) -> Response:
-    """The terminal of the key that asks, with its outlet and business. Any key of a terminal may ask."""
+    """The terminal of the key that asks, with its outlet and business, and the categories that rules name there. Any
+    key of a terminal may ask."""
     state: State = request.app.state.tong
     terminal = state.authenticator.terminal(request.headers.get("authorization"), (), request.scope, b"")
     names = await group_names(request)
@@ -32,6 +34,7 @@ async def read_terminal(request: Request) -> Response:
                     "currency": business.currency,
                     "name": business.name,
                 },
+                "categories": categories_at(terminal.place, terminal.business.earn, state.directory.current.benefits),
             }
         ),
     )

@@ -1,4 +1,4 @@
-"""Whether the pool of benefits makes sense as a whole: what no single definition can know.
+"""Whether the pool of benefits makes sense as a whole: what no single definition can know; which categories it names.
 
 Guarantees: a catalogue without findings names only what exists, can be used on some day, and counts its money in one
 currency per benefit. Finding nothing is not a judgement on whether it is what the group meant.
@@ -7,7 +7,9 @@ currency per benefit. Finding nothing is not a judgement on whether it is what t
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from redemption.rules.definitions import POINTS, BenefitDefinition, NoDiscount
+from redemption.domain.limits import BILL_LINES_MAX
+from redemption.rules.definitions import POINTS, BenefitDefinition, EarnRules, NoDiscount
+from redemption.rules.eligibility import Place
 
 
 def check_catalogue(
@@ -87,3 +89,17 @@ def _mixed_currencies(
 
 def _twice(names: Iterable[object]) -> list[object]:
     return [name for name, count in Counter(names).items() if count > 1]
+
+
+def categories_at(place: Place, earn: EarnRules, catalogue: Mapping[str, BenefitDefinition]) -> tuple[str, ...]:
+    """The categories that a rule names for bills of this outlet: of benefits that may be used here, of its terms for
+    points, of what its purchases earn. In order, at most as many as a bill has lines."""
+    found = {*(place.points.categories or ()), *earn.categories}
+    for definition in catalogue.values():
+        businesses, outlets = definition.businesses, definition.outlets
+        here = (businesses is None or place.business_id in businesses) and (
+            outlets is None or place.outlet_id in outlets
+        )
+        if here and definition.categories is not None:
+            found.update(definition.categories)
+    return tuple(sorted(found)[:BILL_LINES_MAX])

@@ -203,6 +203,12 @@ async def scanner_states(visitor: Visitor, demo: Demo, tier: str, shoot: Callabl
     points = page.locator(".points-choice input")
     await visitor.wait(".scan-target")
     await shoot("ready")
+    for figure in "25800":
+        await page.get_by_role("button", name=figure, exact=True).click()
+    await page.locator(".category").first.click()
+    await page.locator(".bill-parts input").fill("18000")
+    await shoot("split")
+    await page.locator(".bill-entry .row .button").click()
     await scan(visitor, demo, tier, "25800")
     await shoot("basket")
     await points.fill("500")
@@ -296,7 +302,7 @@ async def traffic(demo: Demo) -> None:
                 "bill": {"reference": "POS-7", "amount_minor": chance.randrange(2_000, 60_000), "currency": "CNY"},
                 "legs": legs,
             }
-            headers = {"authorization": f"Bearer {till['api_key']}", "idempotency-key": f"shot-{chance.random()}"}
+            headers = {"authorization": f"Bearer {till['api_key']}", "idempotency-key": f"shot-{time.time_ns()}"}
             await http.post("/v1/verify", json=body, headers=headers)
 
         began = time.monotonic()

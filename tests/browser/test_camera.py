@@ -26,6 +26,19 @@ CODES: Final = 4
 """So many codes are tried: one lives for half a minute, which a slow machine may need to film it and to find it."""
 
 
+LIT: Final = """() => {
+    window.asked = []
+    window.refuses = false
+    const capabilities = MediaStreamTrack.prototype.getCapabilities
+    MediaStreamTrack.prototype.getCapabilities = function () { return {...capabilities.call(this), torch: true} }
+    MediaStreamTrack.prototype.applyConstraints = async function ({advanced}) {
+        asked.push(advanced[0].torch)
+        if (refuses) throw new OverconstrainedError('torch')
+    }
+}"""
+"""No camera that Chromium makes up has a light: its tracks say that they have one and write down what is asked."""
+
+
 class Film:
     """What the camera sees. A change counts from the next time that the camera is opened."""
 
@@ -71,6 +84,36 @@ async def member_at_the_till(browser: Browser, stack: Stack, access_token: str) 
         await visitor.open("/app/")
         await visitor.wait(".bar .chip.good")
         yield visitor.page
+
+
+async def looked_through(till: Till) -> str:
+    """The camera whose picture is shown, once there is one."""
+    found: str = await till.page.locator(".film video").evaluate(
+        """async film => {
+            while (!(film.readyState >= 2)) await new Promise(requestAnimationFrame)
+            window.before = film.srcObject.getVideoTracks()[0]
+            return before.getSettings().deviceId
+        }"""
+    )
+    return found
+
+
+async def until_looked_through(till: Till, camera: str) -> None:
+    """Returns once the picture is this camera's."""
+    await till.page.wait_for_function(
+        """wanted => {
+            const [track] = document.querySelector('.film video')?.srcObject?.getVideoTracks() ?? []
+            return track?.readyState === 'live' && track.getSettings().deviceId === wanted
+        }""",
+        arg=camera,
+    )
+
+
+async def option_values(till: Till) -> list[str]:
+    found: list[str] = await till.page.locator(".camera-choice option").evaluate_all(
+        "all => all.map(each => each.value)"
+    )
+    return found
 
 
 async def confirmed(till: Till, film: Film, page: Page, selector: str) -> None:
@@ -124,6 +167,56 @@ async def test_the_bars_below_the_code_are_read_by_the_camera_too(
         await confirmed(till, film, phone, ".bars")
         await till.see(".outcome.good", "身分已確認")
         await phone.locator(".happened").wait_for()
+
+
+async def test_of_two_cameras_one_is_chosen_and_looked_through_again_next_time(stack: Stack, tong: TongClient) -> None:
+    async with (
+        browsing("--use-fake-device-for-media-stream=device-count=2", "--use-fake-ui-for-media-stream") as with_two,
+        till_of(with_two, stack, tong, size=PHONE) as till,
+    ):
+        choice = till.page.get_by_role("combobox", name="相機")
+        await till.press("使用相機")
+        await expect(choice.locator("option")).to_have_count(2)
+        first = await looked_through(till)
+        assert await choice.input_value() == first, "the choice names another camera than the one that looks"
+        second = next(each for each in await option_values(till) if each != first)
+        await choice.select_option(second)
+        await until_looked_through(till, second)
+        assert await till.page.evaluate("before.readyState") == "ended", "the first camera is still on"
+        assert await till.visitor.serious_findings() == []
+        await till.press("關閉相機")
+        await till.press("使用相機")
+        await until_looked_through(till, second)
+        await expect(choice).to_have_value(second)
+        await till.press("關閉相機")
+        await till.page.evaluate("localStorage.setItem('tong.scanner.camera', 'unplugged')")
+        await till.press("使用相機")
+        await until_looked_through(till, first)
+        await expect(choice).to_have_value(first)
+
+
+async def test_a_camera_with_a_light_offers_it_and_one_without_does_not(stack: Stack, tong: TongClient) -> None:
+    async with (
+        browsing("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream") as with_camera,
+        till_of(with_camera, stack, tong, size=PHONE) as till,
+    ):
+        await till.press("使用相機")
+        await looked_through(till)
+        light = till.page.get_by_role("button", name="補光")
+        await expect(light).to_have_count(0)
+        await till.press("關閉相機")
+        await till.page.evaluate(LIT)
+        await till.press("使用相機")
+        await expect(light).to_have_attribute("aria-pressed", "false")
+        await light.click()
+        await expect(light).to_have_attribute("aria-pressed", "true")
+        await light.click()
+        await expect(light).to_have_attribute("aria-pressed", "false")
+        assert await till.page.evaluate("asked") == [True, False]
+        await till.page.evaluate("refuses = true")
+        await light.click()
+        await till.page.wait_for_function("asked.length === 3")
+        await expect(light).to_have_attribute("aria-pressed", "false")
 
 
 async def test_a_camera_that_is_refused_says_so_and_the_scanner_still_works(stack: Stack, tong: TongClient) -> None:

@@ -172,26 +172,14 @@ async def test_an_enrolled_device_opens_without_network_and_its_code_is_taken_on
 
 
 async def test_benefits_say_where_how_often_still_and_why_not_now(browser: Browser, stack: Stack) -> None:
-    member = await stack.member(tier="standard")
-    await stack.load(
-        members=[
-            {
-                "number": member.number,
-                "name": "測試員",
-                "tier": "standard",
-                "benefits": [
-                    {"benefit": "room-upgrade", "uses": 1, "expires_in_months": 2},
-                    {"benefit": "parking-hours", "uses": 9, "expires_in_months": 2},
-                ],
-            }
-        ]
-    )
+    member = await stack.member(tier="standard", benefits={"room-upgrade": 1, "parking-hours": 9, "dining-80": 1})
     async with member_page(browser, stack, member, "/app/#benefits") as visitor:
         await visitor.wait(".benefit.dim", "房型升級")
         assert "等級未達使用條件" in await visitor.page.locator(".benefit.dim").inner_text()
         parking = await visitor.page.locator(".benefit", has_text="免費停車").inner_text()
         for words in ("通行停車場", "剩 9 次", "今日 0／3 次", "減 ¥10.00", "底到期"):
             assert words in parking, words
+        assert "限餐飲" in await visitor.page.locator(".benefit", has_text="餐飲八折").inner_text()
 
 
 async def test_the_demo_offers_its_members_and_a_bad_token_is_refused(browser: Browser, stack: Stack) -> None:

@@ -7,7 +7,7 @@ import json
 import time
 
 import pytest
-from playwright.async_api import Browser, Route
+from playwright.async_api import Browser, Route, expect
 
 from tests.support.browser import DESKTOP, PHONE, TABLET
 from tests.support.client import TongClient
@@ -201,6 +201,52 @@ async def test_the_same_basket_twice_asks_whether_it_is_another_purchase(
         await till.press("是另一筆消費：照樣核銷")
         await till.see(".outcome.good", "核銷完成")
         assert await tong.points(member) == POINTS - 20_000
+
+
+async def test_a_benefit_for_a_category_is_offered_once_the_bill_is_told_to_be_of_it(
+    browser: Browser, stack: Stack, tong: TongClient
+) -> None:
+    member = await stack.member(benefits={"dining-80": 2})
+    async with till_of(browser, stack, tong, size=TABLET) as till:
+        await till.bill("10000")
+        await till.scan(await tong.code(member))
+        await till.see(".others", "1 項目前不能使用")
+        assert await till.page.locator("[data-testid=payable]").inner_text() == "¥100.00"
+        await till.press("餐飲")
+        await till.see("[data-testid=payable]", "¥80.00")
+        assert await till.visitor.serious_findings() == []
+        await till.page.locator(".confirm").click()
+        await till.see(".outcome.good", "核銷完成")
+        assert await till.page.locator("[data-testid=charge]").inner_text() == "¥80.00"
+        (attempt,) = await till.journal()
+        assert attempt["scan"]["bill"]["lines"] == [{"category": "dining", "amount_minor": 10_000}]
+
+
+async def test_a_bill_is_split_by_category_with_the_keyboard_alone_and_never_beyond_itself(
+    browser: Browser, stack: Stack, tong: TongClient
+) -> None:
+    member = await stack.member(benefits={"dining-80": 2})
+    async with till_of(browser, stack, tong, size=PHONE, locale="en-GB") as till:
+        await till.bill("10000")
+        await till.page.get_by_role("button", name="Dining").focus()
+        await till.page.keyboard.press("Space")
+        amount = till.page.get_by_role("textbox", name="Dining")
+        await expect(amount).to_have_value("¥100.00")
+        await amount.fill("999999")
+        await expect(amount).to_have_value("¥100.00")
+        await amount.fill("6000")
+        await expect(amount).to_have_value("¥60.00")
+        await till.see(".bill-parts", "Anything else¥40.00")
+        assert await till.visitor.serious_findings() == []
+        await till.scan(await tong.code(member))
+        await till.see("[data-testid=payable]", "¥88.00")
+        await till.page.locator(".confirm").click()
+        await till.see(".outcome.good")
+        await till.press("Add points for this purchase")
+        await till.see(".outcome", "points earned")
+        await till.press("Next customer")
+        await till.see(".scan-target")
+        assert await till.page.locator(".bill-parts").count() == 0
 
 
 async def test_a_code_that_a_device_made_without_network_is_taken_once(

@@ -222,6 +222,14 @@ async def test_a_stop_in_the_middle_of_a_start_leaves_nothing(home: Path) -> Non
         assert processes_of(home) == []
 
 
+async def make_test_codes(home: Path) -> None:
+    """`tong demo codes`, which adds a till and members that are not of the demo group."""
+    process = await asyncio.create_subprocess_exec(
+        *(str(TONG), "demo", "codes"), env=os.environ | {"TONG_HOME": str(home)}, stdout=subprocess.DEVNULL
+    )
+    assert await asyncio.wait_for(process.wait(), FIRST_START_SECONDS) == 0
+
+
 async def test_data_and_keys_survive_a_restart_which_is_quick(home: Path) -> None:
     async def facts(running: Stack) -> tuple[object, ...]:
         connection = await asyncpg.connect(running.demo["postgres_dsn"])
@@ -232,9 +240,11 @@ async def test_data_and_keys_survive_a_restart_which_is_quick(home: Path) -> Non
         finally:
             await connection.close()
         points = [(member["member_id"], member["points"]) for member in running.demo["members"]]
+        assert len(points) == 20 < members, "the test codes' members are told as the demo's"
         return running.demo["terminals"], running.demo["admin_api_key"], points, keys, members
 
     async with stack(home) as running:
+        await make_test_codes(home)
         before = await facts(running)
         await running.end()
     began = time.monotonic()

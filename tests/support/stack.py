@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -140,12 +140,17 @@ class Stack:
             development=True,
         )
 
-    async def member(self, *lots: Lot, tier: str = "gold") -> Member:
-        """A new member with these lots; nobody else uses it."""
-        return (await self.members([lots], tier=tier))[0]
+    async def member(self, *lots: Lot, tier: str = "gold", benefits: Mapping[str, int] | None = None) -> Member:
+        """A new member with these lots and uses of benefits; nobody else uses it."""
+        return (await self.members([lots], tier=tier, benefits=benefits))[0]
 
-    async def members(self, lots_of_each: Sequence[Sequence[Lot]], *, tier: str = "gold") -> list[Member]:
-        """New members, one for each sequence of lots."""
+    async def members(
+        self, lots_of_each: Sequence[Sequence[Lot]], *, tier: str = "gold", benefits: Mapping[str, int] | None = None
+    ) -> list[Member]:
+        """New members, one for each sequence of lots, each with so many uses of the benefits."""
+        granted = [
+            {"benefit": benefit, "uses": uses, "expires_in_months": 2} for benefit, uses in (benefits or {}).items()
+        ]
         numbers = [next(self._numbers) for _ in lots_of_each]
         entries = [
             {
@@ -153,6 +158,7 @@ class Stack:
                 "name": f"測試{number}",
                 "tier": tier,
                 "points": [{"business": b, "points": p, "expires_in_months": m} for b, p, m in lots],
+                "benefits": granted,
             }
             for number, lots in zip(numbers, lots_of_each, strict=True)
         ]

@@ -8,7 +8,8 @@ import orjson
 import pytest
 import yaml
 
-from redemption.rules.catalogue import check_catalogue
+from redemption.domain.limits import BILL_LINES_MAX
+from redemption.rules.catalogue import categories_at, check_catalogue
 from redemption.rules.definitions import (
     AmountOff,
     BenefitDefinition,
@@ -21,6 +22,7 @@ from redemption.rules.definitions import (
     PointRules,
     TierRules,
 )
+from redemption.rules.eligibility import Place
 
 CURRENCIES = {"hotel": "CNY", "spa": "CNY", "casino": "HKD"}
 OUTLETS = {"out_hotel": "hotel", "out_spa": "spa"}
@@ -158,3 +160,23 @@ def test_each_fault_of_a_pool_is_told(rules: dict[str, Any], sentence: str) -> N
 
 def test_no_benefit_may_be_called_points() -> None:
     assert wrong("points") == ["benefit points: the id stands for points themselves; take another"]
+
+
+def test_the_categories_of_a_place_are_those_that_its_rules_name_in_order() -> None:
+    def of(*categories: str, **rules: Any) -> BenefitDefinition:
+        return BenefitDefinition(name={"en": "One"}, granted_by="spa", categories=categories or None, **rules)
+
+    place = Place("hotel", "out_hotel", "CNY", PointRules(categories=("room",)))
+    pool = {
+        "everywhere": of("dining", "drinks"),
+        "here": of("spa", businesses=("hotel",), outlets=("out_hotel",)),
+        "elsewhere": of("golf", businesses=("spa",)),
+        "other-outlet": of("gym", outlets=("out_spa",)),
+        "anything": of(),
+    }
+    assert categories_at(place, EarnRules(categories={"gift": EarnRate()}), pool) == (
+        *("dining", "drinks", "gift", "room", "spa"),
+    )
+    assert categories_at(Place("hotel", "out_hotel", "CNY", PointRules()), EarnRules(), {}) == ()
+    many = {"many": of(*(f"c{number:03}" for number in range(BILL_LINES_MAX + 1)))}
+    assert len(categories_at(place, EarnRules(), many)) == BILL_LINES_MAX

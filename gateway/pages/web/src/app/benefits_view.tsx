@@ -1,4 +1,5 @@
 /** What the member may use: where, when, how often still, and why not now. */
+import { categoryName } from '../shared/categories'
 import { money, month, whole } from '../shared/format'
 import { Icon, type IconName } from '../shared/parts/icon'
 import { Empty, Waiting } from '../shared/parts/parts'
@@ -47,6 +48,7 @@ function BenefitCard({ benefit }: { benefit: Benefit }) {
       {benefit.not_now && <p class="chip warn"><Icon name="clock" size={16} />{t[benefit.not_now]}</p>}
       <ul class="terms">
         <Term icon="place">{benefit.businesses ? benefit.businesses.map(businessName).join('、') : t.everywhere}</Term>
+        {benefit.categories && <Term icon="gift">{t.onlyFor(benefit.categories.map(categoryName).join('、'))}</Term>}
         <Term icon="clock">{when(benefit)}</Term>
         {benefit.per_day !== null && <Term icon="refresh">{t.perDay(whole(benefit.used_today), whole(benefit.per_day))}</Term>}
         {benefit.per_month !== null && <Term icon="refresh">{t.perMonth(whole(benefit.used_this_month), whole(benefit.per_month))}</Term>}

@@ -47,6 +47,7 @@ export interface Benefit {
   per_day: number | null
   per_month: number | null
   businesses: string[] | null
+  categories: string[] | null
   weekdays: number[] | null
   hours: { from: string; to: string }[] | null
   first_day: string | null

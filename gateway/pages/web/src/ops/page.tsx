@@ -102,7 +102,7 @@ function Tiles({ now }: { now: Snapshot }) {
     <section class="tiles">
       <Tile name="rate" label={t.perSecond} value={decimal(now.redemptions.per_second)} note={t.minute(decimal(now.redemptions.per_second_minute))} />
       <Tile name="refused" label={t.refusedShare} value={whole(refusedLately)} note={t.ofAll(percent(share))} />
-      <Tile name="latency" label={`${t.latency} p99`} value={milliseconds(now.latency.p99_ms)} note={`p50 ${milliseconds(now.latency.p50_ms)} · p95 ${milliseconds(now.latency.p95_ms)}`} />
+      <Tile name="latency" label={`${t.latency} p99`} value={milliseconds(now.latency.p99_ms)} note={`p50 ${milliseconds(now.latency.p50_ms)} · p95 ${milliseconds(now.latency.p95_ms)}`.replace(/ (?!·|p95)/g, '\u00a0')} />
       <Tile name="lag" label={t.ledger} value={seconds(now.ledger.lag_seconds)} note={t.backlog(now.ledger.backlog_entries === null ? '–' : whole(now.ledger.backlog_entries))} />
       <Tile name="holds" label={t.holds} value={now.holds.open === null ? '–' : whole(now.holds.open)} />
       <Tile name="memory" label={t.memory} value={bytes(memory_bytes)} note={memory_limit_bytes ? t.ofLimit(bytes(memory_limit_bytes)) : t.noLimit} />

@@ -6,9 +6,10 @@ import { money, whole } from '../shared/format'
 import { Icon } from '../shared/parts/icon'
 import { Choice, Notice, TierChip } from '../shared/parts/parts'
 import { basketOf, estimateMinor, isEmpty, pointsValueMinor } from './basket'
+import { Categories } from './bill_parts_view'
 import { Stepper } from './stepper'
 import { scanner } from './texts'
-import { basket, billMinor, confirm, currency, hold, prepared, scanAgain } from './till'
+import { basket, billIsFor, billMinor, confirm, currency, hold, prepared, scanAgain } from './till'
 import type { BenefitOffer, Prepared } from './types'
 
 export function BasketView() {
@@ -93,6 +94,7 @@ function Offers({ who }: { who: Prepared }) {
           </li>
         )}
       </ul>
+      <Categories onChoose={(category) => void billIsFor(category)} />
       {others.length > 0 && (
         <details class="others">
           <summary>{t.notUsable(whole(others.length))}</summary>

@@ -19,6 +19,20 @@ interface TorchTrack extends MediaStreamTrack {
   getCapabilities(): MediaTrackCapabilities & { torch?: boolean }
 }
 
+/** The camera of that id; the one that looks away from the person where there is none (any more). */
+async function opened(id: string): Promise<MediaStream> {
+  const size = { width: { ideal: 1280 }, height: { ideal: 720 } }
+  // Not `ideal`: a browser weighs that against the size, and shows another camera that is nearer to 1280 by 720.
+  const wanted: MediaTrackConstraints = id ? { deviceId: { exact: id } } : { facingMode: { ideal: 'environment' } }
+  try {
+    return await navigator.mediaDevices.getUserMedia({ audio: false, video: { ...size, ...wanted } })
+  } catch (cause) {
+    const gone = cause instanceof DOMException && (cause.name === 'OverconstrainedError' || cause.name === 'NotFoundError')
+    if (!id || !gone) throw cause
+    return opened('')
+  }
+}
+
 export function CameraView({ onCode, onClose }: { onCode: (text: string) => void; onClose: () => void }) {
   const t = scanner()
   const video = useRef<HTMLVideoElement>(null)
@@ -62,9 +76,7 @@ export function CameraView({ onCode, onClose }: { onCode: (text: string) => void
     }
 
     async function start(): Promise<void> {
-      const size = { width: { ideal: 1280 }, height: { ideal: 720 } }
-      const wanted = chosen.value ? { deviceId: { ideal: chosen.value } } : { facingMode: { ideal: 'environment' } }
-      stream = await navigator.mediaDevices.getUserMedia({ audio: false, video: { ...size, ...wanted } })
+      stream = await opened(chosen.value)
       if (over || !video.current) {
         stream.getTracks().forEach((each) => each.stop())
         return
@@ -77,6 +89,8 @@ export function CameraView({ onCode, onClose }: { onCode: (text: string) => void
     }
 
     fault.value = null
+    track.value = null
+    torch.value = false // another camera's light, and a fresh stream's is off
     if (navigator.mediaDevices) start().catch(failed)
     else fault.value = t.cameraRefused // only https and this machine itself may use a camera
     return () => {
@@ -87,11 +101,18 @@ export function CameraView({ onCode, onClose }: { onCode: (text: string) => void
   }, [chosen.value])
 
   async function switchTorch(): Promise<void> {
+    const lit = track.value
     const wanted = !torch.value
-    await track.value?.applyConstraints({ advanced: [{ torch: wanted } as MediaTrackConstraintSet] })
-    torch.value = wanted
+    try {
+      await lit?.applyConstraints({ advanced: [{ torch: wanted } as MediaTrackConstraintSet] })
+    } catch {
+      return // the camera keeps its light to itself: the button stays as it is
+    }
+    if (track.value === lit) torch.value = wanted
   }
 
+  // The one that looks, which is not always the one that was wished for: that may be gone, or nothing was wished yet.
+  const looking = track.value?.getSettings().deviceId ?? chosen.value
   const hasTorch = track.value?.getCapabilities?.().torch === true
   return (
     <div class="camera card">
@@ -111,7 +132,7 @@ export function CameraView({ onCode, onClose }: { onCode: (text: string) => void
           </button>
         )}
         {cameras.value.length > 1 && (
-          <select class="input camera-choice" aria-label={t.camera} value={chosen.value}
+          <select class="input camera-choice" aria-label={t.camera} value={looking}
             onChange={(event) => {
               localStorage.setItem(KEPT_AS, event.currentTarget.value)
               chosen.value = event.currentTarget.value

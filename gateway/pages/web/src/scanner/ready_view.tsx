@@ -6,6 +6,8 @@ import { grouped, money } from '../shared/format'
 import { Icon } from '../shared/parts/icon'
 import { Notice, Waiting } from '../shared/parts/parts'
 import { shared } from '../shared/texts'
+import { parts } from './bill_parts'
+import { BillParts } from './bill_parts_view'
 import { inEnglish, scanner } from './texts'
 import { billMinor, currency, notTaken, reference, scanned } from './till'
 
@@ -19,6 +21,11 @@ function press(key: string): void {
 
 function backspace(): void {
   billMinor.value = Math.floor(billMinor.peek() / 10)
+}
+
+function clear(): void {
+  billMinor.value = 0
+  parts.value = []
 }
 
 /** A key that a person pressed outside of fields: figures are the bill. */
@@ -51,13 +58,14 @@ function BillEntry() {
         ))}
         <button type="button" class="key" aria-label={t.backspace} onClick={backspace}><Icon name="undo" /></button>
       </div>
+      <BillParts />
       <div class="row">
         <div class="field grow">
           <label for={field} class="unseen">{t.reference}</label>
           <input id={field} class="input" maxLength={64} autocomplete="off" spellcheck={false} placeholder={`${t.reference} · ${t.referenceHint}`}
             pattern="[!-~]+( [!-~]+)*" value={reference.value} onInput={(event) => (reference.value = event.currentTarget.value.trim())} />
         </div>
-        <button type="button" class="button quiet" disabled={billMinor.value === 0} onClick={() => (billMinor.value = 0)}>{t.clear}</button>
+        <button type="button" class="button quiet" disabled={billMinor.value === 0} onClick={clear}>{t.clear}</button>
       </div>
     </section>
   )

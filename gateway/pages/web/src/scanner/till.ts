@@ -8,6 +8,7 @@ import { call, newIdempotencyKey, type Answered, type Problem } from '../shared/
 import { sessionOf } from '../shared/session'
 import { EMPTY, basketOf, legsOf, type Basket } from './basket'
 import { beep } from './beep'
+import { linesOf, only, parts, shareOf } from './bill_parts'
 import { attempts, attemptOf, begin, change, unsettledOf, type Attempt, type Step } from './journal'
 import type { Bill, CancelAnswer, Prepared, Redemption, Scan, Terminal } from './types'
 
@@ -103,6 +104,7 @@ export function nextCustomer(): void {
   hold.value = false
   notTaken.value = null
   billMinor.value = 0
+  parts.value = []
   reference.value = ''
   screen.value = 'ready'
 }
@@ -118,7 +120,9 @@ export function scanAgain(): void {
 function bill(): Bill | undefined {
   if (billMinor.peek() === 0) return undefined
   if (reference.peek() === '') reference.value = newReference()
-  return { reference: reference.peek(), amount_minor: billMinor.peek(), currency: currency.peek() }
+  const lines = linesOf(parts.peek(), billMinor.peek())
+  const whole = { reference: reference.peek(), amount_minor: billMinor.peek(), currency: currency.peek() }
+  return lines.length > 0 ? { ...whole, lines } : whole
 }
 
 function newReference(now = new Date()): string {
@@ -131,7 +135,18 @@ function newReference(now = new Date()): string {
 /** A code was read: who is it, and what may be used. Reads only, so it may be repeated as often as one likes. */
 export async function scanned(text: string): Promise<void> {
   if (screen.peek() !== 'ready' || settleFirst()) return
-  code.value = text.trim()
+  await prepare(text.trim())
+}
+
+/** On the basket: all of the bill is of this category. Asked again with the same code, which is not used up yet. */
+export async function billIsFor(category: string): Promise<void> {
+  if (screen.peek() !== 'basket' || code.peek() === '') return
+  only(category)
+  await prepare(code.peek())
+}
+
+async function prepare(text: string): Promise<void> {
+  code.value = text
   notTaken.value = null
   screen.value = 'working'
   currentKey.value = null
@@ -299,10 +314,11 @@ export interface Earned {
 export async function earn(attempt: Attempt): Promise<number | string | null> {
   const { redemption } = attempt
   if (!redemption?.bill) return null
-  const { reference: of, payable_minor, currency: money } = redemption.bill
+  const { reference: of, amount_minor, payable_minor, currency: money } = redemption.bill
+  const lines = shareOf(attempt.scan.bill?.lines ?? [], payable_minor, amount_minor)
   const answer = await call<Earned>('POST', '/v1/accruals', {
     credential: credential(),
-    body: { member_id: redemption.member.member_id, bill: { reference: of, amount_minor: payable_minor, currency: money } },
+    body: { member_id: redemption.member.member_id, bill: { reference: of, amount_minor: payable_minor, currency: money, lines } },
     idempotencyKey: `${attempt.key}-e`,
   })
   if (answer.kind === 'answered') return answer.body.points

@@ -5,10 +5,16 @@ export type Leg =
   | { kind: 'benefit'; benefit_id: string; uses?: number }
   | { kind: 'stored_value'; amount_minor: number }
 
+export interface BillLine {
+  category: string
+  amount_minor: number
+}
+
 export interface Bill {
   reference: string
   amount_minor: number
   currency: string
+  lines?: BillLine[]
 }
 
 /** The body of POST /v1/verify. */
@@ -90,4 +96,6 @@ export interface Terminal {
   terminal_id: string
   business: { business_id: string; name: Record<string, string>; currency: string }
   outlet: { outlet_id: string; name: Record<string, string> }
+  /** Those that rules name here. A terminal that was kept by an older page has none. */
+  categories?: string[]
 }
