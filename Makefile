@@ -1,6 +1,6 @@
 # Tong. `make run` on a fresh clone needs Python 3.11 or newer and nothing else; see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench load drills pages clean lock
+.PHONY: help run test check bench bench-growth bench-overload bench-listeners load drills pages clean lock
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 
@@ -15,6 +15,9 @@ help:
 	@echo 'make check   ruff, mypy, import-linter, bandit, truth checks'
 	@echo 'make pages   builds the pages that people use, when their sources changed (run, test and check do so too)'
 	@echo 'make bench   how fast one scan is, against a no-op, in one table (ARGS=--quick: a minute and a half)'
+	@echo 'make bench-growth     how its cost grows with members, lots, legs, records, workers; about 18 minutes (ARGS=--small: 4)'
+	@echo 'make bench-overload   what a worker does at three times its maximum rate'
+	@echo 'make bench-listeners  what a thousand open live pages cost a scan'
 	@echo 'make load    a load test as users are, by Locust, on a stack of its own (ARGS=--web: its pages)'
 	@echo 'make drills  fault drills on whole stacks, one line each, about 20 minutes (ARGS="--list", "--only NAME --seed N", "--mutations")'
 	@echo 'make lock    writes requirements.lock and requirements-dev.lock anew'
@@ -42,6 +45,9 @@ check: pages
 
 bench: $(PROJECT_READY)
 	@exec $(BIN)/python -m loadtest.bench $(ARGS)
+
+bench-growth bench-overload bench-listeners: $(PROJECT_READY)
+	@exec $(BIN)/python -m loadtest.bench.$(@:bench-%=%) $(ARGS)
 
 drills: $(PROJECT_READY)
 	@exec $(BIN)/python -m tests.drills $(ARGS)

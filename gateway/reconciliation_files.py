@@ -1,18 +1,19 @@
 """A reconciliation as a file: CSV, XLSX or JSON, a bill a row, in the order of the answer.
 
 Guarantees: written a thousand bills at a time in a thread, so neither memory nor the worker's loop is held by its
-length; a text that a spreadsheet would take for a formula is not one.
+length; a text that a spreadsheet would take for a formula, or its writer for markup, is text.
 """
 
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import IO, Any, Final, Literal, get_args
 
 import orjson
 
 from gateway.statements.separated import plain
+from gateway.statements.sheet_rows import write_text
 from gateway.wire_reconciliation import head_fields
 from redemption.settlement.reconciliation import CLASSES
 from redemption.settlement.reconciling import Document, Reconciliation
@@ -72,19 +73,19 @@ async def _write_xlsx(file: IO[bytes], found: Reconciliation, batches: Batches) 
     summary, bills = book.add_worksheet("summary"), book.add_worksheet("bills")
     head = head_fields(found)
     for row, name in enumerate(("business", "outlet", "day", "time_zone", "provisional", "currency", "created_at")):
-        summary.write_string(row, 0, name, strong)
-        summary.write_string(row, 1, str(head[name] if head[name] is not None else ""))
+        write_text(summary, row, 0, name, strong)
+        write_text(summary, row, 1, str(head[name] if head[name] is not None else ""))
     columns = ("bills", "rows", "movements", "list_minor", "ledger_minor")
     summary.set_column(0, len(columns), 20)
     for column, name in enumerate(("class", *columns)):
-        summary.write_string(9, column, name, strong)
+        write_text(summary, 9, column, name, strong)
     for row, kind in enumerate(CLASSES, 10):
-        summary.write_string(row, 0, kind)
+        write_text(summary, row, 0, kind)
         for column, name in enumerate(columns, 1):
             summary.write_number(row, column, head["totals"][kind][name])
     for column, (name, width) in enumerate(zip(COLUMNS, WIDTHS, strict=True)):
         bills.set_column(column, column, width)
-        bills.write_string(0, column, name, strong)
+        write_text(bills, 0, column, name, strong)
     bills.freeze_panes(1, 0)
     number = 1
     async for batch in batches:
@@ -96,8 +97,10 @@ async def _write_xlsx(file: IO[bytes], found: Reconciliation, batches: Batches) 
 def _add_sheet_rows(sheet: Any, first: int, batch: list[Document], currency: str) -> None:
     for number, item in enumerate(batch, first):
         for column, cell in enumerate(cells_of(item, currency)):
-            write: Callable[..., Any] = sheet.write_number if isinstance(cell, int) else sheet.write_string
-            write(number, column, cell)
+            if isinstance(cell, int):
+                sheet.write_number(number, column, cell)
+            else:
+                write_text(sheet, number, column, cell)
 
 
 def _add_csv(file: IO[bytes], batch: list[Document], currency: str) -> None:

@@ -7,7 +7,6 @@ Bounded: so many users, so many seconds, then everything is stopped.
 
 import argparse
 import asyncio
-import base64
 import json
 import os
 import subprocess
@@ -21,7 +20,7 @@ from loadtest.auditor import Auditor, drain
 from loadtest.population import Population, populate
 from loadtest.scenarios.world import WORLD_VARIABLE, World
 from loadtest.stack import Stack, StackFailedError, running_stack
-from loadtest.verdict import Limits, objections, scan_rate
+from loadtest.verdict import NOTICE, Limits, notices_heard, objections, scan_rate
 
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 GRACE_SECONDS: Final = 60
@@ -37,6 +36,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--members", type=int, default=2_000)
     parser.add_argument("--p99-ms", type=float, default=limits.p99_ms, help="allowed for scans")
     parser.add_argument("--rate-min", type=float, default=limits.rate_min, help="scans a second, mean of the test")
+    parser.add_argument(
+        "--notice-seconds", type=float, default=3.0, help="within which a member hears of a scan (default: 3)"
+    )
     parser.add_argument("--report", type=Path, default=Path("var/load.html"), help="the HTML report")
     parser.add_argument("--web", action="store_true", help="Locust's pages on 127.0.0.1:8089, until Ctrl-C")
     chosen = parser.parse_args()
@@ -47,17 +49,17 @@ def arguments() -> argparse.Namespace:
 
 def make_world(stack: Stack, population: Population, chosen: argparse.Namespace, folder: Path) -> World:
     """The surroundings of the scenarios."""
-    token = stack.demo["members"][0]["access_token"].split(".")[1]
-    claims = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    audience = claims["aud"] if isinstance(claims["aud"], str) else claims["aud"][0]
+    issuer, audience = stack.identity()
     return World(
         run=f"l{int(time.time()):x}",
         home=str(stack.home),
-        issuer=claims["iss"],
+        issuer=issuer,
         audience=audience,
+        first_member=population.first_member,
         members=population.members,
         users=chosen.users,
         seconds=chosen.seconds,
+        notice_seconds=chosen.notice_seconds,
         results=str(folder / "results.json"),
         terminals=population.terminals,
     )
@@ -91,6 +93,8 @@ def judge(stack: Stack, world: World, chosen: argparse.Namespace) -> bool:
     differences = asyncio.run(auditor.differences(world.run, acknowledged, applied=stack.outcomes()["applied"]))
     against = objections(Limits(chosen.p99_ms, chosen.rate_min), results["names"], results["errors"], differences)
     print(f"\nload: {scan_rate(results['names']):.1f} scans/s, {len(acknowledged)} redemptions acknowledged")
+    if heard := notices_heard(results["names"]):
+        print(f"load: {heard} notices heard, p99 {results['names'][NOTICE]['p99']:.0f} ms after the scan began")
     print(f"load: drained after {drained:.2f} s, {len(differences)} differences; report: {chosen.report}")
     for sentence in against:
         print(f"load: {sentence}")

@@ -37,15 +37,15 @@ async def backlog(hot: Any, ledger: "asyncpg.Connection[Any]") -> int:
     return _streams(hot, buckets) - int(rows)
 
 
-async def drain(valkey_url: str, postgres_dsn: str) -> float:
-    """Waits until the ledger has every entry; the seconds it took. Raises TimeoutError."""
+async def drain(valkey_url: str, postgres_dsn: str, seconds: float = DRAIN_SECONDS) -> float:
+    """Waits until the ledger has every entry; the seconds it took. Raises TimeoutError after `seconds`."""
     started = time.monotonic()
     ledger = await asyncpg.connect(postgres_dsn)
     try:
         with Redis.from_url(valkey_url) as hot:
             while await backlog(hot, ledger):
-                if time.monotonic() - started > DRAIN_SECONDS:
-                    raise TimeoutError(f"the ledger did not have every entry within {DRAIN_SECONDS:.0f} s")
+                if time.monotonic() - started > seconds:
+                    raise TimeoutError(f"the ledger did not have every entry within {seconds:.0f} s")
                 time.sleep(0.02)  # noqa: ASYNC251 - nothing else runs in this loop
     finally:
         await ledger.close()

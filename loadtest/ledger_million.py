@@ -28,6 +28,7 @@ import asyncpg
 from redis import Redis
 
 from loadtest.population import member_id
+from loadtest.processes import end
 from loadtest.settlement_million import AGREEMENT, BUSINESSES, MIGRATIONS, program
 
 BUCKETS = 64
@@ -35,6 +36,7 @@ EACH = 10  # transactions of a member: one issue, the rest redemptions
 ISSUED, REDEEMED = 10_000, 100
 CHUNK = 5_000  # members
 LOT = "202712.hotel"
+VALKEY_STOP_SECONDS = 20.0
 # A member n: an issue and redemptions, a second apart; entry ids are the times, so that a bucket's are in order.
 MADE = """
 CREATE TEMP TABLE made AS
@@ -137,8 +139,7 @@ def private_valkey(folder: Path) -> Iterator[str]:
         until(lambda: _answers(port))
         yield url
     finally:
-        process.terminate()
-        process.wait(20)
+        end(process, VALKEY_STOP_SECONDS)
 
 
 def _answers(port: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from locust import LoadTestShape, events
 
-from loadtest.scenarios.members import MemberApp
+from loadtest.scenarios.members import ListeningMember, MemberApp
 from loadtest.scenarios.tills import DoubleScanner, HotelDesk, NoisyTill, ParkGate, ShopWithCamera, ShopWithWedge
 from loadtest.scenarios.world import players
 
@@ -17,6 +17,7 @@ __all__ = [
     "Day",
     "DoubleScanner",
     "HotelDesk",
+    "ListeningMember",
     "MemberApp",
     "NoisyTill",
     "ParkGate",

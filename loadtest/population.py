@@ -1,4 +1,5 @@
-"""The people and places of a load test: a generated group, loaded the product's own way, and keys for its terminals.
+"""The people and places of a load test: a generated group and its first member, loaded the product's own way, copies of
+that member, and keys for the terminals.
 
 Members are numbered from FIRST_MEMBER up; each has three lots of points of three businesses and two benefits (or what
 the caller asks for). Rate limits stay on; they are set so high that a load test is not refused for being one.
@@ -6,14 +7,14 @@ the caller asks for). Rate limits stay on; they are set so high that a load test
 
 import asyncio
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
+from redis import Redis
 
-from loadtest.stack import Stack
+from loadtest.stack import Stack, StackFailedError
 from tokens import api_keys
 
 FIRST_MEMBER: Final = 1_000_000
@@ -21,7 +22,12 @@ BUSINESSES: Final = 8
 OUTLETS_PER_BUSINESS: Final = 4
 TERMINALS_PER_OUTLET: Final = 4
 RATE_MAX: Final = 1_000_000
-MEMBERS_PER_FILE: Final = 100_000
+COPIED_AT_ONCE: Final = 5_000
+COPIED: Final = """
+INSERT INTO member (member_number, member_id, tier_id, display_name, opened_at)
+SELECT made.number, made.id, first.tier_id, first.display_name, first.opened_at
+FROM unnest($1::integer[], $2::text[]) AS made (number, id), member AS first WHERE first.member_number = $3
+"""
 POINTS_PER_LOT: Final = 1_000_000_000
 ENVIRONMENT: Final = "dev"
 BASE32: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -89,8 +95,8 @@ def item_ids(count: int) -> list[str]:
     return ["load-item", *(f"load-item-{number}" for number in range(2, count + 1))][:count]
 
 
-def group_text(first: int, count: int, *, lots: int = 3, benefits: int = 2) -> str:
-    """A group file. Lots and benefits are YAML anchors, so that 100 000 members stay a file of a few megabytes."""
+def group_text(*, lots: int = 3, benefits: int = 2) -> str:
+    """A group file with one member, the first."""
     points = [
         {
             "business": f"load-{lot % BUSINESSES}",
@@ -103,7 +109,8 @@ def group_text(first: int, count: int, *, lots: int = 3, benefits: int = 2) -> s
         {"benefit": "load-percent", "uses": 1_000_000, "expires_in_months": 2},
         *({"benefit": item, "uses": 1_000_000, "expires_in_months": 3} for item in item_ids(benefits - 1)),
     ]
-    head = {
+    member = {"number": FIRST_MEMBER, "name": "測試員", "tier": "load", "points": points}
+    group = {
         "time_zone": "Asia/Shanghai",
         "policy": {"terminal_rate": RATE_MAX, "outlet_rate": RATE_MAX, "member_rate": RATE_MAX},
         "tiers": [{"id": "load", "rank": 90, "name": {"en": "Load"}, "rules": {"earn_percent": 100}}],
@@ -123,30 +130,72 @@ def group_text(first: int, count: int, *, lots: int = 3, benefits: int = 2) -> s
             },
         },
         "businesses": _businesses(),
+        "members": [member | ({"benefits": grants} if benefits else {})],
     }
-    lines = [f"{name}: {json.dumps(value)}" for name, value in head.items()]
-    anchored = f"points: &p {json.dumps(points)}" + (f", benefits: &b {json.dumps(grants)}" if benefits else "")
-    alias = "points: *p" + (", benefits: *b" if benefits else "")
-    lines.append("members:")
-    for number in range(first, first + count):
-        held = anchored if number == first else alias
-        lines.append(f"- {{number: {number}, name: 測試員, tier: load, {held}}}")
-    return "\n".join(lines) + "\n"
+    return json.dumps(group)  # YAML too
 
 
 def populate(stack: Stack, folder: Path, members: int, *, lots: int = 3, benefits: int = 2) -> Population:
-    """Loads so many members, each with so many lots of points and benefits, and makes a key for every terminal."""
-    for part, (first, count) in enumerate(_shares(members)):
-        path = folder / f"group-{part}.yaml"
-        path.write_text(group_text(first, count, lots=lots, benefits=benefits))
+    """So many members, each with so many lots of points and benefits, and a key for every terminal. The first member is
+    loaded by `tong load`; the others are copies (`_copy`), because a million would take an hour that way."""
+    path = folder / "group.yaml"
+    path.write_text(group_text(lots=lots, benefits=benefits))
+    with stack.writer_stopped():  # it would take the entry that is to be copied out of the stream
         stack.run("load", str(path))
-        path.unlink()
+        first = asyncio.run(_loaded(stack))
+    path.unlink()
+    asyncio.run(_copy(stack, first, members - 1))
     return Population(asyncio.run(_terminals(stack.postgres_dsn)), FIRST_MEMBER, members)
 
 
-def _shares(members: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, members, MEMBERS_PER_FILE):
-        yield FIRST_MEMBER + start, min(MEMBERS_PER_FILE, members - start)
+@dataclass(frozen=True)
+class _Loaded:
+    """What loading leaves of a member in the hot store."""
+
+    buckets: int
+    state: dict[bytes, bytes]
+    lots: dict[bytes, bytes]
+    opening: dict[bytes, bytes]
+
+
+async def _loaded(stack: Stack) -> _Loaded:
+    """That of the first member. Raises StackFailedError when its opening balance is not in the stream."""
+    ledger = await asyncpg.connect(stack.postgres_dsn)
+    try:
+        buckets = await ledger.fetchval("SELECT buckets FROM installation")
+    finally:
+        await ledger.close()
+    name, tag = member_id(FIRST_MEMBER), f"{{b{FIRST_MEMBER % buckets}}}"
+    with Redis.from_url(stack.valkey_url) as client:
+        hot: Any = client
+        for _, fields in hot.xrevrange(f"{tag}:ledger"):
+            if any(f"\n{name}\n".encode() in text for text in fields.values()):
+                return _Loaded(buckets, hot.hgetall(f"{tag}:member:{name}"), hot.hgetall(f"{tag}:lots:{name}"), fields)
+    raise StackFailedError(f"the opening balance of {name} is not in its stream")
+
+
+async def _copy(stack: Stack, first: _Loaded, count: int) -> None:
+    """So many members after the first, as loading leaves them: a row, the state, the lots, and the opening balance in
+    the stream, from where the ledger writer takes it as any other. Left out is the mark against a second opening."""
+    own = member_id(FIRST_MEMBER).removeprefix("mem_").encode()
+    ledger = await asyncpg.connect(stack.postgres_dsn)
+    try:
+        with Redis.from_url(stack.valkey_url) as hot:
+            for start in range(FIRST_MEMBER + 1, FIRST_MEMBER + 1 + count, COPIED_AT_ONCE):
+                numbers = range(start, min(start + COPIED_AT_ONCE, FIRST_MEMBER + 1 + count))
+                await ledger.execute(COPIED, list(numbers), [member_id(number) for number in numbers], FIRST_MEMBER)
+                pipeline: Any = hot.pipeline(transaction=False)
+                for number in numbers:
+                    name, tag = member_id(number), f"{{b{number % first.buckets}}}"
+                    its = name.removeprefix("mem_").encode()
+                    pipeline.hset(f"{tag}:member:{name}", mapping=first.state)
+                    pipeline.hset(f"{tag}:lots:{name}", mapping=first.lots)
+                    pipeline.xadd(
+                        f"{tag}:ledger", {part: text.replace(own, its) for part, text in first.opening.items()}
+                    )
+                pipeline.execute()
+    finally:
+        await ledger.close()
 
 
 async def _terminals(dsn: str) -> tuple[Terminal, ...]:

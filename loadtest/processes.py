@@ -1,37 +1,79 @@
-"""CPU time of running processes, read from /proc. Linux only."""
+"""CPU time of running processes, and how one is ended. The times are read from /proc: Linux only."""
 
 import os
+import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
 
+@dataclass(frozen=True)
+class Child:
+    """A child process. `started` tells it from a later one of the same id."""
+
+    pid: int
+    started: int
+    title: str
+    seconds: float
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process, of its children and of those that have ended, to 1/100 s (proc(5))."""
-    total = _ticks(pid, ended_children=True)
-    for child in _children(pid):
-        total += _ticks(child, ended_children=False)
-    return total / TICKS_PER_SECOND
+    fields = _stat(pid)
+    own = _ticks(fields, ended_children=True) if fields else 0
+    return own / TICKS_PER_SECOND + sum(child.seconds for child in children(pid))
 
 
-def _ticks(pid: int, *, ended_children: bool) -> int:
+def children(pid: int) -> list[Child]:
+    """The children that run: the CPU time of each alone, and its command line, where a server may write a title."""
+    found = []
+    for child in _child_ids(pid):
+        fields, title = _stat(child), _title(child)
+        if fields:
+            found.append(Child(child, int(fields[19]), title, _ticks(fields, ended_children=False) / TICKS_PER_SECOND))
+    return found
+
+
+def _stat(pid: int) -> list[str]:
+    """What stands in /proc/<pid>/stat after the name; nothing when the process has ended: its parent has its time."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0  # it ended meanwhile: its parent has its time
+        return []
+
+
+def _ticks(fields: list[str], *, ended_children: bool) -> int:
     user, system, user_of_ended, system_of_ended = (int(word) for word in fields[11:15])
     return user + system + (user_of_ended + system_of_ended if ended_children else 0)
 
 
-def _children(pid: int) -> Iterator[int]:
+def _title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _child_ids(pid: int) -> Iterator[int]:
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
             words = task.read_text().split()
         except OSError:
             continue
         yield from (int(word) for word in words)
+
+
+def end(process: "subprocess.Popen[Any]", seconds: float) -> None:
+    """SIGTERM; SIGKILL when the process still runs after so long. It is gone when this returns."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def processor() -> str:

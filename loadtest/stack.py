@@ -4,9 +4,11 @@ Guarantees: it is ready when the block begins and gone when it ends; durable set
 is weakened. Everything is asked by HTTP, SQL and the hot store's own commands, as an outsider would.
 """
 
+import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,13 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest.processes import cpu_seconds
+from loadtest.processes import end
+from tokens.development_issuer import DevelopmentIssuer
 
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 60.0
 COMMAND_SECONDS: Final = 900.0
 ASK_SECONDS: Final = 10.0
-PARTS: Final = ("gateway", "valkey", "ledger_writer", "postgres")
 
 
 class StackFailedError(Exception):
@@ -46,14 +48,37 @@ class Stack:
         self.valkey_url: str = self.demo["valkey_url"]
         self.postgres_dsn: str = self.demo["postgres_dsn"]
 
+    @property
+    def code_keys(self) -> Path:
+        """The ring of keys that its members' codes are signed with."""
+        return self.home / "code-keys.json"
+
+    def identity(self) -> tuple[str, str]:
+        """Issuer and audience of its members' access tokens."""
+        claims_part = self.demo["members"][0]["access_token"].split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(claims_part + "=" * (-len(claims_part) % 4)))
+        return claims["iss"], claims["aud"] if isinstance(claims["aud"], str) else claims["aud"][0]
+
+    def member_issuer(self) -> DevelopmentIssuer:
+        """Makes access tokens of any member."""
+        return DevelopmentIssuer(self.home / "identity", *self.identity(), time.time)
+
     def pids(self, part: str) -> list[int]:
         """Process ids of a part; none where the server was given."""
         found = self.demo["pids"][part]
         return found if isinstance(found, list) else [found] if found is not None else []
 
-    def cpu(self) -> dict[str, float]:
-        """CPU seconds used so far, by part."""
-        return {part: sum(cpu_seconds(pid) for pid in self.pids(part)) for part in PARTS}
+    @contextmanager
+    def writer_stopped(self) -> Iterator[None]:
+        """The ledger writer stands still (SIGSTOP) for the length of the block."""
+        pids = self.pids("ledger_writer")
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def metrics(self) -> dict[str, float]:
         """/metrics, by sample."""
@@ -118,12 +143,7 @@ def running_stack(*, workers: int = 1) -> Iterator[Stack]:
             _wait_until_ready(process, home, folder / "log")
             yield Stack(home)
         finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process, STOP_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 VERIFY = "verify: "
+NOTICE = "notice, from scan to phone"
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,12 @@ def scan_rate(names: Mapping[str, Mapping[str, Any]]) -> float:
     return float(sum(figures["rate"] for name, figures in names.items() if name.startswith(VERIFY)))
 
 
+def notices_heard(names: Mapping[str, Mapping[str, Any]]) -> int:
+    """Redemptions that their member was told of in time."""
+    figures = names.get(NOTICE, {"requests": 0, "failures": 0})
+    return int(figures["requests"] - figures["failures"])
+
+
 def objections(
     limits: Limits, names: Mapping[str, Mapping[str, Any]], errors: Sequence[str], differences: Sequence[str]
 ) -> list[str]:
@@ -28,6 +35,8 @@ def objections(
     for name, figures in sorted(names.items()):
         if name.startswith(VERIFY) and figures["p99"] > limits.p99_ms:
             found.append(f"{name}: p99 {figures['p99']:.0f} ms, allowed {limits.p99_ms:.0f} ms")
+    if not notices_heard(names):
+        found.append("no member heard of a redemption")
     rate = scan_rate(names)
     if rate < limits.rate_min:
         found.append(f"{rate:.1f} scans/s, wanted {limits.rate_min:.1f}")

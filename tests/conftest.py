@@ -5,16 +5,24 @@ stack           `tong up` with two gateway workers, started once; tests make mem
                 the key space does not allow, and no function may have lacked a right of the user who called it.
 tong            a client of that stack
 private_stack   makes a stack that a test may break: `async with private_stack(workers=1) as own`
+postgres        a PostgreSQL of the module's own, which makes a fresh database for each test
+pool            connections to such a database, with the businesses of tests/support/settlement.py
+chance          a source of random numbers whose seed is printed
 """
 
-from collections.abc import AsyncIterator, Callable
+import random
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 
 import pytest
 
+from redemption.database import Pool
 from tests.support.client import TongClient, client_of
 from tests.support.key_space import lasting_keys_not_allowed
 from tests.support.oracle import find_violations, until_drained
+from tests.support.postgres import PrivatePostgres, private_postgres
+from tests.support.settlement import group_pool
 from tests.support.stack import Stack, running_stack
 from tests.support.store_users import refused_inside_functions
 
@@ -39,3 +47,22 @@ async def tong(stack: Stack) -> AsyncIterator[TongClient]:
 @pytest.fixture
 def private_stack() -> Callable[..., AbstractAsyncContextManager[Stack]]:
     return running_stack
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PrivatePostgres]:
+    with private_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+async def pool(postgres: PrivatePostgres) -> AsyncIterator[Pool]:
+    async with postgres.fresh_database() as dsn, group_pool(dsn) as opened:
+        yield opened
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    seed = random.SystemRandom().randrange(2**32)
+    sys.stdout.write(f"{request.node.name}: seed {seed}\n")
+    return random.Random(seed)

@@ -19,7 +19,7 @@ from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
 from gateway.statements.facts import facts_of, title_of
 from gateway.statements.money import digits_of
-from gateway.statements.sheet_rows import SheetRows, day_number, time_number
+from gateway.statements.sheet_rows import SheetRows, day_number, time_number, write_text
 from gateway.statements.tables import (
     COLUMNS,
     SUMMED,
@@ -319,11 +319,3 @@ class XlsxFile:
 
 def _streamed_columns(section: Section) -> tuple[Column, ...]:
     return tuple(column for column in COLUMNS[section] if column.key not in LEFT_OUT)
-
-
-def write_text(sheet: Worksheet, row: int, place: int, text: str, style: CellFormat | None = None) -> None:
-    """As text whatever it is. xlsxwriter takes `<r>…</r>` for markup made by itself and writes it as it is: a character
-    that nobody sees keeps it from that."""
-    if text.startswith("<r>"):
-        text = f"\u200b{text}"
-    sheet.write_string(row, place, text, style)

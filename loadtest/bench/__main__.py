@@ -8,33 +8,32 @@ rate limits on, one worker; every scan has a fresh single-use code and a key of 
 import argparse
 import asyncio
 import os
-import platform
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from loadtest.auditor import Auditor, drain
 from loadtest.bench.bare_call import Bare, CallPattern, bare_calls, watch_one_call
 from loadtest.bench.lag import watched_lag
+from loadtest.bench.machine import machine
 from loadtest.bench.memory import (
     member_bytes,
     redemption_parts,
     stream_bytes,
     used_memory,
     wait_until_trimmed,
-    writer_stopped,
 )
 from loadtest.bench.open_loop import Open
 from loadtest.bench.reference_servers import reference_servers
 from loadtest.bench.report import Report, print_report
 from loadtest.bench.rounds import GATEWAY, HOT_MEMBER, REFERENCES, Bench
-from loadtest.bench.wrk import WrkMissingError, require_wrk
+from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, require_wrk
+from loadtest.costs import REST_SECONDS
 from loadtest.population import populate
-from loadtest.processes import processor
 from loadtest.scans import ScanMaker
 from loadtest.stack import Stack, StackFailedError, running_stack
 
@@ -49,21 +48,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="about a minute and a half instead of about seven")
     parser.add_argument("--smoke", action="store_true", help="seconds: whether everything runs, figures mean nothing")
-    parser.add_argument("--connections", type=int, default=32, help="of the closed loop (default: 32)")
+    parser.add_argument(
+        "--connections", type=int, default=CONNECTIONS, help=f"of the closed loop (default: {CONNECTIONS})"
+    )
     parser.add_argument("--members", type=int, default=10_000)
     parser.add_argument("--json", type=Path, default=Path("var/bench.json"), help="where the figures go")
     return parser.parse_args()
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    return {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "load_before": os.getloadavg()[0],
-    }
 
 
 def measure(chosen: argparse.Namespace) -> Report:
@@ -79,6 +69,9 @@ def measure(chosen: argparse.Namespace) -> Report:
         report.member_bytes = member_bytes(stack)
         with reference_servers(REFERENCES, stack) as references:
             bench = Bench(stack, references, population, folder, connections=chosen.connections)
+            rest_seconds = 0.0 if chosen.smoke else REST_SECONDS
+            bench.costs.come_to_rest(rest_seconds)
+            bench.costs.start()
             warm_up(bench, 1 if chosen.smoke else 3)
             with watched_lag(stack) as lag:
                 for number in range(rounds):
@@ -87,6 +80,8 @@ def measure(chosen: argparse.Namespace) -> Report:
                     say(f"round {number + 1} of {rounds}: {rates(bench)}")
                 bench.closed_round(HOT_MEMBER, seconds)
                 report.drain_seconds = asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
+                bench.costs.come_to_rest(rest_seconds)
+                report.behind_us = bench.costs.behind()
                 open_rounds(bench, report, open_seconds, 1 if chosen.smoke or chosen.quick else 3)
             report.lag_seconds, report.lag_faults = lag.worst, lag.faults
             for _ in range(1 if chosen.smoke else 3):
@@ -141,7 +136,7 @@ def measure_memory(bench: Bench, report: Report, scans: int) -> None:
     """What so many redemptions add, before anything of them is trimmed."""
     asyncio.run(drain(bench.stack.valkey_url, bench.stack.postgres_dsn))
     wait_until_trimmed(bench.stack)
-    with writer_stopped(bench.stack):
+    with bench.stack.writer_stopped():
         before, (stream_before, entries_before) = used_memory(bench.stack), stream_bytes(bench.stack)
         bench.open_round(GATEWAY, min(1_000.0, bench.series[GATEWAY].rate / 2), max(1, scans // 1_000))
         after, (stream_after, entries_after) = used_memory(bench.stack), stream_bytes(bench.stack)
@@ -156,7 +151,7 @@ def measure_memory(bench: Bench, report: Report, scans: int) -> None:
 def measure_bare(stack: Stack, bench: Bench, calls: int) -> list[Bare]:
     """The hot store's own function at the same number of calls in flight, and at four times that. The best of three."""
     population = bench.population
-    maker = ScanMaker(population, stack.home / "code-keys.json", "watched")
+    maker = ScanMaker(population, stack.code_keys, "watched")
     pattern = CallPattern(
         watch_one_call(stack.valkey_url, stack.port, maker), BUCKETS, population.first_member, population.members
     )

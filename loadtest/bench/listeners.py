@@ -1,4 +1,4 @@
-"""`python -m loadtest.bench.listeners`: what open live pages cost a scan.
+"""`python -m loadtest.bench.listeners`: what open live pages cost a scan. `make bench-listeners` calls it.
 
 One stack with one worker; closed-loop rounds of wrk in turn: nobody listens, then so many members' pages and
 operations' pages are open and read (by a process of its own on the same machine, whose cost is in the result). Prints
@@ -7,6 +7,7 @@ least `SHARE_MIN` of those without, or anything was refused.
 """
 
 import argparse
+import asyncio
 import multiprocessing
 import selectors
 import socket
@@ -21,18 +22,17 @@ from typing import Any, Final
 
 import orjson
 
-from loadtest.bench.wrk import Closed, closed_loop, require_wrk
+from loadtest.auditor import drain
+from loadtest.bench.wrk import CONNECTIONS, Closed, WrkMissingError, closed_loop, require_wrk
+from loadtest.costs import Costs, CpuClock
 from loadtest.population import Population, member_id, populate
 from loadtest.scans import ScanMaker
-from loadtest.stack import Stack, running_stack
-from tokens.development_issuer import DevelopmentIssuer
+from loadtest.stack import Stack, StackFailedError, running_stack
 
 SHARE_MIN: Final = 0.9
 RATE_FIRST: Final = 5_000
 OPEN_SECONDS: Final = 60.0
 TOKEN_SECONDS: Final = 3_600
-ISSUER: Final = "https://identity.tong.invalid"
-AUDIENCE: Final = "tong"
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Pages:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="make bench-listeners", description=__doc__.splitlines()[0])
     parser.add_argument("--members", type=int, default=20_000, help="members that are scanned")
     parser.add_argument("--member-streams", type=int, default=1_000)
     parser.add_argument("--operations-streams", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="of each round")
-    parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--connections", type=int, default=CONNECTIONS)
+    parser.add_argument("--json", type=Path, default=Path("var/listeners.json"), help="where the figures go")
     return parser.parse_args()
 
 
@@ -87,7 +87,7 @@ def listen(port: int, requests: list[bytes], told: "Connection[Any, Any]") -> No
 
 def stream_requests(stack: Stack, population: Population, members: int, operations: int) -> list[bytes]:
     """A request for each page."""
-    issuer = DevelopmentIssuer(stack.home / "identity", ISSUER, AUDIENCE, time.time)
+    issuer = stack.member_issuer()
     first = population.first_member
     found = [
         _get("/v1/me/events", issuer.access_token(member_id(number), TOKEN_SECONDS))
@@ -105,22 +105,23 @@ class Rounds:
 
     def __init__(self, stack: Stack, population: Population, folder: Path, asked: argparse.Namespace) -> None:
         self._stack = stack
-        self._maker = ScanMaker(population, stack.home / "code-keys.json", f"l{int(time.time()):x}")
+        self._maker = ScanMaker(population, stack.code_keys, f"l{int(time.time()):x}")
         self._folder = folder
         self._asked = asked
         self._best = float(RATE_FIRST)
+        self._clock = CpuClock(stack)
         self.complaints: list[str] = []
         self.cpu: list[dict[str, float]] = []
         """Of each round: CPU seconds of each part a second. On a busy machine they say more than rates."""
 
     def one(self) -> Closed:
-        asked, before, cpu = self._asked, self._stack.outcomes(), self._stack.cpu()
+        asked, before, cpu = self._asked, self._stack.outcomes(), self._clock.read()
         requests = self._maker.make(int(self._best * asked.seconds * 1.4) + 500)
         found = closed_loop(
             self._stack.port, requests, self._folder, seconds=asked.seconds, connections=asked.connections
         )
         self._best = max(self._best, found.rate)
-        self.cpu.append({part: (used - cpu[part]) / found.seconds for part, used in self._stack.cpu().items()})
+        self.cpu.append({part: (used - cpu[part]) / found.seconds for part, used in self._clock.read().items()})
         after = self._stack.outcomes()
         refused = {
             name: after[name] - before.get(name, 0)
@@ -181,13 +182,20 @@ def _cpu_of(rounds: Rounds, part: str, quiet: list[Closed], heard: list[Closed])
 
 
 def main() -> int:
+    """The command. Returns the exit status."""
     asked = arguments()
-    require_wrk()
-    with running_stack(workers=1) as stack, tempfile.TemporaryDirectory(prefix="tong-listeners-") as folder:
-        population = populate(stack, Path(folder), asked.members)
-        found = measure(stack, population, Path(folder), asked)
-    if asked.json is not None:
-        asked.json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    try:
+        require_wrk()
+        with running_stack(workers=1) as stack, tempfile.TemporaryDirectory(prefix="tong-listeners-") as folder:
+            population = populate(stack, Path(folder), asked.members)
+            asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
+            Costs(stack).come_to_rest()
+            found = measure(stack, population, Path(folder), asked)
+    except (WrkMissingError, StackFailedError) as fault:
+        print(f"listeners: {fault}", file=sys.stderr)
+        return 2
+    asked.json.parent.mkdir(parents=True, exist_ok=True)
+    asked.json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     for name, value in found.items():
         print(f"{name:20} {value}")
     failed = found["ratio"] < SHARE_MIN or found["ended"] or found["complaints"]

@@ -5,11 +5,7 @@ Per redemption: the growth of `used_memory` over so many scans, with the ledger 
 is trimmed meanwhile; and MEMORY USAGE of each kind of key, over a sample, to say what it is made of.
 """
 
-import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 from redis import Redis
@@ -73,16 +69,3 @@ def wait_until_trimmed(stack: Stack) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError("the ledger writer did not trim the streams")
         time.sleep(0.1)
-
-
-@contextmanager
-def writer_stopped(stack: Stack) -> Iterator[None]:
-    """The ledger writer stands still (SIGSTOP) for the length of the block."""
-    pids = stack.pids("ledger_writer")
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)

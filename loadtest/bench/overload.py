@@ -1,4 +1,5 @@
-"""`python -m loadtest.bench.overload`: what a worker does at three times the load it can carry.
+"""`python -m loadtest.bench.overload`: what a worker does at three times the load it can carry. `make bench-overload`
+calls it.
 
 A stack of its own, one worker. In turn:
   * the maximum: closed loop, as in `make bench`;
@@ -28,7 +29,8 @@ import orjson
 
 from loadtest.auditor import Auditor, drain
 from loadtest.bench.open_loop import Open, open_loop, percentile
-from loadtest.bench.wrk import WrkMissingError, closed_loop, flood, require_wrk
+from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, closed_loop, flood, require_wrk
+from loadtest.costs import Costs
 from loadtest.population import populate
 from loadtest.scans import ScanMaker
 from loadtest.stack import Stack, StackFailedError, running_stack
@@ -114,7 +116,9 @@ class Overload:
         rates = []
         for _ in range(3):
             requests = self.maker.make(int(10_000 * seconds))
-            rates.append(closed_loop(self.stack.port, requests, self.folder, seconds=seconds, connections=32).rate)
+            rates.append(
+                closed_loop(self.stack.port, requests, self.folder, seconds=seconds, connections=CONNECTIONS).rate
+            )
         self.found.maximum = median(rates)
         say(f"maximum {self.found.maximum:.0f}/s")
 
@@ -222,7 +226,9 @@ def measure(seconds: int, members: int) -> Found:
     with tempfile.TemporaryDirectory(prefix="tong-overload-") as name, running_stack() as stack:
         folder = Path(name)
         population = populate(stack, folder, members)
-        run = Overload(stack, ScanMaker(population, stack.home / "code-keys.json", f"o{int(time.time()):x}"), folder)
+        asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
+        Costs(stack).come_to_rest()
+        run = Overload(stack, ScanMaker(population, stack.code_keys, f"o{int(time.time()):x}"), folder)
         found = run.run(seconds)
         asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
         applied = stack.outcomes()["applied"]
@@ -233,7 +239,7 @@ def measure(seconds: int, members: int) -> Found:
 
 def main() -> int:
     """The command. Returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="make bench-overload", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=10, help="of each part (default: 10)")
     parser.add_argument("--members", type=int, default=10_000)
     parser.add_argument("--json", type=Path, default=Path("var/overload.json"), help="where the figures go")

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from loadtest.processes import end
 from loadtest.stack import Stack
 
 STOP_SECONDS: Final = 15.0
@@ -27,19 +27,14 @@ class Reference:
 def reference_server(kind: str, stack: Stack) -> Iterator[Reference]:
     """One reference for the length of the block."""
     command = [sys.executable, "-m", "loadtest.bench.references", kind]
-    command += ["--code-keys", str(stack.home / "code-keys.json")]
+    command += ["--code-keys", str(stack.code_keys)]
     environment = {**os.environ, "TONG_VALKEY_URL": stack.valkey_url}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
     try:
         assert process.stdout is not None
         yield Reference(kind, int(process.stdout.readline()), process.pid)
     finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, STOP_SECONDS)
 
 
 @contextmanager
@@ -47,8 +42,3 @@ def reference_servers(kinds: tuple[str, ...], stack: Stack) -> Iterator[dict[str
     """All of them, side by side; only the one that is asked uses the processor."""
     with ExitStack() as running:
         yield {kind: running.enter_context(reference_server(kind, stack)) for kind in kinds}
-
-
-def code_keys(stack: Stack) -> Path:
-    """The ring of code keys of a stack."""
-    return stack.home / "code-keys.json"

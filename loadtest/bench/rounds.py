@@ -1,6 +1,5 @@
 """The rounds of `make bench`: gateway and references in turn, so that a slow moment of the machine meets all alike."""
 
-import base64
 import json
 import time
 from collections.abc import Callable
@@ -12,16 +11,16 @@ from typing import Final
 from loadtest.bench.open_loop import Open, open_loop
 from loadtest.bench.reference_servers import Reference
 from loadtest.bench.wrk import Closed, closed_loop
+from loadtest.costs import Costs
 from loadtest.population import Population, member_id
 from loadtest.processes import cpu_seconds
 from loadtest.scans import Request, ScanMaker, raw_request
-from loadtest.stack import PARTS, Stack
-from tokens.development_issuer import DevelopmentIssuer
+from loadtest.stack import Stack
 
 GATEWAY: Final = "gateway"
 HOT_MEMBER: Final = "gateway, one hot member"
 REFERENCES: Final = ("starlette", "raw", "plain")
-RATE_FIRST: Final = 4_000
+RATE_FIRST: Final = 8_000
 RATES: Final = {"raw": 16_000, "starlette": 9_000}
 OPEN_CONNECTIONS: Final = 64
 TOKEN_MEMBERS: Final = 500
@@ -70,8 +69,9 @@ class Bench:
         self.references = references
         self.folder = folder
         self.connections = connections
-        self.maker = ScanMaker(population, stack.home / "code-keys.json", f"b{int(time.time()):x}")
+        self.maker = ScanMaker(population, stack.code_keys, f"b{int(time.time()):x}")
         self.series: dict[str, Series] = {}
+        self.costs = Costs(stack)
         self.acknowledged: list[tuple[str, str]] = []
         self.applied = 0
         self.complaints: list[str] = []
@@ -94,14 +94,15 @@ class Bench:
             self.complaints.append(f"{name}: {found.errors} errors, {found.requests} of {len(requests)} requests")
 
     def _gateway_round(self, series: Series, requests: list[Request], seconds: int) -> None:
-        before, cpu_before = self.stack.outcomes(), self.stack.cpu()
+        before = self.stack.outcomes()
+        self.costs.begin()
         found = closed_loop(self.stack.port, requests, self.folder, seconds=seconds, connections=self.connections)
-        after, cpu_after = self._settled_outcomes(found.requests, before), self.stack.cpu()
+        after = self._settled_outcomes(found.requests, before)
         applied = after["applied"] - before["applied"]
         refused = sum(after.values()) - sum(before.values()) - applied
         self.applied += applied
         series.rounds.append(found)
-        series.cpu_us.append({part: (cpu_after[part] - cpu_before[part]) * 1e6 / applied for part in PARTS})
+        series.cpu_us.append(self.costs.end(applied))
         # What wrk had in flight when it stopped was applied and its answer never read.
         if found.errors or refused or not 0 <= applied - found.requests <= self.connections:
             told = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
@@ -145,10 +146,7 @@ class Bench:
 
     def _code_requests(self) -> list[Request]:
         """A request for each of some members, with access tokens of the development issuer."""
-        sample = self.stack.demo["members"][0]["access_token"].split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(sample + "=" * (-len(sample) % 4)))
-        audience = claims["aud"] if isinstance(claims["aud"], str) else claims["aud"][0]
-        issuer = DevelopmentIssuer(self.stack.home / "identity", claims["iss"], audience, time.time)
+        issuer = self.stack.member_issuer()
         count = min(TOKEN_MEMBERS, self.population.members)
         return [
             Request(

@@ -12,6 +12,10 @@ from loadtest.scans import Request, write_requests
 
 SCRIPT: Final = Path(__file__).with_name("scans.lua")
 INSTALL_SECONDS: Final = 300.0
+CONNECTIONS: Final = 64
+"""Of a closed loop, for all contestants. Scans in flight together share one fsync of the hot store, so the rate grows
+with them up to here: 4 499 a second at 16, 4 819 at 32, 5 568 at 64, 5 422 at 128 (`make bench ARGS="--quick
+--connections N"`, 2026-11-22, 2 cores)."""
 
 
 class WrkMissingError(Exception):

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest.population import ENVIRONMENT, FIRST_MEMBER, Terminal, member_id
+from loadtest.population import ENVIRONMENT, Terminal, member_id
 from tokens.claims import SLOT_SECONDS
 from tokens.codec import CodeIssuer
 from tokens.development_issuer import DevelopmentIssuer
@@ -25,15 +25,18 @@ TOKEN_SECONDS: Final = 7_200
 
 @dataclass(frozen=True)
 class World:
-    """A load test's surroundings. `seconds` is how long it takes, `users` how many there are at noon."""
+    """A load test's surroundings. `seconds` is how long it takes, `users` how many there are at noon, `notice_seconds`
+    how soon after a scan began its member has to hear of it."""
 
     run: str
     home: str
     issuer: str
     audience: str
+    first_member: int
     members: int
     users: int
     seconds: int
+    notice_seconds: float
     results: str
     terminals: tuple[Terminal, ...] = field(repr=False)
 
@@ -51,12 +54,17 @@ class Players:
         self.chance = random.Random()
         self.acknowledged: list[tuple[str, str]] = []
         self._numbers = count(1)
+        self._listeners = count()
         self._codes = CodeIssuer(KeyRing.load(Path(world.home, "code-keys.json"), ENVIRONMENT), "HS256", time.time)
         self._tokens = DevelopmentIssuer(Path(world.home, "identity"), world.issuer, world.audience, time.time)
 
     def member(self) -> int:
         """Somebody who is here today."""
-        return FIRST_MEMBER + self.chance.randrange(self.world.members)
+        return self.world.first_member + self.chance.randrange(self.world.members)
+
+    def listening_member(self) -> int:
+        """The next of the members, so that no two streams are of one as long as there are members enough."""
+        return self.world.first_member + next(self._listeners) % self.world.members
 
     def terminal(self) -> Terminal:
         """Some till."""

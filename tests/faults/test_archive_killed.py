@@ -6,34 +6,18 @@ import datetime
 import random
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from redemption.database import Pool
 from redemption.ledger.streams import open_stream_client
 from tests.support.archives import BUCKETS, archived, fill, findings, restored, rows, settled_and_sealed
 from tests.support.ledger import add, install, redeem_fields, wait_until
 from tests.support.ledger_writers import ledger_writer, running
-from tests.support.postgres import PrivatePostgres, private_postgres
+from tests.support.postgres import PrivatePostgres
 from tests.support.servers import private_valkey
 from tests.support.settlement import at, group_pool
 
 ROUNDS_MAX = 60
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
-        yield server
-
-
-@pytest.fixture
-def chance(request: pytest.FixtureRequest) -> random.Random:
-    seed = random.SystemRandom().randrange(2**32)
-    sys.stdout.write(f"{request.node.name}: seed {seed}\n")
-    return random.Random(seed)
 
 
 async def killed_until_done(pool: Pool, what: str, dsn: str, folder: Path, chance: random.Random) -> None:

@@ -9,11 +9,9 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -33,10 +31,10 @@ from tests.support.ledger import (
 )
 from tests.support.ledger_writers import ledger_writer, running
 from tests.support.postgres import PrivatePostgres, private_postgres
+from tests.support.ready_process import ready_process
 from tests.support.servers import ValkeyServer, private_valkey
 
 BUCKETS = 8
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -105,21 +103,9 @@ async def storm(postgres: PrivatePostgres) -> AsyncIterator[Storm]:
 @contextmanager
 def writer_process(storm: Storm, variant: str = "shipped") -> Iterator["subprocess.Popen[bytes]"]:
     """A writer as a process of its own, ready to write; killed at the end if it still runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.ledger_writers", variant, storm.valkey.url, storm.dsn, str(BUCKETS)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+    arguments = (variant, storm.valkey.url, storm.dsn, str(BUCKETS))
+    with ready_process("tests.support.ledger_writers", *arguments) as process:
         yield process
-    finally:
-        process.kill()  # ends a stopped process too
-        process.wait(10)
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 async def test_a_writer_killed_again_and_again_under_load_writes_everything_once(storm: Storm) -> None:

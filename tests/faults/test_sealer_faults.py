@@ -9,7 +9,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -25,18 +24,12 @@ from redemption.ledger.sealer import OtherKeyError, Sealer
 from redemption.ledger.streams import StreamClient, open_stream_client
 from tests.support.ledger import Acknowledged, EntryGenerator, add, connected, install, rows_in_ledger, wait_until
 from tests.support.ledger_writers import ledger_writer, running
-from tests.support.postgres import PrivatePostgres, private_postgres
+from tests.support.postgres import PrivatePostgres
+from tests.support.ready_process import ready_process
 from tests.support.servers import ValkeyServer, private_valkey
 
 BUCKETS = 4
-ROOT = Path(__file__).parents[2]
 SECRET = bytes(range(32))
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
-        yield server
 
 
 @dataclass
@@ -139,21 +132,8 @@ async def _macs(
 
 @contextmanager
 def sealer_process(place: Place) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.sealers", place.dsn, str(BUCKETS), SECRET.hex()],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+    with ready_process("tests.support.sealers", place.dsn, str(BUCKETS), SECRET.hex()) as process:
         yield process
-    finally:
-        process.kill()
-        process.wait(10)
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 async def test_a_sealer_killed_again_and_again_leaves_one_chain_over_every_row(place: Place) -> None:

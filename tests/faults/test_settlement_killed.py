@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -26,19 +26,6 @@ ENTRIES = 1_200
 BATCH = 10
 BUCKETS = 3
 ROUNDS_MAX = 60
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
-        yield server
-
-
-@pytest.fixture
-def chance(request: pytest.FixtureRequest) -> random.Random:
-    seed = random.SystemRandom().randrange(2**32)
-    sys.stdout.write(f"{request.node.name}: seed {seed}\n")
-    return random.Random(seed)
 
 
 async def fill(pool: Pool, chance: random.Random) -> None:

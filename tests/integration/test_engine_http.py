@@ -4,17 +4,16 @@ cancels, what prepare offers, what purchases earn, and rules that change while t
 import os
 import signal
 import time
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from redemption.group import month_after
 from tests.support.client import TongClient, fresh_key
 from tests.support.engine_http import (
     DINNER,
     Ground,
     benefit,
+    moment,
+    month,
     open_ground,
     points,
     stored,
@@ -30,16 +29,6 @@ from tokens.claims import CODE_LIFETIME_SECONDS
 @pytest.fixture(scope="module")
 async def ground(stack: Stack, tong: TongClient) -> Ground:
     return await open_ground(stack, tong)
-
-
-def moment(text: str) -> float:
-    assert text.endswith("Z")
-    return datetime.fromisoformat(text).timestamp()
-
-
-def month(months: int) -> str:
-    found = month_after(time.time(), months, ZoneInfo("Asia/Shanghai"))
-    return f"{found // 100}-{found % 100:02d}"
 
 
 async def lots(ground: Ground, member: Member) -> list[tuple[str, int]]:

@@ -3,19 +3,18 @@
 import json
 import time
 from collections.abc import Callable
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import httpx2
 import pytest
 
-from redemption.group import month_after
 from tests.support.client import TongClient, client_of, fresh_key
 from tests.support.engine_http import (
     DINNER,
     Ground,
     Json,
     benefit,
+    moment,
+    month,
     open_ground,
     points,
     unbalanced,
@@ -29,16 +28,6 @@ from tests.support.stack import Stack
 @pytest.fixture(scope="module")
 async def ground(stack: Stack, tong: TongClient) -> Ground:
     return await open_ground(stack, tong)
-
-
-def moment(text: str) -> float:
-    assert text.endswith("Z")
-    return datetime.fromisoformat(text).timestamp()
-
-
-def month(months: int) -> str:
-    found = month_after(time.time(), months, ZoneInfo("Asia/Shanghai"))
-    return f"{found // 100}-{found % 100:02d}"
 
 
 PREPARED: list[tuple[str, Json | None]] = [

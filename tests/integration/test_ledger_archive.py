@@ -4,8 +4,6 @@ import datetime
 import gzip
 import hashlib
 import random
-import sys
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -33,29 +31,10 @@ from tests.support.archives import (
     settled_and_sealed,
     snapshots,
 )
-from tests.support.postgres import PrivatePostgres, private_postgres
+from tests.support.postgres import PrivatePostgres
 from tests.support.settlement import Book, at, group_pool
 
 MONTHS = ["2026-01.1", "2026-02.2", "2026-03.3", "2026-04.4", "2026-05.5"]
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
-        yield server
-
-
-@pytest.fixture
-async def pool(postgres: PrivatePostgres) -> AsyncIterator[Pool]:
-    async with postgres.fresh_database() as dsn, group_pool(dsn) as found:
-        yield found
-
-
-@pytest.fixture
-def chance(request: pytest.FixtureRequest) -> random.Random:
-    seed = random.SystemRandom().randrange(2**32)
-    sys.stdout.write(f"{request.node.name}: seed {seed}\n")
-    return random.Random(seed)
 
 
 async def test_archived_months_leave_sums_balances_and_chain_as_they_were(

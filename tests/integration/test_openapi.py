@@ -12,20 +12,17 @@ from gateway.calls import ANYWHERE, CALLS
 from gateway.openapi import document
 from gateway.problems import KINDS
 from tests.support.client import TongClient, fresh_key, points_leg
-from tests.support.openapi import REDEMPTION, Operation, all_routes, check_answer, faults, operations, wealthy_member
+from tests.support.openapi import (
+    BILL,
+    REDEMPTION,
+    Operation,
+    all_routes,
+    check_answer,
+    faults,
+    operations,
+    wealthy_member,
+)
 from tests.support.stack import Stack
-
-BILL = {
-    "reference": "DOC-1",
-    "amount_minor": 25_800,
-    "currency": "CNY",
-    "lines": [{"category": "dining", "amount_minor": 25_800}],
-}
-DINNER = [
-    {"kind": "benefit", "benefit_id": "dining-80"},
-    points_leg(600),
-    {"kind": "stored_value", "amount_minor": 900},
-]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from gateway.openapi import document
 from redemption.domain.members import member_id
 from tests.support.client import TongClient, fresh_key, points_leg
 from tests.support.openapi import (
+    BILL,
+    DINNER,
     REDEMPTION,
     Operation,
     Till,
@@ -20,18 +22,6 @@ from tests.support.openapi import (
     wealthy_member,
 )
 from tests.support.stack import Stack
-
-BILL = {
-    "reference": "DOC-1",
-    "amount_minor": 25_800,
-    "currency": "CNY",
-    "lines": [{"category": "dining", "amount_minor": 25_800}],
-}
-DINNER = [
-    {"kind": "benefit", "benefit_id": "dining-80"},
-    points_leg(600),
-    {"kind": "stored_value", "amount_minor": 900},
-]
 
 
 @pytest.fixture(scope="module")

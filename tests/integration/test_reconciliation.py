@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,17 +10,11 @@ from redemption.database import Pool
 from redemption.domain.limits import RECONCILIATIONS_KEPT_DAYS
 from redemption.settlement.reconciliation import CLASSES
 from redemption.settlement.reconciling import ReconcileRefused, Reconciliation, Reconciliations, Upload
-from tests.support.postgres import PrivatePostgres, private_postgres
+from tests.support.postgres import PrivatePostgres
 from tests.support.settlement import Book, at, group_pool
 
 DAY = datetime.date(2026, 11, 22)
 NOON_AFTER = at("2026-11-23T04:00")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
-        yield server
 
 
 def upload(rows: str, *, day: datetime.date = DAY, outlet: str | None = None) -> Upload:

@@ -191,6 +191,19 @@ async def test_every_kind_of_difference_is_told_apart_and_can_be_downloaded(till
     assert sum(int(str(cell[4])) for cell in cells) == sum(bill["ledger_minor"] for bill in bills)
 
 
+async def test_a_reference_that_looks_like_markup_of_a_sheet_is_text_in_it(tills: Tills) -> None:
+    references = ["<r><t>x</t></r></is></c><c><f>1+1</f><v>2</v></c><r></r>", "<r>bold</r>", "_x000D_&<b>", "=1+1"]
+    found = await tills.send([{"reference": name, "amount_minor": 1} for name in references])
+    path = f"/reconciliations/{found['reconciliation_id']}/file"
+    file = await tills.till.get(path, f"{ONE}/file", format="xlsx")
+    sheet = openpyxl.load_workbook(io.BytesIO(file.content))["bills"]
+    cells = [row[1] for row in sheet.iter_rows(min_row=2)]
+    assert {cell.data_type for cell in cells} == {"s"}
+    read = {str(cell.value).removeprefix("\u200b").replace("_x005F_", "_") for cell in cells}
+    assert read.issuperset(references)
+    assert {cell.column for row in sheet.iter_rows() for cell in row if cell.value is not None} <= set(range(1, 16))
+
+
 async def test_a_list_in_chinese_csv_is_the_same_list(tills: Tills) -> None:
     lines = ["\ufeff單號;抵扣金額;收銀員;時間"]
     for row in hand_made(tills)[:8]:

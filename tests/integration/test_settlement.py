@@ -1,7 +1,6 @@
 """Settlement on a real PostgreSQL: the worked example of docs/settlement.md, periods, exceptions, disputes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
@@ -15,20 +14,8 @@ from redemption.settlement.periods import Closed, Period, PeriodAltered, PeriodR
 from redemption.settlement.production import Pace, Produced, Production
 from redemption.settlement.reading import SettlementReader
 from tests.support.ledger import wait_until
-from tests.support.postgres import PrivatePostgres, private_postgres
+from tests.support.postgres import PrivatePostgres
 from tests.support.settlement import Book, agree, at, definition, differences, group_pool
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
-        yield server
-
-
-@pytest.fixture
-async def pool(postgres: PrivatePostgres) -> AsyncIterator[Pool]:
-    async with postgres.fresh_database() as dsn, group_pool(dsn) as opened:
-        yield opened
 
 
 def points(amount: int, value: int) -> dict[str, object]:

@@ -8,24 +8,15 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from redemption.group import read_group
 from tests.support.ledger import wait_until
-from tests.support.postgres import PrivatePostgres, private_postgres
+from tests.support.postgres import PrivatePostgres
 from tests.support.settlement import Book, at, differences, group_pool
 
 TONG = str(Path(sys.executable).with_name("tong"))
 GROUP_FILE = Path(__file__).parents[2] / "gateway" / "development" / "group.yaml"
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
-        yield server
 
 
 async def tong(dsn: str, *arguments: str) -> tuple[int, str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -13,13 +13,7 @@ from gateway.statements.exports import StatementExports
 from redemption.database import open_pool
 from redemption.domain.limits import SETTLEMENT_CALLS_MAX, SETTLEMENT_TRANSFERS_MAX
 from redemption.settlement.periods import PeriodAltered
-from tests.support.postgres import PrivatePostgres, private_postgres
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
-        yield server
+from tests.support.postgres import PrivatePostgres
 
 
 @pytest.fixture

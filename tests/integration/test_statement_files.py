@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,18 +23,12 @@ from gateway.statements.separated import plain
 from redemption.database import Pool
 from redemption.settlement.statements import StatementRefused
 from tests.support.ledger import wait_until
-from tests.support.postgres import PrivatePostgres, private_postgres
+from tests.support.postgres import PrivatePostgres
 from tests.support.settlement import at, group_pool
 from tests.support.statements import agree_on_everything, export, months_of_history, name_everything
 
 TONG = str(Path(sys.executable).with_name("tong"))
 CLOSED = "2026-10"
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,11 @@ import asyncio
 import datetime
 import random
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import groupby
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, event, given, note, settings
 from hypothesis import strategies as st
 
@@ -26,7 +24,7 @@ from redemption.settlement.netting import business_nets, pair_nets, settle_up
 from redemption.settlement.periods import Closed, Period, Periods
 from redemption.settlement.production import Production
 from redemption.settlement.reading import SettlementReader
-from tests.support.postgres import PrivatePostgres, private_postgres
+from tests.support.postgres import PrivatePostgres
 from tests.support.settlement import BUSINESSES, Book, Move, agree, at, differences, group_pool
 
 STEPS = ("redeem", "redeem", "redeem", "hold", "capture", "refund", "refund_all", "reverse", "produce", "close",
@@ -39,12 +37,6 @@ RULES: tuple[dict[str, Any], ...] = (
     {"kind": "fixed_fee", "fee_minor": 101},
 )
 ASSETS = ("points", "benefit:breakfast", "CNY")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
-        yield server
 
 
 @dataclass

@@ -12,8 +12,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx2
 import yaml
@@ -21,6 +23,7 @@ import yaml
 from gateway.operations import create_key, load_group_file
 from redemption.domain.members import member_id
 from redemption.domain.records import record_fields, record_text
+from redemption.group import month_after
 from tests.support.client import TongClient, client_of, fresh_key
 from tests.support.oracle import until_drained
 from tests.support.stack import GROUP_FILE, Member, Stack, Terminal
@@ -346,6 +349,18 @@ def _differences(lots: Holdings, held: int, rows: Sequence[Any]) -> list[str]:
     if replayed_held != held:
         wrong.append(f"points held: {held}, replayed {replayed_held}")
     return wrong
+
+
+def moment(text: str) -> float:
+    """Seconds since 1970 of an answer's time."""
+    assert text.endswith("Z")
+    return datetime.fromisoformat(text).timestamp()
+
+
+def month(months: int) -> str:
+    """The month so many months from now, as an answer tells it."""
+    found = month_after(time.time(), months, ZoneInfo("Asia/Shanghai"))
+    return f"{found // 100}-{found % 100:02d}"
 
 
 async def until_true(what: str, holds: Callable[[], Any], seconds: float = 10.0) -> None:

@@ -8,12 +8,23 @@ from openapi_schema_validator import OAS31Validator
 
 from gateway.routes import routes
 from gateway.verify import VerifyEndpoint
-from tests.support.client import TongClient, fresh_key
+from tests.support.client import TongClient, fresh_key, points_leg
 from tests.support.stack import Member, Stack, Terminal
 
 Operation = tuple[str, str]
 SPECIAL_HEADERS = {"idempotency-replayed", "retry-after", "www-authenticate", "ratelimit", "ratelimit-policy"}
 REDEMPTION = "/v1/redemptions/{redemption_id}"
+BILL = {
+    "reference": "DOC-1",
+    "amount_minor": 25_800,
+    "currency": "CNY",
+    "lines": [{"category": "dining", "amount_minor": 25_800}],
+}
+DINNER = [
+    {"kind": "benefit", "benefit_id": "dining-80"},
+    points_leg(600),
+    {"kind": "stored_value", "amount_minor": 900},
+]
 
 
 def all_routes() -> list[Any]:

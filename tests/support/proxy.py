@@ -22,6 +22,8 @@ class FaultProxy:
         """Half-open: sockets stay open, nothing gets through in either direction, what was swallowed is gone."""
         self.drop_replies = False
         """Requests get through, replies are swallowed."""
+        self.silent_after: bytes | None = None
+        """A connection on which these bytes were replied hears nothing more."""
         self.delay_seconds = 0.0
         """Every piece of a reply waits at most so long, by chance."""
         self.trickle_bytes: int | None = None
@@ -60,8 +62,9 @@ class FaultProxy:
 
     def heal(self) -> None:
         """No faults from here on. What was swallowed stays lost, so connections of a black hole are cut."""
-        if self.black_hole or self.drop_replies:
+        if self.black_hole or self.drop_replies or self.silent_after:
             self.cut()
+        self.silent_after = None
         self.refusing = self.black_hole = self.drop_replies = False
         self.delay_seconds = 0.0
         self.trickle_bytes = self.reply_bytes_before_cut = None
@@ -107,11 +110,13 @@ class FaultProxy:
                 await writer.drain()
 
     async def _pump_replies(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        silent = False
         while data := await reader.read(PIECE_BYTES):
             if self.delay_seconds:
                 await asyncio.sleep(self._randomness.uniform(0, self.delay_seconds))
-            if self.black_hole or self.drop_replies:
+            if self.black_hole or self.drop_replies or silent:
                 continue
+            silent = self.silent_after is not None and self.silent_after in data
             if self.reply_bytes_before_cut is not None:
                 head, left = data[: self.reply_bytes_before_cut], self.reply_bytes_before_cut - len(data)
                 if left <= 0:

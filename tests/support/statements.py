@@ -1,6 +1,9 @@
 """What the tests of statements share: a group with names, hostile ones among them, and a history of some months."""
 
 import random
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +12,14 @@ from gateway.statements.writing import Written, write_statement
 from redemption.database import Pool
 from redemption.domain.clock import Clock
 from redemption.settlement.disputes import Dispute, Disputes
+from redemption.settlement.figures import Scope, Statement, StatementLine
 from redemption.settlement.periods import Closed, Periods
 from redemption.settlement.production import Production
 from redemption.settlement.statements import Statements
-from tests.support.settlement import BUSINESSES, Book, agree, at
+from tests.support.postgres import PrivatePostgres
+from tests.support.settlement import BUSINESSES, Book, agree, at, group_pool
+
+NOW = at("2026-11-22T08:00")
 
 NAMES = {
     "hotel": {"zh-Hant": "通逸酒店", "zh-Hans": "通逸酒店", "en": "Tong Hotel"},
@@ -92,12 +99,32 @@ async def months_of_history(pool: Pool, seed: int, redemptions: int = 120) -> No
     assert isinstance(await disputes.resolve(dispute.dispute_id, 5_500, "both agree", "bo"), Dispute)
 
 
+@asynccontextmanager
+async def history_of(postgres: PrivatePostgres) -> AsyncIterator[Pool]:
+    """A database with names, agreements and such a history; its seed is printed."""
+    seed = random.SystemRandom().randrange(2**32)
+    sys.stdout.write(f"history of seed {seed}\n")
+    async with postgres.fresh_database() as dsn, group_pool(dsn) as opened:
+        await name_everything(opened)
+        await agree_on_everything(opened)
+        await months_of_history(opened, seed)
+        yield opened
+
+
+async def read(pool: Pool, *arguments: str | None) -> tuple[Statement, list[StatementLine]]:
+    statements = Statements(pool, lambda: NOW)
+    scope = await statements.resolve(*arguments)  # type: ignore[arg-type]
+    assert isinstance(scope, Scope), scope
+    async with statements.open(scope) as opened:
+        return opened.statement, [line async for batch in opened.lines() for line in batch]
+
+
 async def export(
     pool: Pool, path: Path, business: str, period: str | None, *, clock: Clock | None = None, **more: Any
 ) -> bytes:
     """The bytes of a statement that must be given; `more` as StatementRequest's fields."""
     request = StatementRequest(business, period, **more)
-    result = await write_statement(Statements(pool, clock or (lambda: at("2026-11-22T08:00"))), request, path)
+    result = await write_statement(Statements(pool, clock or (lambda: NOW)), request, path)
     assert isinstance(result, Written), result
     return path.read_bytes()
 
