@@ -1,17 +1,17 @@
 """The composition root of a gateway worker: builds its parts in order and takes them down in order.
 
 Guarantees: a worker serves only with a configuration and a key ring in hand; the hot store may be away at start (the
-connection keeps trying, readiness says so). Nothing outlives `stop`.
+connection keeps trying, readiness says so). Every part is closed, each within its own time (gateway/closing.py).
 """
 
 import asyncio
-import itertools
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from gateway.authentication import KeyAuthenticator
+from gateway.closing import PART_SECONDS, closing, ending
 from gateway.hot_watch import HotWatch, call_that_changes_nothing
 from gateway.live_parts import live_parts
 from gateway.metrics import Metrics
@@ -46,9 +46,9 @@ from tokens.jwks_source import FileKeySource, HttpsKeySource
 from tokens.keyring import KeyRingFile, RingRefresh
 
 HOUSEKEEPING_SECONDS = 1.0
-ROUNDS_BETWEEN_NOTES = 60
+NOTE_SECONDS = 60.0
+"""Between two notes of which keys were used: one write a minute and worker, whatever is asked."""
 FLUSH_SECONDS = 0.1
-CLOSE_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -64,17 +64,17 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             settings.code_keys_path(), settings.environment, settings.code_algorithm, clock()
         )
         pool = await open_pool(postgres_dsn, size=4, name="tong-gateway")
-        stack.push_async_callback(pool.close)
+        stack.push_async_callback(closing("the pool", pool.close))
         directory = DirectoryFollower(pool, clock)
         await directory.start()
-        stack.push_async_callback(directory.stop)
+        stack.push_async_callback(closing("the configuration", directory.stop))
         if directory.current.buckets != settings.buckets:
             raise SettingsRefused(
                 f"TONG_BUCKETS is {settings.buckets}, the installation has {directory.current.buckets}"
             )
         hot = _hot_connection(valkey_url, library)
         await hot.start()
-        stack.push_async_callback(hot.close, CLOSE_SECONDS)
+        stack.push_async_callback(closing("the hot store's connection", lambda: hot.close(PART_SECONDS / 2)))
         frozen: dict[int, str] = {}
         live = await stack.enter_async_context(
             live_parts(
@@ -90,9 +90,9 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
         addresses = Addresses(lambda: directory.current, clock, cluster=settings.valkey_cluster)
         # Connections of its own: a slow statement takes none from what scans need.
         settlement_pool = await open_pool(postgres_dsn, size=POOL_SIZE, name="tong-gateway-settlement")
-        stack.push_async_callback(settlement_pool.close)
+        stack.push_async_callback(closing("the settlement's pool", settlement_pool.close))
         exports = StatementExports(settings, settlement_pool, clock)
-        stack.push_async_callback(exports.close)
+        stack.push_async_callback(closing("statements that are being written", exports.close))
         desk = SettlementDesk(settlement_pool, clock, exports)
         state = State(
             settings=settings,
@@ -118,10 +118,10 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
         )
         live.begin()
         housekeeping = asyncio.create_task(_keep_house(state), name="housekeeping")
-        stack.push_async_callback(_cancelled, housekeeping)
+        stack.push_async_callback(ending("housekeeping", housekeeping))
         flushing = asyncio.create_task(_flush_counts(state), name="flush counts")
         stack.callback(metrics.flush)
-        stack.push_async_callback(_cancelled, flushing)
+        stack.push_async_callback(ending("the flushing of counts", flushing))
         yield state
         state.draining = True
 
@@ -213,11 +213,6 @@ async def _look_for_frozen(state: State) -> None:
     state.metrics.frozen_buckets.set(len(frozen))
 
 
-async def _cancelled(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
 async def _flush_counts(state: State) -> None:
     """What this worker counts, to where every worker's /metrics finds it."""
     while True:
@@ -226,9 +221,11 @@ async def _flush_counts(state: State) -> None:
 
 
 async def _keep_house(state: State) -> None:
-    """Once a second: follow the key ring's file, and say in figures how the worker stands."""
+    """Once a second: follow the key ring's file, and say in figures how the worker stands. Now and then: note which
+    keys were used."""
     broken: str | None = None
-    for round_number in itertools.count(1):
+    noted_at = state.clock()
+    while True:
         looked = state.key_ring.refresh()
         if looked is RingRefresh.BROKEN and state.key_ring.fault != broken:
             logger.error("the ring of code keys cannot be read, the old one stays: %s", state.key_ring.fault)
@@ -246,6 +243,7 @@ async def _keep_house(state: State) -> None:
         await _look_for_frozen(state)
         await state.watch.look()
         state.metrics.backlog_full.set(1 if state.watch.backlog_full else 0)
-        if round_number % ROUNDS_BETWEEN_NOTES == 0 and (used := state.authenticator.take_used()):
+        if state.clock() - noted_at >= NOTE_SECONDS and (used := state.authenticator.take_used()):
+            noted_at = state.clock()
             await state.directory.note_use(used)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)

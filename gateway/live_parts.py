@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.closing import closing, ending
 from gateway.event_streams import MemberSeats, Seats
 from gateway.figure_keeper import FigureKeeper
 from gateway.figures import Worker
@@ -108,7 +109,6 @@ async def live_parts(
         )
     finally:
         for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await revoked.stop()
-        await client.aclose()
+            await ending(f"the {task.get_name()}", task)()
+        await closing("the watch for revoked devices", revoked.stop)()
+        await closing("the client of the live pages", client.aclose)()

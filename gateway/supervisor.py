@@ -11,18 +11,16 @@ that a child detached into another process group.
 """
 
 import asyncio
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
+from gateway.child import Child, Run, in_the_new_process
 from gateway.child_output import ChildOutput
 
 RESTART_SECONDS_MIN: Final = 0.2
@@ -31,8 +29,6 @@ SETTLED_SECONDS: Final = 30.0  # a child that lived so long starts again without
 START_ATTEMPTS: Final = 2  # the second attempt knows the last words of the first (`before_start`)
 KILL_SECONDS: Final = 3.0  # between the hasty signal and SIGKILL
 READY_POLL_SECONDS: Final = 0.05
-
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class ChildFailedError(Exception):
@@ -43,72 +39,6 @@ class StopRequestedError(Exception):
     """Starting was given up because a stop was asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A system account that a child runs as."""
-
-    name: str
-    uid: int
-    gid: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Child:
-    """What to run and how to treat it.
-
-    `environment` is the whole environment (secrets go there, never into `command`). `before_start` runs
-    before every start and gets the last lines of the run before. `parent_death_signal` is what the kernel
-    sends when the supervisor is killed: nobody can follow it up with SIGKILL, so it must be one that surely
-    ends this program. Children of a lower `stop_rank` are stopped, and have ended, before the next rank is
-    touched.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    environment: Mapping[str, str] = field(repr=False)
-    stop_rank: int = 0
-    folder: Path | None = None
-    account: Account | None = None
-    standard_input: Path | None = None
-    inherited_fds: tuple[int, ...] = ()
-    stop_signal: signal.Signals = signal.SIGTERM
-    stop_seconds: float = 15.0
-    hasty_signal: signal.Signals = signal.SIGKILL
-    parent_death_signal: signal.Signals = signal.SIGKILL
-    before_start: Callable[[Sequence[str]], Awaitable[None]] | None = None
-    ready: Callable[[], Awaitable[bool]] | None = None
-    ready_seconds: float = 30.0
-    quiet: bool = False  # its output is kept for failures only
-
-
-class _Run:
-    """One run of a child."""
-
-    def __init__(self, child: Child, process: asyncio.subprocess.Process, output: ChildOutput) -> None:
-        self.child = child
-        self.pid = process.pid
-        self.output = output
-        self.started = time.monotonic()
-        self.exited = asyncio.create_task(process.wait(), name=f"wait for {child.name}")
-        self.is_ready = False
-
-    def send(self, number: signal.Signals) -> None:
-        if not self.exited.done():
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-
-    def kill_group(self) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-
-    def how(self) -> str:
-        """How it ended, in words."""
-        if not self.exited.done():
-            return "still running"
-        code = self.exited.result()
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-
-
 class Supervisor:
     """Keeps children alive until `stop`. One per process; used from one event loop, in the main thread.
 
@@ -117,7 +47,7 @@ class Supervisor:
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self._changed = changed
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, Run] = {}
         self._renewed: set[str] = set()
         self._renewal: asyncio.Task[None] | None = None
         self._busy_tasks = 0
@@ -253,7 +183,7 @@ class Supervisor:
             if not self._busy_tasks:
                 self._idle.set()
 
-    async def _spawn_kept(self, child: Child) -> _Run:
+    async def _spawn_kept(self, child: Child) -> Run:
         with self._busy():
             earlier = self._runs.get(child.name)
             run = await self._spawn(child, earlier)
@@ -266,7 +196,7 @@ class Supervisor:
                 self.say(f"{child.name} runs as pid {run.pid}, but that could not be written down: {error}")
             return run
 
-    async def _spawn(self, child: Child, earlier: _Run | None) -> _Run:
+    async def _spawn(self, child: Child, earlier: Run | None) -> Run:
         """Starts the process. Raises ChildFailedError, StopRequestedError."""
         with ExitStack() as ours:
             try:
@@ -289,14 +219,14 @@ class Supervisor:
                     stderr=write_fd,
                     pass_fds=child.inherited_fds,
                     start_new_session=True,
-                    preexec_fn=_in_the_new_process(child.account, child.parent_death_signal),
+                    preexec_fn=in_the_new_process(child.account, child.parent_death_signal),
                 )
             except (OSError, RuntimeError, subprocess.SubprocessError) as error:
                 raise ChildFailedError(f"cannot be started: {error}") from error
             unread.pop_all()  # the reader owns it from here on
-            return _Run(child, process, ChildOutput(child.name, read_fd, child.quiet))
+            return Run(child, process, ChildOutput(child.name, read_fd, child.quiet))
 
-    async def _start_once(self, child: Child) -> _Run:
+    async def _start_once(self, child: Child) -> Run:
         run = await self._spawn_kept(child)
         deadline = time.monotonic() + child.ready_seconds
         while child.ready is not None and not await child.ready():
@@ -314,7 +244,7 @@ class Supervisor:
         run.is_ready = True
         return run
 
-    async def _keep(self, run: _Run) -> None:
+    async def _keep(self, run: Run) -> None:
         child, delay = run.child, RESTART_SECONDS_MIN
         while True:
             await self._exited_or(run, None, self._stopping)
@@ -345,7 +275,7 @@ class Supervisor:
                 self.say(f"{child.name} is back (pid {run.pid}) after {waited:.1f} s")
             delay = min(delay * 2, RESTART_SECONDS_MAX)
 
-    async def _end(self, run: _Run) -> None:
+    async def _end(self, run: Run) -> None:
         child = run.child
         if not run.exited.done():
             run.send(child.stop_signal)
@@ -359,7 +289,7 @@ class Supervisor:
         await run.exited
         run.output.close()
 
-    async def _exited_or(self, run: _Run, seconds: float | None, event: asyncio.Event | None = None) -> None:
+    async def _exited_or(self, run: Run, seconds: float | None, event: asyncio.Event | None = None) -> None:
         """Returns when the run ended, the event came, or the time is over."""
         waits: list[asyncio.Task[object]] = [asyncio.create_task(event.wait())] if event is not None else []
         try:
@@ -375,27 +305,7 @@ class Supervisor:
         if self._stopping.is_set():
             raise StopRequestedError
 
-    def _last_words(self, run: _Run, what: str) -> str:
+    def _last_words(self, run: Run, what: str) -> str:
         if not run.child.quiet:
             return what  # its output was passed through, the reader has seen it
         return "\n".join([what, *(f"    {line}" for line in run.output.last)])
-
-
-def _in_the_new_process(account: Account | None, number: signal.Signals) -> Callable[[], None]:
-    """Becomes the account, then ties its life to ours: in that order, for a change of account undoes the tie.
-
-    Done here and not by arguments of the subprocess call, which uvloop does not know.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)  # looked up before the fork
-    parent = os.getpid()
-
-    def prepare() -> None:
-        if account is not None:
-            os.setgroups([])
-            os.setgid(account.gid)
-            os.setuid(account.uid)
-        libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
-        if os.getppid() != parent:  # it died in between: the signal would never come
-            os._exit(1)
-
-    return prepare

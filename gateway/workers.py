@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from gateway.child import Child
 from gateway.listening import PortTakenError, listening_socket
 from gateway.serve import CLOSE_SECONDS, DRAIN_SECONDS, POLITE_SECONDS
 from gateway.settings import Settings
-from gateway.supervisor import Child, ChildFailedError, Supervisor
+from gateway.supervisor import ChildFailedError, Supervisor
 
 STOP_SECONDS: Final = POLITE_SECONDS + DRAIN_SECONDS + CLOSE_SECONDS + 3.0
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from gateway.supervisor import Account
+from gateway.child import Account
 
 ACCOUNT_NAME: Final = "tong-postgres"
 COMMAND_SECONDS: Final = 30.0

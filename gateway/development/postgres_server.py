@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from gateway.child import Account, Child
 from gateway.development import postgres_account
 from gateway.development.leftovers import end_leftover, forget_foreign_pid, wait_for_orphans
 from gateway.development.private_files import kept_port, kept_secret, private_folder
 from gateway.development.valkey_server import PrivateServer, ServerMissingError
-from gateway.supervisor import Account, Child, Supervisor
+from gateway.supervisor import Supervisor
 from redemption.rights import ROLES
 
 DATABASE: Final = "tong"

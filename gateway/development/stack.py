@@ -28,6 +28,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
+from gateway.child import Child
 from gateway.development.postgres_account import AccountProblemError
 from gateway.development.postgres_server import private_postgres
 from gateway.development.private_files import private_folder, write_private
@@ -37,7 +38,7 @@ from gateway.development.valkey_server import ServerMissingError, private_valkey
 from gateway.lifespan import development_issuer
 from gateway.listening import PortTakenError, base_url, listening_socket, status_line
 from gateway.settings import Settings
-from gateway.supervisor import Child, ChildFailedError, StopRequestedError, Supervisor
+from gateway.supervisor import ChildFailedError, StopRequestedError, Supervisor
 from gateway.workers import worker
 from redemption.domain.clock import system_clock
 from redemption.domain.weakness import ServerRefusedError

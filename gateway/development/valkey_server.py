@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from gateway.child import Child
 from gateway.development.leftovers import end_leftover
 from gateway.development.private_files import kept_port, kept_secret, private_folder, write_private
-from gateway.supervisor import Child
 from redemption.hot.users import RULES, user_line
 
 MAXMEMORY: Final = "4gb"
@@ -56,6 +56,8 @@ always-show-logo no
 appendonly yes
 appendfsync always
 no-appendfsync-on-rewrite no
+# A rewrite is a fork and a copy of everything: at full load the log has 64 MB, the default, after six seconds.
+auto-aof-rewrite-min-size 256mb
 aof-load-truncated {load_truncated}
 save ""
 maxmemory {maxmemory}

@@ -7,12 +7,13 @@ import os
 import re
 import subprocess
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
 
+from gateway.lifespan import NOTE_SECONDS, running
 from gateway.operations import KeyWanted, create_key, list_stored_keys, make_key, revoke, rotate
 from redemption import rights
 from redemption.credentials import CredentialRefused, NotRotated, UnknownScope, note_use
@@ -179,6 +180,36 @@ async def test_when_a_key_was_last_used_is_noted_by_the_gateways_role_and_listed
         await note_use(ledger, {id_of(key)})
     (line,) = [line for line in await list_stored_keys(stack.settings) if line.startswith(id_of(key))]
     assert "last used" in line
+
+
+async def test_a_worker_notes_once_a_minute_which_keys_were_used(stack: Stack) -> None:
+    key = await create_key(stack.settings, stack.terminals["spa"].terminal_id, ())
+    ahead = 0.0
+
+    async def last_used() -> datetime | None:
+        async with stack.ledger() as ledger:
+            row: datetime | None = await ledger.fetchval(
+                "SELECT last_used_at FROM api_key_use WHERE key_id = $1", id_of(key)
+            )
+            return row
+
+    async def noted_other_than(before: datetime | None) -> datetime | None:
+        deadline = time.monotonic() + 30
+        while (noted := await last_used()) == before:
+            assert time.monotonic() < deadline, "the use of the key was not noted"
+            await asyncio.sleep(0.05)
+        return noted
+
+    async with running(stack.settings, lambda: time.time() + ahead) as state:
+        state.authenticator.holder(f"Bearer {key}")
+        assert await last_used() is None
+        ahead = NOTE_SECONDS
+        noted = await noted_other_than(None)
+        assert state.authenticator.take_used() == set()
+        # Used again within the minute: it is kept for the next note, and that one is made.
+        state.authenticator.holder(f"Bearer {key}")
+        ahead = 2 * NOTE_SECONDS + 30
+        assert await noted_other_than(noted)
 
 
 async def command(stack: Stack, *arguments: str) -> tuple[int, str, str]:

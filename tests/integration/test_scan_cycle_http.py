@@ -2,60 +2,17 @@
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-import httpx2
 import pytest
 
-from tests.support.client import TongClient, bill, fresh_key, points_leg
+from tests.support.client import TongClient, fresh_key
+from tests.support.line import line_to, scan
 from tests.support.stack import Member, Stack
-
-ANSWER_SECONDS = 10.0
 
 
 @pytest.fixture(scope="module")
 async def member(stack: Stack) -> Member:
     return await stack.member(("hotel", 100_000, 2))
-
-
-class Line:
-    """One raw connection to a worker; answers are read in the order in which they come."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            status = int((await self.reader.readline()).split()[1])
-            headers = {}
-            while line := (await self.reader.readline()).decode().strip():
-                name, _, value = line.partition(": ")
-                headers[name] = value
-            return status, headers, await self.reader.readexactly(int(headers.get("content-length", 0)))
-
-
-@asynccontextmanager
-async def line_to(stack: Stack) -> AsyncIterator[Line]:
-    address = httpx2.URL(stack.base_url)
-    reader, writer = await asyncio.open_connection(address.host, address.port)
-    try:
-        yield Line(reader, writer)
-    finally:
-        writer.close()
-        await writer.wait_closed()
-
-
-def scan(stack: Stack, member: Member, key: str, *, amount: int, version: str = "1.1", extra: str = "") -> bytes:
-    """A whole request. Each amount is used once: the same basket twice would be asked about."""
-    code = stack.code_issuer().issue(member.number, int(time.time()) // 2).code
-    body = json.dumps({"code": code, "bill": bill(amount), "legs": [points_leg(3)]}).encode()
-    head = (
-        f"POST /v1/verify HTTP/{version}\r\nhost: tong\r\nauthorization: Bearer {stack.terminals['spa'].api_key}\r\n"
-        f"content-type: application/json\r\nidempotency-key: {key}\r\n{extra}content-length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
 
 
 async def test_a_request_in_pieces_is_answered_as_one_that_came_whole(stack: Stack, member: Member) -> None:
@@ -101,7 +58,7 @@ async def test_who_wants_the_connection_closed_finds_it_closed(stack: Stack, mem
             line.writer.write(scan(stack, member, fresh_key(), amount=amount, version=version, extra=extra))
             status, headers, _ = await line.answer()
             assert (status, headers["connection"]) == (201, "close")
-            assert await asyncio.wait_for(line.reader.read(), ANSWER_SECONDS) == b""
+            assert await line.end() == b""
 
 
 async def test_who_waits_to_be_told_to_go_on_is_told(stack: Stack, member: Member) -> None:

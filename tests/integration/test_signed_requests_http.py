@@ -14,6 +14,7 @@ from tests.support.client import TongClient, bill, fresh_key, points_leg
 from tests.support.problem import problem_of
 from tests.support.signing import Signer
 from tests.support.stack import Member, Stack, Terminal
+from tokens import api_keys
 
 
 async def signing_till(stack: Stack, algorithm: str) -> tuple[Terminal, Signer]:
@@ -113,6 +114,26 @@ async def test_a_captured_request_that_is_sent_again_gets_the_first_answer_and_c
     assert await tong.points(member) == 90
     stolen = await tong.verify(till, body, fresh_key(), {**captured, "idempotency-key": fresh_key()})
     assert problem_of(stolen)["code"] == "unauthenticated"
+
+
+async def test_what_the_database_holds_of_a_signing_key_opens_nothing_by_itself(stack: Stack, tong: TongClient) -> None:
+    till, _ = await signing_till(stack, "hmac-sha256")
+    key_id = till.api_key.split("_")[3]
+    async with stack.ledger() as ledger:
+        row = await ledger.fetchrow("SELECT fingerprint, signature_key FROM api_key WHERE key_id = $1", key_id)
+    assert row is not None
+    signer = Signer(key_id, secret=row["signature_key"])
+    path = "/v1/redemptions/none"
+    another = api_keys.mint(api_keys.KeyKind.TERMINAL, "dev").text.split("_")[4]
+    for credential in (f"tong_tk_dev_{key_id}_{another}", row["fingerprint"].hex(), key_id):
+        answer = await tong.http.get(
+            path, headers={"authorization": f"Bearer {credential}", **signer.headers("GET", path)}
+        )
+        assert (answer.status_code, problem_of(answer)["code"]) == (401, "unauthenticated")
+    answer = await tong.http.get(
+        path, headers={"authorization": f"Bearer {till.api_key}", **signer.headers("GET", path)}
+    )
+    assert problem_of(answer)["code"] == "not_found", "with the key that a till holds it is a signature like another"
 
 
 Spoil = Callable[[Signer, bytes, str], dict[str, str]]

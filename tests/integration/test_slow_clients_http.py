@@ -15,6 +15,8 @@ PATIENCE_SECONDS = 60.0
 HEAD = b"POST /v1/verify HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 SLOW = {
     "nothing at all": (b"", b""),
+    "an empty line": (b"\r\n", b""),
+    "empty lines": (b"\r\n", b"\r\n"),
     "half a head": (HEAD, b""),
     "a head drop by drop": (HEAD + b"x-padding: ", b"a"),
     "a head and no body": (HEAD + b"content-length: 100\r\n\r\n", b""),
@@ -57,7 +59,8 @@ async def test_clients_that_send_slowly_or_nothing_are_let_go_while_others_are_s
             assert await tong.points(member) == 100
             await asyncio.wait(waits.values(), timeout=1.0)
     told = {how: wait.result() for how, wait in waits.items()}
-    assert told.pop("nothing at all") == b""
+    for silent in ("nothing at all", "an empty line", "empty lines"):
+        assert told.pop(silent) == b"", silent
     assert told.pop("a body for what reads none").startswith(b"HTTP/1.1 401")
     assert told.pop("a body for what is not there").startswith(b"HTTP/1.1 404")
     for how, answer in told.items():

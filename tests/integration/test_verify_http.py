@@ -3,12 +3,12 @@
 import itertools
 import json
 import time
-from datetime import datetime
 from typing import Any
 
 import pytest
 
 from tests.support.client import TongClient, bill, client_of, fresh_key, points_leg
+from tests.support.engine_http import moment
 from tests.support.key_space import lasting_keys_not_allowed
 from tests.support.oracle import until_drained
 from tests.support.stack import Member, Stack
@@ -21,11 +21,6 @@ CODE_USED = 409
 
 def lots_of(leg: dict[str, Any]) -> list[tuple[str, int]]:
     return [(lot["issuer"], lot["points"]) for lot in leg["lots"]]
-
-
-def moment(text: str) -> float:
-    assert text.endswith("Z"), "RFC 3339 in UTC"
-    return datetime.fromisoformat(text).timestamp()
 
 
 async def basket(tong: TongClient, member: Member, points: int, amount_minor: int = 25_800) -> dict[str, Any]:

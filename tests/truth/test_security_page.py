@@ -73,4 +73,6 @@ def test_every_key_and_every_command_of_the_functions_is_in_the_rules_of_the_hot
     commands = {f"+{name.lower()}" for name in re.findall(r"\bcall\(\s*'([A-Za-z]+)'", source)}
     assert len(commands) >= 15
     assert commands <= set(" ".join(users.RULES[users.GATEWAY]).replace("(", "").replace(")", "").split())
-    assert not re.findall(r"\bp?call\(\s*[^'\s]", source), "a command that is no literal cannot be held here"
+    unheld = re.findall(r"\bcall\(\s*[^'\s]|\bpcall\(\s*(?:call|redis)\b", source)
+    assert not unheld, "a command that is no literal cannot be held here"
+    assert re.findall(r"\bredis\.p?call\b", source) == ["redis.call"], "commands are given by the prelude's `call`"

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.supervisor import Child, ChildFailedError, StopRequestedError, Supervisor
+from gateway.child import Child
+from gateway.supervisor import ChildFailedError, StopRequestedError, Supervisor
 
 WAIT_SECONDS = 15.0
 SLEEPS = "import time; time.sleep(600)"
@@ -311,7 +312,8 @@ async def test_the_environment_is_not_shown_by_a_child(supervisor: Supervisor) -
 async def test_children_die_when_the_supervisor_is_killed() -> None:
     program = textwrap.dedent("""
         import asyncio, os, pathlib, signal, sys
-        from gateway.supervisor import Child, Supervisor
+        from gateway.child import Child
+        from gateway.supervisor import Supervisor
         async def main():
             supervisor = Supervisor()
             for name, number in (("a", signal.SIGKILL), ("b", signal.SIGTERM)):
