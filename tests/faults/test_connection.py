@@ -20,7 +20,7 @@ from redemption.hot.connection import (
     TooManyInFlight,
 )
 from tests.support.hot import STALL_SECONDS, ask, connected, outcomes, text
-from tests.support.proxy import FaultProxy
+from tests.support.proxy import FaultProxy, stop_listening
 from tests.support.servers import ValkeyServer, private_valkey
 from tests.support.storm import Tally, echo_storm
 from tests.support.waiting import wait_until
@@ -146,10 +146,13 @@ async def test_a_reply_stream_that_is_out_of_step_ends_the_connection(garbage: b
         writer.close()
 
     listener = await asyncio.start_server(peer, "127.0.0.1", 0)
-    async with listener, connected(listener.sockets[0].getsockname()[1]) as connection:
-        assert await ask(connection, "GET", "k") == b"v"
-        await wait_until("the connection is given up", lambda: not connection.connected)
-        assert reason in str(connection.last_fault)
+    try:
+        async with connected(listener.sockets[0].getsockname()[1]) as connection:
+            assert await ask(connection, "GET", "k") == b"v"
+            await wait_until("the connection is given up", lambda: not connection.connected)
+            assert reason in str(connection.last_fault)
+    finally:
+        await stop_listening(listener)
 
 
 # What is known of a call that got no reply

@@ -44,7 +44,7 @@ class FaultProxy:
 
     async def __aexit__(self, *exc: object) -> None:
         assert self._server is not None
-        self._server.close()
+        await stop_listening(self._server)
         self.cut()
         for task in list(self._tasks):
             task.cancel()
@@ -132,3 +132,11 @@ class FaultProxy:
                 writer.write(data[start : start + step])
                 await writer.drain()
                 await asyncio.sleep(0)
+
+
+async def stop_listening(server: asyncio.Server) -> None:
+    """Closes the listening socket, and lets what was accepted last become a connection: asyncio does so in a task of its
+    own and begins the handler in another. A loop that ends before them leaves the socket open."""
+    server.close()
+    for _ in range(5):
+        await asyncio.sleep(0)

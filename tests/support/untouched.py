@@ -13,11 +13,14 @@ NOT_STATE = {b"key", b"rate", b"guess"}
 
 async def snapshot(hot: Any, *members: Member) -> Snapshot:
     """Every key of the members' buckets but those of `NOT_STATE`, as DUMP gives it, and whether it has a TTL; of a
-    stream what was ever added, because the ledger writer trims it meanwhile."""
+    stream what was ever added, because the ledger writer trims it meanwhile. The mark of a neighbour's last basket ends
+    by itself after a minute."""
+    ours = {member.member_id.encode() for member in members}
     found: Snapshot = {}
     for bucket in {member.bucket for member in members}:
         async for name in hot.scan_iter(match=f"{{b{bucket}}}:*", count=5000):
-            if name.split(b":")[1] in NOT_STATE:
+            words = name.split(b":")
+            if words[1] in NOT_STATE or (words[1] == b"recent" and words[2] not in ours):
                 continue
             if name.endswith(b":ledger"):
                 told = await hot.xinfo_stream(name)
