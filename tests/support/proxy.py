@@ -135,8 +135,8 @@ class FaultProxy:
 
 
 async def stop_listening(server: asyncio.Server) -> None:
-    """Closes the listening socket, and lets what was accepted last become a connection: asyncio does so in a task of its
-    own and begins the handler in another. A loop that ends before them leaves the socket open."""
+    """Closes the listening socket, and lets what was accepted last become a connection: asyncio does so in a task of
+    its own and begins the handler in another. A loop that ends before them leaves the socket open."""
     server.close()
     for _ in range(5):
         await asyncio.sleep(0)
