@@ -22,6 +22,7 @@ from typing import Final
 
 from gateway.child import Child, Run, in_the_new_process
 from gateway.child_output import ChildOutput
+from redemption.waiting import set_within
 
 RESTART_SECONDS_MIN: Final = 0.2
 RESTART_SECONDS_MAX: Final = 10.0
@@ -300,9 +301,7 @@ class Supervisor:
 
     async def pause(self, seconds: float) -> None:
         """Waits. Raises StopRequestedError when a stop is asked for meanwhile."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        if self._stopping.is_set():
+        if await set_within(self._stopping, seconds):
             raise StopRequestedError
 
     def _last_words(self, run: Run, what: str) -> str:

@@ -1,8 +1,10 @@
-"""CPU time of running processes, and how one is ended. The times are read from /proc: Linux only."""
+"""Running processes: their CPU time, how they stand still, how one is ended. Times are from /proc: Linux only."""
 
 import os
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,6 +66,19 @@ def _child_ids(pid: int) -> Iterator[int]:
         except OSError:
             continue
         yield from (int(word) for word in words)
+
+
+@contextmanager
+def standing_still(pids: Iterable[int]) -> Iterator[None]:
+    """These processes stand still (SIGSTOP) for the length of the block."""
+    stopped = list(pids)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
 
 
 def end(process: "subprocess.Popen[Any]", seconds: float) -> None:

@@ -8,7 +8,6 @@ import base64
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest.processes import end
+from loadtest.processes import end, standing_still
 from tokens.development_issuer import DevelopmentIssuer
 
 START_SECONDS: Final = 120.0
@@ -71,14 +70,8 @@ class Stack:
     @contextmanager
     def writer_stopped(self) -> Iterator[None]:
         """The ledger writer stands still (SIGSTOP) for the length of the block."""
-        pids = self.pids("ledger_writer")
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with standing_still(self.pids("ledger_writer")):
             yield
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
 
     def metrics(self) -> dict[str, float]:
         """/metrics, by sample."""

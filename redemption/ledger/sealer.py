@@ -15,7 +15,6 @@ audit's other checks stand).
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from typing import Final
@@ -25,6 +24,7 @@ import asyncpg
 from redemption.database import Connection, Pool
 from redemption.ledger.chain import BATCH_ROWS, Head, Place, SealKey, beginning, extended, head_of, links
 from redemption.queries import named_queries
+from redemption.waiting import set_within
 
 PARTS: Final = 8
 """The buckets are sealed in so many parts, one after the other: short pieces of work beside the scans."""
@@ -87,8 +87,7 @@ class Sealer:
                 if not away:
                     logger.warning("ledger sealer: PostgreSQL is away (%s); trying again", type(fault).__name__)
                 away, pause = True, BACK_OFF_SECONDS
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
+            await set_within(stop, pause)
 
     async def round(self, buckets: Sequence[int] | None = None) -> int:
         """Seals at most `BATCH_ROWS` rows of each of `buckets` (None: all), in one commit; how many the busiest had."""

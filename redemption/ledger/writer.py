@@ -39,6 +39,7 @@ from redemption.ledger.store import (
     Watermark,
 )
 from redemption.ledger.streams import Fields, LedgerStreams, Sight, ValkeyAwayError
+from redemption.waiting import set_within
 
 BATCH_ENTRIES_MAX: Final = 2_000
 BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -109,16 +110,14 @@ class LedgerWriter:
                 if away != name:
                     logger.warning("ledger writer: %s is away (%s); trying again", name, fault)
                 away = name
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), back_off)
+                await set_within(stop, back_off)
                 back_off = min(back_off * 2, self._back_off_max_seconds)
             else:
                 if away is not None:
                     logger.warning("ledger writer: %s is back", away)
                 away, back_off = None, BACK_OFF_FIRST_SECONDS
                 if gather:
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(stop.wait(), GATHER_SECONDS)
+                    await set_within(stop, GATHER_SECONDS)
 
     async def _turn(self) -> bool:
         """One batch, if there is one; whether the next one should have time to gather."""

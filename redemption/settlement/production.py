@@ -10,7 +10,6 @@ Memory is bounded by the batch. Does not guarantee to see what the ledger does n
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +20,7 @@ from redemption.queries import named_queries
 from redemption.settlement.agreements import read_agreements, read_places
 from redemption.settlement.lines import Key, Line, Original, Unsettled, originals_of, settle
 from redemption.settlement.uses import RedeemedPosting, Use, uses_of
+from redemption.waiting import set_within
 
 BATCH_TRANSACTIONS: Final = 4_000
 BATCH_SECONDS: Final = 60.0
@@ -99,7 +99,7 @@ class Production:
         for wait in (False, True):
             skipped = []
             for bucket in behind:
-                if pace is not None and await _set_within(pace.stop, pace.seconds / len(behind)):
+                if pace is not None and await set_within(pace.stop, pace.seconds / len(behind)):
                     return total
                 if not await self._bucket(bucket, wait, total, say):
                     skipped.append(bucket)
@@ -125,7 +125,7 @@ class Production:
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as fault:
                 logger.warning("settlement waits %.0f s: %s", pause, type(fault).__name__)
                 pause = min(2 * pause, RETRY_SECONDS_MAX)
-            await _set_within(stop, pause)
+            await set_within(stop, pause)
 
     async def _bucket(self, bucket: int, wait: bool, total: Produced, say: Say) -> bool:
         """Settles a bucket up to the ledger's end; False when another process holds it."""
@@ -240,10 +240,3 @@ class Production:
                 agreements.serial,
             )
         return Produced(exceptions_settled=len(lines), lines=len(lines))
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Waits so long at most; whether the event is set."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
-    return event.is_set()

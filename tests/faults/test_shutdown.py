@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.workers import STOP_SECONDS
+from loadtest.processes import children, standing_still
 from tests.support.client import client_of
 from tests.support.event_streams import listening
 from tests.support.stack import Stack, running_stack
@@ -53,18 +54,8 @@ async def stopped(stack: Stack) -> float:
 @contextmanager
 def frozen(*servers: int) -> Iterator[None]:
     """These processes and their children stand still."""
-    families = [pid for server in servers for pid in (server, *children_of(server))]
-    for pid in families:
-        os.kill(pid, signal.SIGSTOP)
-    try:
+    with standing_still([pid for server in servers for pid in (server, *(each.pid for each in children(server)))]):
         yield
-    finally:
-        for pid in families:
-            os.kill(pid, signal.SIGCONT)
-
-
-def children_of(parent: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
 async def test_a_worker_with_open_pages_closes_every_part_in_time(stack: Stack) -> None:

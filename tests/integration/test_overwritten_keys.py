@@ -193,7 +193,7 @@ UNREAD = {
     "steps": {"lifecycle": [("  holdings(lots, month)\n  integer(call('HGET', member, 'held') or 0)\n", "")]},
     "counters": {"lifecycle": [("  if not record.uses then return end\n", "  do return end\n")]},
     "holds": {"redeem": [("if held then call('ZCARD', holds) end", "")]},
-    "growth": {"accrue": [("integer(state[8] or 0)\n", "")]},
+    "growth": {"accrue": [("integer(state[8] or 0) -- it grows below\n", "")]},
 }
 
 

@@ -30,6 +30,7 @@ from redis.asyncio import Redis
 
 from gateway.operations import create_key, load_group_file
 from gateway.settings import DEVELOPMENT_ISSUER, Settings
+from loadtest.processes import standing_still
 from redemption.domain.members import member_id
 from tests.support.log_secrets import Remembered, leaked, secrets_of_home
 from tests.support.waiting import wait_until
@@ -246,14 +247,8 @@ class Stack:
     @asynccontextmanager
     async def only_worker(self, position: int) -> AsyncIterator[None]:
         """Only this worker answers new connections: the others are stopped (SIGSTOP) for the length of the block."""
-        others = [pid for index, pid in enumerate(self.workers) if index != position]
-        for pid in others:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with standing_still(pid for index, pid in enumerate(self.workers) if index != position):
             yield
-        finally:
-            for pid in others:
-                os.kill(pid, signal.SIGCONT)
 
     def look_for_secrets(self) -> None:
         """Remembers what is in the home now; demo.json goes when the stack ends."""

@@ -54,7 +54,7 @@ local year, month = civil(seconds, tonumber(utc_offset))
 local ends = year * 12 + month - 1 + tonumber(validity_months)
 local lot = text(floor(ends / 12) * 100 + ends % 12 + 1) .. '.' .. business
 local owed = integer(state[5] or 0)
-integer(state[8] or 0)
+integer(state[8] or 0) -- it grows below
 local settled = math.min(owed, points)
 local present = call('HGET', lots, 'points/' .. lot)
 local assets, over = holdings(lots, month_of(seconds, tonumber(utc_offset)))
