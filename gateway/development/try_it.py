@@ -10,6 +10,7 @@ from string import Template
 from typing import Final
 
 BEGIN: Final = "  # one scan: a member's code, then the hotel's till"
+END: Final = "; echo\n"
 
 _TEXT: Final = Template("""\
 
@@ -26,8 +27,7 @@ print("header = \\"Authorization: Bearer " + d[sys.argv[2]][0][sys.argv[3]] + "\
 -d '{"count":1}' $base_url/v1/me/codes | $python -c 'import json,sys; print(json.load(sys.stdin)["codes"][0]["code"])')
   bearer terminals api_key | curl -sS -K - -H 'Content-Type: application/json' -H "Idempotency-Key: try-$$(date +%s)" \
 -d '{"code":"'"$$code"'","legs":[{"kind":"points","points":100}],\
-"bill":{"reference":"TRY-1","amount_minor":25800,"currency":"CNY"}}' $base_url/v1/verify; echo
-""")
+"bill":{"reference":"TRY-1","amount_minor":25800,"currency":"CNY"}}' $base_url/v1/verify$end""")
 
 
 def what_to_try(base_url: str, demo: Path) -> str:
@@ -37,6 +37,7 @@ def what_to_try(base_url: str, demo: Path) -> str:
         demo_quoted=shlex.quote(str(demo)),
         home=shlex.quote(str(demo.parent)),
         begin=BEGIN,
+        end=END,
         python=shlex.quote(sys.executable),
         tong=shlex.quote(str(Path(sys.executable).with_name("tong"))),
     )

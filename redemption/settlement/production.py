@@ -9,9 +9,11 @@ Memory is bounded by the batch. Does not guarantee to see what the ledger does n
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
 
 import asyncpg
 
@@ -35,6 +37,7 @@ RETRY_SECONDS_MAX: Final = 15.0
 
 EXCEPTION_COLUMNS: Final = (*Use._fields, "reason", "tried_serial")
 
+T = TypeVar("T")
 Say = Callable[[str], None]
 logger = logging.getLogger(__name__)
 
@@ -101,12 +104,12 @@ class Production:
             for bucket in behind:
                 if pace is not None and await set_within(pace.stop, pace.seconds / len(behind)):
                     return total
-                if not await self._bucket(bucket, wait, total, say):
+                if not await self._taking_over(partial(self._bucket, bucket, wait, total, say)):
                     skipped.append(bucket)
             behind = skipped
         serial = await self._pool.fetchval(named_queries("settlement", "agreements")["latest_serial"])
         for row in await self._pool.fetch(self._queries["buckets_with_exceptions"], serial):
-            while (retried := await self._retry(row["bucket"])) is not None:
+            while (retried := await self._taking_over(partial(self._retry, row["bucket"]))) is not None:
                 total.add(retried)
         return total
 
@@ -139,6 +142,17 @@ class Production:
                 say(f"{total.transactions} ledger transactions, {total.lines} lines")
             if done.transactions < self._batch:
                 return True
+
+    async def _taking_over(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does it; once more when what it waited for was held by one that hangs, which is ended."""
+        try:
+            return await work()
+        except asyncpg.LockNotAvailableError:
+            ended = await self._pool.fetch(self._queries["end_stalled"], timedelta(seconds=self._takeover_seconds))
+            if not ended:
+                raise
+            logger.warning("settlement: ended %d session(s) of a process that hangs in a batch", len(ended))
+            return await work()
 
     async def _begin(self, connection: Connection) -> None:
         idle_ms = int(self._takeover_seconds * 1000)

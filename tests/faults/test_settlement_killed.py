@@ -11,6 +11,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 
 from redemption.database import FAULTS, Pool, open_pool
@@ -100,12 +101,21 @@ async def test_with_lines_and_mark_committed_apart_a_kill_loses_lines(
         assert await differences(pool) != []
 
 
+class Patient(Production):
+    """Control: ends nobody."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool, batch_transactions=BATCH, takeover_seconds=TAKEOVER_SECONDS)
+        self._queries = {**self._queries, "end_stalled": "SELECT WHERE $1::interval IS NULL"}
+
+
+@pytest.mark.parametrize("variant", ["hanging", "hanging-in-copy"])
 async def test_one_that_stands_still_in_a_batch_is_ended_and_another_goes_on(
-    postgres: PrivatePostgres, chance: random.Random
+    postgres: PrivatePostgres, chance: random.Random, variant: str
 ) -> None:
     async with postgres.fresh_database() as dsn, group_pool(dsn) as pool:
         await fill(pool, chance)
-        async with settling(dsn, "hanging") as first:
+        async with settling(dsn, variant) as first:
             assert first.stdout is not None
             assert await asyncio.wait_for(first.stdout.readline(), 10) == b"holding\n"
             os.kill(first.pid, signal.SIGSTOP)
@@ -115,6 +125,20 @@ async def test_one_that_stands_still_in_a_batch_is_ended_and_another_goes_on(
             assert await differences(pool) == []
             os.kill(first.pid, signal.SIGCONT)
         assert await differences(pool) == []
+
+
+async def test_one_that_stands_still_in_a_copy_is_not_ended_by_its_timeouts(
+    postgres: PrivatePostgres, chance: random.Random
+) -> None:
+    async with postgres.fresh_database() as dsn, group_pool(dsn) as pool:
+        await fill(pool, chance)
+        async with settling(dsn, "hanging-in-copy") as first:
+            assert first.stdout is not None
+            assert await asyncio.wait_for(first.stdout.readline(), 10) == b"holding\n"
+            os.kill(first.pid, signal.SIGSTOP)
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await Patient(pool).run()
+            os.kill(first.pid, signal.SIGCONT)
 
 
 async def test_one_stopped_at_any_point_and_woken_up_later_settles_nothing_twice(

@@ -19,9 +19,9 @@ from tests.support.engine_http import (
     stored,
     unbalanced,
     until_true,
-    value_unchanged,
 )
 from tests.support.stack import Member, Stack
+from tests.support.untouched import nothing_changes
 from tests.support.waiting import wait_until
 from tokens.claims import CODE_LIFETIME_SECONDS
 
@@ -176,7 +176,7 @@ async def test_a_step_repeated_with_its_key_is_answered_with_the_same_bytes(grou
     assert "idempotency-replayed" not in first.headers
     if step != "void":
         assert (await ground.step(made, "refund", {"legs": [points(100)]})).status_code == 200
-    async with value_unchanged(ground, member):
+    async with nothing_changes(ground.stack, member):
         again = await ground.step(made, step, body, key)
         assert (again.status_code, again.content) == (200, first.content)
         assert again.headers["idempotency-replayed"] == "true"
@@ -190,7 +190,7 @@ async def test_a_step_refused_under_a_key_stays_refused_under_it(ground: Ground)
     key = fresh_key()
     first = await ground.step(held, "capture", {"legs": [points(901)]}, key)
     assert (first.status_code, first.json()["code"]) == (409, "exceeds_hold")
-    async with value_unchanged(ground, member):
+    async with nothing_changes(ground.stack, member):
         again = await ground.step(held, "capture", {"legs": [points(901)]}, key)
     assert (again.status_code, again.content) == (409, first.content)
     assert again.headers["idempotency-replayed"] == "true"
@@ -204,7 +204,7 @@ async def test_the_answer_of_verify_is_repeated_to_the_byte_after_capture_and_re
     for step, legs in (("capture", [points(500), stored(300)]), ("refund", [points(200)]), ("refund", None)):
         answer = await ground.step(first.json(), step, {"legs": legs} if legs else None)
         assert answer.status_code == 200, answer.text
-        async with value_unchanged(ground, member):
+        async with nothing_changes(ground.stack, member):
             again = await ground.call("/v1/verify", body, key)
         assert (again.status_code, again.content) == (201, first.content)
         assert again.headers["idempotency-replayed"] == "true"
@@ -261,7 +261,7 @@ async def test_cancel_by_id_reverses_and_repeating_it_is_safe(ground: Ground) ->
         assert (told["effect"], told["redemption"]["status"]) == ("reversed", "reversed")
         assert told["redemption"]["balance"] == {"points": 5_000, "points_held": 0, "stored_value_minor": 50_000}
         assert await ground.holdings(member) == before
-        async with value_unchanged(ground, member):
+        async with nothing_changes(ground.stack, member):
             assert (await ground.call("/v1/cancel", {"redemption_id": made["redemption_id"]})).json() == told
     assert await unbalanced(ground, member) == []
 
@@ -281,7 +281,7 @@ async def test_cancel_by_key_reverses_what_was_applied_and_the_key_is_cancelled_
 async def test_cancel_of_a_key_that_never_arrived_refuses_the_late_original(ground: Ground) -> None:
     member = await ground.member()
     body, key = ground.basket(member, points(800)), fresh_key()
-    async with value_unchanged(ground, member):
+    async with nothing_changes(ground.stack, member):
         for _ in range(2):
             answer = await ground.call("/v1/cancel", {"idempotency_key": key, "code": body["code"]})
             assert (answer.status_code, answer.json()) == (200, {"effect": "tombstoned", "redemption": None})

@@ -19,10 +19,10 @@ from tests.support.engine_http import (
     points,
     unbalanced,
     until_true,
-    value_unchanged,
 )
 from tests.support.oracle import until_drained
 from tests.support.stack import Stack
+from tests.support.untouched import nothing_changes
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ async def test_what_prepare_calls_the_best_basket_is_granted_by_verify(
 ) -> None:
     member, terminal = await ground.member(), ground.terminals[business]
     code = ground.code(member)
-    async with value_unchanged(ground, member):
+    async with nothing_changes(ground.stack, member):
         answer = await ground.call("/v1/prepare", {"code": code, "bill": bill}, terminal=terminal)
         again = await ground.call("/v1/prepare", {"code": code, "bill": bill}, terminal=terminal)
     assert answer.status_code == 200, answer.text
@@ -112,7 +112,7 @@ async def test_a_purchase_earns_by_category_tier_and_way_and_is_told_field_by_fi
     assert (told["points_settled"], told["expires_month"]) == (0, month(12))
     assert told["bill"] == {"reference": "POS-9-1", "amount_minor": 10_150, "currency": "CNY"}
     assert told["balance"] == {"points": 101}
-    async with value_unchanged(ground, member):
+    async with nothing_changes(ground.stack, member):
         again = await ground.call("/v1/accruals", body, key)
         assert (again.status_code, again.content) == (201, first.content)
         assert again.headers["idempotency-replayed"] == "true"
@@ -167,7 +167,7 @@ async def test_a_reversed_accrual_takes_back_what_is_left_and_the_rest_is_paid_b
     assert told["accrual_id"] == earned["accrual_id"]
     me = await ground.tong.me(member)
     assert (me["balance"]["points_owed"], me["growth_value"], me["lots"]) == (70, 0, [])
-    async with value_unchanged(ground, member):
+    async with nothing_changes(ground.stack, member):
         again = await ground.call(path, key=key)
         assert (again.status_code, again.content) == (200, first.content)
         assert again.headers["idempotency-replayed"] == "true"

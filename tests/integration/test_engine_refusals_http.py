@@ -22,10 +22,10 @@ from tests.support.engine_http import (
     open_ground,
     points,
     stored,
-    value_unchanged,
 )
 from tests.support.problem import problem_of
 from tests.support.stack import Member, Stack
+from tests.support.untouched import nothing_changes
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ async def send(ground: Ground, scan: Scan, **more: Any) -> httpx2.Response:
 async def test_a_refusal_names_rule_and_leg_and_changes_no_value(ground: Ground, reason: str) -> None:
     scan = await spoilt(ground, reason)
     scan.legs.insert(0, points(10))
-    async with value_unchanged(ground, scan.member):
+    async with nothing_changes(ground.stack, scan.member):
         answer = await send(ground, scan)
     document = problem_of(answer)
     assert (document["code"], answer.status_code) == (reason, 409)
@@ -216,7 +216,7 @@ async def test_a_possible_duplicate_goes_before_the_basket_and_can_be_confirmed(
 ) -> None:
     member = await ground.member()
     await ground.taken(member, *legs)
-    async with value_unchanged(ground, member):
+    async with nothing_changes(ground.stack, member):
         answer = await ground.verify(member, *legs, bill=bill)
         document = problem_of(answer)
         assert (answer.status_code, document["code"]) == (409, "possible_duplicate")
@@ -261,7 +261,7 @@ async def test_uses_beyond_lots_day_month_or_stay_are_refused_with_what_is_left(
     bill = {**DINNER, "stay": "room 1207"}
     for uses in taken:
         await ground.taken(member, benefit(name, uses), bill=bill)
-    async with value_unchanged(ground, member):
+    async with nothing_changes(ground.stack, member):
         answer = await ground.verify(member, benefit(name, more), bill=bill, confirm_duplicate=True)
     document = problem_of(answer)
     assert (document["code"], document["asked"], document["available"]) == ("benefit_exhausted", more, left)
@@ -280,7 +280,7 @@ async def test_prepare_and_accruals_refuse_codes_and_members_as_verify_does(
     await who(ground, scan, "")
     codes = {"old": ground.code(scan.member, age_seconds=90), "good": ground.code(scan.member)}
     for path in ("/v1/prepare", "/v1/accruals"):
-        async with value_unchanged(ground, scan.member):
+        async with nothing_changes(ground.stack, scan.member):
             for age, code in codes.items():
                 answer = await ground.call(path, {"code": code, "bill": DINNER}, fresh_key())
                 assert problem_of(answer)["code"] == ("code_expired" if age == "old" else reason)

@@ -20,10 +20,10 @@ from tests.support.engine_http import (
     open_ground,
     points,
     stored,
-    value_unchanged,
 )
 from tests.support.problem import problem_of
 from tests.support.stack import Member, Stack
+from tests.support.untouched import nothing_changes
 from tests.support.waiting import wait_until
 
 LONG_AGO = str(int((time.time() - 100 * 86_400) * 1000))
@@ -132,7 +132,7 @@ async def test_a_refused_step_says_why_and_changes_no_value(ground: Ground, numb
     reason, status, state, step, body = STEPS[number]
     made = await state(ground)
     key = fresh_key()
-    async with value_unchanged(ground, made.member):
+    async with nothing_changes(ground.stack, made.member):
         for _ in range(2):
             answer = await ground.step(made.redemption, step, body, key)
             document = problem_of(answer)
@@ -145,7 +145,7 @@ async def test_a_refused_step_says_why_and_changes_no_value(ground: Ground, numb
 
 async def test_a_cancel_that_comes_too_late_is_window_closed(ground: Ground) -> None:
     made = await long_ago(ground)
-    async with value_unchanged(ground, made.member):
+    async with nothing_changes(ground.stack, made.member):
         answer = await ground.call("/v1/cancel", {"redemption_id": made.redemption["redemption_id"]})
     assert (answer.status_code, problem_of(answer)["code"]) == (410, "window_closed")
 
@@ -160,7 +160,7 @@ async def test_a_reversal_that_comes_too_late_or_twice_is_told(ground: Ground) -
         at = await hot.hget(name, "at")
         await hot.hset(name, "at", LONG_AGO)
     path = f"/v1/accruals/{told['accrual_id']}/reverse"
-    async with value_unchanged(ground, member):
+    async with nothing_changes(ground.stack, member):
         late = await ground.call(path)
         assert (late.status_code, problem_of(late)["code"]) == (410, "window_closed")
     async with ground.stack.hot() as hot:
@@ -176,7 +176,7 @@ async def test_a_key_used_for_something_else_is_told_on_every_path(ground: Groun
     bill = {"reference": "R", "amount_minor": 5_000, "currency": "CNY"}
     purchase = {"member_id": member.member_id, "bill": bill}
     earned = (await ground.call("/v1/accruals", purchase, fresh_key())).json()
-    async with value_unchanged(ground, member):
+    async with nothing_changes(ground.stack, member):
         for path, body in (
             ("/v1/verify", ground.basket(member)),
             ("/v1/accruals", purchase),
@@ -207,7 +207,7 @@ async def test_another_businesses_id_is_as_unknown_as_one_that_never_was(
     earned = await ground.call("/v1/accruals", {"member_id": member.member_id, "bill": bill}, fresh_key())
     own = {"redemption": held["redemption_id"], "accrual": earned.json()["accrual_id"]}
     found = []
-    async with value_unchanged(ground, member):
+    async with nothing_changes(ground.stack, member):
         for ids in (own, {name: text[:-6] + "000000" for name, text in own.items()}, dict.fromkeys(own, "nothing")):
             target = path.format(**ids)
             if method == "GET":

@@ -10,9 +10,10 @@ import pytest
 from gateway.operations import create_key
 from redemption.domain.limits import GUESSES_PER_OUTLET, GUESSES_PER_TERMINAL, RATE_WINDOW_SECONDS
 from tests.support.client import TongClient, client_of, fresh_key
-from tests.support.engine_http import DINNER, Ground, open_ground, points, value_unchanged
+from tests.support.engine_http import DINNER, Ground, open_ground, points
 from tests.support.problem import problem_of
 from tests.support.stack import Member, Stack, Terminal, running_stack
+from tests.support.untouched import nothing_changes
 from tests.support.waiting import wait_until
 
 TERMINAL_RATE, OUTLET_RATE, MEMBER_RATE = 5, 8, 3
@@ -79,7 +80,7 @@ async def test_terminal_and_outlet_are_limited_and_the_same_key_works_in_the_nex
     assert [answer.status_code for answer in answers] == [201] * TERMINAL_RATE
     assert [left(answer) for answer in answers] == list(range(TERMINAL_RATE - 1, -1, -1))
     body, key = slow.basket(members[5], points(100)), fresh_key()
-    async with value_unchanged(slow, members[5]):
+    async with nothing_changes(slow.stack, members[5]):
         refused = await slow.call("/v1/verify", body, key)
     assert limited(refused) == "terminal"
     assert left(refused) == 0
@@ -101,7 +102,7 @@ async def test_a_member_is_limited_over_all_businesses(slow: Ground) -> None:
     await early_in_a_window()
     where = [slow.terminals["eng-strict"], slow.other, slow.terminals["eng-strict"]]
     assert [(await check(slow, member, each)).status_code for each in where] == [201] * MEMBER_RATE
-    async with value_unchanged(slow, member):
+    async with nothing_changes(slow.stack, member):
         assert limited(await check(slow, member, slow.other)) == "member"
     assert (await check(slow, other, slow.other)).status_code == 201
 
@@ -126,7 +127,7 @@ async def test_guessing_of_digits_ends_on_every_path_and_genuine_ones_are_not_to
     assert (await tell(ground.digits(member))).status_code in {200, 201}
     for _ in range(GUESSES_PER_TERMINAL):
         assert problem_of(await tell(ground.guess()))["code"] == "code_forged"
-    async with value_unchanged(ground, member):
+    async with nothing_changes(ground.stack, member):
         for code in (ground.guess(), ground.digits(member), ground.guess()):
             answer = await tell(code)
             assert limited(answer).endswith("guesses of digits")

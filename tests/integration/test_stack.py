@@ -21,7 +21,7 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 
-from gateway.development.try_it import BEGIN
+from gateway.development.try_it import BEGIN, END
 from tests.support.servers import private_valkey
 from tests.support.waiting import wait_until
 
@@ -157,6 +157,7 @@ async def test_it_serves_and_describes_itself_as_the_contract_says(home: Path) -
 
 async def test_the_printed_lines_work_as_printed(home: Path) -> None:
     async with stack(home) as running:
+        await wait_until("the lines are printed", lambda: END in running.said)  # after "ready", in a write of their own
         printed = running.said.split(BEGIN, 1)[1].split("\n\n", 1)[0]
         shell = await asyncio.create_subprocess_exec(
             "sh", "-c", printed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/"

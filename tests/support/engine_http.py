@@ -282,33 +282,6 @@ async def open_ground(
     return Ground(stack, tong, terminals, stack.code_issuer(), elsewhere, policy)
 
 
-@asynccontextmanager
-async def value_unchanged(ground: Ground, *members: Member) -> AsyncIterator[None]:
-    """Fails when the block changed value, codes, counters, records or the stream of the members' buckets. Marks of
-    answered keys and counts of calls may change: they guard, they are not value (ADR 0004)."""
-    async with ground.stack.hot() as hot:
-        before = await _value_state(hot, members)
-        yield
-        after = await _value_state(hot, members)
-    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-    assert not changed, f"changed: {changed}"
-
-
-async def _value_state(hot: Any, members: Sequence[Member]) -> dict[bytes, Any]:
-    found: dict[bytes, Any] = {}
-    for bucket in {member.bucket for member in members}:
-        guards = tuple(b"{b%d}:%s:" % (bucket, kind) for kind in (b"key", b"rate", b"guess"))
-        async for name in hot.scan_iter(match=f"{{b{bucket}}}:*", count=10_000):
-            if name.startswith(guards):
-                continue
-            if name.endswith(b":ledger"):
-                told = await hot.xinfo_stream(name)
-                found[name] = (told["entries-added"], told["last-generated-id"])
-            else:
-                found[name] = await hot.dump(name)
-    return found
-
-
 async def unbalanced(ground: Ground, *members: Member) -> list[str]:
     """I1, I2, I8 of these members once the ledger is drained: raw lots against replayed postings, sentences of what
     differs."""

@@ -5,7 +5,7 @@ Says "ready", settles what there is, says "done" and ends. Controls lack one thi
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from redemption.database import Connection, open_pool
 from redemption.settlement.lines import Line, Unsettled
@@ -40,7 +40,29 @@ class Hanging(Production):
         await asyncio.sleep(60)
 
 
-VARIANTS: dict[str, type[Production]] = {"shipped": Production, "lines-apart": LinesApart, "hanging": Hanging}
+class HangingInCopy(Production):
+    """Stands still with half of a batch's lines sent: its session is neither idle nor at work."""
+
+    async def _write(
+        self, connection: Connection, lines: Sequence[Line], unsettled: Sequence[Unsettled], serial: int
+    ) -> None:
+        async def halting() -> AsyncIterator[Line]:
+            for number, line in enumerate(lines):
+                if number == len(lines) // 2:
+                    sys.stdout.write("holding\n")
+                    sys.stdout.flush()
+                    await asyncio.sleep(60)
+                yield line
+
+        await connection.copy_records_to_table("settlement_line", records=halting(), columns=list(Line._fields))
+
+
+VARIANTS: dict[str, type[Production]] = {
+    "shipped": Production,
+    "lines-apart": LinesApart,
+    "hanging": Hanging,
+    "hanging-in-copy": HangingInCopy,
+}
 
 
 async def main(variant: str, dsn: str, batch: str) -> None:

@@ -9,25 +9,37 @@ from tests.support.stack import Member, Stack
 Snapshot = dict[bytes, Any]
 NOT_STATE = {b"key", b"rate", b"guess"}
 """Marks of answered keys and counts of calls: what a refusal may leave behind."""
+GONE = -2
+"""What PEXPIRETIME says of a key that is not there (any more)."""
 
 
 async def snapshot(hot: Any, *members: Member) -> Snapshot:
-    """Every key of the members' buckets but those of `NOT_STATE`, as DUMP gives it, and whether it has a TTL; of a
-    stream what was ever added, because the ledger writer trims it meanwhile. The mark of a neighbour's last basket ends
-    by itself after a minute."""
-    ours = {member.member_id.encode() for member in members}
+    """Every key of the members' buckets but those of `NOT_STATE`: what DUMP gives (of a stream what was ever added,
+    because the ledger writer trims it meanwhile) and when it ends by itself, in ms since 1970 (-1: never)."""
     found: Snapshot = {}
     for bucket in {member.bucket for member in members}:
-        async for name in hot.scan_iter(match=f"{{b{bucket}}}:*", count=5000):
-            words = name.split(b":")
-            if words[1] in NOT_STATE or (words[1] == b"recent" and words[2] not in ours):
+        async for name in hot.scan_iter(match=f"{{b{bucket}}}:*", count=10_000):
+            if name.split(b":")[1] in NOT_STATE:
                 continue
             if name.endswith(b":ledger"):
                 told = await hot.xinfo_stream(name)
-                found[name] = (told["entries-added"], told["last-generated-id"])
-            else:
-                found[name] = (await hot.dump(name), await hot.ttl(name) > 0)
+                found[name] = (told["entries-added"], told["last-generated-id"]), -1
+                continue
+            content, ends_ms = await hot.dump(name), await hot.pexpiretime(name)
+            if ends_ms != GONE:
+                found[name] = content, ends_ms
     return found
+
+
+async def changes(hot: Any, before: Snapshot, *members: Member) -> list[str]:
+    """Keys that are not as they were. One whose time has come since is no change: marks of the same basket and of spent
+    codes, a neighbour's too, end in their own time."""
+    after = await snapshot(hot, *members)
+    seconds, microseconds = await hot.time()
+    now_ms = seconds * 1000 + microseconds // 1000
+    ended = {name for name, (_, ends_ms) in before.items() if 0 < ends_ms <= now_ms} - after.keys()
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    return sorted(name.decode() for name in changed - ended)
 
 
 async def transactions_of(ledger: Any, *members: Member) -> int:
@@ -47,6 +59,5 @@ async def nothing_changes(stack: Stack, *members: Member) -> AsyncIterator[None]
     async with stack.hot() as hot:
         before = await snapshot(hot, *members)
         yield
-        after = await snapshot(hot, *members)
-    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+        changed = await changes(hot, before, *members)
     assert not changed, f"changed: {changed}"

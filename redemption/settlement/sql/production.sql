@@ -5,6 +5,14 @@
 SELECT set_config('application_name', 'tong settlement', true), set_config('lock_timeout', $1, true),
        set_config('idle_in_transaction_session_timeout', $2, true)
 
+-- name: end_stalled
+-- One that stands still in the middle of a command, with half of its rows copied, is not idle in its transaction and no
+-- timeout ends it. A session that works is left alone, however long: it does not wait for its client.
+SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND application_name = 'tong settlement'
+  AND pid <> pg_backend_pid() AND wait_event_type = 'Client' AND xact_start < clock_timestamp() - $1::interval
+  AND query_start < clock_timestamp() - $1::interval
+
 -- name: create_marks
 INSERT INTO settlement_mark (bucket) SELECT bucket FROM ledger_watermark
 WHERE NOT EXISTS (SELECT FROM settlement_mark AS mark WHERE mark.bucket = ledger_watermark.bucket)
