@@ -109,6 +109,7 @@ class Metrics:
         )  # fmt: skip
         self._observed = [0] * (len(VERIFY_SECONDS_BUCKETS) + 1)
         self._observed_seconds = 0.0
+        self._turned_away = 0
 
     def count_verify(self, outcome: str, seconds: float) -> None:
         """One answer of `POST /v1/verify`: its outcome at once for everybody, its time at the next `flush`, for an
@@ -117,8 +118,15 @@ class Metrics:
         self._observed[bisect_left(VERIFY_SECONDS_BUCKETS, seconds)] += 1
         self._observed_seconds += seconds
 
+    def count_turned_away(self) -> None:
+        """A scan refused before it was looked at; told at the next `flush`, because it is to cost next to nothing."""
+        self._turned_away += 1
+
     def flush(self) -> None:
-        """Puts the times since the last flush where an exposition finds them."""
+        """Puts what was counted since the last flush where an exposition finds it."""
+        if self._turned_away:
+            turned_away, self._turned_away = self._turned_away, 0
+            self.verify_outcome["overloaded"].inc(turned_away)
         if self._observed_seconds == 0.0:
             return
         observed, self._observed = self._observed, [0] * len(self._observed)
@@ -130,6 +138,6 @@ class Metrics:
         histogram._sum.inc(seconds)
 
     def exposition(self) -> bytes:
-        """The text format of Prometheus, over all processes; of others the times to their last flush."""
+        """The text format of Prometheus, over all processes; of others what `flush` puts there, up to their last."""
         self.flush()
         return generate_latest(self.registry)

@@ -69,6 +69,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_bytes = 0
         self._quiet_bytes = 0
         self._ended = False
+        self._closes_at: float | None = None  # the loop's time; None while a request is in hand
         self._head_timer: asyncio.TimerHandle | None = None
         self._body_timer: asyncio.TimerHandle | None = None
         self._reason = "the request is not HTTP/1.1"
@@ -81,7 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(HEAD_SECONDS, self.timeout_keep_alive_handler)
+        self._close_in(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -138,7 +139,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         # Here and not at any byte that comes: empty lines before a request keep no connection.
-        self._unset_keepalive_if_required()
+        self._closes_at = None
         self._in_head, self._head_bytes = True, 0
         super().on_message_begin()
 
@@ -211,9 +212,7 @@ class BoundedProtocol(HttpToolsProtocol):
         scan = self._scan
         if scan is not None:
             self._scan = None
-            task = self.loop.create_task(scan.run())
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            scan.begin(self.loop, self.tasks)
 
     def _take_the_long_way(self, scan: ScanCycle) -> None:
         """The body is still to come: uvicorn's cycle waits for it, within the time and size that a body may have."""
@@ -221,6 +220,33 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.cycle.body += scan.body
         self.cycle.message_event.set()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but for the timer of an idle connection, which it makes anew with every answer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._close_in(self.timeout_keep_alive)
+
+    def _close_in(self, seconds: float) -> None:
+        """Closes the connection then, if nothing is asked for until then."""
+        self._closes_at = self.loop.time() + seconds
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._closes_at is None:
+            return
+        left = self._closes_at - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        elif not self.transport.is_closing():
+            self.transport.close()
 
     def default_head(self) -> bytes:
         """The headers that every answer of this server has, as one piece; uvicorn makes a new list each second."""
@@ -272,7 +298,6 @@ class BoundedProtocol(HttpToolsProtocol):
         head, length = data.find(b"\r\n\r\n"), _LENGTH.search(data)
         if head < 0 or length is None or len(data) != head + 4 + int(length[1]) or not self._verify.admission.refuses():
             return False
-        self._unset_keepalive_if_required()
         language = _LANGUAGE.search(data, 0, head)
         self.transport.write(_refusal(language_of(str(language[1], "latin-1") if language else None)))
         self._verify.turned_away()

@@ -45,6 +45,17 @@ class Connection(Protocol):
     def default_head(self) -> bytes: ...
 
 
+class _Unawaited:
+    """Instead of an event that nobody waits for. One for all: a cycle that named itself would be left to the garbage
+    collector, with all that a scan holds."""
+
+    def set(self) -> None:
+        """Tells nobody."""
+
+
+_NOBODY_WAITS: Final = _Unawaited()
+
+
 class ScanCycle:
     """One scan on a connection. Has what uvicorn's protocol asks of a cycle: `body` to add to, `message_event` to set,
     `response_complete`, `keep_alive`, `disconnected`, `more_body`."""
@@ -58,13 +69,21 @@ class ScanCycle:
         self.more_body = True
         self.response_complete = False
         self.disconnected = False
-        self.message_event = self  # nobody waits for it
+        self.message_event = _NOBODY_WAITS
 
-    def set(self) -> None:
-        """Instead of an event's."""
+    def begin(self, loop: asyncio.AbstractEventLoop, tasks: set[asyncio.Task[None]]) -> None:
+        """Answers in a task of its own, which is in `tasks` while it runs (a callback for its end would cost a turn of
+        the loop)."""
+        self._task = loop.create_task(self._run(tasks))
+        tasks.add(self._task)
 
-    async def run(self) -> None:
-        """Answers, and tells the connection."""
+    async def _run(self, tasks: set[asyncio.Task[None]]) -> None:
+        try:
+            await self._answer()
+        finally:
+            tasks.discard(self._task)
+
+    async def _answer(self) -> None:
         connection = self._connection
         status, body, headers = await self._answers(self._scope, bytes(self.body))
         if connection.flow.write_paused and not self.disconnected:

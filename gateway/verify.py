@@ -114,7 +114,7 @@ class VerifyEndpoint:
 
     def turned_away(self) -> None:
         """Counts a scan that gateway/protocol.py refused on the endpoint's behalf."""
-        self._metrics.verify_outcome["overloaded"].inc()
+        self._metrics.count_turned_away()
         self._tally.turned_away()
 
     async def _answer(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> tuple[Answer, str]:

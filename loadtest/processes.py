@@ -1,10 +1,11 @@
-"""Running processes: their CPU time, how they stand still, how one is ended. Times are from /proc: Linux only."""
+"""Running processes: their CPU time and niceness, how they stand still, how one is ended. From
+/proc: Linux only."""
 
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -79,6 +80,22 @@ def standing_still(pids: Iterable[int]) -> Iterator[None]:
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
+
+
+def as_nice_as(model: int, pid: int) -> None:
+    """Gives a process the niceness of another, and its session's group that of the other's (sched(7), "autogroup")."""
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, model))
+    with suppress(OSError):  # no such groups on this machine, or not root's
+        nice = Path(f"/proc/{model}/autogroup").read_text().split()[-1]
+        Path(f"/proc/{pid}/autogroup").write_text(nice)
+
+
+def allocator(pids: Sequence[int]) -> str:
+    """What a server allocates with, as far as its libraries tell."""
+    return (
+        "jemalloc" if any("jemalloc" in Path(f"/proc/{pid}/maps").read_text() for pid in pids) else "its own or glibc"
+    )
 
 
 def end(process: "subprocess.Popen[Any]", seconds: float) -> None:

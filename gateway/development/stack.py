@@ -31,6 +31,7 @@ from pydantic import SecretStr
 from gateway.child import Child
 from gateway.development.postgres_account import AccountProblemError
 from gateway.development.postgres_server import private_postgres
+from gateway.development.precedence import keep_precedence
 from gateway.development.private_files import private_folder, write_private
 from gateway.development.store_roles import GATEWAY, OPERATIONS, SEALER, SETTLEMENT, WRITER, Access, make_roles
 from gateway.development.try_it import what_to_try
@@ -128,6 +129,7 @@ class _Stack:
         self._ledger_roles: Mapping[str, str] = {}
         self._listener: socket.socket | None = None
         self._base_url = ""
+        self._precedence: asyncio.Task[None] | None = None
         self._demo: dict[str, Any] | None = None  # written from the moment the stack serves
 
     async def start(self) -> None:
@@ -143,6 +145,7 @@ class _Stack:
         self._base_url = base_url(self._listener)
         content = await self._demo_content()  # before the workers start, so that they know its keys from the start
         await self._start_parts()
+        self._precedence = asyncio.create_task(keep_precedence(self.supervisor), name="precedence")
         await self._wait_until_ready()
         self._demo = content
         self._write_demo()
@@ -152,6 +155,8 @@ class _Stack:
 
     async def stop(self) -> None:
         await self.supervisor.stop()
+        if self._precedence is not None:
+            await self._precedence
         if self._listener is not None:
             self._listener.close()
         # Keys stay where `tong load` keeps them; a file that names dead processes would only mislead.

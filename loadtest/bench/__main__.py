@@ -31,9 +31,10 @@ from loadtest.bench.open_loop import Open
 from loadtest.bench.reference_servers import reference_servers
 from loadtest.bench.report import Report, print_report
 from loadtest.bench.rounds import GATEWAY, HOT_MEMBER, REFERENCES, Bench
-from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, require_wrk
+from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, require_tools
 from loadtest.costs import REST_SECONDS
 from loadtest.population import populate
+from loadtest.processes import allocator
 from loadtest.scans import ScanMaker
 from loadtest.stack import Stack, StackFailedError, running_stack
 
@@ -63,6 +64,7 @@ def measure(chosen: argparse.Namespace) -> Report:
     rounds, seconds, open_seconds = (1, 1, 1) if chosen.smoke else (3, 3, 4) if chosen.quick else (7, 5, 10)
     with tempfile.TemporaryDirectory(prefix="tong-bench-") as name, running_stack() as stack:
         folder = Path(name)
+        report.machine["allocator"] = allocator(stack.pids("valkey"))
         say(f"loading {members} members")
         population = populate(stack, folder, members)
         asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
@@ -167,7 +169,7 @@ def main() -> int:
     chosen = arguments()
     began = time.monotonic()
     try:
-        require_wrk()
+        require_tools()
         report = measure(chosen)
     except (WrkMissingError, StackFailedError) as fault:
         print(f"bench: {fault}", file=sys.stderr)

@@ -22,7 +22,7 @@ from typing import Final
 
 from loadtest.auditor import Auditor, drain
 from loadtest.bench.growth_report import Growth, Point, Size, of_members, of_records
-from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, closed_loop, require_wrk
+from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, closed_loop, require_tools
 from loadtest.costs import Costs
 from loadtest.population import populate
 from loadtest.scans import ScanMaker
@@ -178,7 +178,7 @@ def main() -> int:
     timer = Timer(chosen.minutes)
     growth = Growth(command=" ".join(["python -m loadtest.bench.growth", *sys.argv[1:]]), small=chosen.small)
     try:
-        require_wrk()
+        require_tools()
         for curve in chosen.only:
             sizes = (SMALL if chosen.small else CURVES)[curve]
             growth.curves[curve] = measure(curve, sizes, chosen.rounds, chosen.seconds, timer)

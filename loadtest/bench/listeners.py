@@ -23,7 +23,7 @@ from typing import Any, Final
 import orjson
 
 from loadtest.auditor import drain
-from loadtest.bench.wrk import CONNECTIONS, Closed, WrkMissingError, closed_loop, require_wrk
+from loadtest.bench.wrk import CONNECTIONS, Closed, WrkMissingError, closed_loop, require_tools
 from loadtest.costs import Costs, CpuClock
 from loadtest.population import Population, member_id, populate
 from loadtest.scans import ScanMaker
@@ -185,7 +185,7 @@ def main() -> int:
     """The command. Returns the exit status."""
     asked = arguments()
     try:
-        require_wrk()
+        require_tools()
         with running_stack(workers=1) as stack, tempfile.TemporaryDirectory(prefix="tong-listeners-") as folder:
             population = populate(stack, Path(folder), asked.members)
             asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))

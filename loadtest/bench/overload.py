@@ -29,7 +29,7 @@ import orjson
 
 from loadtest.auditor import Auditor, drain
 from loadtest.bench.open_loop import Open, open_loop, percentile
-from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, closed_loop, flood, require_wrk
+from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, closed_loop, flood, require_tools
 from loadtest.costs import Costs
 from loadtest.population import populate
 from loadtest.scans import ScanMaker
@@ -39,8 +39,9 @@ FACTOR: Final = 3.0
 RAMP: Final = (0.6, 0.8, 1.0, 1.25)
 PROBE_RATE: Final = 100.0
 PROBE_CONNECTIONS: Final = 64
-FLOOD_CONNECTIONS: Final = 1_200
+FLOOD_CONNECTIONS: Final = 2_000
 SETTLE_SECONDS: Final = 3
+FLOOD_START_SECONDS: Final = 30.0
 RECOVERY_SECONDS: Final = 30.0
 PROBLEMS_TOLD: Final = 5
 TAKEN: Final = 201
@@ -104,13 +105,22 @@ class Overload:
 
     def run(self, seconds: int) -> Found:
         """All of it; `seconds` for each part."""
+        self._rest()
         self.maximum(seconds)
+        self._rest()
         self.quiet(seconds)
         for share in RAMP:
+            self._rest()
             self.offer(share, seconds)
+        self._rest()
         self.overload(seconds)
         self.recover()
         return self.found
+
+    def _rest(self) -> None:
+        """Until what works behind the scans has done what the part before left it: each part pays for its own."""
+        asyncio.run(drain(self.stack.valkey_url, self.stack.postgres_dsn))
+        Costs(self.stack).come_to_rest()
 
     def maximum(self, seconds: int) -> None:
         rates = []
@@ -160,6 +170,7 @@ class Overload:
             kwargs={"seconds": whole, "connections": FLOOD_CONNECTIONS, "rate": rate},
         )
         flooding.start()
+        self._until_flooded(sum(before.values()))
         marks: list[tuple[float, dict[str, int]]] = []
         watching = threading.Thread(target=self._watch, args=(marks, seconds))
         watching.start()
@@ -184,6 +195,14 @@ class Overload:
         self.found.loaded = [latency for number, latency in taken if number >= settled]
         self.found.probes_refused = len(found.answers) - len(taken)
         say(f"offered {self.found.offered:.0f}/s, accepted {self.found.accepted:.0f}/s")
+
+    def _until_flooded(self, before: int) -> None:
+        """wrk reads its file before it asks anything; what follows counts from its first questions."""
+        deadline = time.monotonic() + FLOOD_START_SECONDS
+        while sum(self.stack.outcomes().values()) - before < FLOOD_CONNECTIONS:
+            if time.monotonic() > deadline:
+                raise StackFailedError(f"wrk asked nothing within {FLOOD_START_SECONDS:.0f} s")
+            time.sleep(0.02)
 
     def _watch(self, marks: list[tuple[float, dict[str, int]]], seconds: int) -> None:
         """The counters after the settling, and near the end."""
@@ -226,8 +245,6 @@ def measure(seconds: int, members: int) -> Found:
     with tempfile.TemporaryDirectory(prefix="tong-overload-") as name, running_stack() as stack:
         folder = Path(name)
         population = populate(stack, folder, members)
-        asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
-        Costs(stack).come_to_rest()
         run = Overload(stack, ScanMaker(population, stack.code_keys, f"o{int(time.time()):x}"), folder)
         found = run.run(seconds)
         asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
@@ -245,7 +262,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=Path("var/overload.json"), help="where the figures go")
     chosen = parser.parse_args()
     try:
-        require_wrk()
+        require_tools()
         found = measure(chosen.seconds, chosen.members)
     except (WrkMissingError, StackFailedError) as fault:
         print(f"overload: {fault}", file=sys.stderr)

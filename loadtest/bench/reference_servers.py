@@ -1,4 +1,5 @@
-"""Starts and stops the servers of references.py, each a process of its own."""
+"""Starts and stops the servers of references.py, each a process of its own that gets its core as a gateway worker
+does."""
 
 import os
 import subprocess
@@ -8,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from loadtest.processes import end
+from loadtest.processes import as_nice_as, end
 from loadtest.stack import Stack
 
 STOP_SECONDS: Final = 15.0
@@ -32,6 +33,7 @@ def reference_server(kind: str, stack: Stack) -> Iterator[Reference]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
     try:
         assert process.stdout is not None
+        as_nice_as(stack.pids("gateway")[0], process.pid)
         yield Reference(kind, int(process.stdout.readline()), process.pid)
     finally:
         end(process, STOP_SECONDS)

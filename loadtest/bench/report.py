@@ -76,7 +76,8 @@ def print_report(report: Report) -> bool:
     machine = report.machine
     print(f"\n{report.command}   ({report.seconds:.0f} s)")
     print(
-        f"{machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}; "
+        f"{machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}, Python {machine['python']}, "
+        f"hot store with {machine['allocator']}; "
         f"load before {machine['load_before']:.2f}, after {machine['load_after']:.2f}"
     )
     if machine["load_before"] > QUIET_LOAD or any(series.spread > QUIET_SPREAD for series in report.series.values()):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any, Final
 
 from loadtest.scans import Request, write_requests
 
+JEMALLOC: Final = Path(f"/usr/lib/{platform.machine()}-linux-gnu/libjemalloc.so.2")
+"""Where `tong up` looks for it (gateway/development/valkey_server.py)."""
 SCRIPT: Final = Path(__file__).with_name("scans.lua")
 INSTALL_SECONDS: Final = 300.0
 CONNECTIONS: Final = 64
@@ -40,16 +43,23 @@ class Closed:
         return self.requests / self.seconds
 
 
-def require_wrk() -> str:
-    """The path of wrk; installs Debian's package when it is missing and that is allowed. Raises WrkMissingError."""
-    found = shutil.which("wrk")
-    if found:
-        return found
-    manual = "wrk is missing: apt-get install wrk (Debian, Ubuntu), then run this again"
+def require_tools() -> None:
+    """wrk, and for the hot store the allocator it is made for: installs Debian's packages where they are missing and
+    that is allowed. Raises WrkMissingError; without jemalloc the hot store is slower."""
+    if not JEMALLOC.is_file():
+        _installed("libjemalloc2")
+    wrong = "" if shutil.which("wrk") else _installed("wrk")
+    if not shutil.which("wrk"):
+        manual = "wrk is missing: apt-get install wrk (Debian, Ubuntu), then run this again"
+        raise WrkMissingError(f"{manual}\n{wrong}".strip())
+
+
+def _installed(package: str) -> str:
+    """Installs a package of Debian as root; what went wrong, or nothing."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise WrkMissingError(manual)
-    print("bench: installing wrk", flush=True)
-    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "wrk"]):
+        return ""
+    print(f"bench: installing {package}", flush=True)
+    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", package]):
         done = subprocess.run(
             command,
             env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
@@ -58,11 +68,8 @@ def require_wrk() -> str:
             check=False,
         )
         if done.returncode:
-            raise WrkMissingError(f"{manual}\n{done.stderr.decode()[-500:]}")
-    found = shutil.which("wrk")
-    if not found:
-        raise WrkMissingError(manual)
-    return found
+            return done.stderr.decode()[-500:]
+    return ""
 
 
 def closed_loop(port: int, requests: list[Request], folder: Path, *, seconds: int, connections: int) -> Closed:

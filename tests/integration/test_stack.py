@@ -21,6 +21,7 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 
+from gateway.development.precedence import BEHIND, GATEWAY, HOT_STORE, LEDGER
 from gateway.development.try_it import BEGIN, END
 from tests.support.servers import private_valkey
 from tests.support.waiting import wait_until
@@ -166,6 +167,35 @@ async def test_the_printed_lines_work_as_printed(home: Path) -> None:
         assert json.loads(output)["status"] == "captured", output
         for secret in (running.demo["admin_api_key"], running.demo["members"][0]["access_token"]):
             assert secret not in running.said
+
+
+def niceness(pid: int) -> int:
+    """Of the session's group, where the kernel has such groups, else of the process."""
+    file, enabled = Path(f"/proc/{pid}/autogroup"), Path("/proc/sys/kernel/sched_autogroup_enabled")
+    try:
+        if enabled.read_text().strip() == "1":
+            return int(file.read_text().split()[-1])
+    except FileNotFoundError:
+        pass
+    return os.getpriority(os.PRIO_PROCESS, pid)
+
+
+async def test_what_a_till_waits_for_goes_before_what_works_behind_it(home: Path) -> None:
+    def order(pids: dict[str, Any]) -> list[int]:
+        postmaster = pids["postgres"]
+        backends = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        ledger = {niceness(int(pid)) for pid in (*backends, postmaster, pids["ledger_writer"])}
+        if len(ledger) != 1:
+            return []
+        return [niceness(pids["valkey"]), niceness(pids["gateway"][0]), *ledger, niceness(pids["settlement"])]
+
+    raised = [HOT_STORE, GATEWAY] if os.geteuid() == 0 else [0, 0]
+    async with stack(home) as running:
+        await wait_until("all have their place", lambda: order(running.demo["pids"]) == [*raised, LEDGER, BEHIND])
+        first = running.demo["pids"]["settlement"]
+        os.kill(first, signal.SIGKILL)
+        await wait_until("it came back", lambda: running.demo["pids"]["settlement"] != first, seconds=30)
+        await wait_until("it has its place", lambda: niceness(running.demo["pids"]["settlement"]) == BEHIND)
 
 
 @pytest.mark.parametrize("part", ["valkey", "postgres", "gateway", "ledger_writer"])
