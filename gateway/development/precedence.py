@@ -13,14 +13,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from gateway.development.store_roles import SEALER, SETTLEMENT
 from gateway.supervisor import Supervisor
 from redemption.waiting import set_within
 
 HOT_STORE: Final = -10
 GATEWAY: Final = -5
-LEDGER: Final = 5  # its lag is promised: under a second
+LEDGER: Final = 0  # its lag is promised: under a second
 BEHIND: Final = 15  # nobody waits for a seal or a line of settlement
-LOOK_SECONDS: Final = 1.0
+REWRITE: Final = 19
+LOOK_SECONDS: Final = 0.5
 
 _OF_PART: Final = {
     "valkey": HOT_STORE,
@@ -30,6 +32,8 @@ _OF_PART: Final = {
     "sealer": BEHIND,
     "settlement": BEHIND,
 }
+_OF_ROLE: Final = {SEALER.ledger: BEHIND, SETTLEMENT.ledger: BEHIND}
+"""Of a process of PostgreSQL that serves this role."""
 
 
 async def keep_precedence(supervisor: Supervisor) -> None:
@@ -41,8 +45,11 @@ async def keep_precedence(supervisor: Supervisor) -> None:
             nice = _OF_PART.get(name.partition(".")[0])
             if nice is not None:
                 wanted[pid] = nice
+                if name == "valkey":  # a rewrite of its log is of its session: only within that it can be lowered
+                    for child in _children(pid):
+                        _lower(child, REWRITE)
                 if name == "postgres":
-                    wanted |= dict.fromkeys(_children(pid), nice)
+                    wanted |= {child: _OF_ROLE.get(_role(child), nice) for child in _children(pid)}
         placed = {pid: placed.get(pid, False) or place(pid, nice) for pid, nice in wanted.items()}
         if await set_within(supervisor.stopping, LOOK_SECONDS):
             return
@@ -50,8 +57,7 @@ async def keep_precedence(supervisor: Supervisor) -> None:
 
 def place(pid: int, nice: int) -> bool:
     """Sets the niceness of a process and of its session's group; False where the kernel says to try again later."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.setpriority(os.PRIO_PROCESS, pid, nice)
+    _lower(pid, nice)
     try:
         Path(f"/proc/{pid}/autogroup").write_text(str(nice))
     except BlockingIOError:  # without root ten a second are taken, of all processes together
@@ -59,6 +65,20 @@ def place(pid: int, nice: int) -> bool:
     except OSError:  # it has ended, there are no groups, or raising it is not ours to do
         return True
     return True
+
+
+def _lower(pid: int, nice: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+
+
+def _role(pid: int) -> str:
+    """Whom a process of PostgreSQL serves, from its title (`postgres: <role> <database> ...`)."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text().split()
+    except OSError:
+        return ""
+    return words[1] if len(words) > 1 else ""
 
 
 def _children(pid: int) -> list[int]:

@@ -181,17 +181,25 @@ def niceness(pid: int) -> int:
 
 
 async def test_what_a_till_waits_for_goes_before_what_works_behind_it(home: Path) -> None:
-    def order(pids: dict[str, Any]) -> list[int]:
+    def order(pids: dict[str, Any]) -> list[set[int]]:
         postmaster = pids["postgres"]
         backends = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-        ledger = {niceness(int(pid)) for pid in (*backends, postmaster, pids["ledger_writer"])}
-        if len(ledger) != 1:
-            return []
-        return [niceness(pids["valkey"]), niceness(pids["gateway"][0]), *ledger, niceness(pids["settlement"])]
+        titles = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in backends}
+        later = [pid for pid, title in titles.items() if "tong_sealer" in title or "tong_settlement" in title]
+        assert len(later) >= 2
+        parts = (
+            [pids["valkey"]],
+            pids["gateway"],
+            [postmaster, pids["ledger_writer"], *(titles.keys() - set(later))],
+            [pids["sealer"], pids["settlement"], *later],
+        )
+        return [{niceness(pid) for pid in part} for part in parts]
 
-    raised = [HOT_STORE, GATEWAY] if os.geteuid() == 0 else [0, 0]
+    raised = [{HOT_STORE}, {GATEWAY}] if os.geteuid() == 0 else [{0}, {0}]
     async with stack(home) as running:
-        await wait_until("all have their place", lambda: order(running.demo["pids"]) == [*raised, LEDGER, BEHIND])
+        await wait_until(
+            "all have their place", lambda: order(running.demo["pids"]) == [*raised, {LEDGER}, {BEHIND}], seconds=20
+        )
         first = running.demo["pids"]["settlement"]
         os.kill(first, signal.SIGKILL)
         await wait_until("it came back", lambda: running.demo["pids"]["settlement"] != first, seconds=30)
