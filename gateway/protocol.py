@@ -87,6 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         self._stop_body_timer()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -153,6 +154,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_timer()
+        self._closes_at = None  # set while the head came in, if the request before it was answered then
         self._check_head()
         self._in_head, self._body_bytes, self._quiet_bytes = False, 0, 0
         if self.parser.should_upgrade():  # comes again without it (`_fed`)
@@ -292,7 +294,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _turned_away(self, data: bytes) -> bool:
         """Answers a scan that is not taken, if it came whole and alone on a connection with nothing in hand; everything
         else takes the parser's and the application's way to the same answer."""
-        idle = not self._in_head and (self.cycle is None or self.cycle.response_complete)
+        idle = not self._in_head and not self._in_body and (self.cycle is None or self.cycle.response_complete)
         if not idle or not data.startswith(_SCAN) or _SPECIAL.search(data):
             return False
         head, length = data.find(b"\r\n\r\n"), _LENGTH.search(data)

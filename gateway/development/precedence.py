@@ -38,7 +38,7 @@ _OF_ROLE: Final = {SEALER.ledger: BEHIND, SETTLEMENT.ledger: BEHIND}
 
 async def keep_precedence(supervisor: Supervisor) -> None:
     """Gives each part and each process of PostgreSQL its place soon after it came, until a stop is asked for."""
-    placed: dict[int, bool] = {}
+    placed: dict[int, int] = {}
     while True:
         wanted = {}
         for name, pid in supervisor.pids().items():
@@ -50,7 +50,7 @@ async def keep_precedence(supervisor: Supervisor) -> None:
                         _lower(child, REWRITE)
                 if name == "postgres":
                     wanted |= {child: _OF_ROLE.get(_role(child), nice) for child in _children(pid)}
-        placed = {pid: placed.get(pid, False) or place(pid, nice) for pid, nice in wanted.items()}
+        placed = {pid: nice for pid, nice in wanted.items() if placed.get(pid) == nice or place(pid, nice)}
         if await set_within(supervisor.stopping, LOOK_SECONDS):
             return
 
@@ -58,11 +58,13 @@ async def keep_precedence(supervisor: Supervisor) -> None:
 def place(pid: int, nice: int) -> bool:
     """Sets the niceness of a process and of its session's group; False where the kernel says to try again later."""
     _lower(pid, nice)
+    group = Path(f"/proc/{pid}/autogroup")
     try:
-        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
+        if int(group.read_text().split()[-1]) != nice:
+            group.write_text(str(nice))
     except BlockingIOError:  # without root ten a second are taken, of all processes together
         return False
-    except OSError:  # it has ended, there are no groups, or raising it is not ours to do
+    except (OSError, ValueError, IndexError):  # it has ended, there are no groups, or raising it is not ours to do
         return True
     return True
 
@@ -75,7 +77,7 @@ def _lower(pid: int, nice: int) -> None:
 def _role(pid: int) -> str:
     """Whom a process of PostgreSQL serves, from its title (`postgres: <role> <database> ...`)."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_text().split()
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split()
     except OSError:
         return ""
     return words[1] if len(words) > 1 else ""

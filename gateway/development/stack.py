@@ -155,12 +155,12 @@ class _Stack:
 
     async def stop(self) -> None:
         await self.supervisor.stop()
-        if self._precedence is not None:
-            await self._precedence
         if self._listener is not None:
             self._listener.close()
         # Keys stay where `tong load` keeps them; a file that names dead processes would only mislead.
         (self.home / "demo.json").unlink(missing_ok=True)
+        if self._precedence is not None:
+            await self._precedence  # a defect of ours is told once everything has ended
 
     def replace_workers(self) -> None:
         """Replaces the gateway workers one after another, without a failed request where there are two or more."""

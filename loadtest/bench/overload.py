@@ -42,6 +42,7 @@ PROBE_CONNECTIONS: Final = 64
 FLOOD_CONNECTIONS: Final = 2_000
 SETTLE_SECONDS: Final = 3
 FLOOD_START_SECONDS: Final = 30.0
+LATE_SECONDS: Final = 2  # the flood lasts so much longer: its beginning is seen a little late
 RECOVERY_SECONDS: Final = 30.0
 PROBLEMS_TOLD: Final = 5
 TAKEN: Final = 201
@@ -161,13 +162,13 @@ class Overload:
     def overload(self, seconds: int) -> None:
         whole = SETTLE_SECONDS + seconds
         rate = self.found.maximum * FACTOR
-        requests = self.maker.make(int(rate * whole * 1.2))
+        requests = self.maker.make(int(rate * (whole + LATE_SECONDS) * 1.2))
         probes = self.maker.make(int(PROBE_RATE * whole))
         before = self.stack.outcomes()
         flooding = threading.Thread(
             target=flood,
             args=(self.stack.port, requests, self.folder),
-            kwargs={"seconds": whole, "connections": FLOOD_CONNECTIONS, "rate": rate},
+            kwargs={"seconds": whole + LATE_SECONDS, "connections": FLOOD_CONNECTIONS, "rate": rate},
         )
         flooding.start()
         self._until_flooded(sum(before.values()))

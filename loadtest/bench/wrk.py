@@ -60,13 +60,16 @@ def _installed(package: str) -> str:
         return ""
     print(f"bench: installing {package}", flush=True)
     for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", package]):
-        done = subprocess.run(
-            command,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            capture_output=True,
-            timeout=INSTALL_SECONDS,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+                capture_output=True,
+                timeout=INSTALL_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"`{' '.join(command)}` did not end within {INSTALL_SECONDS:.0f} s"
         if done.returncode:
             return done.stderr.decode()[-500:]
     return ""

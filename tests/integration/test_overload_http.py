@@ -136,6 +136,24 @@ async def test_a_scan_that_is_refused_early_hears_the_same_and_is_taken_afterwar
         worker.calm()
 
 
+async def test_what_looks_like_a_scan_in_the_body_of_a_call_answered_early_is_no_scan(
+    stack: Stack, worker: OwnWorker
+) -> None:
+    member = await stack.member(("hotel", 100_000, 2))
+    inner = raw(stack, scan(stack, member, 6_000), key=fresh_key())
+    head = f"POST /v1/settlement/reconciliations HTTP/1.1\r\nhost: tong\r\ncontent-length: {len(inner)}\r\n\r\n"
+    async with line_to(worker) as line:
+        worker.shed()
+        line.writer.write(head.encode())
+        assert (await line.answer())[0] in {400, 401}, "answered before its body came"
+        line.writer.write(inner)
+        with pytest.raises(TimeoutError):  # read by now, and no answer of its own: only silence can be waited for
+            await asyncio.wait_for(line.reader.readexactly(1), 0.2)
+        line.writer.write(b"GET /healthz HTTP/1.1\r\nhost: tong\r\n\r\n")
+        assert (await line.answer())[0] == 200
+        worker.calm()
+
+
 async def test_a_scan_that_comes_in_pieces_is_refused_once_it_is_whole(stack: Stack, worker: OwnWorker) -> None:
     member = await stack.member(("hotel", 100_000, 2))
     whole = raw(stack, scan(stack, member, 7_000), key=fresh_key())

@@ -104,7 +104,8 @@ def line() -> tuple[BoundedProtocol, Loop, Wire]:
     vars(protocol).update(
         loop=loop, transport=wire, flow=wire.flow, pipeline=deque(), server_state=SimpleNamespace(total_requests=0),
         timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_keep_alive_task=None, server=None, client=None, scheme="http",
-        root_path="", app_state={}, asgi_version="3.0",
+        root_path="", app_state={}, asgi_version="3.0", _head_timer=None,
+        parser=SimpleNamespace(should_upgrade=lambda: True, get_method=lambda: b"GET"),
     )  # fmt: skip
     return protocol, loop, wire
 
@@ -130,6 +131,18 @@ def test_a_connection_is_closed_once_it_was_idle_for_so_long_and_never_with_a_re
     loop.move(1.0)
     assert wire.is_closing()
     assert loop.timers == []
+
+
+def test_a_request_whose_head_was_half_there_when_the_one_before_was_answered_is_in_hand(
+    line: tuple[BoundedProtocol, Loop, Wire],
+) -> None:
+    protocol, loop, wire = line
+    protocol._close_in(10.0)
+    protocol.on_message_begin()
+    protocol.on_response_complete()  # of the request before
+    protocol.on_headers_complete()
+    loop.move(1_000.0)
+    assert not wire.is_closing()
 
 
 def test_a_connection_that_never_asks_anything_is_closed(line: tuple[BoundedProtocol, Loop, Wire]) -> None:

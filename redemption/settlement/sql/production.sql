@@ -7,11 +7,12 @@ SELECT set_config('application_name', 'tong settlement', true), set_config('lock
 
 -- name: end_stalled
 -- One that stands still in the middle of a command, with half of its rows copied, is not idle in its transaction and no
--- timeout ends it. A session that works is left alone, however long: it does not wait for its client.
+-- timeout ends it. A session that works is left alone: it does not wait for its client. One that has copied for so long
+-- is ended too, and begins its batch again.
 SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user AND application_name = 'tong settlement'
   AND pid <> pg_backend_pid() AND wait_event_type = 'Client' AND xact_start < clock_timestamp() - $1::interval
-  AND query_start < clock_timestamp() - $1::interval
+  AND state_change < clock_timestamp() - $1::interval
 
 -- name: create_marks
 INSERT INTO settlement_mark (bucket) SELECT bucket FROM ledger_watermark
