@@ -1,5 +1,5 @@
-"""Running processes: their CPU time and niceness, how they stand still, how one is ended. From
-/proc: Linux only."""
+"""Running processes: their CPU time and niceness, how they stand still, how one is ended. Linux only
+(/proc)."""
 
 import os
 import signal
@@ -93,9 +93,8 @@ def as_nice_as(model: int, pid: int) -> None:
 
 def allocator(pids: Sequence[int]) -> str:
     """What a server allocates with, as far as its libraries tell."""
-    return (
-        "jemalloc" if any("jemalloc" in Path(f"/proc/{pid}/maps").read_text() for pid in pids) else "its own or glibc"
-    )
+    found = any("jemalloc" in Path(f"/proc/{pid}/maps").read_text() for pid in pids)
+    return "jemalloc" if found else "its own or glibc"
 
 
 def end(process: "subprocess.Popen[Any]", seconds: float) -> None:

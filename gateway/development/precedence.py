@@ -21,7 +21,7 @@ HOT_STORE: Final = -10
 GATEWAY: Final = -5
 LEDGER: Final = 0  # its lag is promised: under a second
 BEHIND: Final = 15  # nobody waits for a seal or a line of settlement
-REWRITE: Final = 19
+REWRITE: Final = 19  # the hot store's child, beside its parent
 LOOK_SECONDS: Final = 0.5
 
 _OF_PART: Final = {
@@ -47,17 +47,17 @@ async def keep_precedence(supervisor: Supervisor) -> None:
                 wanted[pid] = nice
                 if name == "valkey":  # a rewrite of its log is of its session: only within that it can be lowered
                     for child in _children(pid):
-                        _lower(child, REWRITE)
+                        _set_niceness(child, REWRITE)
                 if name == "postgres":
                     wanted |= {child: _OF_ROLE.get(_role(child), nice) for child in _children(pid)}
-        placed = {pid: nice for pid, nice in wanted.items() if placed.get(pid) == nice or place(pid, nice)}
+        placed = {pid: nice for pid, nice in wanted.items() if placed.get(pid) == nice or _place(pid, nice)}
         if await set_within(supervisor.stopping, LOOK_SECONDS):
             return
 
 
-def place(pid: int, nice: int) -> bool:
+def _place(pid: int, nice: int) -> bool:
     """Sets the niceness of a process and of its session's group; False where the kernel says to try again later."""
-    _lower(pid, nice)
+    _set_niceness(pid, nice)
     group = Path(f"/proc/{pid}/autogroup")
     try:
         if int(group.read_text().split()[-1]) != nice:
@@ -69,7 +69,7 @@ def place(pid: int, nice: int) -> bool:
     return True
 
 
-def _lower(pid: int, nice: int) -> None:
+def _set_niceness(pid: int, nice: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.setpriority(os.PRIO_PROCESS, pid, nice)
 

@@ -1,7 +1,7 @@
 """`python -m loadtest.bench.overload`: what a worker does at three times the load it can carry. `make bench-overload`
 calls it.
 
-A stack of its own, one worker. In turn:
+A stack of its own, one worker. In turn, each but the last once what works behind the scans has come to rest:
   * the maximum: closed loop, as in `make bench`;
   * quiet: a probe alone, `PROBE_RATE` scans a second at a constant rate (loadtest/bench/open_loop.py);
   * a ramp: wrk offers shares of the maximum over `FLOOD_CONNECTIONS` connections (each waits so long between its
