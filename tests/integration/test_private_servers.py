@@ -1,5 +1,6 @@
 """The development stack's own Valkey and PostgreSQL, supervised as `tong up` does it."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -9,17 +10,21 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 from redis.asyncio import Redis
 
 from gateway.development.leftovers import working_in
+from gateway.development.postgres_account import needed, postgres_account
 from gateway.development.postgres_server import private_postgres
-from gateway.development.private_files import kept_port, write_private
+from gateway.development.private_files import SOCKET_PATH_BYTES_MAX, kept_port, write_private
+from gateway.development.store_roles import WRITER, make_roles
 from gateway.development.valkey_server import PrivateServer, private_valkey
 from gateway.supervisor import Supervisor
 from redemption.hot.server_checks import check_hot_store
+from redemption.hot.users import GATEWAY
 from redemption.ledger.server_checks import check_ledger_store
 from tests.support.waiting import wait_until
 
@@ -65,6 +70,20 @@ async def test_valkey_is_as_durable_as_promised_and_keeps_address_and_data(folde
     async with valkey(folder / "valkey") as (_, second), Redis.from_url(second.address) as client:
         assert second.address == first.address
         assert await client.get("kept") == b"yes"
+
+
+async def test_parts_come_to_valkey_by_a_unix_socket_and_by_tcp_where_its_path_is_too_long(
+    folder: Path,
+) -> None:
+    for name, scheme in (("valkey", "unix"), ("v" * SOCKET_PATH_BYTES_MAX, "redis")):
+        async with valkey(folder / name) as (_, server):
+            assert {urlsplit(address).scheme for address in server.users.values()} == {scheme}
+            async with Redis.from_url(server.users[GATEWAY]) as client:
+                assert await client.ping()
+            unix_socket = folder / name / "valkey.sock"
+            assert unix_socket.is_socket() == (scheme == "unix")
+            if unix_socket.exists():
+                assert stat.S_IMODE(unix_socket.stat().st_mode) == 0o700
 
 
 async def test_valkeys_secrets_are_readable_by_their_owner_only(folder: Path) -> None:
@@ -142,6 +161,33 @@ async def test_a_pid_file_whose_number_belongs_to_another_program_does_not_keep_
     pid_file.write_text(f"{os.getppid()}\n")
     async with postgres(folder / "postgres") as (_, server):
         assert await check_ledger_store(server.address) == ()
+
+
+async def test_parts_come_to_postgres_by_a_unix_socket_and_by_tcp_where_its_path_is_too_long(
+    folder: Path,
+) -> None:
+    for name, by_socket in (("postgres", True), ("p" * (SOCKET_PATH_BYTES_MAX - len(str(folder)) - 20), False)):
+        async with postgres(folder / name) as (_, server):
+            await make_roles(server.address, server.users)
+            for address, wanted in ((server.users[WRITER.ledger], by_socket), (server.address, False)):
+                connection = await asyncpg.connect(address)
+                assert await connection.fetchval("SELECT inet_client_addr() IS NULL") == wanted
+                await connection.close()
+
+
+async def test_a_socket_that_a_killed_postgres_left_does_not_keep_the_next_one_from_starting(folder: Path) -> None:
+    async with postgres(folder / "postgres") as (_, server):
+        port = urlsplit(server.address).port
+    account = postgres_account().uid if needed() else None
+    somebody = await asyncio.create_subprocess_exec("sleep", "600", user=account)  # has the number that the lock names
+    lock = folder / "postgres" / "cluster" / "sockets" / f".s.PGSQL.{port}.lock"
+    lock.write_text(f"{somebody.pid}\n")
+    try:
+        async with postgres(folder / "postgres") as (_, server):
+            assert await check_ledger_store(server.address) == ()
+    finally:
+        somebody.kill()
+        await somebody.wait()
 
 
 async def test_no_folder_is_opened_to_everybody_for_postgres(folder: Path) -> None:
