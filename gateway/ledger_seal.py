@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from gateway.collector import BATCH_THRESHOLD, keep_what_is_loaded
 from gateway.logs import configure_logs
 from gateway.metrics import Metrics
 from gateway.settings import Settings, SettingsRefused
@@ -56,6 +57,7 @@ async def seal(settings: Settings, *, make_key: bool = False) -> None:
     try:
         sealer = Sealer(pool, key, range(settings.buckets))
         figures = asyncio.create_task(_export(sealer, Metrics()), name="figures")
+        keep_what_is_loaded(BATCH_THRESHOLD)
         try:
             await sealer.run(stop)
         finally:

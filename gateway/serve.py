@@ -9,7 +9,6 @@ closed without that. So workers can be replaced one after another under load wit
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import re
@@ -23,6 +22,7 @@ from typing import Final
 import uvicorn
 
 from gateway.app import application
+from gateway.collector import keep_what_is_loaded
 from gateway.lifespan import running
 from gateway.logs import configure_logs
 from gateway.protocol import BoundedProtocol
@@ -34,7 +34,6 @@ POLITE_SECONDS: Final = 2.5
 CLOSE_SECONDS: Final = 5.0  # for what a worker is made of; what was in hand is answered by then
 KEEP_ALIVE_SECONDS: Final = 30
 BACKLOG: Final = 2048
-GARBAGE_THRESHOLD: Final = 20_000
 
 _LIVE_GAUGE: Final = re.compile(r"^gauge_live\w+_(\d+)\.db$")
 
@@ -123,11 +122,7 @@ async def _serve_until_told(
             state.drain()
             server.leave()
 
-        # What is there now stays: the collector need not look at it again, nor after every 700 objects (a scan makes a
-        # hundred and leaves no cycle behind). A full collection over all modules stops every scan in hand.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GARBAGE_THRESHOLD, 20, 100)
+        keep_what_is_loaded()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)

@@ -16,6 +16,7 @@ import msgspec
 import orjson
 import yaml
 
+from gateway.collector import BATCH_THRESHOLD, keep_what_is_loaded
 from gateway.logs import configure_logs
 from gateway.settings import Settings, SettingsRefused
 from gateway.settle_reconcile import reconcile
@@ -99,6 +100,7 @@ class SettleCommands:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        keep_what_is_loaded(BATCH_THRESHOLD)
         await production.follow(stop, say)
         return 0
 

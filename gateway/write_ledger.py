@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.collector import BATCH_THRESHOLD, keep_what_is_loaded
 from gateway.figures import Writer, encode
 from gateway.logs import configure_logs
 from gateway.metrics import Metrics
@@ -45,6 +46,7 @@ async def write_ledger(settings: Settings) -> None:
         writer = LedgerWriter(LedgerStreams(client), LedgerStore(pool), range(settings.buckets))
         async with _sweeping(settings, pool) as sweeper:
             figures = asyncio.create_task(_export(writer, sweeper, Metrics(), client), name="figures")
+            keep_what_is_loaded(BATCH_THRESHOLD)
             try:
                 await run_writer(writer, stop)
             finally:
