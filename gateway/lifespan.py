@@ -215,8 +215,11 @@ async def _look_for_frozen(state: State) -> None:
 
 async def _flush_counts(state: State) -> None:
     """What this worker counts, to where every worker's /metrics finds it."""
-    while True:
-        await asyncio.sleep(FLUSH_SECONDS)
+    try:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            state.metrics.flush()
+    finally:
         state.metrics.flush()
 
 
