@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, urlsplit
 
 from loadtest.processes import end, standing_still
 from tokens.development_issuer import DevelopmentIssuer
@@ -48,6 +49,13 @@ class Stack:
         self.postgres_dsn: str = self.demo["postgres_dsn"]
 
     @property
+    def near_valkey_url(self) -> str:
+        """The hot store by its gateway's way, the Unix socket where there is one: for what is compared with it."""
+        path = self.home / "valkey" / "valkey.sock"
+        password = urlsplit(self.valkey_url).password
+        return f"unix://:{password}@{quote(str(path))}" if path.is_socket() else self.valkey_url
+
+    @property
     def code_keys(self) -> Path:
         """The ring of keys that its members' codes are signed with."""
         return self.home / "code-keys.json"
@@ -68,9 +76,9 @@ class Stack:
         return found if isinstance(found, list) else [found] if found is not None else []
 
     @contextmanager
-    def writer_stopped(self) -> Iterator[None]:
-        """The ledger writer stands still (SIGSTOP) for the length of the block."""
-        with standing_still(self.pids("ledger_writer")):
+    def stopped(self, *parts: str) -> Iterator[None]:
+        """These parts stand still (SIGSTOP) for the length of the block."""
+        with standing_still(pid for part in parts for pid in self.pids(part)):
             yield
 
     def metrics(self) -> dict[str, float]:

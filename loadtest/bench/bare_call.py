@@ -10,7 +10,7 @@ import socket
 import time
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import hiredis
 from redis import Redis
@@ -95,6 +95,14 @@ class CallPattern:
         return packed
 
 
+def _connected(address: SplitResult) -> socket.socket:
+    if address.scheme != "unix":
+        return socket.create_connection((address.hostname or "127.0.0.1", address.port or 6379))
+    link = socket.socket(socket.AF_UNIX)
+    link.connect(unquote(address.path))
+    return link
+
+
 def bare_calls(valkey_url: str, pattern: CallPattern, *, calls: int, sockets: int, batch: int) -> Bare:
     """Makes so many calls over `sockets` connections, each with `batch` in flight, as fast as they are answered."""
     waiting = [b"".join(pattern.packed() for _ in range(batch)) for _ in range(max(sockets, calls // batch))]
@@ -102,7 +110,7 @@ def bare_calls(valkey_url: str, pattern: CallPattern, *, calls: int, sockets: in
     poll = select.epoll()
     links: dict[int, tuple[socket.socket, Any]] = {}
     for _ in range(sockets):
-        link = socket.create_connection((address.hostname or "127.0.0.1", address.port or 6379))
+        link = _connected(address)
         if address.password:
             link.sendall(hiredis.pack_command(("AUTH", address.password)))  # type: ignore[arg-type]
             link.recv(READ_BYTES)

@@ -29,7 +29,7 @@ def reference_server(kind: str, stack: Stack) -> Iterator[Reference]:
     """One reference for the length of the block."""
     command = [sys.executable, "-m", "loadtest.bench.references", kind]
     command += ["--code-keys", str(stack.code_keys)]
-    environment = {**os.environ, "TONG_VALKEY_URL": stack.valkey_url}
+    environment = {**os.environ, "TONG_VALKEY_URL": stack.near_valkey_url}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
     try:
         assert process.stdout is not None

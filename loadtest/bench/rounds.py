@@ -19,6 +19,8 @@ from loadtest.stack import Stack
 
 GATEWAY: Final = "gateway"
 HOT_MEMBER: Final = "gateway, one hot member"
+WHOLE: Final = "gateway, all parts at work"
+"""With sealer and settlement, which stand still in the other rounds."""
 REFERENCES: Final = ("starlette", "raw", "plain")
 RATE_FIRST: Final = 8_000
 RATES: Final = {"raw": 16_000, "starlette": 9_000}
@@ -82,7 +84,7 @@ class Bench:
         series = self.series.setdefault(name, Series())
         expected = max([each.rate for each in series.rounds], default=RATES.get(name, RATE_FIRST))
         requests = self.maker.make(int(expected * seconds * 1.4) + 500, hot_member=name == HOT_MEMBER)
-        if name in (GATEWAY, HOT_MEMBER):
+        if name in (GATEWAY, HOT_MEMBER, WHOLE):
             self._gateway_round(series, requests, seconds)
             return
         reference = self.references[name]
