@@ -215,11 +215,8 @@ async def _look_for_frozen(state: State) -> None:
 
 async def _flush_counts(state: State) -> None:
     """What this worker counts, to where every worker's /metrics finds it."""
-    try:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            state.metrics.flush()
-    finally:
+    while True:
+        await asyncio.sleep(FLUSH_SECONDS)
         state.metrics.flush()
 
 

@@ -22,8 +22,6 @@ OTHER: Final = "postgres_other"
 PARTS: Final = (*PROCESSES, *ROLES.values(), OTHER)
 AT_ONCE: Final = ("gateway", "valkey")
 """Parts whose work for a scan is done when it is answered."""
-TRAILING: Final = ("sealer", "settlement")
-"""Parts that come after the ledger: nothing of a scan, of its record or of the watermark waits for them."""
 BEHIND: Final = tuple(part for part in PARTS if part not in AT_ONCE)
 TITLE: Final = "postgres: "
 LOOK_SECONDS: Final = 2.0

@@ -140,7 +140,7 @@ def populate(stack: Stack, folder: Path, members: int, *, lots: int = 3, benefit
     loaded by `tong load`; the others are copies (`_copy`), because a million would take an hour that way."""
     path = folder / "group.yaml"
     path.write_text(group_text(lots=lots, benefits=benefits))
-    with stack.stopped("ledger_writer"):  # it would take the entry that is to be copied out of the stream
+    with stack.writer_stopped():  # it would take the entry that is to be copied out of the stream
         stack.run("load", str(path))
         first = asyncio.run(_loaded(stack))
     path.unlink()

@@ -26,6 +26,9 @@ START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 60.0
 COMMAND_SECONDS: Final = 900.0
 ASK_SECONDS: Final = 10.0
+SETTLE_LOOKS: Final = 25
+SETTLE_SECONDS: Final = 0.15
+"""Between looks at the counters: more than workers take to tell theirs to each other's `/metrics`."""
 
 
 class StackFailedError(Exception):
@@ -76,9 +79,9 @@ class Stack:
         return found if isinstance(found, list) else [found] if found is not None else []
 
     @contextmanager
-    def stopped(self, *parts: str) -> Iterator[None]:
-        """These parts stand still (SIGSTOP) for the length of the block."""
-        with standing_still(pid for part in parts for pid in self.pids(part)):
+    def writer_stopped(self) -> Iterator[None]:
+        """The ledger writer stands still (SIGSTOP) for the length of the block."""
+        with standing_still(self.pids("ledger_writer")):
             yield
 
     def metrics(self) -> dict[str, float]:
@@ -97,6 +100,18 @@ class Stack:
             for name, value in self.metrics().items()
             if name.startswith(prefix)
         }
+
+    def settled_outcomes(self, answered: int, before: dict[str, int]) -> dict[str, int]:
+        """The same once what was in flight has ended and every worker has told it, after so many answers since
+        `before`; after `SETTLE_LOOKS` looks as it is then."""
+        found = self.outcomes()
+        for _ in range(SETTLE_LOOKS):
+            time.sleep(SETTLE_SECONDS)
+            following = self.outcomes()
+            if following == found and sum(found.values()) - sum(before.values()) >= answered:
+                break
+            found = following
+        return found
 
     def run(self, *arguments: str) -> str:
         """A command of `tong` against this stack; what it printed. Raises StackFailedError."""

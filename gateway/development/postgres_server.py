@@ -79,8 +79,9 @@ async def private_postgres(
     if not data.exists():
         await _make_cluster(data, password, account, environment, supervisor)
     port = kept_port(folder / "port")
-    sockets = folder / "cluster" / "sockets"
-    by_socket = fits_a_socket(sockets / f".s.PGSQL.{port}.lock")
+    sockets = folder / "sockets"  # not in `cluster`: what is the account's could be a link to elsewhere
+    # asyncpg reads the host as a list, separated by commas.
+    by_socket = fits_a_socket(sockets / f".s.PGSQL.{port}.lock") and "," not in str(sockets)
 
     async def prepare(_last_lines: Sequence[str]) -> None:
         await end_leftover(pid_file, str(data), signal.SIGINT, signal.SIGQUIT, supervisor.say)

@@ -1,10 +1,8 @@
 """`python -m loadtest.bench`: how fast one scan is, against references, in one run. `make bench` calls it.
 
 Starts its own stack with the durable settings (an fsync before every reply), ledger writer, metrics, authentication and
-rate limits on, one worker; every scan has a fresh single-use code and a key of its own. Sealer and settlement, which
-trail the ledger and may do so on another machine, stand still while gateway and references are compared; then they
-catch up, and rounds with all parts at work have a line of their own. Prints one table, the lines of "it holds when"
-with pass or fail, and writes everything as JSON. Exit status 1 when a line fails.
+rate limits on, one worker; every scan has a fresh single-use code and a key of its own. Prints one table, the lines of
+"it holds when" with pass or fail, and writes everything as JSON. Exit status 1 when a line fails.
 """
 
 import argparse
@@ -32,9 +30,9 @@ from loadtest.bench.memory import (
 from loadtest.bench.open_loop import Open
 from loadtest.bench.reference_servers import reference_servers
 from loadtest.bench.report import Report, print_report
-from loadtest.bench.rounds import GATEWAY, HOT_MEMBER, REFERENCES, WHOLE, Bench
+from loadtest.bench.rounds import GATEWAY, HOT_MEMBER, REFERENCES, Bench
 from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, require_tools
-from loadtest.costs import REST_SECONDS, TRAILING
+from loadtest.costs import REST_SECONDS
 from loadtest.population import populate
 from loadtest.processes import allocator
 from loadtest.scans import ScanMaker
@@ -76,24 +74,17 @@ def measure(chosen: argparse.Namespace) -> Report:
             rest_seconds = 0.0 if chosen.smoke else REST_SECONDS
             bench.costs.come_to_rest(rest_seconds)
             bench.costs.start()
+            warm_up(bench, 1 if chosen.smoke else 3)
             with watched_lag(stack) as lag:
-                with stack.stopped(*TRAILING):
-                    warm_up(bench, 1 if chosen.smoke else 3)
-                    for number in range(rounds):
-                        for contestant in (*REFERENCES, GATEWAY):
-                            bench.closed_round(contestant, seconds)
-                        say(f"round {number + 1} of {rounds}: {rates(bench)}")
-                    bench.closed_round(HOT_MEMBER, seconds)
-                    report.drain_seconds = asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
-                say("sealer and settlement catch up")
-                bench.costs.come_to_rest(rest_seconds)
-                for _ in range(1 if chosen.smoke else 3):
-                    bench.closed_round(WHOLE, seconds)
-                asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
+                for number in range(rounds):
+                    for contestant in (*REFERENCES, GATEWAY):
+                        bench.closed_round(contestant, seconds)
+                    say(f"round {number + 1} of {rounds}: {rates(bench)}")
+                bench.closed_round(HOT_MEMBER, seconds)
+                report.drain_seconds = asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
                 bench.costs.come_to_rest(rest_seconds)
                 report.behind_us = bench.costs.behind()
-                with stack.stopped(*TRAILING):
-                    open_rounds(bench, report, open_seconds, 1 if chosen.smoke or chosen.quick else 3)
+                open_rounds(bench, report, open_seconds, 1 if chosen.smoke or chosen.quick else 3)
             report.lag_seconds, report.lag_faults = lag.worst, lag.faults
             for _ in range(1 if chosen.smoke else 3):
                 for contestant in ("starlette", GATEWAY):
@@ -147,7 +138,7 @@ def measure_memory(bench: Bench, report: Report, scans: int) -> None:
     """What so many redemptions add, before anything of them is trimmed."""
     asyncio.run(drain(bench.stack.valkey_url, bench.stack.postgres_dsn))
     wait_until_trimmed(bench.stack)
-    with bench.stack.stopped("ledger_writer"):
+    with bench.stack.writer_stopped():
         before, (stream_before, entries_before) = used_memory(bench.stack), stream_bytes(bench.stack)
         bench.open_round(GATEWAY, min(1_000.0, bench.series[GATEWAY].rate / 2), max(1, scans // 1_000))
         after, (stream_after, entries_after) = used_memory(bench.stack), stream_bytes(bench.stack)

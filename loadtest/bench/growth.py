@@ -108,10 +108,10 @@ class Ground:
     def round(self, seconds: int, *, counts: bool = True) -> None:
         """One closed-loop round; the first one only warms up."""
         self._timer.check()
-        before = self.stack.outcomes().get("applied", 0)
+        before = self.stack.outcomes()
         self._costs.begin()
         rate, requests, errors = self._ask(seconds)
-        applied = self.stack.outcomes().get("applied", 0) - before
+        applied = self.stack.settled_outcomes(requests, before)["applied"] - before["applied"]
         if errors or applied < requests:
             self.point.wrong.append(f"{self.point.size}: {errors} errors, {applied} of {requests} applied")
         if not applied:

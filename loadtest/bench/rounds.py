@@ -19,8 +19,6 @@ from loadtest.stack import Stack
 
 GATEWAY: Final = "gateway"
 HOT_MEMBER: Final = "gateway, one hot member"
-WHOLE: Final = "gateway, all parts at work"
-"""With sealer and settlement, which stand still in the other rounds."""
 REFERENCES: Final = ("starlette", "raw", "plain")
 RATE_FIRST: Final = 8_000
 RATES: Final = {"raw": 16_000, "starlette": 9_000}
@@ -84,7 +82,7 @@ class Bench:
         series = self.series.setdefault(name, Series())
         expected = max([each.rate for each in series.rounds], default=RATES.get(name, RATE_FIRST))
         requests = self.maker.make(int(expected * seconds * 1.4) + 500, hot_member=name == HOT_MEMBER)
-        if name in (GATEWAY, HOT_MEMBER, WHOLE):
+        if name in (GATEWAY, HOT_MEMBER):
             self._gateway_round(series, requests, seconds)
             return
         reference = self.references[name]
@@ -99,7 +97,7 @@ class Bench:
         before = self.stack.outcomes()
         self.costs.begin()
         found = closed_loop(self.stack.port, requests, self.folder, seconds=seconds, connections=self.connections)
-        after = self._settled_outcomes(found.requests, before)
+        after = self.stack.settled_outcomes(found.requests, before)
         applied = after["applied"] - before["applied"]
         refused = sum(after.values()) - sum(before.values()) - applied
         self.applied += applied
@@ -109,17 +107,6 @@ class Bench:
         if found.errors or refused or not 0 <= applied - found.requests <= self.connections:
             told = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
             self.complaints.append(f"closed loop: wrk read {found.requests}, {found.errors} errors; answers {told}")
-
-    def _settled_outcomes(self, at_least: int, before: dict[str, int]) -> dict[str, int]:
-        """The counters once what was in flight has ended."""
-        found = self.stack.outcomes()
-        for _ in range(50):
-            time.sleep(0.05)
-            following = self.stack.outcomes()
-            if following == found and sum(found.values()) - sum(before.values()) >= at_least:
-                break
-            found = following
-        return found
 
     def open_round(self, name: str, rate: float, seconds: int) -> Open:
         """One open-loop round at a constant rate."""

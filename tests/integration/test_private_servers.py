@@ -75,7 +75,7 @@ async def test_valkey_is_as_durable_as_promised_and_keeps_address_and_data(folde
 async def test_parts_come_to_valkey_by_a_unix_socket_and_by_tcp_where_its_path_is_too_long(
     folder: Path,
 ) -> None:
-    for name, scheme in (("valkey", "unix"), ("v" * SOCKET_PATH_BYTES_MAX, "redis")):
+    for name, scheme in (("val %key", "unix"), ("v" * SOCKET_PATH_BYTES_MAX, "redis")):
         async with valkey(folder / name) as (_, server):
             assert {urlsplit(address).scheme for address in server.users.values()} == {scheme}
             async with Redis.from_url(server.users[GATEWAY]) as client:
@@ -163,10 +163,11 @@ async def test_a_pid_file_whose_number_belongs_to_another_program_does_not_keep_
         assert await check_ledger_store(server.address) == ()
 
 
-async def test_parts_come_to_postgres_by_a_unix_socket_and_by_tcp_where_its_path_is_too_long(
+async def test_parts_come_to_postgres_by_a_unix_socket_and_by_tcp_where_its_path_cannot_be_one(
     folder: Path,
 ) -> None:
-    for name, by_socket in (("postgres", True), ("p" * (SOCKET_PATH_BYTES_MAX - len(str(folder)) - 20), False)):
+    too_long = "p" * (SOCKET_PATH_BYTES_MAX - len(str(folder)) - 10)
+    for name, by_socket in (("post %gres", True), ("a,b", False), (too_long, False)):
         async with postgres(folder / name) as (_, server):
             await make_roles(server.address, server.users)
             for address, wanted in ((server.users[WRITER.ledger], by_socket), (server.address, False)):
@@ -180,7 +181,7 @@ async def test_a_socket_that_a_killed_postgres_left_does_not_keep_the_next_one_f
         port = urlsplit(server.address).port
     account = postgres_account().uid if needed() else None
     somebody = await asyncio.create_subprocess_exec("sleep", "600", user=account)  # has the number that the lock names
-    lock = folder / "postgres" / "cluster" / "sockets" / f".s.PGSQL.{port}.lock"
+    lock = folder / "postgres" / "sockets" / f".s.PGSQL.{port}.lock"
     lock.write_text(f"{somebody.pid}\n")
     try:
         async with postgres(folder / "postgres") as (_, server):
