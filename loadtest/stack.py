@@ -26,8 +26,8 @@ START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 60.0
 COMMAND_SECONDS: Final = 900.0
 ASK_SECONDS: Final = 10.0
-SETTLE_LOOKS: Final = 25
-SETTLE_SECONDS: Final = 0.15
+OUTCOMES_LOOKS: Final = 25
+OUTCOMES_LOOK_SECONDS: Final = 0.15
 """Between looks at the counters: more than workers take to tell theirs to each other's `/metrics`."""
 
 
@@ -103,10 +103,10 @@ class Stack:
 
     def settled_outcomes(self, answered: int, before: dict[str, int]) -> dict[str, int]:
         """The same once what was in flight has ended and every worker has told it, after so many answers since
-        `before`; after `SETTLE_LOOKS` looks as it is then."""
+        `before`; after `OUTCOMES_LOOKS` looks as it is then."""
         found = self.outcomes()
-        for _ in range(SETTLE_LOOKS):
-            time.sleep(SETTLE_SECONDS)
+        for _ in range(OUTCOMES_LOOKS):
+            time.sleep(OUTCOMES_LOOK_SECONDS)
             following = self.outcomes()
             if following == found and sum(found.values()) - sum(before.values()) >= answered:
                 break

@@ -123,6 +123,7 @@ def private_valkey(
     data = private_folder(folder / "data")
     configuration, pid_file = folder / "valkey.conf", folder / "valkey.pid"
     unix_socket = folder / "valkey.sock"
+    by_socket = fits_a_socket(unix_socket)
     port = 0
 
     async def prepare(last_lines: Sequence[str]) -> None:
@@ -144,7 +145,7 @@ def private_valkey(
             password=_quoted(password),
             users="\n".join(user_line(user, secret) for user, secret in passwords.items()),
             folder=_quoted(str(data)),
-            unix_socket=_quoted(str(unix_socket) if fits_a_socket(unix_socket) else ""),
+            unix_socket=_quoted(str(unix_socket) if by_socket else ""),
             pid_file=_quoted(str(pid_file)),
             load_truncated="yes" if cut_short else "no",
             maxmemory=MAXMEMORY,
@@ -167,16 +168,11 @@ def private_valkey(
         ready=ready,
         ready_seconds=READY_SECONDS,
     )
-    users = {user: _address(user, secret, port, unix_socket) for user, secret in passwords.items()}
-    return PrivateServer(child, f"redis://:{password}@127.0.0.1:{port}/0", users)
-
-
-def _address(user: str, secret: str, port: int, unix_socket: Path) -> str:
-    """Where a part of the stack finds the server: the Unix socket, which costs both sides less than TCP, if it can be
-    had. Outsiders are told the port."""
-    if fits_a_socket(unix_socket):
-        return f"unix://{user}:{secret}@{quote(str(unix_socket))}?db=0"
-    return f"redis://{user}:{secret}@127.0.0.1:{port}/0"
+    here = f"127.0.0.1:{port}/0"
+    # The stack's own parts come by the socket, which costs both sides less than TCP; outsiders are told the port.
+    scheme, there = ("unix", f"{quote(str(unix_socket))}?db=0") if by_socket else ("redis", here)
+    users = {user: f"{scheme}://{user}:{secret}@{there}" for user, secret in passwords.items()}
+    return PrivateServer(child, f"redis://:{password}@{here}", users)
 
 
 def _quoted(text: str) -> str:

@@ -152,12 +152,10 @@ def measure_memory(bench: Bench, report: Report, scans: int) -> None:
 
 def measure_bare(stack: Stack, bench: Bench, calls: int) -> list[Bare]:
     """The hot store's own function at the same number of calls in flight, and at four times that. The best of three."""
-    population = bench.population
+    population, url = bench.population, stack.near_valkey_url
     maker = ScanMaker(population, stack.code_keys, "watched")
-    pattern = CallPattern(
-        watch_one_call(stack.near_valkey_url, stack.port, maker), BUCKETS, population.first_member, population.members
-    )
-    found, url = [], stack.near_valkey_url
+    pattern = CallPattern(watch_one_call(url, stack.port, maker), BUCKETS, population.first_member, population.members)
+    found = []
     for batch in (bench.connections // BARE_SOCKETS, bench.connections):
         runs = [bare_calls(url, pattern, calls=calls, sockets=BARE_SOCKETS, batch=batch) for _ in range(3)]
         found.append(sorted(runs, key=lambda run: run.rate)[1])
