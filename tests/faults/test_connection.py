@@ -277,7 +277,7 @@ async def test_a_half_open_socket_is_noticed_and_replaced(server: ValkeyServer) 
         started = time.monotonic()
         with pytest.raises(ReplyLost, match="no reply within"):
             await ask(connection, "PING")
-        assert STALL_SECONDS <= time.monotonic() - started < 3 * STALL_SECONDS
+        assert STALL_SECONDS <= time.monotonic() - started < 10 * STALL_SECONDS
         assert not connection.connected
         proxy.heal()
         await wait_until("it is connected again", lambda: connection.connected)
@@ -314,12 +314,12 @@ async def test_standing_still_itself_does_not_lose_replies_that_came(server: Val
 
 async def test_deadlines_are_kept_and_their_late_replies_reach_nobody(server: ValkeyServer) -> None:
     async with connected(server.port, stall_timeout_seconds=5.0) as connection:
-        sleeping = connection.call("DEBUG", "SLEEP", "0.4")
+        sleeping = connection.call("DEBUG", "SLEEP", "2")
         started = time.monotonic()
         late = await asyncio.gather(
             *(ask(connection, "ECHO", f"late {n}", deadline_seconds=0.05) for n in range(100)), return_exceptions=True
         )
-        assert 0.05 <= time.monotonic() - started < 0.3
+        assert 0.05 <= time.monotonic() - started < 1.8, "they waited for the server, not for their deadline"
         assert {type(result) for result in late} == {ReplyLost}
         texts = [f"in time {n}".encode() for n in range(100)]
         assert await asyncio.gather(*(ask(connection, "ECHO", text) for text in texts)) == texts

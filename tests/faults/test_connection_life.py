@@ -178,7 +178,7 @@ async def test_close_gives_up_after_its_time(server: ValkeyServer) -> None:
         await asyncio.sleep(0)
         started = time.monotonic()
         await connection.close(0.1)
-        assert 0.1 <= time.monotonic() - started < 1.0
+        assert 0.1 <= time.monotonic() - started < 4.5, "it waited for the stall, not for its own time"
         assert type((await outcomes([future]))[0]) is ReplyLost
 
 
