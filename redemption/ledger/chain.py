@@ -36,10 +36,10 @@ class SealKey:
     """The key of the chain. `key_id` tells keys apart and says nothing of the key."""
 
     secret: bytes = field(repr=False)
+    key_id: str = field(init=False)
 
-    @property
-    def key_id(self) -> str:
-        return hmac.digest(self.secret, b"tong seal key id", "sha256").hex()[:16]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key_id", hmac.digest(self.secret, b"tong seal key id", "sha256").hex()[:16])
 
     def first(self, bucket: int) -> bytes:
         """What a bucket's chain begins with."""
@@ -92,8 +92,7 @@ class Place(NamedTuple):
 BEGINNING: Final = Place(0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The chain of a bucket at one place: so many rows, this mac. `number` counts the seals."""
 
     bucket: int

@@ -17,7 +17,8 @@ out here.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -50,7 +51,6 @@ MOVES_MAX: Final = 2 * LOTS_MAX + 100  # part of a hold captured, the rest relea
 MOVES_BYTES_MAX: Final = MOVES_MAX * 160
 CONTEXT_TEXT_CHARACTERS_MAX: Final = 128  # identifiers that get a column of their own
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The months that ledger_ensure_month makes partitions for.
 _AT_MIN_MS = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()) * 1000
 _AT_END_MS = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()) * 1000
@@ -81,15 +81,15 @@ class Move(NamedTuple):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One well-formed entry. `context` is the JSON object, byte for byte as it came unless it came compact; what
+    """One well-formed entry. `context` is the JSON object, letter for letter as it came unless it came compact; what
     follows was taken out of it."""
 
     kind: str
     subject_id: str
     member_id: str
-    occurred_at: datetime
+    at_ms: int
     moves: tuple[Move, ...]
-    context: orjson.Fragment
+    context: str
     business: str | None
     outlet: str | None
     terminal: str | None
@@ -202,9 +202,9 @@ def _decode(fields: Mapping[bytes, bytes]) -> Entry:
         kind=kind,
         subject_id=subject_id,
         member_id=member_id,
-        occurred_at=_EPOCH + timedelta(milliseconds=int(at)),
+        at_ms=int(at),
         moves=moves,
-        context=orjson.Fragment(context_json),
+        context=context_json.decode(),
         business=business,
         outlet=_text(context, "outlet"),
         terminal=_text(context, "terminal"),
@@ -277,24 +277,46 @@ def _amount(bill: dict[str, Any]) -> int | None:
     return value
 
 
-def transaction_row(bucket: int, epoch: int, position: Position, entry: Entry) -> tuple[object, ...]:
-    """The row of `ledger_transaction`, in the order of TRANSACTION_COLUMNS."""
+_NULL: Final = r"\N"
+_ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+def transaction_line(bucket: int, epoch: int, position: Position, entry: Entry) -> str:
+    """The row of `ledger_transaction` in the text format of COPY, in the order of TRANSACTION_COLUMNS."""
+    amount = entry.bill_amount_minor
     return (
-        entry.occurred_at, bucket, epoch, position.ms, position.seq, entry.kind, entry.subject_id, entry.member_id,
-        entry.business, entry.outlet, entry.terminal, entry.idempotency_key,
-        entry.bill_reference, entry.bill_amount_minor, entry.currency, entry.context,
-    )  # fmt: skip
+        f"{_moment(entry.at_ms)}\t{bucket}\t{epoch}\t{position.ms}\t{position.seq}\t{entry.kind}\t{entry.subject_id}\t"
+        f"{entry.member_id}\t{_copied(entry.business)}\t{_copied(entry.outlet)}\t{_copied(entry.terminal)}\t"
+        f"{_copied(entry.idempotency_key)}\t{_copied(entry.bill_reference)}\t{_NULL if amount is None else amount}\t"
+        f"{_copied(entry.currency)}\t{_copied(entry.context)}\n"
+    )
 
 
-def posting_rows(bucket: int, epoch: int, position: Position, entry: Entry) -> list[tuple[object, ...]]:
+def posting_lines(bucket: int, epoch: int, position: Position, entry: Entry) -> str:
     """The rows of `ledger_posting`, in the order of POSTING_COLUMNS: two for each move, source first."""
-    rows: list[tuple[object, ...]] = []
-    at, (ms, seq) = entry.occurred_at, position
+    head = f"{_moment(entry.at_ms)}\t{bucket}\t{epoch}\t{position.ms}\t{position.seq}\t"
+    lines: list[str] = []
     for move in entry.moves:
-        for letter, amount in ((move.source, -move.amount), (move.target, move.amount)):
-            owner = entry.member_id if letter in "AH" else entry.business if letter == "R" else move.issuer
-            rows.append(
-                (at, bucket, epoch, ms, seq, len(rows), move.asset, ACCOUNTS[letter],
-                 owner, move.issuer, move.lot, move.expires_month, amount)
-            )  # fmt: skip
-    return rows
+        month = _NULL if move.expires_month is None else move.expires_month
+        lot = f"{move.issuer}\t{move.lot}\t{month}"
+        for letter, sign in ((move.source, "-"), (move.target, "")):
+            owner = entry.member_id if letter in "AH" else _copied(entry.business) if letter == "R" else move.issuer
+            lines.append(f"{head}{len(lines)}\t{move.asset}\t{ACCOUNTS[letter]}\t{owner}\t{lot}\t{sign}{move.amount}\n")
+    return "".join(lines)
+
+
+def _copied(text: str | None) -> str:
+    # What the patterns above let through needs no escape; what a till may say does.
+    if text is None:
+        return _NULL
+    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
+
+
+def _moment(at_ms: int) -> str:
+    seconds, ms = divmod(at_ms, 1000)
+    return f"{_second(seconds)}.{ms:03}+00"
+
+
+@lru_cache(maxsize=256)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -15,7 +15,7 @@ audit's other checks stand).
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Final
 
@@ -132,7 +132,7 @@ class Sealer:
                 self.figures.stopped[head.bucket] = reason
                 logger.critical("ledger sealer: bucket %d is not sealed any further: %s", head.bucket, reason)
                 return None
-        return replace(sealed, number=head.number + 1) if batch else None
+        return sealed._replace(number=head.number + 1) if batch else None
 
     async def _write(self, connection: Connection, fresh: Sequence[Head]) -> None:
         await connection.execute(

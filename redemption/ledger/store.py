@@ -7,7 +7,7 @@ to disk before it is reported. After any error the outcome of the last commit is
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -22,14 +22,18 @@ from redemption.ledger.entries import (
     Entry,
     Malformed,
     Position,
-    posting_rows,
-    transaction_row,
+    posting_lines,
+    transaction_line,
 )
 from redemption.ledger.streams import Fields
 from redemption.queries import named_queries
+from redemption.waiting import AT_ONCE, Spread
 
 COMMIT_SECONDS: Final = 30.0
 TAKEOVER_SECONDS: Final = 10.0
+PIECE_ENTRIES: Final = 100  # two milliseconds of work, PostgreSQL's too
+DAY_MS: Final = 86_400_000
+UNIX_DAY: Final = date(1970, 1, 1)
 DEAD_FIELDS_MAX: Final = 64
 DEAD_VALUE_CHARACTERS_MAX: Final = 65_536
 PARTITIONED: Final = ("ledger_transaction", "ledger_posting")
@@ -81,6 +85,10 @@ class Item(NamedTuple):
     fields: Fields
 
 
+Row = tuple[int, int, Position, Entry]
+"""Bucket, epoch, position and what stands there."""
+
+
 class LedgerStore:
     """`pool` comes from `redemption.database.open_pool`: its jsonb columns are Python values."""
 
@@ -99,8 +107,11 @@ class LedgerStore:
                 rows = await session.fetch(self._queries["read_watermarks"], buckets)
         return {row["bucket"]: watermark_of(row) for row in rows}
 
-    async def commit(self, items: Sequence[Item], watermarks: Mapping[int, Watermark]) -> dict[int, Watermark] | None:
-        """Writes the items, in order, behind `watermarks`; the new watermarks of their buckets.
+    async def commit(
+        self, items: Sequence[Item], watermarks: Mapping[int, Watermark], spread: Spread = AT_ONCE
+    ) -> dict[int, Watermark] | None:
+        """Writes the items, in order and in pieces of PIECE_ENTRIES, behind `watermarks`; the new watermarks of their
+        buckets.
 
         None: the committed watermarks are not those (another writer went on), and nothing was written.
         """
@@ -111,7 +122,7 @@ class LedgerStore:
                 await self._limit(session)
                 if not await self.lock(session, {bucket: watermarks[bucket] for bucket in moved}):
                     return None
-                await self.write(session, items, watermarks)
+                await self.write(session, items, watermarks, spread)
                 await self.advance(session, moved)
         return moved
 
@@ -120,24 +131,30 @@ class LedgerStore:
         rows = await session.fetch(self._queries["lock_watermarks"], sorted(expected))
         return {row["bucket"]: watermark_of(row) for row in rows} == dict(expected)
 
-    async def write(self, session: Session, items: Sequence[Item], watermarks: Mapping[int, Watermark]) -> None:
-        transactions: list[tuple[object, ...]] = []
-        postings: list[tuple[object, ...]] = []
+    async def write(
+        self,
+        session: Session,
+        items: Sequence[Item],
+        watermarks: Mapping[int, Watermark],
+        spread: Spread = AT_ONCE,
+    ) -> None:
+        taken: list[Row] = []
         dead: list[tuple[object, ...]] = []
         for bucket, position, content, fields in items:
             epoch = watermarks[bucket].epoch
             if isinstance(content, Malformed):
                 dead.append((bucket, epoch, *position, storable(fields), content.reason))
             else:
-                transactions.append(transaction_row(bucket, epoch, position, content))
-                postings += posting_rows(bucket, epoch, position, content)
-        for table, columns, rows in (
-            ("ledger_transaction", TRANSACTION_COLUMNS, transactions),
-            ("ledger_posting", POSTING_COLUMNS, postings),
-            ("ledger_dead_letter", DEAD_LETTER_COLUMNS, dead),
-        ):
-            if rows:
-                await session.copy_records_to_table(table, records=rows, columns=columns)
+                taken.append((bucket, epoch, position, content))
+        if taken:
+            # One statement for all postings: the ledger sums up each statement's (migrations/0002_ledger.sql).
+            for table, columns, line in (
+                ("ledger_transaction", TRANSACTION_COLUMNS, transaction_line),
+                ("ledger_posting", POSTING_COLUMNS, posting_lines),
+            ):
+                await session.copy_to_table(table, source=_pieces(taken, line, spread), columns=columns)
+        if dead:
+            await session.copy_records_to_table("ledger_dead_letter", records=dead, columns=DEAD_LETTER_COLUMNS)
 
     async def advance(self, session: Session, moved: Mapping[int, Watermark]) -> None:
         await session.execute(
@@ -162,7 +179,8 @@ class LedgerStore:
 
     async def _ensure_months(self, session: Session, items: Sequence[Item]) -> None:
         # Its own transaction: the partitions stand before the batch needs them, whatever becomes of the batch.
-        wanted = {item.content.occurred_at.date().replace(day=1) for item in items if isinstance(item.content, Entry)}
+        days = {item.content.at_ms // DAY_MS for item in items if isinstance(item.content, Entry)}
+        wanted = {(UNIX_DAY + timedelta(days=day)).replace(day=1) for day in days}
         for month in sorted(wanted - self._months):
             await session.execute(self._queries["ensure_month"], month)
             if len(self._months) >= MONTHS_REMEMBERED_MAX:
@@ -201,6 +219,12 @@ class LedgerStore:
             # A partition that was made by a transaction the server lost would not be made again.
             self._months.clear()
             raise PostgresAwayError(type(fault).__name__) from fault
+
+
+async def _pieces(taken: Sequence[Row], line: Callable[..., str], spread: Spread) -> AsyncIterator[bytes]:
+    for start in range(0, len(taken), PIECE_ENTRIES):
+        await spread.piece()
+        yield "".join([line(*row) for row in taken[start : start + PIECE_ENTRIES]]).encode()
 
 
 def watermark_of(row: Mapping[str, Any]) -> Watermark:

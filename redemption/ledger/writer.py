@@ -30,6 +30,7 @@ from redemption.ledger.status import (
     disagreement_of_ends,
 )
 from redemption.ledger.store import (
+    PIECE_ENTRIES,
     AlreadyWrittenError,
     Item,
     LedgerStore,
@@ -39,15 +40,18 @@ from redemption.ledger.store import (
     Watermark,
 )
 from redemption.ledger.streams import Fields, LedgerStreams, Sight, ValkeyAwayError
-from redemption.waiting import set_within
+from redemption.waiting import AT_ONCE, Spread, set_within
 
 BATCH_ENTRIES_MAX: Final = 2_000
 BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
 BLOCK_MS: Final = 200  # also how long a stop may wait for an idle reader
 TEND_SECONDS: Final = 1.0
 # A transaction costs nearly the same for one entry and for a thousand: after a small one the next has time to gather.
-GATHER_SECONDS: Final = 0.2
-GATHER_BELOW_ENTRIES: Final = BATCH_ENTRIES_MAX // 2
+# Meanwhile the one at hand is worked off in pieces: scans that share the machine wait for a piece, not for all of it.
+# Where so much comes in that it would fall behind, at once.
+ROUND_SECONDS: Final = 0.2
+ENTRY_SECONDS: Final = 0.000_2  # several times what an entry costs
+BUSY_ENTRIES: Final = 1_000
 BACK_OFF_FIRST_SECONDS: Final = 0.1
 BACK_OFF_MAX_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 10.0
@@ -97,6 +101,7 @@ class LedgerWriter:
         back_off = BACK_OFF_FIRST_SECONDS
         while not stop.is_set():
             try:
+                began = self._loop_seconds()
                 gather = await self._turn()
             except (PostgresAwayError, ValkeyAwayError) as fault:
                 self._server = None
@@ -117,7 +122,7 @@ class LedgerWriter:
                     logger.warning("ledger writer: %s is back", away)
                 away, back_off = None, BACK_OFF_FIRST_SECONDS
                 if gather:
-                    await set_within(stop, GATHER_SECONDS)
+                    await set_within(stop, began + ROUND_SECONDS - self._loop_seconds())
 
     async def _turn(self) -> bool:
         """One batch, if there is one; whether the next one should have time to gather."""
@@ -137,12 +142,13 @@ class LedgerWriter:
             self.figures.batches_from_another_server += 1
             self._server = None
             return False
-        items = self._items(reading.entries)
+        spread = spread_of(sum(map(len, reading.entries.values())))
+        items = await self._items(reading.entries, spread)
         if items:
-            await self._record(items)
-        return 0 < len(items) < GATHER_BELOW_ENTRIES
+            await self._record(items, spread)
+        return 0 < len(items) < BUSY_ENTRIES
 
-    def _items(self, entries: Mapping[int, list[tuple[Position, Fields]]]) -> list[Item]:
+    async def _items(self, entries: Mapping[int, list[tuple[Position, Fields]]], spread: Spread) -> list[Item]:
         """Decoded, in order, up to BATCH_BYTES_MAX; what is beyond is read again with the next batch."""
         items: list[Item] = []
         size = 0
@@ -155,11 +161,13 @@ class LedgerWriter:
                 if size > BATCH_BYTES_MAX and items:
                     self._batch_limit = max(1, len(items))
                     return items
+                if len(items) % PIECE_ENTRIES == 0:
+                    await spread.piece()
                 items.append(Item(bucket, position, decode_entry(fields), fields))
         self._batch_limit = min(2 * self._batch_limit, BATCH_ENTRIES_MAX)
         return items
 
-    async def _record(self, items: list[Item]) -> None:
+    async def _record(self, items: list[Item], spread: Spread) -> None:
         """Commits the items; halves a batch the database refuses until the row it refuses stands alone."""
         batches = [items]
         while batches:
@@ -167,7 +175,7 @@ class LedgerWriter:
             if not batch:
                 continue
             try:
-                moved = await self._store.commit(batch, self._marks)
+                moved = await self._store.commit(batch, self._marks, spread)
             except (RowRefusedError, AlreadyWrittenError) as refused:
                 if len(batch) > 1:
                     half = len(batch) // 2
@@ -330,6 +338,13 @@ class LedgerWriter:
                 )
             )
         return WriterStatus(tuple(sorted(statuses, key=lambda status: status.bucket)))
+
+
+def spread_of(entries: int) -> Spread:
+    """How a batch of so many is worked off: decoded, and the rows of each of two tables."""
+    if entries >= BUSY_ENTRIES:
+        return AT_ONCE
+    return Spread(entries * ENTRY_SECONDS, 3 * -(-entries // PIECE_ENTRIES))
 
 
 async def run_writer(writer: LedgerWriter, stop: asyncio.Event) -> None:

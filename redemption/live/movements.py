@@ -89,9 +89,7 @@ def movement_of_entry(position: Position, entry: Entry) -> Movement:
         for move in entry.moves
         for letter, amount in ((move.source, -move.amount), (move.target, move.amount))
     ]
-    at_ms = round(entry.occurred_at.timestamp() * 1000)
-    context = orjson.loads(orjson.dumps(entry.context))
-    return movement(position, entry.kind, entry.subject_id, at_ms, context, postings)
+    return movement(position, entry.kind, entry.subject_id, entry.at_ms, orjson.loads(entry.context), postings)
 
 
 def movement(

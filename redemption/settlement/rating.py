@@ -27,6 +27,8 @@ def divided(numerator: int, denominator: int, rounding: Rounding) -> int:
 
 def split(total: int, weights: Sequence[int]) -> list[int]:
     """`total` (not negative) in proportion to weights, by largest remainder; of equal remainders the first wins."""
+    if len(weights) == 1:
+        return [total]
     whole = sum(weights)
     if whole == 0:
         return [total, *[0] * (len(weights) - 1)]

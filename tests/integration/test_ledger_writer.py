@@ -93,6 +93,30 @@ async def test_more_entries_than_one_batch_in_one_bucket_do_not_hold_back_the_ot
         assert writer.figures.batches < 10
 
 
+ODD_TEXTS = ("\\N", "\\.", "a\\b\\\\c", "tab\there", "two\r\nlines", "\u2028\u00a0", "茶 🍵", "quote\"'", "\x01\x7f")
+
+
+async def test_texts_of_a_till_stand_in_the_ledger_as_they_were(place: Place) -> None:
+    """Whatever COPY or JSON would take for a sign of its own."""
+    entries: list[tuple[int, dict[str, str]]] = []
+    for number, text in enumerate(ODD_TEXTS):
+        entry = redeem_fields(0, f"rdm_{number}")
+        context = json.loads(entry["context"])
+        context |= {"business": text, "outlet": text, "terminal": text, "key": text, "note": text}
+        context["bill"]["reference"] = text
+        entries.append((0, {**entry, "context": json.dumps(context)}))
+    await place.add(entries)
+    async with ledger_writer(place.valkey.url, place.dsn, BUCKETS) as writer, running(writer):
+        await place.drained(len(ODD_TEXTS))
+    assert writer.figures.dead_letters == 0
+    rows = await place.connection.fetch(
+        "SELECT business, outlet, terminal, idempotency_key, bill_reference, context ->> 'note', owner"
+        " FROM ledger_transaction AS t JOIN ledger_posting AS p USING (bucket, epoch, entry_ms, entry_seq, occurred_at)"
+        " WHERE p.line = 1 ORDER BY entry_ms, entry_seq"
+    )
+    assert [tuple(row) for row in rows] == [(text,) * 7 for text in ODD_TEXTS]
+
+
 async def test_batches_of_huge_entries_are_cut_by_bytes_and_nothing_is_lost(place: Place) -> None:
     context = json.dumps({"business": "spa", "note": "x" * 8_000})
     await place.add([(0, {**redeem_fields(0, f"rdm_{n:06d}"), "context": context}) for n in range(1_200)])

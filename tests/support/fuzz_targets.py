@@ -24,10 +24,18 @@ from gateway.calls import CALLS
 from gateway.problems import Problem
 from gateway.signatures import SignatureRefused, verify_signature
 from redemption.credentials import SignatureKey
-from redemption.ledger.entries import Malformed, Position, decode_entry, posting_rows, transaction_row
+from redemption.ledger.entries import (
+    POSTING_COLUMNS,
+    TRANSACTION_COLUMNS,
+    Malformed,
+    Position,
+    decode_entry,
+    posting_lines,
+    transaction_line,
+)
 from redemption.settlement.till_lists import CHARSETS, ListTerms, TillListRefused, read_csv, read_json
 from tests.support.fuzzing import Refusal, Target
-from tests.support.ledger import redeem_fields
+from tests.support.ledger import redeem_fields, rows_of
 from tests.support.signing import Signer
 from tokens import api_keys, base64url
 from tokens.claims import CodeClaim, Refused, slot_at
@@ -133,12 +141,10 @@ def entries() -> Target:
         if isinstance(found, Malformed):
             assert found.reason.isascii()
             raise Refusal
-        transaction_row(7, 1, Position(1, 1), found)
+        assert len(rows_of(transaction_line(7, 1, Position(1, 1), found), TRANSACTION_COLUMNS)) == 1
         sums: Counter[object] = Counter()
-        for row in posting_rows(7, 1, Position(1, 1), found):
-            amount = row[-1]
-            assert isinstance(amount, int)
-            sums[row[6]] += amount
+        for row in rows_of(posting_lines(7, 1, Position(1, 1), found), POSTING_COLUMNS):
+            sums[row["asset"]] += int(str(row["amount"]))
         assert not any(sums.values())
 
     made = [

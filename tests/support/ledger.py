@@ -6,6 +6,7 @@ The check (`LedgerCheck`) is given what was acknowledged by XADD and trusts noth
 import asyncio
 import json
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -103,6 +104,21 @@ async def add(client: StreamClient, entries: Sequence[tuple[int, dict[str, str]]
     await pipeline.execute()
     for bucket, fields in entries:
         acknowledged.setdefault(bucket, []).append(fields["id"])
+
+
+_COPIED = re.compile(r"\\(.)")
+_COPIED_AS = {"t": "\t", "n": "\n", "r": "\r"}
+
+
+def rows_of(lines: str, columns: Sequence[str]) -> list[dict[str, str | None]]:
+    """Rows in the text format of PostgreSQL's COPY, read by its manual."""
+    return [
+        {
+            name: None if text == r"\N" else _COPIED.sub(lambda found: _COPIED_AS.get(found[1], found[1]), text)
+            for name, text in zip(columns, line.split("\t"), strict=True)
+        }
+        for line in lines.split("\n")[:-1]
+    ]
 
 
 @dataclass

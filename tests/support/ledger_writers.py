@@ -14,6 +14,7 @@ from redemption.database import open_pool
 from redemption.ledger.store import Item, LedgerStore, Session, Watermark, advanced
 from redemption.ledger.streams import LedgerStreams, open_stream_client
 from redemption.ledger.writer import LedgerWriter, run_writer
+from redemption.waiting import AT_ONCE, Spread
 
 TAKEOVER_SECONDS = 1.0  # short, so that a test of a hanging writer is
 GAP_SECONDS = 0.2
@@ -22,12 +23,14 @@ GAP_SECONDS = 0.2
 class WatermarkApart(LedgerStore):
     """Control: commits the rows, and the watermark a moment later on its own."""
 
-    async def commit(self, items: Sequence[Item], watermarks: Mapping[int, Watermark]) -> dict[int, Watermark] | None:
+    async def commit(
+        self, items: Sequence[Item], watermarks: Mapping[int, Watermark], spread: Spread = AT_ONCE
+    ) -> dict[int, Watermark] | None:
         moved = advanced(items, watermarks)
         async with self._session() as session:
             await self._ensure_months(session, items)
             async with session.transaction():
-                await self.write(session, items, watermarks)
+                await self.write(session, items, watermarks, spread)
             await asyncio.sleep(GAP_SECONDS)
             await self.advance(session, moved)
         return moved
@@ -43,19 +46,27 @@ class Unfenced(LedgerStore):
 class Hanging(LedgerStore):
     """The shipped store, but it stands still with the watermarks locked, as a paused process does."""
 
-    async def write(self, session: Session, items: Sequence[Item], watermarks: Mapping[int, Watermark]) -> None:
-        await super().write(session, items, watermarks)
+    async def write(
+        self,
+        session: Session,
+        items: Sequence[Item],
+        watermarks: Mapping[int, Watermark],
+        spread: Spread = AT_ONCE,
+    ) -> None:
+        await super().write(session, items, watermarks, spread)
         await asyncio.sleep(60)
 
 
 class Slow(LedgerStore):
     """Says when it holds a batch it has read, and waits a moment before it locks the watermarks."""
 
-    async def commit(self, items: Sequence[Item], watermarks: Mapping[int, Watermark]) -> dict[int, Watermark] | None:
+    async def commit(
+        self, items: Sequence[Item], watermarks: Mapping[int, Watermark], spread: Spread = AT_ONCE
+    ) -> dict[int, Watermark] | None:
         sys.stdout.write("holding\n")
         sys.stdout.flush()
         await asyncio.sleep(GAP_SECONDS)
-        return await super().commit(items, watermarks)
+        return await super().commit(items, watermarks, spread)
 
 
 class SlowUnfenced(Slow, Unfenced):

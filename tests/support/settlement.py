@@ -4,6 +4,7 @@
 and with the watermark: a test needs no hot store.
 """
 
+import io
 import itertools
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -21,8 +22,8 @@ from redemption.ledger.entries import (
     Entry,
     Position,
     decode_entry,
-    posting_rows,
-    transaction_row,
+    posting_lines,
+    transaction_line,
 )
 from redemption.settlement.agreements import Added, add_agreement
 from redemption.settlement.definitions import AgreementDefinition
@@ -124,16 +125,16 @@ class Book:
         """Writes what was added, in one transaction, as the ledger writer does."""
         entries, self._waiting = self._waiting, []
         async with self._pool.acquire() as connection, connection.transaction():
-            for month in {entry.occurred_at.date().replace(day=1) for *_, entry in entries}:
+            for month in {
+                datetime.fromtimestamp(entry.at_ms / 1000, UTC).date().replace(day=1) for *_, entry in entries
+            }:
                 await connection.execute("SELECT ledger_ensure_month($1)", month)
-            await connection.copy_records_to_table(
-                "ledger_transaction", records=[transaction_row(*one) for one in entries], columns=TRANSACTION_COLUMNS
-            )
-            await connection.copy_records_to_table(
-                "ledger_posting",
-                records=[row for one in entries for row in posting_rows(*one)],
-                columns=POSTING_COLUMNS,
-            )
+            for table, columns, line in (
+                ("ledger_transaction", TRANSACTION_COLUMNS, transaction_line),
+                ("ledger_posting", POSTING_COLUMNS, posting_lines),
+            ):
+                lines = "".join(line(*one) for one in entries)
+                await connection.copy_to_table(table, source=io.BytesIO(lines.encode()), columns=columns)
             await connection.executemany(
                 "INSERT INTO ledger_watermark (bucket, epoch, last_ms, last_seq, rows_in_epoch)"
                 " VALUES ($1, 1, $2, 0, 1)"
