@@ -92,6 +92,7 @@ def test_an_expired_code_is_told_from_a_forged_one() -> None:
     chance = random.Random(11)
     ring = KeyRing.create("dev", "HS256")
     reader, key = CodeReader(ring), derive_digits_key(ring.keys[0].digits_secret, "dev-1")
+    by_chance = 0
     for _ in range(500):
         slot = 900_000_000 + chance.randrange(10_000)
         now = slot * 2 + 30 + chance.randrange(3_000)
@@ -102,5 +103,10 @@ def test_an_expired_code_is_told_from_a_forged_one() -> None:
         assert answer.slot == slot
         body = text[:5] + str((int(text[5]) + 1) % 10) + text[6:17]
         changed = reader.read(f"{body}{check_digit(body)}", now)
-        assert isinstance(changed, Refused)
-        assert changed.reason is CodeRefusal.FORGED
+        if isinstance(changed, Refused):
+            assert changed.reason is CodeRefusal.FORGED
+        else:
+            by_chance += 1
+    # One in a million and a half passes for a given slot, and some thirty slots of the last hour are tried: one run in
+    # a hundred has such a code among its 500. More than three come once in a billion runs.
+    assert by_chance <= 3
