@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.figures import Alarmed, Sample, accepted, latencies_of, outcomes_of, quantile_ms, refused
 from gateway.problem_kinds import Language
-from gateway.rendering import instant
+from redemption.domain.clock import instant
 
 LAG_SECONDS: Final = (10.0, 60.0)
 BACKLOG_ENTRIES: Final = (10_000, 100_000)

@@ -26,8 +26,8 @@ from gateway.figures import (
 from gateway.metrics import APPLIED, REPLAYED
 from gateway.notices import Spoken
 from gateway.problems import KINDS
-from gateway.rendering import instant
 from gateway.tally import NOBODY
+from redemption.domain.clock import instant
 
 SERIES_COLUMNS: Final = (
     "at", "accepted", "refused", "p50_ms", "p95_ms", "p99_ms", "lag_seconds", "backlog_entries", "open_holds",

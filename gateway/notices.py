@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from gateway.notice_texts import explanation_of, title_of
 from gateway.problem_kinds import Language
-from gateway.rendering import instant, month
+from gateway.rendering import month
 from redemption.devices.store import device_id
+from redemption.domain.clock import instant
 from redemption.domain.redemptions import BENEFIT_PREFIX, POINTS, UNIT
 from redemption.ledger.entries import Position
 from redemption.live.history import Cursor, Deed

@@ -1,13 +1,13 @@
 """Domain values as the JSON of contract.md. One rendering for the answer of verify and its repeats, one for every later
 view of a redemption."""
 
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
 from redemption.accruals import Reversed
+from redemption.domain.clock import instant
 from redemption.domain.contexts import bill_document, leg_document
 from redemption.domain.records import LINES_BEFORE_HOLD, LINES_OF_AN_ANSWER
 from redemption.domain.records import VERSION as RECORD_VERSION
@@ -15,18 +15,6 @@ from redemption.domain.redemptions import UNIT, Accrual, Part, Redemption, Scann
 from redemption.memberships import Lot, MemberState
 
 _NOTHING_TAKEN: Final = frozenset({"voided", "expired", "reversed", "refunded"})
-
-
-def instant(milliseconds: int) -> str:
-    """RFC 3339 in UTC with milliseconds: 2026-11-22T03:04:05.678Z."""
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{_second(seconds)}.{rest:03d}Z"
-
-
-@lru_cache(maxsize=64)
-def _second(seconds: int) -> str:
-    """Most of what is rendered happened in this second: 4 µs a second instead of 4 µs an answer."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def month(yyyymm: int | None) -> str | None:

@@ -11,9 +11,9 @@ from gateway.answers import answer
 from gateway.authentication import authenticate_member
 from gateway.body import decode, read_body, require_json
 from gateway.problems import Problem
-from gateway.rendering import instant
 from gateway.state import State
 from gateway.tills import ask_hot_store
+from redemption.domain.clock import instant
 from redemption.domain.commands import CodesRequest
 from tokens.claims import CODE_LIFETIME_SECONDS, REFRESH_BEFORE_EXPIRY_SECONDS, SLOT_SECONDS
 

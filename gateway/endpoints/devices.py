@@ -11,10 +11,10 @@ from gateway.answers import answer
 from gateway.authentication import authenticate_member
 from gateway.body import decode, read_body, require_json
 from gateway.problems import Problem, malformed
-from gateway.rendering import instant
 from gateway.state import State
 from gateway.wire_live import DeviceRequest
 from redemption.devices.store import Device, DevicesAway, DevicesExhausted, device_number
+from redemption.domain.clock import instant
 from redemption.domain.limits import DEVICES_PER_MEMBER_MAX
 from tokens import base64url
 from tokens.offline import STEP_SECONDS

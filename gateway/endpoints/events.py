@@ -23,8 +23,8 @@ from gateway.notices import (
     spoken,
 )
 from gateway.problems import Problem, language_of, malformed
-from gateway.rendering import instant
 from gateway.state import State
+from redemption.domain.clock import instant
 from redemption.domain.limits import ACTIVITY_PAGE_DEFAULT, ACTIVITY_PAGE_MAX, NOTICES_MISSED_MAX
 from redemption.domain.members import bucket_of, member_id
 from redemption.hot.faults import HotStoreFault

@@ -17,8 +17,8 @@ from gateway.figure_views import SERIES_COLUMNS, refusal_document, series_row, s
 from gateway.figures import decode_sample
 from gateway.notices import Spoken, spoken
 from gateway.problems import Problem, language_of, malformed
-from gateway.rendering import instant
 from gateway.state import State
+from redemption.domain.clock import instant
 from redemption.domain.limits import REFUSALS_KEPT_MAX, REFUSALS_PAGE_MAX
 from redemption.ledger.streams import ValkeyAwayError
 

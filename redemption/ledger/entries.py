@@ -18,12 +18,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import orjson
 
+from redemption.domain.clock import instant
 from redemption.domain.contexts import ContextRefused, expanded
 from redemption.domain.limits import (
     CONTEXT_BYTES_MAX,
@@ -285,7 +285,7 @@ def transaction_line(bucket: int, epoch: int, position: Position, entry: Entry) 
     """The row of `ledger_transaction` in the text format of COPY, in the order of TRANSACTION_COLUMNS."""
     amount = entry.bill_amount_minor
     return (
-        f"{_moment(entry.at_ms)}\t{bucket}\t{epoch}\t{position.ms}\t{position.seq}\t{entry.kind}\t{entry.subject_id}\t"
+        f"{instant(entry.at_ms)}\t{bucket}\t{epoch}\t{position.ms}\t{position.seq}\t{entry.kind}\t{entry.subject_id}\t"
         f"{entry.member_id}\t{_copied(entry.business)}\t{_copied(entry.outlet)}\t{_copied(entry.terminal)}\t"
         f"{_copied(entry.idempotency_key)}\t{_copied(entry.bill_reference)}\t{_NULL if amount is None else amount}\t"
         f"{_copied(entry.currency)}\t{_copied(entry.context)}\n"
@@ -294,7 +294,7 @@ def transaction_line(bucket: int, epoch: int, position: Position, entry: Entry) 
 
 def posting_lines(bucket: int, epoch: int, position: Position, entry: Entry) -> str:
     """The rows of `ledger_posting`, in the order of POSTING_COLUMNS: two for each move, source first."""
-    head = f"{_moment(entry.at_ms)}\t{bucket}\t{epoch}\t{position.ms}\t{position.seq}\t"
+    head = f"{instant(entry.at_ms)}\t{bucket}\t{epoch}\t{position.ms}\t{position.seq}\t"
     lines: list[str] = []
     for move in entry.moves:
         month = _NULL if move.expires_month is None else move.expires_month
@@ -310,13 +310,3 @@ def _copied(text: str | None) -> str:
     if text is None:
         return _NULL
     return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
-
-
-def _moment(at_ms: int) -> str:
-    seconds, ms = divmod(at_ms, 1000)
-    return f"{_second(seconds)}.{ms:03}+00"
-
-
-@lru_cache(maxsize=256)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

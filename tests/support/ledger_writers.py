@@ -46,15 +46,9 @@ class Unfenced(LedgerStore):
 class Hanging(LedgerStore):
     """The shipped store, but it stands still with the watermarks locked, as a paused process does."""
 
-    async def write(
-        self,
-        session: Session,
-        items: Sequence[Item],
-        watermarks: Mapping[int, Watermark],
-        spread: Spread = AT_ONCE,
-    ) -> None:
-        await super().write(session, items, watermarks, spread)
+    async def advance(self, session: Session, moved: Mapping[int, Watermark]) -> None:
         await asyncio.sleep(60)
+        await super().advance(session, moved)
 
 
 class Slow(LedgerStore):

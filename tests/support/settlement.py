@@ -4,7 +4,6 @@
 and with the watermark: a test needs no hot store.
 """
 
-import io
 import itertools
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -16,15 +15,8 @@ import msgspec
 
 from redemption.database import Pool, open_pool
 from redemption.domain.members import member_id
-from redemption.ledger.entries import (
-    POSTING_COLUMNS,
-    TRANSACTION_COLUMNS,
-    Entry,
-    Position,
-    decode_entry,
-    posting_lines,
-    transaction_line,
-)
+from redemption.ledger.entries import Entry, Position, decode_entry
+from redemption.ledger.store import Item, LedgerStore, Watermark
 from redemption.settlement.agreements import Added, add_agreement
 from redemption.settlement.definitions import AgreementDefinition
 
@@ -73,7 +65,7 @@ class Book:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._numbers = itertools.count(1)
-        self._waiting: list[tuple[int, int, Position, Entry]] = []
+        self._waiting: list[Item] = []
 
     async def write(
         self,
@@ -119,28 +111,23 @@ class Book:
         }
         entry = decode_entry({name.encode(): value.encode() for name, value in fields.items()})
         assert isinstance(entry, Entry), entry
-        self._waiting.append((bucket, 1, Position(next(self._numbers), 0), entry))
+        self._waiting.append(Item(bucket, Position(next(self._numbers), 0), entry, {}))
 
     async def flush(self) -> None:
         """Writes what was added, in one transaction, as the ledger writer does."""
-        entries, self._waiting = self._waiting, []
+        items, self._waiting = self._waiting, []
         async with self._pool.acquire() as connection, connection.transaction():
-            for month in {
-                datetime.fromtimestamp(entry.at_ms / 1000, UTC).date().replace(day=1) for *_, entry in entries
-            }:
+            times = [item.content.at_ms / 1000 for item in items if isinstance(item.content, Entry)]
+            for month in {datetime.fromtimestamp(moment, UTC).date().replace(day=1) for moment in times}:
                 await connection.execute("SELECT ledger_ensure_month($1)", month)
-            for table, columns, line in (
-                ("ledger_transaction", TRANSACTION_COLUMNS, transaction_line),
-                ("ledger_posting", POSTING_COLUMNS, posting_lines),
-            ):
-                lines = "".join(line(*one) for one in entries)
-                await connection.copy_to_table(table, source=io.BytesIO(lines.encode()), columns=columns)
+            first = dict.fromkeys((item.bucket for item in items), Watermark(1, Position(0, 0), 0))
+            await LedgerStore(self._pool).write(connection, items, first)
             await connection.executemany(
                 "INSERT INTO ledger_watermark (bucket, epoch, last_ms, last_seq, rows_in_epoch)"
                 " VALUES ($1, 1, $2, 0, 1)"
                 " ON CONFLICT (bucket) DO UPDATE SET last_ms = excluded.last_ms,"
                 " rows_in_epoch = ledger_watermark.rows_in_epoch + 1",
-                [(bucket, position.ms) for bucket, _, position, _ in entries],
+                [(item.bucket, item.position.ms) for item in items],
             )
 
 

@@ -50,7 +50,7 @@ def test_a_redemption_becomes_a_transaction_with_two_postings_for_each_move() ->
     (row,) = rows_of(transaction_line(7, 1, position, entry), TRANSACTION_COLUMNS)
     row.pop("context")
     assert row == {
-        "occurred_at": "2026-11-22 11:29:08.000+00",
+        "occurred_at": "2026-11-22T11:29:08.000Z",
         "bucket": "7", "epoch": "1", "entry_ms": "1795346948396", "entry_seq": "2",
         "kind": "redeem", "subject_id": "rdm_1", "member_id": "mem_0000007",
         "business": "restaurant", "outlet": "out_restaurant_1", "terminal": "trm_restaurant_1",
