@@ -1,6 +1,6 @@
 # Tong. `make run` on a fresh clone needs Python 3.11 or newer and nothing else; see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-growth bench-overload bench-listeners load drills pages clean lock
+.PHONY: help run test test-unit check bench bench-growth bench-overload bench-listeners load drills pages clean lock
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 
@@ -12,6 +12,7 @@ PROJECT_READY := $(VENV)/.project-ready
 help:
 	@echo 'make run     starts everything on this machine: Valkey, PostgreSQL, ledger writer, gateway (Ctrl-C stops it)'
 	@echo 'make test    the tests, on real servers'
+	@echo 'make test-unit   the tests that need no server'
 	@echo 'make check   ruff, mypy, import-linter, bandit, truth checks'
 	@echo 'make pages   builds the pages that people use, when their sources changed (run, test and check do so too)'
 	@echo 'make bench   how fast one scan is, against a no-op, in one table (ARGS=--quick: a minute and a half)'
@@ -32,7 +33,10 @@ pages: $(PROJECT_READY)
 
 test: pages
 	@$(BIN)/python -m tests.support.chromium
-	@exec $(BIN)/pytest
+	@exec $(BIN)/python -m tests.run_suite
+
+test-unit: $(PROJECT_READY)
+	@exec $(BIN)/pytest -q -m unit
 
 check: pages
 	$(BIN)/python -m gateway.pages.build check

@@ -14,6 +14,7 @@ import random
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,17 @@ from tests.support.postgres import PrivatePostgres, private_postgres
 from tests.support.settlement import group_pool
 from tests.support.stack import Stack, running_stack
 from tests.support.store_users import refused_inside_functions
+from tests.support.tiers import MARKERS, tier_of
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(tier_of(item.path, Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

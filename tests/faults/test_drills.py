@@ -19,6 +19,8 @@ from tests.drills.site import Site
 from tests.drills.story import statuses, stories
 from tests.drills.tills import World
 
+pytestmark = pytest.mark.alone
+
 TILLS = 4
 SECONDS = 240  # about 20 on a quiet machine; each wait inside has a bound of its own
 

@@ -11,6 +11,8 @@ import pytest
 from loadtest.bench.open_loop import percentile
 from loadtest.verdict import NOTICE, Limits, objections
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 110.0
 

@@ -24,6 +24,8 @@ from tests.support.engine_driver import Engine, running_engine
 from tokens.claims import Refused
 from tokens.digits import TAGS, check_digit, derive_digits_key, read_digits
 
+pytestmark = pytest.mark.alone
+
 DAY = 86_400
 STEP_SECONDS = 300
 STOLEN_TILLS = 5

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from gateway.settings import DEVELOPMENT_ISSUER
 from loadtest.__main__ import LOCUSTFILE
 from loadtest.population import Terminal
@@ -14,6 +16,8 @@ from loadtest.verdict import Limits, objections
 from tests.support.client import fresh_key
 from tests.support.proxy import FaultProxy
 from tests.support.stack import Stack
+
+pytestmark = pytest.mark.alone
 
 SECONDS = 100.0
 
