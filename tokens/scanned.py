@@ -17,6 +17,8 @@ from typing import Final
 
 from tokens.digits import LENGTH
 
+GROUPED_CHARACTERS_MAX: Final = 4 * LENGTH
+"""More characters than 18 digits in groups ever have; a longer text is looked at no further."""
 _AIM_IDENTIFIER: Final = re.compile(r"\][A-Za-z][0-9A-Za-z]", re.ASCII)
 _CONTROLS: Final = "\x01\x02\x03\x04\t\n\v\f\r\x1c\x1d\x1e\x1f\x85"
 """SOH, STX, ETX, EOT, the separators FS to US, tabs and line ends."""
@@ -37,6 +39,8 @@ def cleaned(text: str) -> str:
     found = _AIM_IDENTIFIER.match(inner)
     if found is not None:
         inner = _trimmed(inner[found.end() :])
+    if len(inner) > GROUPED_CHARACTERS_MAX:
+        return inner
     digits = "".join(character for character in inner if not _separates(character)).translate(_FULL_WIDTH)
     return digits if len(digits) == LENGTH and digits.isascii() and digits.isdigit() else inner
 
