@@ -7,7 +7,7 @@ retired, its device or the member is refused from now on, the terminal has anoth
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -141,7 +141,8 @@ class Codes:
     form: str
     issuer: CodeIssuer = field(repr=False)
     device: Json = field(default_factory=dict, repr=False)
-    made: "itertools.count[int]" = field(default_factory=itertools.count)
+    made: Iterator[int] = field(default_factory=itertools.count)
+    """How many slots ahead the next code is of."""
 
     def __next__(self) -> str:
         position, now = next(self.made), self.till.worker.clock()
