@@ -13,8 +13,9 @@ from redemption.domain.commands import Bill
 from redemption.domain.limits import IDEMPOTENCY_KEY_CHARACTERS_MAX
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot.faults import HotStoreFault, NotSent, ServerRefused, TooManyInFlight
+from redemption.known_keys import KeyRecord
 from redemption.service import MemberMissing, Redemptions
-from tokens.claims import CODE_LIFETIME_SECONDS, DIGITS_NONCE, CodeClaim, CodeRefusal, Refused, Standing
+from tokens.claims import CODE_LIFETIME_SECONDS, DIGITS_NONCE, CodeClaim, CodeRefusal, Standing
 from tokens.codec import CodeReader
 from tokens.offline import STEP_SECONDS
 
@@ -43,43 +44,26 @@ def fingerprint(operation: bytes, canonical: bytes) -> str:
     return b2a_base64(digest)[:22].decode()
 
 
-def read_code(reader: CodeReader, text: str, now: float) -> CodeClaim:
-    """The genuine code behind what was scanned, whatever its standing in time.
-
-    Raises `code_malformed`, `code_forged`.
-    """
-    claim = reader.read(text, now)
-    if isinstance(claim, Refused):
-        raise Problem(f"code_{claim.reason.value}", claim.detail)
-    return claim
-
-
 async def read_code_unguessed(
     redemptions: Redemptions, terminal: Terminal, reader: CodeReader, text: str, now: float
 ) -> CodeClaim:
-    """As `read_code`; 18 digits that nobody made are counted, so that guessing ends, whichever call is used for it.
+    """The genuine code behind what was scanned, whatever its standing in time, for a call without a key.
 
-    A terminal or outlet that has guessed too often is refused genuine digits too: it must not learn that they are.
+    18 digits that nobody made are counted, so that guessing ends, whichever call is used for it. A terminal or outlet
+    that has guessed too often is refused genuine digits too: it must not learn that they are.
 
     Raises `code_malformed`, `code_forged`, `rate_limited` and the faults of `ask_hot_store`.
     """
-    wait = None
-    try:
-        claim = read_code(reader, text, now)
-    except Problem as problem:
-        if problem.kind.code != "code_forged" or not text.strip().isdigit():
-            raise
-        wait = await ask_hot_store(redemptions.guessed(terminal))
-        if wait is None:
-            raise
-    else:
-        if claim.nonce == DIGITS_NONCE:
-            wait = await ask_hot_store(redemptions.guessed(terminal, guesses=0))
+    claim = reader.read(text, now)
+    if isinstance(claim, CodeClaim):
+        wait = await ask_hot_store(redemptions.guessed(terminal, guesses=0)) if claim.nonce == DIGITS_NONCE else None
         if wait is None:
             return claim
-    raise Problem(
-        "rate_limited", "Too many codes that nobody made", retry_after=max(1, wait), scope="guesses of digits"
-    )
+    else:
+        wait = await ask_hot_store(redemptions.guessed(terminal)) if claim.is_guess else None
+        if wait is None:
+            raise Problem(f"code_{claim.reason.value}", claim.detail)
+    raise _guessed_too_often(wait)
 
 
 async def read_code_of_key(
@@ -92,33 +76,53 @@ async def read_code_of_key(
     key: str,
     fingerprint: str,
     asks: bool,
-) -> CodeClaim:
-    """As `read_code_unguessed`, for a call with an Idempotency-Key: what the key stands for comes before what is wrong
-    with the code, and the refusal is remembered under it.
+) -> CodeClaim | KeyRecord:
+    """The genuine code behind what was scanned; or, where none can be read, what the key stands for already.
 
-    `asks` is False where the function that is called next looks at the guesses itself. Raises
-    `idempotency_key_reused`, `cancelled`, `code_malformed`, `code_forged`, `rate_limited` and the faults of
-    `ask_hot_store`.
+    The key comes before the code, so a repeat is answered however old, retired or revoked its code is by now, and is
+    never counted as a guess. Where the key stands for nothing, the refusal is kept under it: with the fingerprint
+    `TOMBSTONE` as a tombstone. `asks` is False where the function that is called next looks at the guesses itself.
+
+    Raises `code_malformed`, `code_forged`, `rate_limited` and the faults of `ask_hot_store`.
     """
     claim = reader.read(text, now)
     if isinstance(claim, CodeClaim):
         if asks and claim.nonce == DIGITS_NONCE:
-            return await read_code_unguessed(redemptions, terminal, reader, text, now)
+            wait = await ask_hot_store(redemptions.guessed(terminal, guesses=0))
+            if wait is not None:
+                record = await ask_hot_store(redemptions.known_keys.find(terminal, key))
+                if record is None:
+                    raise _guessed_too_often(wait)
+                return record
         return claim
     is_forged = claim.reason is CodeRefusal.FORGED
     refusal = Refusal(Outcome.CODE_FORGED if is_forged else Outcome.CODE_MALFORMED, detail=claim.detail)
-    is_guess = is_forged and text.strip().isdigit()
-    raise refused(await ask_hot_store(redemptions.reject(terminal, key, fingerprint, refusal, is_guess=is_guess)))
-
-
-async def refuse_revoked(redemptions: Redemptions, terminal: Terminal, key: str, fingerprint: str) -> None:
-    """For a code of a revoked device where the function that is called next has no word for it: raises what the key
-    stands for, or `code_revoked`, remembered under it. Returns where the key was applied before: its repeat goes on.
-    """
-    refusal = Refusal(Outcome.CODE_REVOKED)
-    found = await ask_hot_store(redemptions.reject(terminal, key, fingerprint, refusal, is_guess=False))
-    if found.outcome is not Outcome.APPLIED:
+    found = await ask_hot_store(
+        redemptions.known_keys.settle(
+            terminal, key, fingerprint, refusal, is_guess=claim.is_guess, was_ever_taken=is_forged
+        )
+    )
+    if isinstance(found, Refusal):
         raise refused(found)
+    return found
+
+
+async def repeat_of(redemptions: Redemptions, terminal: Terminal, key: str | None, fingerprint: str) -> bool:
+    """Whether this very request was decided under its key before. Raises the faults of `ask_hot_store`.
+
+    For what is looked at before the code and depends on where the terminal is now: a repeat from before it moved is
+    answered by the key.
+    """
+    if key is None:
+        return False
+    record = await ask_hot_store(redemptions.known_keys.find(terminal, key))
+    return record is not None and record.fingerprint == fingerprint
+
+
+def _guessed_too_often(wait: int) -> Problem:
+    return Problem(
+        "rate_limited", "Too many codes that nobody made", retry_after=max(1, wait), scope="guesses of digits"
+    )
 
 
 def check_bill(bill: Bill | None, terminal: Terminal) -> None:

@@ -28,11 +28,13 @@ from gateway.tills import (
     fingerprint,
     idempotency_key,
     read_code_of_key,
+    repeat_of,
 )
 from redemption.domain.clock import Clock
 from redemption.domain.commands import VerifyRequest
 from redemption.domain.limits import RATE_WINDOW_SECONDS, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Refusal
+from redemption.known_keys import KeyRecord
 from redemption.service import Redemptions, Scan
 from tokens.codec import CodeReader
 
@@ -128,13 +130,17 @@ class VerifyEndpoint:
         terminal = self._authenticator.terminal(
             _text(headers.get(b"authorization")), _REDEEM if request.capture else _HOLD, scope, body
         )
-        check_bill(request.bill, terminal)
+        asked = fingerprint(b"verify", canonical)
+        try:
+            check_bill(request.bill, terminal)
+        except Problem:
+            if not await repeat_of(self._redemptions, terminal, key, asked):
+                raise
         self._watch.refuse_if_full()
         if self.admission.refuses():
             raise Problem("overloaded", OVERLOADED)
         self.admission.enter()
         try:
-            asked = fingerprint(b"verify", canonical)
             claim = await read_code_of_key(
                 self._redemptions,
                 terminal,
@@ -145,6 +151,8 @@ class VerifyEndpoint:
                 fingerprint=asked,
                 asks=False,
             )
+            if isinstance(claim, KeyRecord):
+                return await self._answer_by_key(claim, asked)
             scan = Scan(
                 terminal=terminal,
                 code=code_use(claim),
@@ -170,3 +178,13 @@ class VerifyEndpoint:
         if result.replayed:
             return (201, scan_body(result), (*rate_headers, REPLAYED_HEADER)), REPLAYED
         return (201, scan_body(result), rate_headers), APPLIED
+
+    async def _answer_by_key(self, record: KeyRecord, asked: str) -> tuple[Answer, str]:
+        """The answer that the key was given before, to a repeat whose code cannot be read any more."""
+        refusal = record.refusal(asked)
+        if refusal is not None:
+            raise refused(refusal)
+        result = await ask_hot_store(self._redemptions.repeated_scan(record))
+        if isinstance(result, Refusal):
+            raise refused(result)
+        return (201, scan_body(result), (REPLAYED_HEADER,)), REPLAYED

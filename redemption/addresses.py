@@ -53,6 +53,20 @@ def _till_keys(terminal_id: str, outlet_id: str, key_bucket: int, outlet_bucket:
     )
 
 
+class KeyPlace(msgspec.Struct, frozen=True):
+    """A bucket that may know a terminal's key: the name of its record there, and the names of the `frozen` keys of the
+    buckets whose rebuild writes such records anew, with blanks between."""
+
+    bucket: int
+    name: str
+    frozen_names: str
+
+
+@lru_cache(maxsize=4)
+def _frozen_names(buckets: int) -> str:
+    return " ".join(keys.frozen(bucket) for bucket in range(buckets))
+
+
 class TillTerms(msgspec.Struct, frozen=True):
     """What all scans of a till tell the function alike under one configuration, for a quarter of an hour.
 
@@ -122,6 +136,18 @@ class Addresses:
 
     def idempotency(self, terminal: Terminal, bucket: int, key: str) -> str:
         return keys.idempotency(self.key_bucket(terminal, bucket), terminal.terminal_id, key)
+
+    def key_places(self, terminal: Terminal, key: str) -> tuple[KeyPlace, ...]:
+        """Where the record of a key may lie when nothing is known of the member: the terminal's bucket, on a cluster
+        any."""
+        buckets, terminal_id = self._directory().buckets, terminal.terminal_id
+        if self._cluster:
+            return tuple(
+                KeyPlace(bucket, keys.idempotency(bucket, terminal_id, key), keys.frozen(bucket))
+                for bucket in range(buckets)
+            )
+        bucket = keys.bucket_of_terminal(terminal_id, buckets)
+        return (KeyPlace(bucket, keys.idempotency(bucket, terminal_id, key), _frozen_names(buckets)),)
 
     def utc_offset(self, zone: ZoneInfo) -> int:
         """The zone's offset now, seconds; looked up anew each quarter of an hour, when alone it can change."""

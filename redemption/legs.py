@@ -50,14 +50,23 @@ def bill_context(bill: Bill | None) -> dict[str, Any] | None:
     return {"reference": bill.reference, "amount_minor": bill.amount_minor, "currency": bill.currency}
 
 
-def place_context(terminal: Terminal, version: int, key: str | None = None, bill: Bill | None = None) -> dict[str, Any]:
-    """Where a call was made, under which rules and key: the head of every entry's context."""
+def place_context(
+    terminal: Terminal, version: int, key: str | None = None, bill: Bill | None = None, business_id: str | None = None
+) -> dict[str, Any]:
+    """Where a call was made, under which rules and key: the head of every entry's context.
+
+    `business_id` is whose books the call belongs to, where that is another business than the terminal's of today: then
+    no outlet is named, for the terminal's is one of today's business.
+    """
     context: dict[str, Any] = {
         "business": terminal.business.business_id,
         "outlet": terminal.outlet_id,
         "terminal": terminal.terminal_id,
         "rules": version,
     }
+    if business_id is not None and business_id != terminal.business.business_id:
+        context["business"] = business_id
+        del context["outlet"]
     if key:
         context["key"] = key
     if bill is not None:
@@ -71,9 +80,10 @@ def step_context(
     key: str | None = None,
     bill: Bill | None = None,
     restore: dict[str, Any] | None = None,
+    business_id: str | None = None,
 ) -> bytes:
     """The same as JSON, for a call that is not a scan. `restore` is what a rebuild needs and no move says."""
-    context = place_context(terminal, version, key, bill)
+    context = place_context(terminal, version, key, bill, business_id)
     if restore is not None:
         context["restore"] = restore
     return orjson.dumps(context)

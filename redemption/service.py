@@ -6,7 +6,7 @@ answers.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import orjson
@@ -18,6 +18,7 @@ from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.contexts import basket_text, place_text, restore_text
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal, detail_of, detail_word
+from redemption.domain.records import record_fields
 from redemption.domain.redemptions import (
     REDEMPTION_PREFIX,
     Redemption,
@@ -29,7 +30,9 @@ from redemption.domain.redemptions import (
     redemption_told,
 )
 from redemption.hot import keys
+from redemption.hot.faults import RecordMissing
 from redemption.hot.store import HotStore
+from redemption.known_keys import KeyRecord, KnownKeys
 from redemption.legs import (
     basket_digest,
     bill_context,
@@ -90,10 +93,6 @@ class Cancelled:
     redemption: Redemption | None
 
 
-GUESSES_OF_DIGITS: Final = 4
-"""The rate that a terminal or outlet exceeds by digits nobody made, beside those of terminal, outlet and member."""
-
-
 class MemberMissing(Exception):
     """The hot store has no such member: it was lost or never loaded. Nothing was applied."""
 
@@ -108,6 +107,7 @@ class Redemptions:
     def __init__(self, store: HotStore, addresses: Addresses) -> None:
         self._store = store
         self._addresses = addresses
+        self.known_keys = KnownKeys(store, addresses)
 
     async def verify(self, scan: Scan, *, deadline_seconds: float = VERIFY_DEADLINE_SECONDS) -> Verified:
         """Applies the whole basket or nothing, once per (terminal, key).
@@ -167,12 +167,12 @@ class Redemptions:
         redemption."""
         if step.bill is not None:
             held = await self.find(step.redemption_id, step.terminal.business.business_id)
-            if held is None:
-                return None
-            # What was taken and its value never change, so looking before the call is no race.
-            value = captured_value(held, step.legs, step.terminal.business.currency)
-            if value > step.bill.amount_minor:
-                return Refusal(Outcome.EXCEEDS_BILL, None, value, step.bill.amount_minor)
+            # What was taken and its value never change, so looking before the call is no race. What this business does
+            # not have may be the repeat of a capture from before the terminal moved: the function looks at the key.
+            if held is not None:
+                value = captured_value(held, step.legs, step.terminal.business.currency)
+                if value > step.bill.amount_minor:
+                    return Refusal(Outcome.EXCEEDS_BILL, None, value, step.bill.amount_minor)
         bill = orjson.dumps(bill_context(step.bill)) if step.bill is not None else b""
         return await self._step("capture", step, wants=wants(step.legs, step.terminal.business.currency), bill=bill)
 
@@ -190,44 +190,87 @@ class Redemptions:
             wants=wants(step.legs, step.terminal.business.currency),
         )
 
-    async def cancel(
-        self, terminal: Terminal, *, redemption_id: str | None = None, key: str = "", member_number: int | None = None
-    ) -> Cancelled | Refusal | None:
-        """Undoes what an id, or a key with the code it was sent with, stands for; or makes sure that the key never
-        applies. None: this business has no such redemption."""
-        addresses = self._addresses
-        directory = addresses.directory
-        if redemption_id is None:
-            assert member_number is not None
-            bucket: int | None = addresses.member(member_number).bucket
-        else:
-            bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, directory.buckets)
+    async def cancel(self, terminal: Terminal, redemption_id: str) -> Cancelled | Refusal | None:
+        """Undoes the redemption of an id. None: this business has no such redemption."""
+        bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)
         if bucket is None:
             return None
+        reply = await self._cancel(terminal, terminal.business.business_id, bucket, redemption_id=redemption_id)
+        return _cancelled(reply)
+
+    async def cancel_key(self, terminal: Terminal, key: str, behind: int | KeyRecord) -> Cancelled | Refusal | None:
+        """Undoes the scan that a key stands for, wherever it was made; or makes sure that the key never applies.
+
+        `behind` is the number of the member whose code came with the cancel or, where no code can be read, what the key
+        was found to stand for. Raises `HotStoreFault`, `RecordMissing`.
+        """
+        if isinstance(behind, KeyRecord):
+            if behind.is_scan:
+                return await self._cancel_scan(terminal, key, behind.subject)
+            bucket = behind.bucket
+        else:
+            bucket = self._addresses.member(behind).bucket
+        reply = await self._cancel(terminal, terminal.business.business_id, bucket, key=key)
+        if reply[1] == Outcome.NOT_FOUND and reply[2]:
+            # The scan is of another member than the code, or was made before the terminal moved to another business.
+            return await self._cancel_scan(terminal, key, reply[2].decode())
+        return _cancelled(reply)
+
+    async def _cancel_scan(self, terminal: Terminal, key: str, redemption_id: str) -> Cancelled | Refusal | None:
+        """Undoes a redemption that the terminal's own key stands for, in the name of the business it was made at."""
+        bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)
+        if bucket is None:
+            raise RecordMissing("a key names a redemption of no bucket")
+        text = await self._store.read(
+            key=keys.redemption(bucket, redemption_id), deadline_seconds=VERIFY_DEADLINE_SECONDS
+        )
+        if text is None:
+            raise RecordMissing("a key names a redemption that is gone")
+        business_id = record_fields(text)["business"]
+        return _cancelled(await self._cancel(terminal, business_id, bucket, key=key, redemption_id=redemption_id))
+
+    async def _cancel(
+        self, terminal: Terminal, business_id: str, bucket: int, *, key: str = "", redemption_id: str = ""
+    ) -> list[Any]:
+        """Calls functions/cancel.lua for a redemption of `business_id`, by id, or by key where no id is given."""
+        addresses = self._addresses
+        directory = addresses.directory
         call_id = new_id(REDEMPTION_PREFIX, bucket)
+        places = self._places(terminal, bucket)
+        if business_id != terminal.business.business_id:
+            made_at = directory.businesses.get(business_id, terminal.business)
+            places |= {"business": business_id, "currency": made_at.currency}
         reply = await self._store.call(
             "cancel",
             idempotency=addresses.idempotency(terminal, bucket, key),
             holds=keys.holds(bucket),
             ledger=keys.ledger_stream(bucket),
             call_id=call_id,
-            redemption_id=redemption_id or "",
+            redemption_id=redemption_id,
             redemption_prefix=keys.redemption(bucket, ""),
             window_seconds=directory.policy.cancel_window_seconds,
-            context=step_context(terminal, directory.version, key),
-            **self._places(terminal, bucket),
+            context=step_context(terminal, directory.version, key, business_id=business_id),
+            **places,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         _same_call(reply, call_id)
-        outcome = Outcome(reply[1])
-        if outcome is Outcome.NOT_FOUND:
-            return None
-        if outcome is not Outcome.APPLIED:
-            return Refusal(outcome)
-        effect = reply[2].decode()
-        if effect == "tombstoned":
-            return Cancelled(effect, None)
-        return Cancelled(effect, after_step(redemption_told(reply[3]), reply[4], replayed=False))
+        return reply
+
+    async def repeated_scan(self, record: KeyRecord) -> Scanned | Refusal:
+        """The answer that the scan behind a key was given. Raises `HotStoreFault`, `RecordMissing`."""
+        bucket = bucket_of_id(REDEMPTION_PREFIX, record.subject, self._addresses.directory.buckets)
+        if bucket is None:
+            raise RecordMissing("a key names a redemption of no bucket")
+        frozen, text = await self._store.read_many(
+            keys.frozen(bucket), keys.redemption(bucket, record.subject), deadline_seconds=VERIFY_DEADLINE_SECONDS
+        )
+        if frozen is not None:
+            return Refusal(Outcome.UNAVAILABLE)
+        if text is None:
+            raise RecordMissing("a key names a redemption that is gone")
+        if "cancelled" in record_fields(text):
+            return Refusal(Outcome.CANCELLED, replayed=True)
+        return Scanned(record.subject, text, replayed=True)
 
     async def find(self, redemption_id: str, business_id: str) -> Redemption | None:
         """What became of a redemption, to the business it happened at; None to every other and when there is none."""
@@ -241,29 +284,6 @@ class Redemptions:
             return None
         found = redemption_from_record(redemption_id, text)
         return found if found.business_id == business_id else None
-
-    async def reject(
-        self, terminal: Terminal, key: str, fingerprint: str, refusal: Refusal, *, is_guess: bool
-    ) -> Refusal:
-        """What a key comes to whose code is no genuine one: what it stands for already, or this refusal, remembered.
-
-        A `RATE_LIMITED` one has the seconds to wait as `available`.
-        """
-        bucket = self._addresses.key_bucket(terminal, 0)
-        outcome, replayed, wait, detail = await self._store.call(
-            "reject",
-            idempotency=keys.idempotency(bucket, terminal.terminal_id, key),
-            guess_terminal=keys.guess(bucket, terminal.terminal_id),
-            guess_outlet=keys.guess(self._addresses.outlet_bucket(terminal, 0), terminal.outlet_id),
-            fingerprint=fingerprint,
-            outcome=int(refusal.outcome),
-            detail=detail_word(refusal.detail),
-            guesses=1 if is_guess else 0,
-            deadline_seconds=VERIFY_DEADLINE_SECONDS,
-        )
-        if outcome == Outcome.RATE_LIMITED:
-            return Refusal(Outcome.RATE_LIMITED, None, GUESSES_OF_DIGITS, wait)
-        return Refusal(Outcome(outcome), None, -1, -1, detail_of(detail), replayed=replayed == 1)
 
     async def guessed(self, terminal: Terminal, guesses: int = 1) -> int | None:
         """Counts 18 digits that nobody made (`guesses` 0: only asks); the seconds to wait when terminal or outlet did
@@ -354,6 +374,19 @@ def _explained(result: Scanned | Refusal, scan: Scan, directory: Directory) -> S
             detail = state_detail(directory.benefits.get(leg.benefit_id), leg.benefit_id, result)
             return replace(result, detail=detail)
     return result
+
+
+def _cancelled(reply: list[Any]) -> Cancelled | Refusal | None:
+    """The value behind functions/cancel.lua's reply."""
+    outcome = Outcome(reply[1])
+    if outcome is Outcome.NOT_FOUND:
+        return None
+    if outcome is not Outcome.APPLIED:
+        return Refusal(outcome)
+    effect = reply[2].decode()
+    if effect == "tombstoned":
+        return Cancelled(effect, None)
+    return Cancelled(effect, after_step(redemption_told(reply[3]), reply[4], replayed=False))
 
 
 def _same_call(reply: list[Any], call_id: str) -> None:

@@ -77,10 +77,12 @@ class CodeClaim(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """A text that is no code of ours; `detail` is an English sentence that repeats nothing of the text."""
+    """A text that is no code of ours; `detail` is an English sentence that repeats nothing of the text. `is_guess`: 18
+    well-formed digits, which are few enough that somebody may try them."""
 
     reason: CodeRefusal
     detail: str
+    is_guess: bool = False
 
 
 def malformed(detail: str) -> Refused:
@@ -88,9 +90,9 @@ def malformed(detail: str) -> Refused:
     return Refused(CodeRefusal.MALFORMED, detail)
 
 
-def forged(detail: str) -> Refused:
+def forged(detail: str, *, is_guess: bool = False) -> Refused:
     """The text looks like a code, but no key of this ring made it."""
-    return Refused(CodeRefusal.FORGED, detail)
+    return Refused(CodeRefusal.FORGED, detail, is_guess)
 
 
 def slot_at(now: float) -> int:

@@ -41,7 +41,7 @@ assert _CIPHERTEXTS * TAGS == 10**16
 WRONG_COUNT: Final = malformed("A code of digits has exactly 18 of them.")
 WRONG_PREFIX: Final = malformed("A code of digits starts with 9.")
 WRONG_CHECK_DIGIT: Final = malformed("The check digit does not fit: the code was misread or mistyped.")
-NOT_OURS: Final = forged("The digits were not made by a key of this gateway.")
+NOT_OURS: Final = forged("The digits were not made by a key of this gateway.", is_guess=True)
 
 _DAMM: Final = tuple(
     tuple(int(digit) for digit in row)

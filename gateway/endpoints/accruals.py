@@ -20,12 +20,14 @@ from gateway.tills import (
     fingerprint,
     idempotency_key,
     read_code_of_key,
-    refuse_revoked,
+    repeat_of,
 )
 from redemption.accruals import Purchase
 from redemption.domain.commands import AccrualRequest, VoidRequest
 from redemption.domain.members import member_number
 from redemption.domain.outcomes import Refusal
+from redemption.domain.redemptions import Accrual
+from redemption.known_keys import KeyRecord
 
 _accrual: Final = msgspec.json.Decoder(AccrualRequest)
 _nothing: Final = msgspec.json.Decoder(VoidRequest)
@@ -45,21 +47,29 @@ async def accrue(request: Request) -> Response:
         raise malformed("not a member id", "member_id")
     authorization = request.headers.get("authorization")
     terminal = state.authenticator.terminal(authorization, ("accrue",), request.scope, body)
-    check_bill(wanted.bill, terminal)
-    state.watch.refuse_if_full()
     asked = fingerprint(b"accrue", canonical)
-    code = None
+    try:
+        check_bill(wanted.bill, terminal)
+    except Problem:
+        if not await repeat_of(state.redemptions, terminal, key, asked):
+            raise
+    state.watch.refuse_if_full()
+    code, record = None, None
     if wanted.code is not None:
         claim = await read_code_of_key(
             state.redemptions, terminal, state.reader, wanted.code, state.clock(), key=key, fingerprint=asked, asks=True
         )
-        code = code_use(claim)
-        if code.revoked:
-            await refuse_revoked(state.redemptions, terminal, key, asked)
-        number = claim.member_number
-    assert number is not None
-    purchase = Purchase(terminal, number, code, key, asked, wanted.bill)
-    done = await ask_hot_store(state.accruals.accrue(purchase))
+        if isinstance(claim, KeyRecord):
+            record = claim
+        else:
+            code, number = code_use(claim), claim.member_number
+    done: Accrual | Refusal | None
+    if record is not None:
+        done = record.refusal(asked) or await ask_hot_store(state.accruals.repeated_accrual(record))
+    else:
+        assert number is not None
+        purchase = Purchase(terminal, number, code, key, asked, wanted.bill)
+        done = await ask_hot_store(state.accruals.accrue(purchase))
     if done is None:
         raise Problem("not_found", "There is no such member")
     outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"

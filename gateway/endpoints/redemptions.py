@@ -15,11 +15,20 @@ from gateway.body import decode, read_body, require_json
 from gateway.problems import Problem, malformed, refused
 from gateway.rendering import redemption_body, redemption_document
 from gateway.state import State
-from gateway.tills import REPLAYED_HEADER, ask_hot_store, check_bill, fingerprint, idempotency_key, read_code_unguessed
+from gateway.tills import (
+    REPLAYED_HEADER,
+    ask_hot_store,
+    check_bill,
+    fingerprint,
+    idempotency_key,
+    read_code_of_key,
+    repeat_of,
+)
 from redemption.domain.commands import REFERENCE_PATTERN, CancelRequest, CaptureRequest, RefundRequest, VoidRequest
 from redemption.domain.limits import BILL_REFERENCE_CHARACTERS_MAX, REDEMPTIONS_LISTED_MAX
 from redemption.domain.outcomes import Refusal
 from redemption.domain.redemptions import Redemption
+from redemption.known_keys import TOMBSTONE, KeyRecord
 from redemption.ledger.reader import LedgerAway
 from redemption.service import Step
 
@@ -107,11 +116,22 @@ async def cancel(request: Request) -> Response:
     authorization = request.headers.get("authorization")
     terminal = state.authenticator.terminal(authorization, ("redeem", "hold"), request.scope, body)
     if by_id:
-        call = state.redemptions.cancel(terminal, redemption_id=wanted.redemption_id)
+        assert wanted.redemption_id is not None
+        call = state.redemptions.cancel(terminal, wanted.redemption_id)
     else:
         assert wanted.code is not None
-        claim = await read_code_unguessed(state.redemptions, terminal, state.reader, wanted.code, state.clock())
-        call = state.redemptions.cancel(terminal, key=key, member_number=claim.member_number)
+        claim = await read_code_of_key(
+            state.redemptions,
+            terminal,
+            state.reader,
+            wanted.code,
+            state.clock(),
+            key=key,
+            fingerprint=TOMBSTONE,
+            asks=True,
+        )
+        behind = claim if isinstance(claim, KeyRecord) else claim.member_number
+        call = state.redemptions.cancel_key(terminal, key, behind)
     done = await ask_hot_store(call)
     if done is None:
         raise Problem("not_found", NOT_FOUND)
@@ -143,16 +163,14 @@ async def _step(
     authorization = request.headers.get("authorization")
     terminal = state.authenticator.terminal(authorization, needs, request.scope, body)
     bill = getattr(wanted, "bill", None)
-    check_bill(bill, terminal)
     redemption_id = request.path_params["redemption_id"]
-    step = Step(
-        terminal,
-        redemption_id,
-        key,
-        fingerprint(name.encode(), redemption_id.encode() + canonical),
-        getattr(wanted, "legs", None),
-        bill,
-    )
+    asked = fingerprint(name.encode(), redemption_id.encode() + canonical)
+    try:
+        check_bill(bill, terminal)
+    except Problem:
+        if not await repeat_of(state.redemptions, terminal, key, asked):
+            raise
+    step = Step(terminal, redemption_id, key, asked, getattr(wanted, "legs", None), bill)
     done = await ask_hot_store(use_case(step))
     if done is None:
         raise Problem("not_found", NOT_FOUND)

@@ -83,6 +83,10 @@ REDEMPTION_RETENTION_SECONDS: Final = 30 * 86_400  # record and idempotency reco
 # and the mark by the hot store's. With 600 s an hour's jump of that clock let used codes in again (drill valkey-clock).
 CODE_MARKER_SECONDS: Final = 2 * 3_600
 REFUSAL_MARK_SECONDS: Final = 600  # a refused key is remembered for so long (ADR 0004)
+# How long a till may take a sale back by POST /v1/cancel, unless the group's policy says otherwise. Two days: a sale of
+# the first minutes of a business day can still be cancelled after that day has ended (docs/integrate.md).
+CANCEL_WINDOW_SECONDS_DEFAULT: Final = 2 * 86_400
+CANCEL_WINDOW_SECONDS_MAX: Final = REDEMPTION_RETENTION_SECONDS
 HOLD_SECONDS_DEFAULT: Final = 15 * 60
 HOLD_SECONDS_MAX: Final = 14 * 86_400  # a hotel stay
 DUPLICATE_SECONDS: Final = 60
@@ -106,6 +110,9 @@ HOT_IN_FLIGHT_MAX: Final = 1_280
 assert CODE_MARKER_SECONDS > 30 + 96 + 60
 assert REFUSAL_MARK_SECONDS > 30 + 96 + 60
 assert max(REFUSAL_MARK_SECONDS, CODE_MARKER_SECONDS) < REDEMPTION_RETENTION_SECONDS
+# What can be cancelled can be cancelled by its key: the key's record lives at least as long as the window, which begins
+# at the scan or, of a hold, at the capture (a hold's key lives longer by the hold's own time).
+assert 86_400 < CANCEL_WINDOW_SECONDS_DEFAULT <= CANCEL_WINDOW_SECONDS_MAX <= REDEMPTION_RETENTION_SECONDS
 assert AMOUNT_MINOR_MAX * BILL_LINES_MAX < SAFE_INTEGER_MAX
 assert POINTS_MAX * LEGS_MAX < SAFE_INTEGER_MAX
 assert (CODES_PER_REQUEST_MAX - 1) * 10 < SLOTS_AHEAD_MAX  # codes fetched ahead are 20 s apart

@@ -4,6 +4,7 @@ HotStoreFault            it did not work; what is known, the kinds below say
 ├── NotSent              nothing left this process: the call was surely not applied
 │   └── TooManyInFlight  … because a bound was reached: refuse, do not queue
 ├── ReplyLost            it was handed to the socket and no reply came: it may have been applied
+├── RecordMissing        a key says that something was applied, and the record of it is gone
 └── ServerRefused        the server answered with an error; `code`, `text`, `surely_not_executed`
 """
 
@@ -35,6 +36,10 @@ class TooManyInFlight(NotSent):
 
 class ReplyLost(HotStoreFault):
     """The call was sent and its reply is not known: it may have been applied, now or a little later."""
+
+
+class RecordMissing(HotStoreFault):
+    """An idempotency record names a redemption or accrual that the hot store does not have: data was lost."""
 
 
 class ServerRefused(HotStoreFault):

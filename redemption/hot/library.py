@@ -39,6 +39,7 @@ FUNCTION_FILES = (
 
 LUA_LIMITS = (
     "SAFE_INTEGER_MAX",
+    "BUCKETS_MAX",
     "LEGS_MAX",
     "LOTS_MAX",
     "LOTS_READ_MAX",

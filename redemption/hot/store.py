@@ -95,3 +95,15 @@ class HotStore:
         reply = await self._connection.execute("GET", key, deadline_seconds=deadline_seconds)
         assert reply is None or isinstance(reply, bytes)
         return reply
+
+    async def read_many(self, *names: str, deadline_seconds: float) -> list[bytes | None]:
+        """The texts behind keys of one bucket, as of one moment."""
+        reply = await self._connection.execute("MGET", *names, deadline_seconds=deadline_seconds)
+        assert isinstance(reply, list)
+        return reply
+
+    async def read_fields(self, *, key: str, deadline_seconds: float) -> list[bytes]:
+        """Field, value, … of a hash; nothing of one that is not there."""
+        reply = await self._connection.execute("HGETALL", key, deadline_seconds=deadline_seconds)
+        assert isinstance(reply, list)
+        return reply

@@ -173,7 +173,7 @@ class Replay:
         forgotten_at = at_ms / 1000 + REDEMPTION_RETENTION_SECONDS + hold_seconds
         self._records[transaction.subject_id] = Record(fields, forgotten_at, parts)
         self._use_code(transaction)
-        self._answer(transaction, "0", transaction.subject_id)
+        self._answer(transaction, "0", transaction.subject_id, extra_seconds=hold_seconds)
 
     def _capture(self, transaction: Transaction, record: Record) -> None:
         wanted = moved(transaction.moves, "R")
@@ -312,7 +312,8 @@ class Replay:
             self._add("held", -points)
 
     def _keep(self, transaction: Transaction, record: Record) -> None:
-        record.forgotten_at = transaction.at_ms / 1000 + REDEMPTION_RETENTION_SECONDS
+        kept_until = transaction.at_ms / 1000 + REDEMPTION_RETENTION_SECONDS
+        record.forgotten_at = max(record.forgotten_at, kept_until)
 
     def _cancelled(self, transaction: Transaction, record: Record) -> None:
         if transaction.kind == "reverse":
@@ -328,8 +329,8 @@ class Replay:
                 transaction, "0", transaction.subject_id, status, captured, refunded, balance, str(transaction.at_ms)
             )
 
-    def _answer(self, transaction: Transaction, *words: str) -> None:
-        """The idempotency record of the call behind a transaction."""
+    def _answer(self, transaction: Transaction, *words: str, extra_seconds: int = 0) -> None:
+        """The idempotency record of the call behind a transaction. That of a hold lives longer by the hold's time."""
         who, context = self._who, transaction.context
         fingerprint = context.get("restore", {}).get("fingerprint")
         terminal, key = context.get("terminal"), context.get("key")
@@ -338,7 +339,8 @@ class Replay:
             return
         bucket = who.bucket if who.cluster else keys.bucket_of_terminal(terminal, who.buckets)
         name = keys.idempotency(bucket, terminal, key)
-        self._remember(name, " ".join((fingerprint, *words)), transaction, REDEMPTION_RETENTION_SECONDS)
+        seconds = REDEMPTION_RETENTION_SECONDS + extra_seconds
+        self._remember(name, " ".join((fingerprint, *words)), transaction, seconds)
 
     def _remember(self, key: str, value: str, transaction: Transaction, seconds: int) -> None:
         self._extra.strings[key] = value

@@ -18,7 +18,9 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     hold_seconds: Annotated[int, Meta(ge=1, le=limits.HOLD_SECONDS_MAX)] = limits.HOLD_SECONDS_DEFAULT
-    cancel_window_seconds: Annotated[int, Meta(ge=60, le=limits.REDEMPTION_RETENTION_SECONDS)] = 86_400
+    cancel_window_seconds: Annotated[int, Meta(ge=60, le=limits.CANCEL_WINDOW_SECONDS_MAX)] = (
+        limits.CANCEL_WINDOW_SECONDS_DEFAULT
+    )
     refund_window_seconds: Annotated[int, Meta(ge=60, le=limits.REDEMPTION_RETENTION_SECONDS)] = (
         limits.REDEMPTION_RETENTION_SECONDS
     )

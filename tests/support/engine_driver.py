@@ -18,13 +18,14 @@ from redemption.addresses import Addresses
 from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.members import bucket_of, member_id
-from redemption.domain.outcomes import Refusal
+from redemption.domain.outcomes import Outcome, Refusal
 from redemption.domain.records import record_fields
 from redemption.domain.redemptions import Accrual, Redemption, Scanned
 from redemption.hot import keys
 from redemption.hot.connection import Address, HotConnection
 from redemption.hot.library import Library, assemble
 from redemption.hot.store import HotStore
+from redemption.known_keys import TOMBSTONE, KeyRecord
 from redemption.memberships import Memberships, MemberState
 from redemption.service import Cancelled, Redemptions
 from redemption.service import Scan as ProductScan
@@ -35,6 +36,7 @@ from tests.support.servers import ValkeyServer
 
 T = TypeVar("T")
 SECONDS = 10.0
+UNREAD = Refusal(Outcome.CODE_FORGED)
 AGE_STEP_SECONDS = 5
 """Real time that passes between two moves of the clock may round a TTL by less than this: all moves are multiples."""
 
@@ -184,11 +186,36 @@ class Engine:
         }
         return answer_of(self.run(_awaited(calls[step.name](product))))
 
-    def cancel_key(self, terminal: Terminal, key: str, member_number: int) -> Answer:
-        return answer_of(self.run(self.redemptions.cancel(terminal, key=key, member_number=member_number)))
+    def verify_unread(self, scan: Scan) -> Answer:
+        """A scan of whose code nothing can be read."""
+        return self.run(self._verify_unread(scan))
+
+    async def _verify_unread(self, scan: Scan) -> Answer:
+        found = await self.redemptions.known_keys.settle(
+            scan.terminal, scan.key, scan.fingerprint, UNREAD, is_guess=False
+        )
+        if isinstance(found, Refusal):
+            return answer_of(found)
+        refusal = found.refusal(scan.fingerprint)
+        result = refusal if refusal is not None else await self.redemptions.repeated_scan(found)
+        return first_answer(result) if isinstance(result, Scanned) else answer_of(result)
+
+    def cancel_key(self, terminal: Terminal, key: str, member_number: int | None) -> Answer:
+        """By key and the code of a member, or (None) a code of which nothing can be read."""
+        return answer_of(self.run(self._cancel_key(terminal, key, member_number)))
+
+    async def _cancel_key(self, terminal: Terminal, key: str, member_number: int | None) -> Cancelled | Refusal | None:
+        behind: int | KeyRecord | Refusal
+        if member_number is None:
+            behind = await self.redemptions.known_keys.settle(terminal, key, TOMBSTONE, UNREAD, is_guess=False)
+            if isinstance(behind, Refusal):
+                return behind
+        else:
+            behind = member_number
+        return await self.redemptions.cancel_key(terminal, key, behind)
 
     def cancel_id(self, terminal: Terminal, redemption_id: str) -> Answer:
-        return answer_of(self.run(self.redemptions.cancel(terminal, redemption_id=redemption_id)))
+        return answer_of(self.run(self.redemptions.cancel(terminal, redemption_id)))
 
     def sweep(self, bucket: int) -> Answer:
         return ("swept", *self.run(self.redemptions.sweep(bucket)))

@@ -1,12 +1,14 @@
 """All calls of the engine in random interleavings and with clock jumps; engine_checks.py says what must hold then."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
+from redemption.directory import Terminal
 from tests.support import engine_world as world
 from tests.support.engine_checks import DAY, Checked
 from tests.support.engine_commands import Code, Purchase, Scan, Step
@@ -32,6 +34,11 @@ AT = {terminal.terminal_id: terminal for terminal in world.TERMINALS}
 terminals = st.sampled_from(sorted(AT))
 members = st.sampled_from(world.MEMBERS)
 parts = st.sampled_from(world.PARTS)
+
+
+def moved(terminal: Terminal, to: str) -> Terminal:
+    """The terminal as it is once it stands where another one stands."""
+    return replace(AT[to], terminal_id=terminal.terminal_id)
 
 
 class EngineMachine(Checked):
@@ -163,13 +170,18 @@ class EngineMachine(Checked):
         self.scan(scan)
 
     @precondition(lambda self: self.scans)
-    @rule(which=some, change=st.sampled_from(("nothing", "nothing", "body", "terminal", "key")), at=terminals)
+    @rule(which=some, change=st.sampled_from(("nothing", "moved", "body", "terminal", "key")), at=terminals)
     def verify_again(self, which: int, change: str, at: str) -> None:
-        """A repeat; the same key with another body or at another terminal; the same code and basket under another."""
+        """A repeat, also from where the terminal moved to; the same key with another body or at another terminal; the
+        same code and basket under another key."""
         terminal = AT[at]
         last = self.scans[-1 - which % min(6, len(self.scans))]
+        if change == "moved":
+            terminal = moved(last.terminal, at)
+        elif change != "terminal" or terminal.business is not last.terminal.business:
+            terminal = last.terminal
         scan = Scan(
-            terminal if change == "terminal" and terminal.business is last.terminal.business else last.terminal,
+            terminal,
             self.aged(last.code) if change != "key" else self.code(last.code.member_number, "jwt"),
             self.key(last.terminal) if change == "key" else last.key,
             last.bill,
@@ -180,6 +192,14 @@ class EngineMachine(Checked):
         if change == "key":
             self.scans.append(scan)
         self.scan(scan)
+
+    @precondition(lambda self: self.scans)
+    @rule(which=some, body=st.booleans(), at=terminals)
+    def verify_unread(self, which: int, body: bool, at: str) -> None:
+        """A repeat of whose code nothing can be read any more, now and then with another body, from anywhere."""
+        last = self.scans[-1 - which % min(6, len(self.scans))]
+        scan = replace(last, terminal=moved(last.terminal, at), legs=(*last.legs, *world.BASKETS[1 if body else 0]))
+        self.settle("verify unread", self.engine.verify_unread(scan), self.model.unread(scan), scan)
 
     def take_step(self, step: Step) -> None:
         actual = self.engine.reverse(step) if step.name == "reverse" else self.engine.step(step)
@@ -231,9 +251,17 @@ class EngineMachine(Checked):
             step = Step(step.name, step.terminal, step.subject, step.key, legs)
         self.take_step(step)
 
-    @rule(which=some, number=members, at=terminals, kind=st.sampled_from(("scan", "scan", "known", "unseen")))
-    def cancel_key(self, which: int, number: int, at: str, kind: str) -> None:
-        """By key and code, also before the scan arrives: the scan is kept, so that it may come late."""
+    @rule(
+        which=some,
+        number=members,
+        at=terminals,
+        kind=st.sampled_from(("scan", "scan", "known", "unseen")),
+        moves=st.booleans(),
+        unread=st.booleans(),
+    )
+    def cancel_key(self, which: int, number: int, at: str, kind: str, moves: bool, unread: bool) -> None:
+        """By key and code, also before the scan arrives: the scan is kept, so that it may come late. The terminal may
+        have moved to another business, and nothing may be left to read of the code."""
         terminal = AT[at]
         if kind == "unseen" or not self.scans:
             code = self.code(number, "jwt")
@@ -245,8 +273,10 @@ class EngineMachine(Checked):
             terminal, key, number = scan.terminal, scan.key, scan.code.member_number
         else:
             terminal, key = self.known_keys[-1 - which % len(self.known_keys)]
-        actual = self.engine.cancel_key(terminal, key, number)
-        expected = self.model.cancel_key(terminal, key, number)
+        if moves:
+            terminal = moved(terminal, at)
+        actual = self.engine.cancel_key(terminal, key, None if unread else number)
+        expected = self.model.cancel_key(terminal, key, unread)
         if actual[:2] == ("cancelled", "tombstoned"):
             self.dead_keys[terminal.terminal_id, key] = None, self.model.age + 30 * DAY
         self.settle("cancel", actual, expected)

@@ -221,6 +221,19 @@ class Model:
             return answer
         return self.apply(scan, new_id, parts, uses)
 
+    def unread(self, scan: Scan) -> Answer:
+        """The same scan where nothing can be read of its code: the key alone answers, or it is refused for good."""
+        mark = self.mark(scan.terminal, scan.key)
+        if mark is None:
+            answer = refused(Outcome.CODE_FORGED)
+            self.keep(scan.terminal, scan.key, scan.fingerprint, answer, limits.REFUSAL_MARK_SECONDS)
+            return answer
+        if mark.fingerprint is None:
+            return CANCELLED
+        if mark.fingerprint != scan.fingerprint:
+            return REUSED
+        return CANCELLED if mark.record is not None and mark.record.cancelled else again(mark.answer)
+
     def examine(self, scan: Scan) -> tuple[list[tuple[Outcome, int | None, int, int]], list[Part], Counter[str]]:
         """All reasons to refuse, and what would be taken."""
         code, terminal, directory = scan.code, scan.terminal, self.directory
@@ -354,7 +367,8 @@ class Model:
         balance = self.balance(number, business.currency)
         record.first = ("redemption", new_id, status, self.now_ms, until, taken_parts, balance, False)
         self.records[new_id] = record
-        self.keep(terminal, scan.key, scan.fingerprint, record.first, limits.REDEMPTION_RETENTION_SECONDS, record)
+        # The key of a hold lives as long as its record: it may be captured late, and cancelled after that.
+        self.keep(terminal, scan.key, scan.fingerprint, record.first, dies - self.age, record)
         return record.first
 
     def keep(  # what a key stands for from now on

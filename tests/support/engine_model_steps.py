@@ -83,17 +83,17 @@ class EngineModel(Model):
         held = sum(part.taken for part in record.parts if part.asset == "points")
         self.members[record.member].held -= held
         record.status = status
-        record.dies = self.age + EVER
+        record.dies = max(record.dies, self.age + EVER)
 
     def due(self, record: Record) -> bool:
         return record.status == "held" and record.hold_until is not None and record.hold_until <= self.now_ms
 
-    def view(self, record: Record, terminal: Terminal) -> Answer:
-        """A redemption as it stands now."""
+    def view(self, record: Record) -> Answer:
+        """A redemption as it stands now; the balance in the currency of the business it was made at."""
         parts = tuple(
             (part.leg, part.asset, part.lot, part.taken, part.captured, part.refunded) for part in record.parts
         )
-        balance = self.balance(record.member, terminal.business.currency)
+        balance = self.balance(record.member, self.directory.businesses[record.business].currency)
         return "redemption", record.redemption_id, record.status, record.at, record.hold_until, parts, balance, False
 
     def own(self, terminal: Terminal, redemption_id: str) -> Record | None:
@@ -101,7 +101,7 @@ class EngineModel(Model):
         return record if record is not None and record.business == terminal.business.business_id else None
 
     def done(self, step: Step, record: Record) -> Answer:
-        answer = self.view(record, step.terminal)
+        answer = self.view(record)
         self.keep(step.terminal, step.key, step.fingerprint, answer, EVER)
         return answer
 
@@ -188,27 +188,31 @@ class EngineModel(Model):
         for part, amount in zip(record.parts, amounts, strict=True):
             part.refunded += amount
         self.enter(kind, record.redemption_id, record.member, moves)
-        record.dies = self.age + EVER
+        record.dies = max(record.dies, self.age + EVER)
 
     # Cancel, sweep.
 
-    def cancel_key(self, terminal: Terminal, key: str, member_number: int) -> Answer:
-        """By key and code: what was applied is undone; where nothing was, the key never applies."""
+    def cancel_key(self, terminal: Terminal, key: str, unread: bool = False) -> Answer:
+        """By key, whatever code comes with it and wherever the terminal is now: what was applied is undone; where
+        nothing was, the key never applies. `unread`: nothing can be read of the code, so that a key nobody knows is
+        refused too."""
         mark = self.mark(terminal, key)
+        if mark is None and unread:
+            seconds = limits.REFUSAL_MARK_SECONDS
+            self.marks[terminal.terminal_id, key] = Mark(None, CANCELLED, self.age + seconds)
+            return refused(Outcome.CODE_FORGED)
         if mark is None or mark.fingerprint is None or mark.kind == "refused":
             self.marks[terminal.terminal_id, key] = Mark(None, CANCELLED, self.age + EVER)
             return "cancelled", "tombstoned", None
         if mark.record is None:
             return refused(Outcome.IDEMPOTENCY_KEY_REUSED)
-        # The code says where to look: with another member's code nothing is found, unless they share a bucket.
-        if bucket_of(member_number, self.directory.buckets) != bucket_of(mark.record.member, self.directory.buckets):
-            return NOT_FOUND
-        return self.cancel_id(terminal, mark.record.redemption_id)
+        return self.cancel_record(mark.record)
 
     def cancel_id(self, terminal: Terminal, redemption_id: str) -> Answer:
         record = self.own(terminal, redemption_id)
-        if record is None:
-            return NOT_FOUND
+        return NOT_FOUND if record is None else self.cancel_record(record)
+
+    def cancel_record(self, record: Record) -> Answer:
         if self.due(record):
             self.release(record, "expired")
         if record.status in ("held", "captured", "partially_refunded"):
@@ -220,7 +224,7 @@ class EngineModel(Model):
                 self.give_back_captured(record, [part.captured - part.refunded for part in record.parts], "reverse")
                 record.status = "reversed"
         record.cancelled = True
-        return "cancelled", "reversed", self.view(record, terminal)
+        return "cancelled", "reversed", self.view(record)
 
     def sweep(self, bucket: int) -> Answer:
         """Ends the holds of a bucket whose time has run out."""

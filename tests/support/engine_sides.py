@@ -225,10 +225,10 @@ class InProcess:
         return Ended(name, done.outcome.name.lower() if isinstance(done, Refusal) else "ok")
 
     async def cancel(self, till: int, subject: int, claim: Claim, key: str) -> Ended:
-        return _cancelled(await self.redemptions.cancel(TILL, key=key, member_number=subject))
+        return _cancelled(await self.redemptions.cancel_key(TILL, key, subject))
 
     async def cancel_id(self, till: int, redemption: str) -> Ended:
-        return _cancelled(await self.redemptions.cancel(TILL, redemption_id=redemption))
+        return _cancelled(await self.redemptions.cancel(TILL, redemption))
 
     async def accrue(self, subject: int) -> Ended:
         bill = Bill("R", POINTS * 100, "CNY")

@@ -57,13 +57,31 @@ def test_an_issued_code_is_read_in_both_forms(algorithm: Algorithm) -> None:
     assert digits == CodeClaim(CodeForm.DIGITS, MEMBER, SLOT, "digits", EXPIRY, Standing.VALID)
 
 
-def test_surrounding_white_space_of_a_scanner_is_trimmed_and_inner_is_not() -> None:
+def test_what_scanners_put_around_a_code_is_taken_off_and_nothing_else() -> None:
     code = issuer().issue(MEMBER, SLOT)
     for text in (code.code, code.digits):
-        assert isinstance(READER.read(f" \t\r\n{text}\r\n", NOW), CodeClaim)
-        refused(f"{text[:9]} {text[9:]}", CodeRefusal.MALFORMED)
-        refused(f"{text}\x00", CodeRefusal.MALFORMED)
-        refused(f"{text}\u00a0", CodeRefusal.MALFORMED)
+        for sent in (f" \t\r\n{text}\r\n", f"]Q1{text}", f"\ufeff]d2{text}\x1d", f"{text}\u00a0"):
+            assert READER.read(sent, NOW) == READER.read(text, NOW)
+        for wrong in (f"{text}\x00", f"]Q1]Q1{text}", f"]{text}", f"{text}]Q1", f"{text[:9]}\x00{text[9:]}"):
+            refused(wrong, CodeRefusal.MALFORMED)
+    refused(f"{code.code[:9]} {code.code[9:]}", CodeRefusal.MALFORMED)
+
+
+def test_digits_are_read_in_groups_with_hyphens_and_in_full_width() -> None:
+    digits = issuer().issue(MEMBER, SLOT).digits
+    groups = [digits[start : start + 3] for start in range(0, 18, 3)]
+    wide = digits.translate({ord("0") + digit: 0xFF10 + digit for digit in range(10)})
+    for sent in (
+        " ".join(groups),
+        "-".join(groups),
+        "\u3000".join(groups),
+        wide,
+        "]C0" + " ".join(groups),
+        f"{wide}\n",
+    ):
+        assert READER.read(sent, NOW) == READER.read(digits, NOW), sent
+    for wrong in (" ".join(groups[:-1]), ".".join(groups), digits.replace(digits[5], "\u0661"), f"{digits}-0"):
+        refused(wrong, CodeRefusal.MALFORMED)
 
 
 def test_an_hs256_code_has_at_most_160_characters() -> None:

@@ -1,10 +1,11 @@
 -- A purchase earns points: into a lot of the business that sells, as much as the member's tier and way deserve.
 --
 -- keys: idempotency member lots code accrual ledger
--- args: accrual_id fingerprint member_id business marker code_time code_expired utc_offset validity_months
+-- args: accrual_id fingerprint member_id business marker code_time code_refusal utc_offset validity_months
 -- args: crossing_days growth by_tier context
 --
 --   marker             of the code, or empty where the member was named by id
+--   code_refusal       what the gateway found wrong with the code (its time, its device) as an outcome's number, or 0
 --   by_tier            "gold,<points>,<points with the crossing bonus>;…": what this bill earns, computed by the gateway
 --   crossing_days      the bonus counts when the last purchase was at another business within so many days; 0: never
 --
@@ -29,7 +30,7 @@ local function consider(other)
   if outcome == 0 or other < outcome then outcome = other end
 end
 if marker ~= '' then
-  if code_expired == '1' then consider(OUTCOME.CODE_EXPIRED) end
+  if code_refusal ~= '0' then consider(integer(code_refusal)) end
   uses_of_code = call('GET', code)
   if code_used(uses_of_code, marker) then consider(OUTCOME.CODE_USED) end
   if state[4] and tonumber(code_time) < integer(state[4]) then consider(OUTCOME.CODE_REVOKED) end

@@ -8,7 +8,8 @@
 --   idempotency        the record of the till's key; its own name for a cancel by id, which leaves it alone
 --   redemption_id      for a cancel by id; empty for one by key
 --
--- returns: {call_id, outcome, effect [, record, state]}; effect is "reversed" or "tombstoned"
+-- returns: {call_id, outcome, effect [, record, state]}; effect is "reversed" or "tombstoned". For a key that stands for a
+--          scan of another bucket or business: {call_id, NOT_FOUND, id of the redemption}, and nothing was done
 --
 -- Keeps I9, I12 (a tombstoned key never applies).
 
@@ -28,7 +29,7 @@ if id == '' then
 end
 local redemption = redemption_prefix .. id
 local record = open_redemption(redemption)
-if not record or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, ''} end
+if not record or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, redemption_id == '' and id or ''} end
 
 local seconds, millis = now()
 local month = month_of(seconds, tonumber(utc_offset))

@@ -159,9 +159,14 @@ local function points_of(parts, field)
 end
 
 -- After each step the record is kept anew, so that it outlives the key of that step (whose repeat is answered from it)
--- and the window in which what was captured last may be refunded.
+-- and the window in which what was captured last may be refunded. Its life is never shortened: the key of a hold lives as
+-- long as the hold's record was to live.
 local function keep_record(key, record)
-  write_record(key, record, 'EX', SECONDS.REDEMPTION_RETENTION_SECONDS)
+  if call('TTL', key) > LIMIT.REDEMPTION_RETENTION_SECONDS then
+    write_record(key, record, 'KEEPTTL')
+  else
+    write_record(key, record, 'EX', SECONDS.REDEMPTION_RETENTION_SECONDS)
+  end
 end
 
 -- The context of what a hold comes to without any till: where it was made, and its basket.

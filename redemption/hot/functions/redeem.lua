@@ -50,10 +50,6 @@ local prefix = sub(redemption, 1, -#redemption_id - 1)
 local texts = call('MGET', sub(ledger, 1, -7) .. 'frozen', idempotency, code, recent, redemption)
 if texts[1] then return answer(OUTCOME.UNAVAILABLE, 0, -1, -1, -1) end
 if exceeded then return answer(OUTCOME.RATE_LIMITED, 0, -1, exceeded, -1) end
-if marker == 'digits' then
-  local wait = guessed_too_often(guess_terminal, guess_outlet, false)
-  if wait then return answer(OUTCOME.RATE_LIMITED, 0, -1, 4, wait) end
-end
 
 if texts[2] then
   local seen = split(texts[2], ' ', 16)
@@ -67,6 +63,11 @@ if texts[2] then
   local original = read_redemption(prefix .. seen[3])
   if original.cancelled then return answer(OUTCOME.CANCELLED, 1, -1, -1, -1) end
   return answer(0, 1, -1, -1, -1, original.text, seen[3])
+end
+-- After the key: a repeat is no guess, and is answered alike whether its digits are genuine or not (reject.lua).
+if marker == 'digits' then
+  local wait = guessed_too_often(guess_terminal, guess_outlet, false)
+  if wait then return answer(OUTCOME.RATE_LIMITED, 0, -1, 4, wait) end
 end
 
 local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held')
@@ -205,10 +206,12 @@ if held then
 elseif counted ~= '' then
   record = record .. '\n\n' .. counted
 end
--- A hold's record outlives its deadline by as much: without it nobody could give back what it holds.
-call('SET', redemption, record, 'EX', held and text(LIMIT.REDEMPTION_RETENTION_SECONDS + tonumber(hold_seconds))
-  or SECONDS.REDEMPTION_RETENTION_SECONDS)
+-- A hold's record outlives its deadline by as much: without it nobody could give back what it holds. So does its key, or a
+-- hold that is captured late could be cancelled by its id and not by its key.
+local retention = held and text(LIMIT.REDEMPTION_RETENTION_SECONDS + tonumber(hold_seconds))
+  or SECONDS.REDEMPTION_RETENTION_SECONDS
+call('SET', redemption, record, 'EX', retention)
 use_code(code, texts[3], marker)
 if legs ~= '' then call('SET', recent, redemption_id, 'EX', SECONDS.DUPLICATE_SECONDS) end
-call('SET', idempotency, fingerprint .. ' 0 ' .. redemption_id, 'EX', SECONDS.REDEMPTION_RETENTION_SECONDS)
+call('SET', idempotency, fingerprint .. ' 0 ' .. redemption_id, 'EX', retention)
 return answer(0, 0, -1, -1, -1, record)

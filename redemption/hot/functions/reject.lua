@@ -1,23 +1,30 @@
--- The answer to a key whose code is no genuine one, so that nothing is known of a member: what the key stands for already,
--- or this refusal, remembered (ADR 0004). Counts a guess of digits first.
+-- The answer to a key whose code cannot be read, so that neither the member nor the bucket is known: what the key stands for
+-- already, or a refusal, remembered (ADR 0004, ADR 0010).
 --
 -- keys: idempotency guess_terminal guess_outlet
--- args: fingerprint outcome detail guesses
+-- args: fingerprint outcome detail guesses frozen_names
 --
+--   fingerprint        of the request; "-" for a cancel, which leaves a tombstone beside its refusal
 --   detail             one word, kept for the repeat
 --   guesses            1 for 18 digits that nobody made, else 0
+--   frozen_names       the keys of whose buckets any may have held this key's record, by blanks; empty where no code of this
+--                      text was ever taken
 --
--- returns: {outcome, replayed, seconds to wait or -1, detail}
+-- returns: {outcome, seconds to wait or -1, record}; the record is what the key stands for, and the outcome 0; or it is empty
 --
--- Keeps I6, I12.
+-- Keeps I6, I12. The key comes first: a repeat is never a guess.
 
-local wait = guesses == '1' and guessed_too_often(guess_terminal, guess_outlet, true)
-if wait then return {OUTCOME.RATE_LIMITED, 0, wait, '-'} end
-local seen = recorded(idempotency)
-if seen then
-  if integer(seen[2]) == OUTCOME.CANCELLED then return {OUTCOME.CANCELLED, 1, -1, '-'} end
-  if seen[1] ~= fingerprint then return {OUTCOME.IDEMPOTENCY_KEY_REUSED, 0, -1, '-'} end
-  return {integer(seen[2]), 1, -1, seen[6] or '-'}
+local seen = call('GET', idempotency)
+if seen then return {0, -1, seen} end
+-- A rebuild takes the records of a frozen bucket's keys away before it writes them anew.
+for _, name in ipairs(split(frozen_names, ' ', LIMIT.BUCKETS_MAX)) do
+  if call('EXISTS', name) == 1 then return {OUTCOME.UNAVAILABLE, -1, ''} end
 end
-remember(idempotency, SECONDS.REFUSAL_MARK_SECONDS, fingerprint, outcome, '-1', '-1', '-1', detail)
-return {integer(outcome), 0, -1, detail}
+local wait = guesses == '1' and guessed_too_often(guess_terminal, guess_outlet, true)
+if wait then return {OUTCOME.RATE_LIMITED, wait, ''} end
+if fingerprint == '-' then
+  remember(idempotency, SECONDS.REFUSAL_MARK_SECONDS, '-', text(OUTCOME.CANCELLED))
+else
+  remember(idempotency, SECONDS.REFUSAL_MARK_SECONDS, fingerprint, outcome, '-1', '-1', '-1', detail)
+end
+return {integer(outcome), -1, ''}
