@@ -5,6 +5,7 @@ Every call is one round trip to one function. Knows no HTTP: the gateway turns r
 answers.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.contexts import basket_text, place_text, restore_text
-from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
+from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, TOMBSTONE_SECONDS, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal, detail_of, detail_word
 from redemption.domain.redemptions import (
     REDEMPTION_PREFIX,
@@ -40,6 +41,7 @@ from redemption.legs import (
 )
 from redemption.rules.basket import price
 from redemption.rules.eligibility import state_detail
+from redemption.rules.policy import Policy
 
 
 class Scan(msgspec.Struct, frozen=True):
@@ -90,8 +92,24 @@ class Cancelled:
     redemption: Redemption | None
 
 
-GUESSES_OF_DIGITS: Final = 4
+GUESSES: Final = 4
 """The rate that a terminal or outlet exceeds by digits nobody made, beside those of terminal, outlet and member."""
+TOMBSTONES: Final = 5
+"""The same for cancels that find nothing under their key."""
+
+
+def tombstone_seconds(code_left_seconds: float) -> int:
+    """How long a tombstone is kept: as long as the mark of a used code, and in any case as long as the code of the
+    cancelled call is good (a device may have made it for a later moment)."""
+    left = min(math.ceil(code_left_seconds) + TOMBSTONE_SECONDS, REDEMPTION_RETENTION_SECONDS)
+    return max(TOMBSTONE_SECONDS, left)
+
+
+def rate_refusal(policy: Policy, whose: int, seconds: int) -> Refusal:
+    """The refusal of a call that exceeds a rate: whose (1 terminal, 2 outlet, 3 member, 4 guesses, 5 cancels) and the
+    seconds to wait."""
+    quota = {1: policy.terminal_rate, 2: policy.outlet_rate, 3: policy.member_rate}.get(whose, -1)
+    return Refusal(Outcome.RATE_LIMITED, None, whose, seconds, quota=quota)
 
 
 class MemberMissing(Exception):
@@ -167,12 +185,12 @@ class Redemptions:
         redemption."""
         if step.bill is not None:
             held = await self.find(step.redemption_id, step.terminal.business.business_id)
-            if held is None:
-                return None
-            # What was taken and its value never change, so looking before the call is no race.
-            value = captured_value(held, step.legs, step.terminal.business.currency)
-            if value > step.bill.amount_minor:
-                return Refusal(Outcome.EXCEEDS_BILL, None, value, step.bill.amount_minor)
+            # What was taken and its value never change, so looking before the call is no race. Where there is nothing
+            # the function is called all the same: it counts the call.
+            if held is not None:
+                value = captured_value(held, step.legs, step.terminal.business.currency)
+                if value > step.bill.amount_minor:
+                    return Refusal(Outcome.EXCEEDS_BILL, None, value, step.bill.amount_minor)
         bill = orjson.dumps(bill_context(step.bill)) if step.bill is not None else b""
         return await self._step("capture", step, wants=wants(step.legs, step.terminal.business.currency), bill=bill)
 
@@ -191,10 +209,19 @@ class Redemptions:
         )
 
     async def cancel(
-        self, terminal: Terminal, *, redemption_id: str | None = None, key: str = "", member_number: int | None = None
+        self,
+        terminal: Terminal,
+        *,
+        redemption_id: str | None = None,
+        key: str = "",
+        member_number: int | None = None,
+        good_until: float = 0,
     ) -> Cancelled | Refusal | None:
         """Undoes what an id, or a key with the code it was sent with, stands for; or makes sure that the key never
-        applies. None: this business has no such redemption."""
+        applies. None: this business has no such redemption.
+
+        `good_until` (Unix seconds) is when the code ends: a tombstone outlives it.
+        """
         addresses = self._addresses
         directory = addresses.directory
         if redemption_id is None:
@@ -205,11 +232,20 @@ class Redemptions:
         if bucket is None:
             return None
         call_id = new_id(REDEMPTION_PREFIX, bucket)
+        till = addresses.till(terminal, bucket)
         reply = await self._store.call(
             "cancel",
-            idempotency=addresses.idempotency(terminal, bucket, key),
+            idempotency=till.idempotency_prefix + key,
             holds=keys.holds(bucket),
             ledger=keys.ledger_stream(bucket),
+            rate_terminal=till.rate_terminal,
+            rate_outlet=till.rate_outlet,
+            tombstones_terminal=till.tombstones_terminal,
+            tombstones_outlet=till.tombstones_outlet,
+            cancelled=till.cancelled,
+            till=addresses.till_terms(terminal).words,
+            till_key=key,
+            lasts=tombstone_seconds(good_until - addresses.now),
             call_id=call_id,
             redemption_id=redemption_id or "",
             redemption_prefix=keys.redemption(bucket, ""),
@@ -222,6 +258,8 @@ class Redemptions:
         outcome = Outcome(reply[1])
         if outcome is Outcome.NOT_FOUND:
             return None
+        if outcome is Outcome.RATE_LIMITED:
+            return rate_refusal(directory.policy, reply[3], reply[4])
         if outcome is not Outcome.APPLIED:
             return Refusal(outcome)
         effect = reply[2].decode()
@@ -249,12 +287,15 @@ class Redemptions:
 
         A `RATE_LIMITED` one has the seconds to wait as `available`.
         """
-        bucket = self._addresses.key_bucket(terminal, 0)
-        outcome, replayed, wait, detail = await self._store.call(
+        till = self._addresses.till(terminal, 0)
+        outcome, replayed, wait, detail, whose = await self._store.call(
             "reject",
-            idempotency=keys.idempotency(bucket, terminal.terminal_id, key),
-            guess_terminal=keys.guess(bucket, terminal.terminal_id),
-            guess_outlet=keys.guess(self._addresses.outlet_bucket(terminal, 0), terminal.outlet_id),
+            idempotency=till.idempotency_prefix + key,
+            guess_terminal=till.guess_terminal,
+            guess_outlet=till.guess_outlet,
+            rate_terminal=till.rate_terminal,
+            rate_outlet=till.rate_outlet,
+            till=self._addresses.till_terms(terminal).words,
             fingerprint=fingerprint,
             outcome=int(refusal.outcome),
             detail=detail_word(refusal.detail),
@@ -262,17 +303,18 @@ class Redemptions:
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         if outcome == Outcome.RATE_LIMITED:
-            return Refusal(Outcome.RATE_LIMITED, None, GUESSES_OF_DIGITS, wait)
+            return rate_refusal(self._addresses.directory.policy, whose, wait)
         return Refusal(Outcome(outcome), None, -1, -1, detail_of(detail), replayed=replayed == 1)
 
     async def guessed(self, terminal: Terminal, guesses: int = 1) -> int | None:
         """Counts 18 digits that nobody made (`guesses` 0: only asks); the seconds to wait when terminal or outlet did
         so too often."""
-        bucket = self._addresses.key_bucket(terminal, 0)
+        till = self._addresses.till(terminal, 0)
         over, wait = await self._store.call(
             "guess",
-            guess_terminal=keys.guess(bucket, terminal.terminal_id),
-            guess_outlet=keys.guess(self._addresses.outlet_bucket(terminal, 0), terminal.outlet_id),
+            guess_terminal=till.guess_terminal,
+            guess_outlet=till.guess_outlet,
+            till=self._addresses.till_terms(terminal).words,
             guesses=guesses,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
@@ -304,10 +346,16 @@ class Redemptions:
         if function != "refund":
             special["holds"] = keys.holds(bucket)
         call_id = new_id(REDEMPTION_PREFIX, bucket)
+        till = addresses.till(step.terminal, bucket)
         reply = await self._store.call(
             function,
             redemption=keys.redemption(bucket, step.redemption_id),
             ledger=keys.ledger_stream(bucket),
+            rate_terminal=till.rate_terminal,
+            rate_outlet=till.rate_outlet,
+            cancelled=till.cancelled,
+            till=addresses.till_terms(step.terminal).words,
+            till_key=step.key or "",
             call_id=call_id,
             idempotency=addresses.idempotency(step.terminal, bucket, step.key) if step.key else "",
             fingerprint=step.fingerprint,
@@ -322,6 +370,8 @@ class Redemptions:
         outcome, replayed = Outcome(reply[1]), reply[2] == 1
         if outcome is Outcome.NOT_FOUND:
             return None
+        if outcome is Outcome.RATE_LIMITED:
+            return rate_refusal(directory.policy, reply[3], reply[4])
         if outcome is not Outcome.APPLIED:
             return Refusal(outcome, None, reply[3], reply[4], replayed=replayed)
         return after_step(redemption_told(reply[5]), reply[6], replayed=replayed)

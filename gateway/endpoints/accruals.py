@@ -29,6 +29,7 @@ from redemption.domain.outcomes import Refusal
 
 _accrual: Final = msgspec.json.Decoder(AccrualRequest)
 _nothing: Final = msgspec.json.Decoder(VoidRequest)
+NOT_SCANNED: Final = "This outlet scanned no member of this id in the last 15 minutes: scan the member's code"
 
 
 async def accrue(request: Request) -> Response:
@@ -58,10 +59,10 @@ async def accrue(request: Request) -> Response:
             await refuse_revoked(state.redemptions, terminal, key, asked)
         number = claim.member_number
     assert number is not None
-    purchase = Purchase(terminal, number, code, key, asked, wanted.bill)
+    purchase = Purchase(terminal, number, code, key, asked, wanted.bill, wanted.confirm_duplicate)
     done = await ask_hot_store(state.accruals.accrue(purchase))
     if done is None:
-        raise Problem("not_found", "There is no such member")
+        raise Problem("not_found", NOT_SCANNED)
     outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
     state.metrics.steps.labels("accrue", outcome).inc()
     if isinstance(done, Refusal):

@@ -18,7 +18,7 @@ from redemption.addresses import Addresses
 from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.members import bucket_of, member_id
-from redemption.domain.outcomes import Refusal
+from redemption.domain.outcomes import Outcome, Refusal
 from redemption.domain.records import record_fields
 from redemption.domain.redemptions import Accrual, Redemption, Scanned
 from redemption.hot import keys
@@ -26,7 +26,7 @@ from redemption.hot.connection import Address, HotConnection
 from redemption.hot.library import Library, assemble
 from redemption.hot.store import HotStore
 from redemption.memberships import Memberships, MemberState
-from redemption.service import Cancelled, Redemptions
+from redemption.service import GUESSES, Cancelled, Redemptions
 from redemption.service import Scan as ProductScan
 from redemption.service import Step as ProductStep
 from tests.support.engine_commands import Code, Purchase, Scan, Step
@@ -65,7 +65,7 @@ for _, key in ipairs(names) do
     for i = 1, #ARGV, 2 do if ARGV[i] == key then seen = tonumber(ARGV[i + 1]) end end
     local new = length > seen and redis.call('XREVRANGE', key, '+', '-', 'COUNT', length - seen) or {}
     out[#out + 1] = {key, length, new}
-  elseif kind ~= 'key' and kind ~= 'rate' and kind ~= 'guess' then
+  elseif kind ~= 'key' and kind ~= 'rate' and kind ~= 'guess' and kind ~= 'cancelled' then
     local content
     if kind == 'holds' then content = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
     elseif redis.call('TYPE', key).ok == 'string' then content = redis.call('GET', key)
@@ -196,7 +196,13 @@ class Engine:
     def accrue(self, purchase: Purchase) -> Answer:
         code = _code(purchase.code) if purchase.code is not None else None
         product = ProductPurchase(
-            purchase.terminal, purchase.member_number, code, purchase.key, purchase.fingerprint, purchase.bill
+            purchase.terminal,
+            purchase.member_number,
+            code,
+            purchase.key,
+            purchase.fingerprint,
+            purchase.bill,
+            purchase.confirm,
         )
         return answer_of(self.run(self.accruals.accrue(product)))
 
@@ -262,6 +268,8 @@ def answer_of(value: Redemption | Refusal | Cancelled | Accrual | Reversed | Non
     """A value of the product in the words of the model."""
     if value is None:
         return ("not found",)
+    if isinstance(value, Refusal) and (value.outcome, value.asked) == (Outcome.RATE_LIMITED, GUESSES):
+        return "refused", value.outcome, value.leg, value.asked, -1, value.replayed  # a TTL, which goes by real time
     if isinstance(value, Refusal):
         return "refused", value.outcome, value.leg, value.asked, value.available, value.replayed
     if isinstance(value, Cancelled):
