@@ -131,6 +131,8 @@ class Problem(Exception):
         self.unknown = unknown
         self.headers = headers
         self.extensions = extensions
+        self.guess = False
+        """Whether it answers a guess: digits that nobody made, or the id of a member not scanned there."""
         if code in ("overloaded", "unavailable", "rate_limited"):
             self.headers += ((b"retry-after", str(retry_after).encode()),)
 

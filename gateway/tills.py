@@ -71,6 +71,7 @@ async def read_code_unguessed(
             raise
         wait = await ask_hot_store(redemptions.guessed(terminal))
         if wait is None:
+            problem.guess = True
             raise
     else:
         if claim.nonce == DIGITS_NONCE:
@@ -108,7 +109,10 @@ async def read_code_of_key(
     is_forged = claim.reason is CodeRefusal.FORGED
     refusal = Refusal(Outcome.CODE_FORGED if is_forged else Outcome.CODE_MALFORMED, detail=claim.detail)
     is_guess = is_forged and text.strip().isdigit()
-    raise refused(await ask_hot_store(redemptions.reject(terminal, key, fingerprint, refusal, is_guess=is_guess)))
+    found = await ask_hot_store(redemptions.reject(terminal, key, fingerprint, refusal, is_guess=is_guess))
+    problem = refused(found)
+    problem.guess = is_guess and found.outcome is Outcome.CODE_FORGED and not found.replayed
+    raise problem
 
 
 async def refuse_revoked(redemptions: Redemptions, terminal: Terminal, key: str, fingerprint: str) -> None:

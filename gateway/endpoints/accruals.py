@@ -62,11 +62,17 @@ async def accrue(request: Request) -> Response:
     purchase = Purchase(terminal, number, code, key, asked, wanted.bill, wanted.confirm_duplicate)
     done = await ask_hot_store(state.accruals.accrue(purchase))
     if done is None:
-        raise Problem("not_found", NOT_SCANNED)
+        problem = Problem("not_found", NOT_SCANNED)
+        problem.guess = wanted.code is None
+        raise problem
     outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
     state.metrics.steps.labels("accrue", outcome).inc()
     if isinstance(done, Refusal):
         raise refused(done)
+    if not done.replayed:
+        business = terminal.business.business_id
+        state.metrics.points_issued.labels(business).inc(done.points)
+        state.live.tally.issued(terminal, done.points)
     headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
     return answer(201, orjson.dumps(accrual_document(done)), headers)
 

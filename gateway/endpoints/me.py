@@ -28,6 +28,7 @@ async def read_me(request: Request) -> Response:
                 "member_id": member.member_id,
                 "tier": member.tier,
                 "display_name": member.display_name,
+                "status": member.status,
                 "growth_value": member.growth,
                 "balance": {
                     "points": member.sum_of("points"),
