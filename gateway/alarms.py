@@ -7,7 +7,16 @@ stand here and nowhere else (deploy/ and docs/operations.md repeat them for Prom
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from gateway.figures import Alarmed, Sample, accepted, latencies_of, outcomes_of, quantile_ms, refused
+from gateway.figures import (
+    Alarmed,
+    Sample,
+    accepted,
+    latencies_of,
+    outcomes_of,
+    points_by_business,
+    quantile_ms,
+    refused,
+)
 from gateway.problem_kinds import Language
 from redemption.domain.clock import instant
 
@@ -20,6 +29,9 @@ LATENCY_SCANS_MIN: Final = 20
 REFUSED_SHARE: Final = 0.3
 REFUSED_MIN: Final = 20
 REFUSED_TIMES_BEFORE: Final = 3.0
+POINTS_ISSUED_MIN: Final = 50_000
+POINTS_ISSUED_TIMES_BEFORE: Final = 5
+GUESSES_PER_MINUTE: Final = 30
 MINUTE_SAMPLES: Final = 60
 FIGURES_STALE_SECONDS: Final = 5.0
 
@@ -73,6 +85,16 @@ _WORDS: Final[dict[str, _Words]] = {
         "最近一分钟有 {value}% 的扫码被拒绝（上限 {threshold}%，且远高于之前）。看最常见的原因与商家",
         "{value} % of the last minute's scans were refused (threshold {threshold} %, and far more than before). See "
         "which reason and which business")),
+    "points_issued_jump": _Words("points", ("積分發放異常", "积分发放异常", "Points issued jump"), (
+        "一個業態最近一分鐘發放了 {value} 積分（上限 {threshold}，且遠高於之前）。核對帳單，必要時停用該收銀機的金鑰",
+        "一个业态最近一分钟发放了 {value} 积分（上限 {threshold}，且远高于之前）。核对账单，必要时停用该收银机的密钥",
+        "A business issued {value} points in the last minute (threshold {threshold}, and far more than before). Check "
+        "the bills; revoke the till's key if they are invented")),
+    "guesses": _Words("guesses", ("有人在猜會員碼", "有人在猜会员码", "Member codes are being guessed"), (
+        "最近一分鐘有 {value} 次猜測（上限 {threshold}）：不存在的數字碼，或本店未掃描過的會員編號。找出是哪台收銀機",
+        "最近一分钟有 {value} 次猜测（上限 {threshold}）：不存在的数字码，或本店未扫描过的会员编号。找出是哪台收银机",
+        "{value} guesses in the last minute (threshold {threshold}): digits that nobody made, or ids of members whom "
+        "the outlet had not scanned. The last refusals say which till it is")),
     "latency": _Words("milliseconds", ("掃碼變慢", "扫码变慢", "Scans are slow"), (
         "最近一分鐘最慢的 1% 掃碼超過 {value} 毫秒（上限 {threshold}）。看工作行程數、熱儲存磁碟與負載",
         "最近一分钟最慢的 1% 扫码超过 {value} 毫秒（上限 {threshold}）。看工作进程数、热存储磁盘与负载",
@@ -99,9 +121,17 @@ class _Found(NamedTuple):
     critical: bool
 
 
-def judge(sample: Sample, before: Sequence[Sample], earlier: tuple[int, int]) -> dict[str, Alarmed]:
-    """The alarms of a sample. `before` are the samples of the minute before it, the newest last; `earlier` how many
-    scans were accepted and refused in the minutes before that. An alarm that was on stays since when it was."""
+class Earlier(NamedTuple):
+    """What is known of a second that is over a minute ago: scans accepted and refused, points issued by business."""
+
+    accepted: int
+    refused: int
+    points: dict[str, int]
+
+
+def judge(sample: Sample, before: Sequence[Sample], earlier: Sequence[Earlier]) -> dict[str, Alarmed]:
+    """The alarms of a sample. `before` are the samples of the minute before it, the newest last; `earlier` the seconds
+    of the minutes before that. An alarm that was on stays since when it was."""
     known = before[-1].alarms if before else {}
     return {
         found.code: Alarmed(
@@ -110,7 +140,11 @@ def judge(sample: Sample, before: Sequence[Sample], earlier: tuple[int, int]) ->
             found.threshold,
             found.critical,
         )
-        for found in (*_of_stores(sample), *_of_scans(sample, before, earlier))
+        for found in (
+            *_of_stores(sample),
+            *_of_scans(sample, before, earlier),
+            *_of_insiders(sample, before, earlier),
+        )
     }
 
 
@@ -137,16 +171,39 @@ def _of_stores(sample: Sample) -> Iterable[_Found]:
         yield _Found("configuration_stale", round(stale), STALE_SECONDS, False)
 
 
-def _of_scans(sample: Sample, before: Sequence[Sample], earlier: tuple[int, int]) -> Iterable[_Found]:
+def _of_scans(sample: Sample, before: Sequence[Sample], earlier: Sequence[Earlier]) -> Iterable[_Found]:
     minute = [*before[-(MINUTE_SAMPLES - 1) :], sample]
     outcomes = outcomes_of(outlet for each in minute for outlet in each.outlets.values())
-    now, then = _refused_share(accepted(outcomes), refused(outcomes)), _refused_share(*earlier)
+    now = _refused_share(accepted(outcomes), refused(outcomes))
+    then = _refused_share(sum(each.accepted for each in earlier), sum(each.refused for each in earlier))
     if refused(outcomes) >= REFUSED_MIN and now > REFUSED_SHARE and now > REFUSED_TIMES_BEFORE * then:
         yield _Found("refusals_jump", round(100 * now, 1), 100 * REFUSED_SHARE, False)
     latencies = latencies_of(outlet for each in minute for outlet in each.outlets.values())
     p99 = quantile_ms(latencies, 0.99)
     if p99 is not None and p99 > LATENCY_P99_MS and sum(latencies.values()) >= LATENCY_SCANS_MIN:
         yield _Found("latency", p99, LATENCY_P99_MS, False)
+
+
+def _of_insiders(sample: Sample, before: Sequence[Sample], earlier: Sequence[Earlier]) -> Iterable[_Found]:
+    """Points issued far above what a business issued in the minutes before, and guesses over the whole group."""
+    minute = [*before[-(MINUTE_SAMPLES - 1) :], sample]
+    usual: dict[str, int] = {}
+    for each in earlier:
+        for business, points in each.points.items():
+            usual[business] = usual.get(business, 0) + points
+    jumps = [
+        points
+        for business, points in points_by_business(
+            outlet for each in minute for outlet in each.outlets.values()
+        ).items()
+        if points > POINTS_ISSUED_MIN
+        and points * len(earlier) > POINTS_ISSUED_TIMES_BEFORE * usual.get(business, 0) * MINUTE_SAMPLES
+    ]
+    if jumps:
+        yield _Found("points_issued_jump", max(jumps), POINTS_ISSUED_MIN, False)
+    guesses = sum(outlet.guesses for each in minute for outlet in each.outlets.values())
+    if guesses > GUESSES_PER_MINUTE:
+        yield _Found("guesses", guesses, GUESSES_PER_MINUTE, False)
 
 
 def _refused_share(were_accepted: int, were_refused: int) -> float:

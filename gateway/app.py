@@ -77,6 +77,12 @@ def application(state: State) -> Application:
     async def problem(request: Request, fault: Exception) -> Response:
         assert isinstance(fault, Problem)
         note_refusal(state.live.tally, request, fault)
+        if fault.kind.code == "rate_limited":
+            state.metrics.rate_limited.labels(fault.extensions.get("scope", "codes")).inc()
+        terminal = request.scope.get(TERMINAL)
+        if fault.guess and terminal is not None:
+            state.metrics.guesses.inc()
+            state.live.tally.guess(terminal)
         return problem_answer(fault, request.headers.get("accept-language"))
 
     async def http_fault(request: Request, fault: Exception) -> Response:

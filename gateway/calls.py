@@ -85,11 +85,11 @@ TAGS: Final[dict[str, str]] = {
 
 # Groups of kinds, each named after the step that finds them.
 _BODY: Final = ("body_too_large", "unsupported_media_type", "malformed")
-_TERMINAL: Final = ("unauthenticated", "terminal_revoked", "forbidden")
-_MEMBER: Final = ("unauthenticated",)
+_TERMINAL: Final = ("unauthenticated", "terminal_revoked", "forbidden", "rate_limited")
+_MEMBER: Final = ("unauthenticated", "rate_limited")
 _STORE: Final = ("overloaded", "unavailable")
 _KEY: Final = ("idempotency_key_missing", "idempotency_key_reused")
-_SCANNED: Final = ("rate_limited", "code_malformed", "code_forged")
+_SCANNED: Final = ("code_malformed", "code_forged")
 _CODE: Final = (*_SCANNED, "code_expired", "code_used", "code_revoked", "member_blocked")
 _BASKET: Final = (
     "possible_duplicate", "leg_not_allowed_here", "benefit_unknown", "benefit_not_now", "benefit_exhausted",
@@ -209,7 +209,10 @@ CALLS: Final[tuple[Call, ...]] = (
         request=AccrualRequest,
         request_examples=examples.ACCRUE,
         answers=(Answer("Earned.", wire_members.AccrualAnswer, examples.ACCRUED, 201, replayable=True),),
-        refusals=(*_BODY, *_TERMINAL, *_STORE, *_KEY, *_CODE, "not_found"),
+        refusals=(
+            *_BODY, *_TERMINAL, *_STORE, *_KEY, "cancelled", *_CODE, "possible_duplicate", "earning_limit_reached",
+            "not_found",
+        ),
     ),
     Call(
         "POST",
@@ -222,7 +225,7 @@ CALLS: Final[tuple[Call, ...]] = (
         request_examples=examples.NOTHING,
         answers=(Answer("Taken back.", wire_members.AccrualReversedAnswer, examples.ACCRUAL_REVERSED,
                         replayable=True),),
-        refusals=(*_STEP, "already_refunded", "window_closed"),
+        refusals=(*_STEP, "cancelled", "already_refunded", "window_closed"),
     ),
     Call(
         "POST",
@@ -234,7 +237,7 @@ CALLS: Final[tuple[Call, ...]] = (
         request_examples=examples.CODES,
         answers=(Answer("Codes to show, each until its `refresh_at`.", wire_members.CodesAnswer,
                         examples.ISSUED_CODES),),
-        refusals=(*_BODY, *_MEMBER, "rate_limited", *_STORE),
+        refusals=(*_BODY, *_MEMBER, *_STORE, "member_blocked"),
     ),
     Call(
         "GET",

@@ -11,7 +11,7 @@ _MEMBER: Final = "Member app"
 _OPERATIONS: Final = "Operations"
 _STREAM: Final = "text/event-stream; charset=utf-8"
 _BODY: Final = ("body_too_large", "unsupported_media_type", "malformed")
-_KEY: Final = ("unauthenticated", "terminal_revoked", "forbidden")
+_KEY: Final = ("unauthenticated", "terminal_revoked", "forbidden", "rate_limited")
 
 
 def _whole_number(most: int, default: int) -> dict[str, Any]:
@@ -54,31 +54,34 @@ LIVE_CALLS: Final[tuple[Call, ...]] = (
                       "MTc5NTMxNjY0NTY3OC0xNzk1MzE2NjQ1Njc4LTA", required=False),
         ),
         answers=(Answer("A page, newest first.", wire_live.ActivityAnswer, examples.ACTIVITY),),
-        refusals=("malformed", "unauthenticated", "unavailable"),
+        refusals=("malformed", "unauthenticated", "rate_limited", "unavailable"),
     ),
     Call(
         "POST", "/v1/me/devices", _MEMBER, "member",
         request=wire_live.DeviceRequest,
         request_examples=examples.ENROL,
         answers=(Answer("Enrolled; the key is told once.", wire_live.EnrolledDevice, examples.ENROLLED, 201),),
-        refusals=(*_BODY, "unauthenticated", "unavailable", "not_found", "devices_exhausted"),
+        refusals=(
+            *_BODY, "unauthenticated", "rate_limited", "overloaded", "unavailable", "member_blocked", "not_found",
+            "devices_exhausted",
+        ),
     ),
     Call(
         "GET", "/v1/me/devices", _MEMBER, "member",
         answers=(Answer("The devices.", wire_live.DevicesAnswer, {"devices": [examples.DEVICE]}),),
-        refusals=("unauthenticated", "unavailable"),
+        refusals=("unauthenticated", "rate_limited", "unavailable"),
     ),
     Call(
         "DELETE", "/v1/me/devices/{device_id}", _MEMBER, "member",
         parameters=(_DEVICE_ID,),
         answers=(Answer("Revoked, now or before.", wire_live.Device, examples.REVOKED),),
-        refusals=("unauthenticated", "unavailable", "not_found"),
+        refusals=("unauthenticated", "rate_limited", "unavailable", "not_found"),
     ),
     Call(
         "GET", "/v1/ops/events", _OPERATIONS, "back_office",
         answers=(Answer("Server-sent events: `snapshot` once a second, as the call of that name; `refusals`, the new "
                         "ones; `end`.", None, examples.FIGURES, media_type=_STREAM),),
-        refusals=(*_KEY, "rate_limited", "overloaded", "unavailable"),
+        refusals=(*_KEY, "overloaded", "unavailable"),
     ),
     Call(
         "GET", "/v1/ops/snapshot", _OPERATIONS, "back_office",

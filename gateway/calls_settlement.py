@@ -72,7 +72,9 @@ _RECONCILIATION_ID: Final = Parameter(
 )
 
 _BODY: Final = ("body_too_large", "unsupported_media_type", "malformed")
-_SEEN: Final = ("unauthenticated", "terminal_revoked", "forbidden", "overloaded", "unavailable", "not_found")
+_SEEN: Final = (
+    "unauthenticated", "terminal_revoked", "forbidden", "rate_limited", "overloaded", "unavailable", "not_found",
+)  # fmt: skip
 _LISTED: Final = ("malformed", *_SEEN)
 
 

@@ -59,6 +59,11 @@ NOTHING: Final[dict[str, Any]] = {"nothing": {}}
 ACCRUE: Final[dict[str, Any]] = {
     "by code": {"code": DIGITS, "bill": BILL},
     "by member id": {"member_id": "mem_0000001", "bill": BILL},
+    "the rest of a bill that earned before": {
+        "code": DIGITS,
+        "bill": {**BILL, "amount_minor": 4200, "lines": []},
+        "confirm_duplicate": True,
+    },
 }
 CODES: Final[dict[str, Any]] = {"one": {"count": 1}, "a minute and a half ahead": {"count": 5}}
 
@@ -185,6 +190,7 @@ ISSUED_CODES: Final[dict[str, Any]] = {
 }
 ME: Final[dict[str, Any]] = {
     **MEMBER,
+    "status": "active",
     "growth_value": 258,
     "balance": {
         "points": 10000,

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.alarms import judge
+from gateway.alarms import Earlier, judge
 from gateway.figures import (
     Outlet,
     Report,
@@ -30,6 +30,7 @@ from gateway.figures import (
     decode_writer,
     encode,
     outcomes_of,
+    points_by_business,
     refused,
 )
 from gateway.metrics import Metrics
@@ -75,7 +76,7 @@ class FigureKeeper:
         self.totals = Totals()
         self.samples: deque[tuple[int, bytes]] = deque(maxlen=FIGURES_KEPT_SECONDS)
         self.recent: deque[Sample] = deque(maxlen=RECENT_SAMPLES)
-        self._earlier: deque[tuple[int, int]] = deque(maxlen=EARLIER_SAMPLES)
+        self._earlier: deque[Earlier] = deque(maxlen=EARLIER_SAMPLES)
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -160,7 +161,8 @@ class FigureKeeper:
         self.samples.append((sample.at, text))
         self.recent.append(sample)
         outcomes = outcomes_of(sample.outlets.values())
-        self._earlier.append((accepted(outcomes), refused(outcomes)))
+        issued = points_by_business(sample.outlets.values())
+        self._earlier.append(Earlier(accepted(outcomes), refused(outcomes), issued))
         if sample.at > self.totals.at:
             self.totals.add(sample)
 
@@ -185,8 +187,7 @@ class FigureKeeper:
         sample.memory_bytes, sample.memory_limit_bytes = memory.used, memory.limit
         self._metrics.hot_memory_bytes.set(memory.used)
         before = list(self._earlier)[:-RECENT_SAMPLES]
-        earlier = sum(each[0] for each in before), sum(each[1] for each in before)
-        sample.alarms = judge(sample, list(self.recent), earlier)
+        sample.alarms = judge(sample, list(self.recent), before)
         text = encode(sample)
         if not await self._board.add_sample(second, text):
             return  # somebody else was elected meanwhile; its sample is read with the next look
@@ -209,4 +210,4 @@ class FigureKeeper:
 
 def _outlet(counted: Counted) -> Outlet:
     taken = {bucket: count for bucket, count in enumerate(counted.latencies) if count}
-    return Outlet(counted.business, counted.outcomes, taken)
+    return Outlet(counted.business, counted.outcomes, taken, counted.points, counted.guesses)

@@ -16,11 +16,14 @@ from gateway.metrics import APPLIED, REPLAYED, VERIFY_SECONDS_BUCKETS
 
 
 class Outlet(Struct, array_like=True):
-    """What an outlet counted: scans by outcome, and how many took how long (index of the bucket)."""
+    """What an outlet counted: scans by outcome, and how many took how long (index of the bucket); points issued by
+    purchases, and guesses."""
 
     business: str
     outcomes: dict[str, int]
     latencies: dict[int, int] = field(default_factory=dict)
+    points: int = 0
+    guesses: int = 0
 
 
 class Worker(Struct, array_like=True):
@@ -116,6 +119,8 @@ def add_outlets(into: dict[str, Outlet], more: Mapping[str, Outlet], *, latencie
         known = into.get(name)
         if known is None:
             known = into[name] = Outlet(outlet.business, {})
+        known.points += outlet.points
+        known.guesses += outlet.guesses
         for outcome, count in outlet.outcomes.items():
             known.outcomes[outcome] = known.outcomes.get(outcome, 0) + count
         if latencies:
@@ -134,6 +139,15 @@ def outcomes_of(outlets: Iterable[Outlet]) -> dict[str, int]:
     for outlet in outlets:
         for outcome, count in outlet.outcomes.items():
             sums[outcome] = sums.get(outcome, 0) + count
+    return sums
+
+
+def points_by_business(outlets: Iterable[Outlet]) -> dict[str, int]:
+    """Points issued, by business."""
+    sums: dict[str, int] = {}
+    for outlet in outlets:
+        if outlet.points:
+            sums[outlet.business] = sums.get(outlet.business, 0) + outlet.points
     return sums
 
 

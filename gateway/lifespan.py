@@ -21,6 +21,7 @@ from gateway.state import State
 from gateway.statements.exports import StatementExports
 from redemption.accruals import Accruals
 from redemption.addresses import Addresses
+from redemption.call_rates import CallRates
 from redemption.database import open_pool
 from redemption.directory import DirectoryFollower
 from redemption.domain.clock import Clock
@@ -108,6 +109,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             redemptions=Redemptions(store, addresses),
             memberships=Memberships(store, addresses),
             accruals=Accruals(store, addresses),
+            rates=CallRates(store, addresses),
             ledger=LedgerReader(pool),
             settlement=desk,
             names=NameBook(pool, lambda: directory.current.version),

@@ -62,6 +62,16 @@ class Metrics:
             "tong_steps", "Calls on redemptions and accruals, by kind and outcome", ["call", "outcome"],
             registry=own,
         )  # fmt: skip
+        self.points_issued = Counter(
+            "tong_points_issued", "Points that purchases earned, by business", ["business"], registry=own
+        )
+        self.guesses = Counter(
+            "tong_guesses", "Digits that nobody made and ids of members whom the outlet had not scanned", registry=own
+        )
+        self.rate_limited = Counter(
+            "tong_rate_limited", "Calls beside verify that were refused because of a rate, by whose it is", ["scope"],
+            registry=own,
+        )  # fmt: skip
         self.open_holds = Gauge(
             "tong_open_holds", "Holds that have not ended", registry=own, multiprocess_mode="mostrecent"
         )

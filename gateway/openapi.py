@@ -261,7 +261,7 @@ def _headers_of(call: Call, status: int) -> dict[str, Any]:
         names.append("Retry-After")
     if status in {409, 410} and any(answer.replayable for answer in call.answers):
         names.append("Idempotency-Replayed")
-    if status in {409, 422, 429} and call.rated:
+    if status == 429 or (status in {409, 422} and call.rated):
         names += _RATE
     return _references(*names)
 

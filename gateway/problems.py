@@ -13,6 +13,7 @@ import orjson
 
 from gateway.problem_kinds import SETTLEMENT_KINDS, Kind, Language
 from gateway.problem_kinds import kind as _kind
+from redemption.domain.limits import RATE_WINDOW_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 
 CONTENT_TYPE: Final = b"application/problem+json"
@@ -83,6 +84,8 @@ KINDS: Final[dict[str, Kind]] = {
               "儲值餘額不足，請減少金額", "储值余额不足，请减少金额", "Not enough stored value: take less"),
         _kind("exceeds_bill", 409, "More than the bill", "new_key",
               "抵扣超過帳單金額，請減少", "抵扣超过账单金额，请减少", "More than the bill: take off less"),
+        _kind("earning_limit_reached", 409, "Earns more than allowed", "new_key",
+              "超過積分發放上限，請聯絡主管", "超过积分发放上限，请联系主管", "More points than allowed: call a supervisor"),
         _kind("hold_expired", 410, "Hold expired", "new_code",
               "預留已過期，請重新掃碼", "预留已过期，请重新扫码", "The hold has expired: scan again"),
         _kind("already_captured", 409, "Already captured", "never",
@@ -128,6 +131,8 @@ class Problem(Exception):
         self.unknown = unknown
         self.headers = headers
         self.extensions = extensions
+        self.guess = False
+        """Whether it answers a guess: digits that nobody made, or the id of a member not scanned there."""
         if code in ("overloaded", "unavailable", "rate_limited"):
             self.headers += ((b"retry-after", str(retry_after).encode()),)
 
@@ -161,8 +166,15 @@ def refused(refusal: Refusal, *, retry_after: int = RETRY_AFTER_SECONDS) -> Prob
     extensions: dict[str, Any] = {}
     if refusal.outcome is Outcome.RATE_LIMITED:
         whose = _RATE_SUBJECTS[refusal.asked - 1]
-        detail = f"Too many calls of this {whose} in a few seconds"
-        return Problem("rate_limited", detail, retry_after=max(refusal.available, retry_after), scope=whose)
+        seconds = max(refusal.available, retry_after)
+        rate_headers: tuple[tuple[bytes, bytes], ...] = ()
+        if refusal.quota >= 0:
+            rate_headers = (
+                (b"ratelimit-policy", f'"{whose}";q={refusal.quota};w={RATE_WINDOW_SECONDS}'.encode()),
+                (b"ratelimit", f'"{whose}";r=0;t={seconds}'.encode()),
+            )
+        detail = f"Too many calls of this {whose}; again in {seconds} s"
+        return Problem("rate_limited", detail, retry_after=seconds, headers=rate_headers, scope=whose)
     if refusal.leg is not None:
         extensions["leg"] = refusal.leg
     if refusal.asked >= 0:
@@ -178,8 +190,15 @@ def refused(refusal: Refusal, *, retry_after: int = RETRY_AFTER_SECONDS) -> Prob
     return Problem(kind.code, detail, headers=headers, **extensions)
 
 
-_RATE_SUBJECTS: Final = ("terminal", "outlet", "member", "terminal's guesses of digits")
-"""Whose rate functions/redeem.lua found exceeded, by its number."""
+_RATE_SUBJECTS: Final = (
+    "terminal",
+    "outlet",
+    "member",
+    "terminal's guesses of digits",
+    "terminal's cancels of unknown keys",
+    "key",
+)
+"""Whose rate was found exceeded, by the number that redemption/service.py and redemption/call_rates.py give it."""
 
 
 def grouped(number: int) -> str:

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from gateway.authentication import Administrator
 from gateway.body import decode, read_body, require_json
 from gateway.problems import Problem, malformed
+from gateway.rates import count_office
 from gateway.settlement_desk import SettlementDesk
 from gateway.state import State
 from redemption.settlement.agreements import AgreementRefused
@@ -40,10 +41,12 @@ CODES: Final[dict[str, str]] = {
 """The domain's words for what was refused, and the codes of gateway/problems.py. What is missing is `malformed`."""
 
 
-def caller(request: Request) -> tuple[SettlementDesk, Administrator]:
-    """The desk, and who calls. Raises `unauthenticated`, `terminal_revoked`, `forbidden`."""
+async def caller(request: Request) -> tuple[SettlementDesk, Administrator]:
+    """The desk, and who calls. Raises `unauthenticated`, `terminal_revoked`, `forbidden`, `rate_limited`."""
     state: State = request.app.state.tong
-    return state.settlement, state.authenticator.administrator(request.headers.get("authorization"), "settlement")
+    who = state.authenticator.administrator(request.headers.get("authorization"), "settlement")
+    await count_office(state, who.key_id)
+    return state.settlement, who
 
 
 def known_business(request: Request, business: str) -> str:

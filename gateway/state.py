@@ -9,6 +9,7 @@ from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.settlement_desk import SettlementDesk
 from redemption.accruals import Accruals
+from redemption.call_rates import CallRates
 from redemption.directory import DirectoryFollower
 from redemption.domain.clock import Clock
 from redemption.domain.weakness import Weakness
@@ -39,6 +40,7 @@ class State:
     redemptions: Redemptions
     memberships: Memberships
     accruals: Accruals
+    rates: CallRates
     ledger: LedgerReader
     settlement: SettlementDesk
     names: NameBook

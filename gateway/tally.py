@@ -28,6 +28,9 @@ class Counted:
     business: str
     outcomes: dict[str, int] = field(default_factory=dict)
     latencies: list[int] = field(default_factory=lambda: [0] * LATENCIES)
+    points: int = 0
+    """Issued to members by purchases."""
+    guesses: int = 0
 
 
 class Refused(NamedTuple):
@@ -56,6 +59,14 @@ class Tally:
         outcomes = counted.outcomes
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
         counted.latencies[bisect_left(VERIFY_SECONDS_BUCKETS, seconds)] += 1
+
+    def issued(self, terminal: Terminal, points: int) -> None:
+        """Points that a purchase earned."""
+        self._of(terminal).points += points
+
+    def guess(self, terminal: Terminal) -> None:
+        """Digits that nobody made, or the id of a member whom the outlet had not scanned."""
+        self._of(terminal).guesses += 1
 
     def turned_away(self) -> None:
         """A scan that was refused before it was looked at: nobody knows whose, and it took no time."""

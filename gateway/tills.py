@@ -62,7 +62,9 @@ async def read_code_unguessed(
     else:
         wait = await ask_hot_store(redemptions.guessed(terminal)) if claim.is_guess else None
         if wait is None:
-            raise Problem(f"code_{claim.reason.value}", claim.detail)
+            problem = Problem(f"code_{claim.reason.value}", claim.detail)
+            problem.guess = claim.is_guess
+            raise problem
     raise _guessed_too_often(wait)
 
 
@@ -103,7 +105,9 @@ async def read_code_of_key(
         )
     )
     if isinstance(found, Refusal):
-        raise refused(found)
+        problem = refused(found)
+        problem.guess = claim.is_guess and found.outcome is Outcome.CODE_FORGED and not found.replayed
+        raise problem
     return found
 
 

@@ -111,6 +111,9 @@ class VerifyEndpoint:
             if refusal.unknown:
                 self._metrics.verify_unknown.inc()
                 self._tally.unknown()
+            if refusal.guess and terminal is not None:
+                self._metrics.guesses.inc()
+                self._tally.guess(terminal)
         self._metrics.count_verify(outcome, seconds)
         self._tally.scan(terminal, outcome, seconds)
 

@@ -114,6 +114,10 @@ class MeAnswer(Struct):
     member_id: MemberId
     tier: Tier
     display_name: DisplayName
+    status: Annotated[
+        Literal["active", "blocked"],
+        Meta(description="a blocked member sees what is there and gets no codes; tills answer `member_blocked`"),
+    ]
     growth_value: Annotated[int, Meta(description="counts towards the next level")]
     balance: MemberBalance
     lots: Annotated[tuple[LotPart, ...], Meta(description="points, first to expire first")]

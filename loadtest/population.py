@@ -112,7 +112,12 @@ def group_text(*, lots: int = 3, benefits: int = 2) -> str:
     member = {"number": FIRST_MEMBER, "name": "測試員", "tier": "load", "points": points}
     group = {
         "time_zone": "Asia/Shanghai",
-        "policy": {"terminal_rate": RATE_MAX, "outlet_rate": RATE_MAX, "member_rate": RATE_MAX},
+        "policy": {
+            "terminal_rate": RATE_MAX,
+            "outlet_rate": RATE_MAX,
+            "member_rate": RATE_MAX,
+            "office_rate": RATE_MAX,
+        },
         "tiers": [{"id": "load", "rank": 90, "name": {"en": "Load"}, "rules": {"earn_percent": 100}}],
         "benefits": {
             "load-percent": {

@@ -1,8 +1,10 @@
 """The use cases of earning: a purchase earns points, and an accrual is reversed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from redemption.addresses import Addresses
+from redemption.call_rates import rate_refusal
 from redemption.directory import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill
@@ -14,7 +16,7 @@ from redemption.hot.faults import RecordMissing
 from redemption.hot.store import HotStore
 from redemption.known_keys import KeyRecord
 from redemption.legs import step_context
-from redemption.rules.earning import earned, growth_value, points_by_tier
+from redemption.rules.earning import ceilings_of, earned, growth_value, points_by_tier
 from redemption.service import MemberMissing, ReplyCrossed
 
 
@@ -28,6 +30,7 @@ class Purchase:
     key: str
     fingerprint: str
     bill: Bill
+    confirm_duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,30 @@ class Reversed:
     replayed: bool
 
 
+_CEILINGS: Final = (
+    "",
+    "The bill is {asked} minor units; a bill that earns may be {available} here at most",
+    "The bill would earn {asked} points; one bill earns {available} here at most",
+    "{asked} points asked, {available} left of what this member may earn today",
+    "{asked} points asked, {available} left of what this terminal may issue today",
+)
+"""Which ceiling functions/accrue.lua found reached, by its number."""
+_EARNED_BEFORE: Final = (
+    "This bill has earned already; confirm_duplicate lets another amount of it through, never the same one"
+)
+
+
+def _detail(outcome: Outcome, asked: int, available: int, which: int) -> str | None:
+    """The sentence for a refusal that only accruals have."""
+    if outcome is Outcome.POSSIBLE_DUPLICATE:
+        return _EARNED_BEFORE
+    if outcome is Outcome.EARNING_LIMIT_REACHED:
+        return _CEILINGS[which].format(
+            asked=f"{asked:,}".replace(",", " "), available=f"{available:,}".replace(",", " ")
+        )
+    return None
+
+
 class Accruals:
     """Use cases over one hot store."""
 
@@ -49,7 +76,8 @@ class Accruals:
         self._addresses = addresses
 
     async def accrue(self, purchase: Purchase) -> Accrual | Refusal | None:
-        """Credits what the bill earns, once per (terminal, key). None: there is no such member.
+        """Credits what the bill earns, once per (terminal, key). None: there is no such member, or the member was named
+        by number and this outlet did not scan that member a short while ago.
 
         Raises the hot store's faults, `MemberMissing`.
         """
@@ -57,21 +85,37 @@ class Accruals:
         directory = addresses.directory
         who = addresses.member(purchase.member_number)
         rules = terminal.business.earn
+        ceilings = ceilings_of(directory.policy.earn_ceilings, rules.ceilings)
+        till = addresses.till(terminal, who.bucket)
         base = earned(rules, purchase.bill)
         by_tier = points_by_tier(rules, base, {tier.tier_id: tier.rules for tier in directory.tiers})
         accrual_id = new_id(ACCRUAL_PREFIX, who.bucket)
         reply = await self._store.call(
             "accrue",
-            idempotency=addresses.idempotency(terminal, who.bucket, purchase.key),
+            idempotency=till.idempotency_prefix + purchase.key,
             member=keys.member(who.bucket, who.member_id),
             lots=keys.lots(who.bucket, who.member_id),
             code=keys.code(who.bucket, who.number, code.slot if code else 0),
             accrual=keys.accrual(who.bucket, accrual_id),
             ledger=keys.ledger_stream(who.bucket),
+            rate_terminal=till.rate_terminal,
+            rate_outlet=till.rate_outlet,
+            rate_member=keys.rate(who.bucket, who.member_id),
+            guess_terminal=till.guess_terminal,
+            guess_outlet=till.guess_outlet,
+            bill=keys.bill(addresses.outlet_bucket(terminal, who.bucket), terminal.outlet_id, purchase.bill.reference),
+            cancelled=till.cancelled,
+            earned_member=keys.earned(who.bucket, who.member_id),
+            earned_terminal=till.earned_terminal,
             accrual_id=accrual_id,
+            till=addresses.till_terms(terminal).words,
+            till_key=purchase.key,
             fingerprint=purchase.fingerprint,
             member_id=who.member_id,
-            business=terminal.business.business_id,
+            confirmed=1 if purchase.confirm_duplicate else 0,
+            amount=purchase.bill.amount_minor,
+            ceilings=f"{ceilings.bill_minor},{ceilings.bill_points},{ceilings.member_day_points},"
+            f"{ceilings.terminal_day_points}",
             marker=code.marker if code else "",
             code_time=code.made_at if code else 0,
             code_refusal=int(code.refusal.outcome) if code and code.refusal else 0,
@@ -104,10 +148,17 @@ class Accruals:
             return None
         if outcome in (Outcome.MEMBER_MISSING, Outcome.LIMIT_REACHED):
             raise MemberMissing(who.member_id)
-        return Refusal(outcome, replayed=replayed)
+        if outcome is Outcome.RATE_LIMITED:
+            return rate_refusal(directory.policy, reply[3], reply[4])
+        detail = _detail(outcome, *reply[3:6]) if len(reply) > 5 else None
+        return Refusal(outcome, None, reply[3], reply[4], detail, replayed=replayed)
 
-    async def repeated_accrual(self, record: KeyRecord) -> Accrual | Refusal:
-        """The answer that the accrual behind a key was given. Raises `HotStoreFault`, `RecordMissing`."""
+    async def repeated(self, record: KeyRecord, fingerprint: str) -> Accrual | Refusal:
+        """The answer that the request behind a key was given. Raises `HotStoreFault`, `RecordMissing`."""
+        refusal = record.refusal(fingerprint)
+        if refusal is not None:
+            which = int(record.words[2]) if len(record.words) > 2 else 0
+            return replace(refusal, detail=_detail(refusal.outcome, refusal.asked, refusal.available, which))
         bucket = bucket_of_id(ACCRUAL_PREFIX, record.subject, self._addresses.directory.buckets)
         if bucket is None:
             raise RecordMissing("a key names an accrual of no bucket")
@@ -131,8 +182,14 @@ class Accruals:
         if bucket is None:
             return None
         call_id = new_id(ACCRUAL_PREFIX, bucket)
+        till = addresses.till(terminal, bucket)
         reply = await self._store.call(
             "unaccrue",
+            rate_terminal=till.rate_terminal,
+            rate_outlet=till.rate_outlet,
+            cancelled=till.cancelled,
+            till=addresses.till_terms(terminal).words,
+            till_key=key or "",
             accrual=keys.accrual(bucket, accrual_id),
             ledger=keys.ledger_stream(bucket),
             call_id=call_id,
@@ -151,6 +208,8 @@ class Accruals:
         outcome, replayed = Outcome(reply[1]), reply[2] == 1
         if outcome is Outcome.NOT_FOUND:
             return None
+        if outcome is Outcome.RATE_LIMITED:
+            return rate_refusal(directory.policy, reply[3], reply[4])
         if outcome is not Outcome.APPLIED:
             return Refusal(outcome, replayed=replayed)
         return Reversed(accrual_from_record(reply[5]), reply[6], reply[7], reply[8], replayed)

@@ -5,6 +5,8 @@ records of a till's keys lie in the terminal's bucket instead, so that a key reu
 too, and rates are counted over all members (docs/adr/0003).
 """
 
+import hashlib
+from binascii import b2a_base64
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
@@ -39,6 +41,10 @@ class TillKeys(msgspec.Struct, frozen=True):
     rate_outlet: str
     guess_terminal: str
     guess_outlet: str
+    tombstones_terminal: str
+    tombstones_outlet: str
+    cancelled: str
+    earned_terminal: str
 
 
 @lru_cache(maxsize=_TILLS_KEPT)
@@ -50,6 +56,10 @@ def _till_keys(terminal_id: str, outlet_id: str, key_bucket: int, outlet_bucket:
         rate_outlet=keys.rate(outlet_bucket, outlet_id),
         guess_terminal=keys.guess(key_bucket, terminal_id),
         guess_outlet=keys.guess(outlet_bucket, outlet_id),
+        tombstones_terminal=keys.tombstones(key_bucket, terminal_id),
+        tombstones_outlet=keys.tombstones(outlet_bucket, outlet_id),
+        cancelled=keys.cancelled(key_bucket, terminal_id),
+        earned_terminal=keys.earned(key_bucket, terminal_id),
     )
 
 
@@ -78,6 +88,11 @@ class TillTerms(msgspec.Struct, frozen=True):
     outlet_offset: int
 
 
+def _outlet_mark(outlet_id: str) -> str:
+    """An outlet in eight characters: which outlets scanned a member lately is kept with the member."""
+    return b2a_base64(hashlib.blake2b(outlet_id.encode(), digest_size=6).digest(), newline=False).decode()
+
+
 class Addresses:
     """Names of keys under the configuration in force."""
 
@@ -94,6 +109,11 @@ class Addresses:
     def directory(self) -> Directory:
         """The configuration in force at this moment."""
         return self._directory()
+
+    @property
+    def now(self) -> float:
+        """This moment, Unix seconds."""
+        return self._clock()
 
     def member(self, number: int) -> MemberAddress:
         return MemberAddress(number, members.member_id(number), members.bucket_of(number, self._directory().buckets))
@@ -127,7 +147,8 @@ class Addresses:
             business, policy, offset = terminal.business, directory.policy, self.utc_offset(terminal.time_zone)
             known = TillTerms(
                 f"{business.business_id},{business.currency},{policy.terminal_rate},{policy.outlet_rate},"
-                f"{policy.member_rate},{self.utc_offset(directory.time_zone)},{offset}",
+                f"{policy.member_rate},{self.utc_offset(directory.time_zone)},{offset},"
+                f"{_outlet_mark(terminal.outlet_id)},{'-' if self._cluster else keys.group_guesses(0)}",
                 till_text(business.business_id, terminal.outlet_id, terminal.terminal_id, directory.version),
                 offset,
             )

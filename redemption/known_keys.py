@@ -15,15 +15,13 @@ from typing import Final
 import msgspec
 
 from redemption.addresses import Addresses, KeyPlace
+from redemption.call_rates import rate_refusal
 from redemption.directory import Terminal
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal, detail_of, detail_word
 from redemption.domain.redemptions import REDEMPTION_PREFIX
-from redemption.hot import keys
 from redemption.hot.store import HotStore
 
-GUESSES_OF_DIGITS: Final = 4
-"""The rate that a terminal or outlet exceeds by digits nobody made, beside those of terminal, outlet and member."""
 TOMBSTONE: Final = "-"
 """Stands where a record has the fingerprint of its request; as the fingerprint of a refusal it asks for a tombstone."""
 _WORDS_OF_SCAN: Final = 4
@@ -153,11 +151,15 @@ class KnownKeys:
         counts: bool,
         frozen_names: str,
     ) -> KeyRecord | Refusal:
-        outcome, wait, record = await self._store.call(
+        till = self._addresses.till(terminal, place.bucket)
+        outcome, wait, record, whose = await self._store.call(
             "reject",
             idempotency=place.name,
-            guess_terminal=keys.guess(place.bucket, terminal.terminal_id),
-            guess_outlet=keys.guess(self._addresses.outlet_bucket(terminal, place.bucket), terminal.outlet_id),
+            guess_terminal=till.guess_terminal,
+            guess_outlet=till.guess_outlet,
+            rate_terminal=till.rate_terminal,
+            rate_outlet=till.rate_outlet,
+            till=self._addresses.till_terms(terminal).words,
             fingerprint=fingerprint,
             outcome=int(refusal.outcome),
             detail=detail_word(refusal.detail),
@@ -168,7 +170,7 @@ class KnownKeys:
         if record:
             return KeyRecord.parse(place.bucket, record)
         if outcome == Outcome.RATE_LIMITED:
-            return Refusal(Outcome.RATE_LIMITED, None, GUESSES_OF_DIGITS, wait)
+            return rate_refusal(self._addresses.directory.policy, whose, wait)
         if outcome == Outcome.UNAVAILABLE:
             return Refusal(Outcome.UNAVAILABLE)
         return refusal

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redemption.addresses import Addresses, MemberAddress
+from redemption.call_rates import MEMBER, own_calls, rate_refusal
 from redemption.directory import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill
@@ -67,19 +68,24 @@ class Memberships:
         self._store = store
         self._addresses = addresses
 
-    async def free_slots(self, member_number: int, count: int, spacing: int) -> list[int]:
+    async def free_slots(self, member_number: int, count: int, spacing: int) -> list[int] | Refusal:
         """Slots for the member's next `count` codes, each at least `spacing` after the one before; fewer, or none,
-        when the codes of the time ahead are used up."""
-        who = self._addresses.member(member_number)
-        return await self._store.call(
+        when the codes of the time ahead are used up. Refuses a blocked member, and calls beyond the member's rate."""
+        who, policy = self._addresses.member(member_number), self._addresses.directory.policy
+        outcome, seconds, *slots = await self._store.call(
             "free",
             member=keys.member(who.bucket, who.member_id),
+            rate=own_calls(self._addresses, member_number),
+            rate_most=policy.member_rate,
             code_prefix=keys.code_prefix(who.bucket, member_number),
             first=self._addresses.slot_now(),
             count=count,
             spacing=spacing,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
+        if outcome == Outcome.RATE_LIMITED:
+            return rate_refusal(policy, MEMBER, seconds)
+        return Refusal(Outcome(outcome)) if outcome else slots
 
     def after_every_code(self) -> int:
         """The second before which every code was made that was made until now, those fetched ahead too."""
@@ -100,17 +106,29 @@ class Memberships:
 
     async def member(self, member_number: int) -> MemberState | None:
         """A member's state; None when there is no such member."""
-        return await self._look(self._addresses.member(member_number))
+        addresses, who = self._addresses, self._addresses.member(member_number)
+        offset = addresses.utc_offset(addresses.directory.time_zone)
+        reply = await self._store.call(
+            "look",
+            member=keys.member(who.bucket, who.member_id),
+            lots=keys.lots(who.bucket, who.member_id),
+            uses=keys.uses(who.bucket, who.member_id),
+            utc_offset=offset,
+            outlet_offset=offset,
+            deadline_seconds=VERIFY_DEADLINE_SECONDS,
+        )
+        return _member_state(who.member_id, reply) if reply[1] else None
 
     async def prepare(self, terminal: Terminal, code: CodeUse, bill: Bill | None) -> Prepared | Refusal:
-        """What the member of a code may use at this terminal for this bill. Uses nothing up.
+        """What the member of a code may use at this terminal for this bill. Uses nothing up; from now on the outlet has
+        scanned the member, where the code is good.
 
         Raises `MemberMissing` and the hot store's faults.
         """
         who = self._addresses.member(code.member_number)
-        member = await self._look(who, terminal=terminal, code=code, bill=bill)
-        if member is None:
-            raise MemberMissing(who.member_id)
+        member = await self._scanned(who, terminal, code, bill)
+        if isinstance(member, Refusal):
+            return member
         for outcome, holds in (
             (Outcome.CODE_EXPIRED, code.expired),
             (Outcome.CODE_USED, member.code_used),
@@ -137,30 +155,36 @@ class Memberships:
         )
         return Prepared(member, found)
 
-    async def _look(
-        self,
-        who: MemberAddress,
-        *,
-        terminal: Terminal | None = None,
-        code: CodeUse | None = None,
-        bill: Bill | None = None,
-    ) -> MemberState | None:
+    async def _scanned(
+        self, who: MemberAddress, terminal: Terminal, code: CodeUse, bill: Bill | None
+    ) -> MemberState | Refusal:
         addresses = self._addresses
-        zone = addresses.directory.time_zone
+        till = addresses.till(terminal, who.bucket)
         stay = bill.stay if bill is not None else None
-        reply = await self._store.call(
-            "look",
+        outcome, whose, seconds, *found = await self._store.call(
+            "prepare",
             member=keys.member(who.bucket, who.member_id),
             lots=keys.lots(who.bucket, who.member_id),
-            code=keys.code(who.bucket, who.number, code.slot if code else 0),
+            code=keys.code(who.bucket, who.number, code.slot),
             uses=keys.uses(who.bucket, who.member_id),
-            stay=keys.stay(who.bucket, who.member_id, terminal.business.business_id, stay) if terminal and stay else "",
-            utc_offset=addresses.utc_offset(zone),
-            outlet_offset=addresses.utc_offset(terminal.time_zone if terminal else zone),
-            marker=code.marker if code else "",
+            stay=keys.stay(who.bucket, who.member_id, terminal.business.business_id, stay) if stay else "",
+            rate_terminal=till.rate_terminal,
+            rate_outlet=till.rate_outlet,
+            rate_member=keys.rate(who.bucket, who.member_id),
+            till=addresses.till_terms(terminal).words,
+            utc_offset=addresses.utc_offset(addresses.directory.time_zone),
+            outlet_offset=addresses.utc_offset(terminal.time_zone),
+            marker=code.marker,
+            code_time=code.made_at,
+            good=0 if code.expired or code.revoked else 1,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
-        return _member_state(who.member_id, reply) if reply[1] else None
+        if outcome == Outcome.RATE_LIMITED:
+            return rate_refusal(addresses.directory.policy, whose, seconds)
+        reply = found[0]
+        if not reply[1]:
+            raise MemberMissing(who.member_id)
+        return _member_state(who.member_id, reply)
 
 
 def _member_state(member_id: str, reply: list[Any]) -> MemberState:

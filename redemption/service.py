@@ -5,6 +5,7 @@ Every call is one round trip to one function. Knows no HTTP: the gateway turns r
 answers.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,11 +13,12 @@ import msgspec
 import orjson
 
 from redemption.addresses import Addresses
+from redemption.call_rates import rate_refusal
 from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.contexts import basket_text, place_text, restore_text
-from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
+from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, TOMBSTONE_SECONDS, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal, detail_of, detail_word
 from redemption.domain.records import record_fields
 from redemption.domain.redemptions import (
@@ -93,6 +95,13 @@ class Cancelled:
     redemption: Redemption | None
 
 
+def tombstone_seconds(code_left_seconds: float) -> int:
+    """How long a tombstone is kept: as long as the mark of a used code, and in any case as long as the code of the
+    cancelled call is good (a device may have made it for a later moment)."""
+    left = min(math.ceil(code_left_seconds) + TOMBSTONE_SECONDS, REDEMPTION_RETENTION_SECONDS)
+    return max(TOMBSTONE_SECONDS, left)
+
+
 class MemberMissing(Exception):
     """The hot store has no such member: it was lost or never loaded. Nothing was applied."""
 
@@ -167,8 +176,9 @@ class Redemptions:
         redemption."""
         if step.bill is not None:
             held = await self.find(step.redemption_id, step.terminal.business.business_id)
-            # What was taken and its value never change, so looking before the call is no race. What this business does
-            # not have may be the repeat of a capture from before the terminal moved: the function looks at the key.
+            # What was taken and its value never change, so looking before the call is no race. Where this business has
+            # nothing the function is called all the same: it counts the call, and the key may stand for a capture from
+            # before the terminal moved.
             if held is not None:
                 value = captured_value(held, step.legs, step.terminal.business.currency)
                 if value > step.bill.amount_minor:
@@ -196,13 +206,16 @@ class Redemptions:
         if bucket is None:
             return None
         reply = await self._cancel(terminal, terminal.business.business_id, bucket, redemption_id=redemption_id)
-        return _cancelled(reply)
+        return self._cancelled(reply)
 
-    async def cancel_key(self, terminal: Terminal, key: str, behind: int | KeyRecord) -> Cancelled | Refusal | None:
+    async def cancel_key(
+        self, terminal: Terminal, key: str, behind: int | KeyRecord, *, good_until: float = 0
+    ) -> Cancelled | Refusal | None:
         """Undoes the scan that a key stands for, wherever it was made; or makes sure that the key never applies.
 
         `behind` is the number of the member whose code came with the cancel or, where no code can be read, what the key
-        was found to stand for. Raises `HotStoreFault`, `RecordMissing`.
+        was found to stand for. `good_until` (Unix seconds) is when the code ends: a tombstone outlives it. Raises
+        `HotStoreFault`, `RecordMissing`.
         """
         if isinstance(behind, KeyRecord):
             if behind.is_scan:
@@ -210,11 +223,11 @@ class Redemptions:
             bucket = behind.bucket
         else:
             bucket = self._addresses.member(behind).bucket
-        reply = await self._cancel(terminal, terminal.business.business_id, bucket, key=key)
+        reply = await self._cancel(terminal, terminal.business.business_id, bucket, key=key, good_until=good_until)
         if reply[1] == Outcome.NOT_FOUND and reply[2]:
             # The scan is of another member than the code, or was made before the terminal moved to another business.
             return await self._cancel_scan(terminal, key, reply[2].decode())
-        return _cancelled(reply)
+        return self._cancelled(reply)
 
     async def _cancel_scan(self, terminal: Terminal, key: str, redemption_id: str) -> Cancelled | Refusal | None:
         """Undoes a redemption that the terminal's own key stands for, in the name of the business it was made at."""
@@ -227,10 +240,17 @@ class Redemptions:
         if text is None:
             raise RecordMissing("a key names a redemption that is gone")
         business_id = record_fields(text)["business"]
-        return _cancelled(await self._cancel(terminal, business_id, bucket, key=key, redemption_id=redemption_id))
+        return self._cancelled(await self._cancel(terminal, business_id, bucket, key=key, redemption_id=redemption_id))
 
     async def _cancel(
-        self, terminal: Terminal, business_id: str, bucket: int, *, key: str = "", redemption_id: str = ""
+        self,
+        terminal: Terminal,
+        business_id: str,
+        bucket: int,
+        *,
+        key: str = "",
+        redemption_id: str = "",
+        good_until: float = 0,
     ) -> list[Any]:
         """Calls functions/cancel.lua for a redemption of `business_id`, by id, or by key where no id is given."""
         addresses = self._addresses
@@ -240,11 +260,20 @@ class Redemptions:
         if business_id != terminal.business.business_id:
             made_at = directory.businesses.get(business_id, terminal.business)
             places |= {"business": business_id, "currency": made_at.currency}
+        till = addresses.till(terminal, bucket)
         reply = await self._store.call(
             "cancel",
-            idempotency=addresses.idempotency(terminal, bucket, key),
+            idempotency=till.idempotency_prefix + key,
             holds=keys.holds(bucket),
             ledger=keys.ledger_stream(bucket),
+            rate_terminal=till.rate_terminal,
+            rate_outlet=till.rate_outlet,
+            tombstones_terminal=till.tombstones_terminal,
+            tombstones_outlet=till.tombstones_outlet,
+            cancelled=till.cancelled,
+            till=addresses.till_terms(terminal).words,
+            till_key=key,
+            lasts=tombstone_seconds(good_until - addresses.now),
             call_id=call_id,
             redemption_id=redemption_id,
             redemption_prefix=keys.redemption(bucket, ""),
@@ -255,6 +284,20 @@ class Redemptions:
         )
         _same_call(reply, call_id)
         return reply
+
+    def _cancelled(self, reply: list[Any]) -> Cancelled | Refusal | None:
+        """The value behind functions/cancel.lua's reply."""
+        outcome = Outcome(reply[1])
+        if outcome is Outcome.NOT_FOUND:
+            return None
+        if outcome is Outcome.RATE_LIMITED:
+            return rate_refusal(self._addresses.directory.policy, reply[3], reply[4])
+        if outcome is not Outcome.APPLIED:
+            return Refusal(outcome)
+        effect = reply[2].decode()
+        if effect == "tombstoned":
+            return Cancelled(effect, None)
+        return Cancelled(effect, after_step(redemption_told(reply[3]), reply[4], replayed=False))
 
     async def repeated_scan(self, record: KeyRecord) -> Scanned | Refusal:
         """The answer that the scan behind a key was given. Raises `HotStoreFault`, `RecordMissing`."""
@@ -288,11 +331,12 @@ class Redemptions:
     async def guessed(self, terminal: Terminal, guesses: int = 1) -> int | None:
         """Counts 18 digits that nobody made (`guesses` 0: only asks); the seconds to wait when terminal or outlet did
         so too often."""
-        bucket = self._addresses.key_bucket(terminal, 0)
+        till = self._addresses.till(terminal, 0)
         over, wait = await self._store.call(
             "guess",
-            guess_terminal=keys.guess(bucket, terminal.terminal_id),
-            guess_outlet=keys.guess(self._addresses.outlet_bucket(terminal, 0), terminal.outlet_id),
+            guess_terminal=till.guess_terminal,
+            guess_outlet=till.guess_outlet,
+            till=self._addresses.till_terms(terminal).words,
             guesses=guesses,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
@@ -324,10 +368,16 @@ class Redemptions:
         if function != "refund":
             special["holds"] = keys.holds(bucket)
         call_id = new_id(REDEMPTION_PREFIX, bucket)
+        till = addresses.till(step.terminal, bucket)
         reply = await self._store.call(
             function,
             redemption=keys.redemption(bucket, step.redemption_id),
             ledger=keys.ledger_stream(bucket),
+            rate_terminal=till.rate_terminal,
+            rate_outlet=till.rate_outlet,
+            cancelled=till.cancelled,
+            till=addresses.till_terms(step.terminal).words,
+            till_key=step.key or "",
             call_id=call_id,
             idempotency=addresses.idempotency(step.terminal, bucket, step.key) if step.key else "",
             fingerprint=step.fingerprint,
@@ -342,6 +392,8 @@ class Redemptions:
         outcome, replayed = Outcome(reply[1]), reply[2] == 1
         if outcome is Outcome.NOT_FOUND:
             return None
+        if outcome is Outcome.RATE_LIMITED:
+            return rate_refusal(directory.policy, reply[3], reply[4])
         if outcome is not Outcome.APPLIED:
             return Refusal(outcome, None, reply[3], reply[4], replayed=replayed)
         return after_step(redemption_told(reply[5]), reply[6], replayed=replayed)
@@ -374,19 +426,6 @@ def _explained(result: Scanned | Refusal, scan: Scan, directory: Directory) -> S
             detail = state_detail(directory.benefits.get(leg.benefit_id), leg.benefit_id, result)
             return replace(result, detail=detail)
     return result
-
-
-def _cancelled(reply: list[Any]) -> Cancelled | Refusal | None:
-    """The value behind functions/cancel.lua's reply."""
-    outcome = Outcome(reply[1])
-    if outcome is Outcome.NOT_FOUND:
-        return None
-    if outcome is not Outcome.APPLIED:
-        return Refusal(outcome)
-    effect = reply[2].decode()
-    if effect == "tombstoned":
-        return Cancelled(effect, None)
-    return Cancelled(effect, after_step(redemption_told(reply[3]), reply[4], replayed=False))
 
 
 def _same_call(reply: list[Any], call_id: str) -> None:

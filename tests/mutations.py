@@ -150,12 +150,29 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("cancel: window", {"cancel": [("> tonumber(window_seconds) * 1000 then", "> 1e15 then")]}),
     Mutation(
         "cancel: leaves a tombstone",
-        {
-            "cancel": [
-                ("    remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))\n", "")
-            ]
-        },
+        {"prelude": [("  remember(idempotency, text(lasts), '-', text(OUTCOME.CANCELLED))\n", "")]},
         core=True,
+    ),
+    Mutation(
+        "cancel: a tombstone lasts until no code can come with the key",
+        {"prelude": [("remember(idempotency, text(lasts), '-'", "remember(idempotency, '5', '-'")]},
+    ),
+    Mutation(
+        "cancel: what has no code stays refused for 30 days",
+        {"prelude": [("  return till_key ~= '' and call('ZSCORE', cancelled, till_key)\n", "  return false\n")]},
+        core=True,
+    ),
+    Mutation(
+        "every call is counted: capture, void, refund",
+        {"lifecycle": [("  if exceeded then return", "  if false then return")]},
+    ),
+    Mutation(
+        "every call is counted: cancel",
+        {"cancel": [("if exceeded then return", "if false then return")]},
+    ),
+    Mutation(
+        "every call is counted: reversal of an accrual",
+        {"unaccrue": [("if exceeded then return", "if false then return")]},
     ),
     Mutation("the tombstone is read", {"prelude": [("  return seen[1] == '-'\n", "  return false\n")]}),
     Mutation(
@@ -181,6 +198,49 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "accrue: idempotency check",
         {"accrue": [("if seen then\n  if tomb", "if false then\n  if tomb")]},
+    ),
+    Mutation(
+        "accrue: a member by id only after a scan",
+        {"accrue": [("if by_id and not (state[1] and seen_lately(state[9], here, seconds)) then", "if false then")]},
+        core=True,
+    ),
+    Mutation(
+        "accrue: a scan is forgotten after a while",
+        {"prelude": [(" and seconds - tonumber(at) <= LIMIT.SEEN_SECONDS then", " then")]},
+    ),
+    Mutation(
+        "accrue: guesses of ids are counted",
+        {"accrue": [("  guessed_too_often(here, guess_terminal, guess_outlet, true)\n", "")]},
+    ),
+    Mutation(
+        "accrue: a bill earns once",
+        {"accrue": [("  consider(OUTCOME.POSSIBLE_DUPLICATE)\n", "")]},
+        core=True,
+    ),
+    Mutation(
+        "accrue: confirmed only with another amount",
+        {"accrue": [("    or find(';' .. earned_before, ';' .. amount .. '=', 1, true)) then", "    ) then")]},
+    ),
+    Mutation(
+        "accrue: ceilings",
+        {"accrue": [("  if asked_here > room then consider", "  if false then consider")]},
+        core=True,
+    ),
+    Mutation(
+        "accrue: a member's day",
+        {"accrue": [("  within(points, most[3], member_before, 3)\n", "")]},
+    ),
+    Mutation(
+        "accrue: a terminal's day",
+        {"accrue": [("  within(points, most[4], terminal_before, 4)\n", "")]},
+    ),
+    Mutation(
+        "unaccrue: gives the day's room back",
+        {"unaccrue": [("if member_less > 0 then", "if false then")]},
+    ),
+    Mutation(
+        "unaccrue: its bill may earn again",
+        {"unaccrue": [("if earned_before then call('SET'", "if false then call('SET'")]},
     ),
     Mutation(
         "unaccrue: once",

@@ -182,6 +182,8 @@ async def sends_it_late(tour: Tour) -> list[str]:
 
 async def earns_at_the_mall(tour: Tour) -> list[str]:
     purchase = {**bill(), "amount_minor": PURCHASE_MINOR}
+    # By id only after a scan there.
+    await tour.ok("POST", "/v1/prepare", tour.till("restaurant"), {"code": await tour.code()})
     by_id = {"member_id": tour.member["member_id"], "bill": purchase}
     by_code = {"code": await tour.code(), "bill": purchase}
     for business, body in (("restaurant", by_id), ("mall", by_code)):

@@ -36,7 +36,7 @@ from gateway.development.refusal_group import (
 )
 from gateway.problems import KINDS
 from gateway.settings import Settings
-from redemption.domain.limits import BODY_BYTES_MAX, GUESSES_PER_TERMINAL
+from redemption.domain.limits import AMOUNT_MINOR_MAX, BODY_BYTES_MAX, GUESSES_PER_TERMINAL
 from tokens.claims import CODE_LIFETIME_SECONDS, SLOT_SECONDS, SLOTS_AHEAD_MAX, slot_at
 from tokens.codec import CodeIssuer, IssuedCode
 from tokens.digits import check_digit
@@ -182,7 +182,14 @@ def cases(keys: TillKeys, codes: Codes) -> list[Case]:
     """Every refusal but those of NOT_ON_PURPOSE, in the contract's order."""
     till = _Till(keys, codes)
     order = list(KINDS)
-    found = [*_of_the_request(till), *_of_the_key(till), *_of_the_code(till), *_of_the_basket(till), *_of_the_id(till)]
+    found = [
+        *_of_the_request(till),
+        *_of_the_key(till),
+        *_of_the_code(till),
+        *_of_the_basket(till),
+        *_of_earning(till),
+        *_of_the_id(till),
+    ]
     return sorted(found, key=lambda case: order.index(case.refusal))
 
 
@@ -233,6 +240,12 @@ def _of_the_code(till: _Till) -> Iterator[Case]:
     code = till.codes.fresh()
     again = till.refused("code_used", {"code": code})
     yield Case("code_used", "the code of an identity check, under another key", (till.taken({"code": code}), again))
+
+
+def _of_earning(till: _Till) -> Iterator[Case]:
+    bill = till.bill(AMOUNT_MINOR_MAX)
+    accrual = till.refused("earning_limit_reached", {"code": till.codes.fresh(), "bill": bill}, path="/v1/accruals")
+    yield Case("earning_limit_reached", "a purchase that would earn more than a bill may", (accrual,))
 
 
 def _of_the_basket(till: _Till) -> Iterator[Case]:

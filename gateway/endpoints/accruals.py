@@ -31,6 +31,7 @@ from redemption.known_keys import KeyRecord
 
 _accrual: Final = msgspec.json.Decoder(AccrualRequest)
 _nothing: Final = msgspec.json.Decoder(VoidRequest)
+NOT_SCANNED: Final = "This outlet scanned no member of this id in the last 15 minutes: scan the member's code"
 
 
 async def accrue(request: Request) -> Response:
@@ -65,17 +66,23 @@ async def accrue(request: Request) -> Response:
             code, number = code_use(claim), claim.member_number
     done: Accrual | Refusal | None
     if record is not None:
-        done = record.refusal(asked) or await ask_hot_store(state.accruals.repeated_accrual(record))
+        done = await ask_hot_store(state.accruals.repeated(record, asked))
     else:
         assert number is not None
-        purchase = Purchase(terminal, number, code, key, asked, wanted.bill)
+        purchase = Purchase(terminal, number, code, key, asked, wanted.bill, wanted.confirm_duplicate)
         done = await ask_hot_store(state.accruals.accrue(purchase))
     if done is None:
-        raise Problem("not_found", "There is no such member")
+        problem = Problem("not_found", NOT_SCANNED)
+        problem.guess = wanted.code is None
+        raise problem
     outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
     state.metrics.steps.labels("accrue", outcome).inc()
     if isinstance(done, Refusal):
         raise refused(done)
+    if not done.replayed:
+        business = terminal.business.business_id
+        state.metrics.points_issued.labels(business).inc(done.points)
+        state.live.tally.issued(terminal, done.points)
     headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
     return answer(201, orjson.dumps(accrual_document(done)), headers)
 

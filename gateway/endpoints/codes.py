@@ -10,11 +10,12 @@ from starlette.responses import Response
 from gateway.answers import answer
 from gateway.authentication import authenticate_member
 from gateway.body import decode, read_body, require_json
-from gateway.problems import Problem
+from gateway.problems import Problem, refused
 from gateway.state import State
 from gateway.tills import ask_hot_store
 from redemption.domain.clock import instant
 from redemption.domain.commands import CodesRequest
+from redemption.domain.outcomes import Refusal
 from tokens.claims import CODE_LIFETIME_SECONDS, REFRESH_BEFORE_EXPIRY_SECONDS, SLOT_SECONDS
 
 SLOTS_PER_REFRESH: Final = (CODE_LIFETIME_SECONDS - REFRESH_BEFORE_EXPIRY_SECONDS) // SLOT_SECONDS
@@ -22,7 +23,8 @@ _decoder: Final = msgspec.json.Decoder(CodesRequest)
 
 
 async def issue_codes(request: Request) -> Response:
-    """Codes for now and, with `count`, for each following refresh. A code whose slot was used is never given again."""
+    """Codes for now and, with `count`, for each following refresh. A code whose slot was used is never given again;
+    a blocked member gets none."""
     state: State = request.app.state.tong
     body = await read_body(request.receive)
     if body:
@@ -30,6 +32,8 @@ async def issue_codes(request: Request) -> Response:
     wanted, _ = decode(body or b"{}", _decoder)
     number = await authenticate_member(request.headers.get("authorization"), state.members)
     slots = await ask_hot_store(state.memberships.free_slots(number, wanted.count, SLOTS_PER_REFRESH), changes=False)
+    if isinstance(slots, Refusal):
+        raise refused(slots)
     if not slots:
         raise Problem("rate_limited", "This member used every code of the next seconds; fetch a fresh one shortly")
     codes = []

@@ -8,14 +8,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.answers import answer
-from gateway.authentication import authenticate_member
 from gateway.body import decode, read_body, require_json
-from gateway.problems import Problem, malformed
+from gateway.problems import Problem, malformed, refused
+from gateway.rates import calling_member
 from gateway.state import State
+from gateway.tills import ask_hot_store
 from gateway.wire_live import DeviceRequest
 from redemption.devices.store import Device, DevicesAway, DevicesExhausted, device_number
 from redemption.domain.clock import instant
 from redemption.domain.limits import DEVICES_PER_MEMBER_MAX
+from redemption.domain.outcomes import Outcome, Refusal
 from tokens import base64url
 from tokens.offline import STEP_SECONDS
 
@@ -25,7 +27,8 @@ AWAY: Final = "Devices cannot be read or changed at this moment; see the list be
 
 
 async def enrol_device(request: Request) -> Response:
-    """A device may make codes by itself from now on, with the key that is told here and never again."""
+    """A device may make codes by itself from now on, with the key that is told here and never again. A blocked member
+    enrols none."""
     state: State = request.app.state.tong
     body = await read_body(request.receive)
     require_json(request.headers.get("content-type"))
@@ -35,8 +38,11 @@ async def enrol_device(request: Request) -> Response:
         replaces = device_number(wanted.replaces)
         if replaces is None:
             raise malformed("not the id of a device", "replaces")
-    number = await authenticate_member(request.headers.get("authorization"), state.members)
+    number = await calling_member(request)
     kid = state.issuer.current_kid
+    member = await ask_hot_store(state.memberships.member(number), changes=False)
+    if member is not None and member.status == "blocked":
+        raise refused(Refusal(Outcome.MEMBER_BLOCKED))
     try:
         device = await state.live.devices.enrol(number, wanted.name, kid, replaces=replaces)
     except DevicesExhausted:
@@ -62,7 +68,7 @@ async def enrol_device(request: Request) -> Response:
 async def list_devices(request: Request) -> Response:
     """The member's devices, newest first, those that were revoked too."""
     state: State = request.app.state.tong
-    number = await authenticate_member(request.headers.get("authorization"), state.members)
+    number = await calling_member(request)
     try:
         devices = await state.live.devices.of_member(number)
     except DevicesAway:
@@ -74,7 +80,7 @@ async def list_devices(request: Request) -> Response:
 async def revoke_device(request: Request) -> Response:
     """Refuses every code of the device from within a second on, for ever. Repeating it is safe."""
     state: State = request.app.state.tong
-    number = await authenticate_member(request.headers.get("authorization"), state.members)
+    number = await calling_member(request)
     found = device_number(request.path_params["device_id"])
     try:
         device = await state.live.devices.revoke(number, found) if found is not None else None

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.answers import answer
-from gateway.authentication import authenticate_member, member_and_expiry
+from gateway.authentication import member_and_expiry
 from gateway.endpoints.group import group_names
 from gateway.event_streams import EventStream, ending, event
 from gateway.notices import (
@@ -23,6 +23,7 @@ from gateway.notices import (
     spoken,
 )
 from gateway.problems import Problem, language_of, malformed
+from gateway.rates import calling_member, count_member
 from gateway.state import State
 from redemption.domain.clock import instant
 from redemption.domain.limits import ACTIVITY_PAGE_DEFAULT, ACTIVITY_PAGE_MAX, NOTICES_MISSED_MAX
@@ -51,6 +52,7 @@ async def events(request: Request) -> Response:
         raise malformed("not the id of an event of this stream", "header Last-Event-ID")
     if state.draining:
         raise Problem("unavailable", "This worker is about to stop; connect again")
+    await count_member(state, number)
     give_back = state.live.member_seats.take(number)
     listener: Listener | None = None
     try:
@@ -152,7 +154,7 @@ async def activity(request: Request) -> Response:
     behind: everything up to `as_of` is in it."""
     state: State = request.app.state.tong
     limit, before = _page(request)
-    number = await authenticate_member(request.headers.get("authorization"), state.members)
+    number = await calling_member(request)
     names = spoken(await group_names(request), language_of(request.headers.get("accept-language")))
     bucket = bucket_of(number, state.settings.buckets)
     try:

@@ -5,9 +5,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.answers import answer
-from gateway.authentication import authenticate_member
 from gateway.member_benefits import member_benefits
 from gateway.problems import Problem, language_of
+from gateway.rates import calling_member
 from gateway.rendering import lot
 from gateway.state import State
 from gateway.tills import ask_hot_store
@@ -28,6 +28,7 @@ async def read_me(request: Request) -> Response:
                 "member_id": member.member_id,
                 "tier": member.tier,
                 "display_name": member.display_name,
+                "status": member.status,
                 "growth_value": member.growth,
                 "balance": {
                     "points": member.sum_of("points"),
@@ -54,7 +55,7 @@ async def read_benefits(request: Request) -> Response:
 
 async def _member(request: Request) -> MemberState:
     state: State = request.app.state.tong
-    number = await authenticate_member(request.headers.get("authorization"), state.members)
+    number = await calling_member(request)
     member = await ask_hot_store(state.memberships.member(number), changes=False)
     if member is None:
         raise Problem("not_found", "This member is not known here")

@@ -17,6 +17,7 @@ from gateway.figure_views import SERIES_COLUMNS, refusal_document, series_row, s
 from gateway.figures import decode_sample
 from gateway.notices import Spoken, spoken
 from gateway.problems import Problem, language_of, malformed
+from gateway.rates import count_office
 from gateway.state import State
 from redemption.domain.clock import instant
 from redemption.domain.limits import REFUSALS_KEPT_MAX, REFUSALS_PAGE_MAX
@@ -31,7 +32,7 @@ CHUNK_ROWS: Final = 200
 async def read_snapshot(request: Request) -> Response:
     """How things stand, as of the last second."""
     state: State = request.app.state.tong
-    caller = _operations(request, state)
+    caller = await _operations(request, state)
     _parameters(request)
     names, figures = await _names(request), state.live.figures
     view = snapshot(
@@ -44,7 +45,7 @@ async def read_series(request: Request) -> Response:
     """The last minutes, second by second."""
     state: State = request.app.state.tong
     minutes = _number(request, "minutes", MINUTES_MAX, MINUTES_MAX)
-    caller = _operations(request, state)
+    caller = await _operations(request, state)
     now = int(state.clock())
     since = now - 60 * minutes
     texts = [text for at, text in state.live.figures.samples if at > since]
@@ -71,7 +72,7 @@ async def read_refusals(request: Request) -> Response:
     """What tills were refused last, newest first, over all workers."""
     state: State = request.app.state.tong
     limit = _number(request, "limit", REFUSALS_DEFAULT, REFUSALS_PAGE_MAX)
-    caller = _operations(request, state)
+    caller = await _operations(request, state)
     names = await _names(request)
     try:
         told = await state.live.board.refusals(REFUSALS_KEPT_MAX if caller.business is not None else limit)
@@ -85,7 +86,7 @@ async def events(request: Request) -> Response:
     """The figures once a second, and what was refused meanwhile."""
     state: State = request.app.state.tong
     authorization = request.headers.get("authorization")
-    caller = _operations(request, state)
+    caller = await _operations(request, state)
     names = await _names(request)
     if state.draining:
         raise Problem("unavailable", "This worker is about to stop; connect again")
@@ -109,8 +110,10 @@ async def _told(state: State, scope: str | None, names: Spoken, authorization: s
         await state.live.figures.next_second(SECOND_TIMEOUT_SECONDS)
 
 
-def _operations(request: Request, state: State) -> Administrator:
-    return state.authenticator.administrator(request.headers.get("authorization"), "operations")
+async def _operations(request: Request, state: State) -> Administrator:
+    who = state.authenticator.administrator(request.headers.get("authorization"), "operations")
+    await count_office(state, who.key_id)
+    return who
 
 
 async def _names(request: Request) -> Spoken:

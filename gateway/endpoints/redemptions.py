@@ -13,6 +13,7 @@ from gateway.answers import Headers, answer
 from gateway.authentication import TerminalScope
 from gateway.body import decode, read_body, require_json
 from gateway.problems import Problem, malformed, refused
+from gateway.rates import looking_terminal
 from gateway.rendering import redemption_body, redemption_document
 from gateway.state import State
 from gateway.tills import (
@@ -44,8 +45,7 @@ NOT_FOUND: Final = "No redemption of this business has this id"
 async def read_redemption(request: Request) -> Response:
     """The redemption as it stands. Another business's id is as unknown as one that never was."""
     state: State = request.app.state.tong
-    authorization = request.headers.get("authorization")
-    terminal = state.authenticator.terminal(authorization, (), request.scope, b"")
+    terminal = await looking_terminal(request)
     found = await ask_hot_store(
         state.redemptions.find(request.path_params["redemption_id"], terminal.business.business_id), changes=False
     )
@@ -70,8 +70,7 @@ async def list_redemptions(request: Request) -> Response:
             f"one query parameter of 1 to {BILL_REFERENCE_CHARACTERS_MAX} visible ASCII characters, as the bill had it",
             "bill_reference",
         )
-    authorization = request.headers.get("authorization")
-    terminal = state.authenticator.terminal(authorization, (), request.scope, b"")
+    terminal = await looking_terminal(request)
     business_id = terminal.business.business_id
     try:
         ids = await state.ledger.redemptions_of_bill(business_id, reference, REDEMPTIONS_LISTED_MAX)
@@ -131,7 +130,8 @@ async def cancel(request: Request) -> Response:
             asks=True,
         )
         behind = claim if isinstance(claim, KeyRecord) else claim.member_number
-        call = state.redemptions.cancel_key(terminal, key, behind)
+        good_until = 0 if isinstance(claim, KeyRecord) else claim.expires_at
+        call = state.redemptions.cancel_key(terminal, key, behind, good_until=good_until)
     done = await ask_hot_store(call)
     if done is None:
         raise Problem("not_found", NOT_FOUND)
@@ -150,7 +150,8 @@ async def _step(
     use_case: Callable[[Step], Awaitable[Redemption | Refusal | None]],
     needs: tuple[TerminalScope, ...],
 ) -> Response:
-    """What capture, void and refund have in common. A body may be left out; so may the Idempotency-Key."""
+    """What capture, void and refund have in common. A body may be left out; so may the Idempotency-Key, but for
+    a refund of a part."""
     state: State = request.app.state.tong
     body = await read_body(request.receive)
     if body:
@@ -159,7 +160,9 @@ async def _step(
     if getattr(wanted, "legs", None) == ():
         raise malformed("an empty list says nothing: name what is meant, or leave legs out for all of it", "legs")
     given_key = request.headers.get("idempotency-key")
-    key = idempotency_key(given_key) if given_key is not None else None
+    # A refund of a part moves value again when it is repeated; all else finds that it was done before.
+    wants_key = name == "refund" and getattr(wanted, "legs", None) is not None
+    key = idempotency_key(given_key) if given_key is not None or wants_key else None
     authorization = request.headers.get("authorization")
     terminal = state.authenticator.terminal(authorization, needs, request.scope, body)
     bill = getattr(wanted, "bill", None)

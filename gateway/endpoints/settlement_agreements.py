@@ -23,7 +23,7 @@ async def list_agreements(request: Request) -> Response:
     """Every version of every agreement, by id and number; a business sees those that can count for it."""
     query = Query(request, "business", "limit", "cursor")
     business, limit, after = query.business(), query.limit(), query.cursor(tuple[str, int])
-    desk, who = caller(request)
+    desk, who = await caller(request)
     page = await desk.ask(desk.pages.agreements(seen_business(request, who, business), None, after, limit))
     last = (page.items[-1].agreement_id, page.items[-1].version) if page.items else None
     versions = [agreement_version(each) for each in page.items]
@@ -34,7 +34,7 @@ async def read_agreement(request: Request) -> Response:
     """The versions of one agreement."""
     query = Query(request, "cursor")
     after = query.cursor(tuple[str, int])
-    desk, who = caller(request)
+    desk, who = await caller(request)
     agreement_id = id_in_path(request, "agreement_id")
     page = await desk.ask(desk.pages.agreements(who.business, agreement_id, after, PAGE_ITEMS_MAX))
     if not page.items:  # a cursor is only given where there are more
@@ -50,7 +50,7 @@ async def add_version(request: Request) -> Response:
     What is in force already adds nothing (200), so it can be repeated safely. Nothing that is closed changes.
     """
     definition = await body_of(request, _definition)
-    desk, who = caller(request)
+    desk, who = await caller(request)
     who.of_group()
     try:
         agreement_id = msgspec.convert(request.path_params["agreement_id"], AgreementId)

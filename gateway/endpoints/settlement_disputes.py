@@ -26,7 +26,7 @@ async def list_exceptions(request: Request) -> Response:
     """The uses that have no line yet, and why, oldest first. They are tried again when an agreement is added."""
     query = Query(request, "business", "limit", "cursor")
     business, limit, after = query.business(), query.limit(), query.cursor(tuple[datetime.datetime, str])
-    desk, who = caller(request)
+    desk, who = await caller(request)
     page = await desk.ask(desk.pages.exceptions(seen_business(request, who, business), after, limit))
     last = (page.items[-1].use.occurred_at, page.items[-1].use.line_id) if page.items else None
     found = [exception_answer(each) for each in page.items]
@@ -38,7 +38,7 @@ async def list_disputes(request: Request) -> Response:
     query = Query(request, "status", "business", "limit", "cursor")
     resolved = _RESOLVED[query.one_of("status", tuple(_RESOLVED), "open")]
     business, limit, after = query.business(), query.limit(), query.cursor(tuple[datetime.datetime, str])
-    desk, who = caller(request)
+    desk, who = await caller(request)
     page = await desk.ask(desk.pages.disputes(seen_business(request, who, business), resolved, after, limit))
     last = (page.items[-1].dispute.opened_at, page.items[-1].dispute.dispute_id) if page.items else None
     return answered(DisputesAnswer([dispute_answer(each) for each in page.items], cursor_of(last, more=page.more)))
@@ -46,7 +46,7 @@ async def list_disputes(request: Request) -> Response:
 
 async def read_dispute(request: Request) -> Response:
     """One dispute."""
-    desk, who = caller(request)
+    desk, who = await caller(request)
     return answered(dispute_answer(await _seen(desk, who, id_in_path(request, "dispute_id"))))
 
 
@@ -56,7 +56,7 @@ async def open_dispute(request: Request) -> Response:
     A line has at most one open dispute: the same sent again answers that one.
     """
     wanted = await body_of(request, _dispute)
-    desk, who = caller(request)
+    desk, who = await caller(request)
     business = known_business(request, who.acts_for(wanted.business, "business"))
     line_id = id_in_path(request, "line_id")
     sides = await desk.ask(desk.pages.sides_of_line(line_id))
@@ -76,7 +76,7 @@ async def resolve_dispute(request: Request) -> Response:
     business raised. The same again answers the same.
     """
     wanted = await body_of(request, _resolve)
-    desk, who = caller(request)
+    desk, who = await caller(request)
     found = await _seen(desk, who, id_in_path(request, "dispute_id"))
     if who.business is not None and (wanted.amount_minor is not None or who.business != found.dispute.raised_by):
         raise Problem(

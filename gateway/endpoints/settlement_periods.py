@@ -35,7 +35,7 @@ async def list_periods(request: Request) -> Response:
     month, business, counterparty = query.month(), query.business(), query.business("counterparty")
     status = query.one_of("status", _STATUSES, None)
     limit, after = query.limit(), query.cursor(tuple[int, str, str])
-    desk, who = caller(request)
+    desk, who = await caller(request)
     wanted = PeriodFilter(month, seen_business(request, who, business), counterparty, status)
     page = await desk.ask(desk.pages.periods(wanted, after, limit))
     last = (page.items[-1].month, page.items[-1].party_low, page.items[-1].party_high) if page.items else None
@@ -44,7 +44,7 @@ async def list_periods(request: Request) -> Response:
 
 async def read_period(request: Request) -> Response:
     """One period by its id; a closed one also by its number or its SHA-256."""
-    desk, who = caller(request)
+    desk, who = await caller(request)
     return answered(period_answer(await seen_period(desk, who, request.path_params["period"])))
 
 
@@ -56,7 +56,7 @@ async def close_month(request: Request) -> Response:
     """
     await body_of(request, _close, optional=True)
     month = month_of_text(request.path_params["month"], "month")
-    desk, who = caller(request)
+    desk, who = await caller(request)
     who.of_group()
     if not await desk.ask(desk.pages.caught_up(SETTLED_SECONDS), seconds=2 * SETTLED_SECONDS):
         raise Problem(
@@ -72,7 +72,7 @@ async def close_month(request: Request) -> Response:
 async def approve_period(request: Request) -> Response:
     """The consent of one side to a closed period. Again, it changes nothing."""
     wanted = await body_of(request, _approve, optional=True)
-    desk, who = caller(request)
+    desk, who = await caller(request)
     business = known_business(request, who.acts_for(wanted.business, "business"))
     period = await seen_period(desk, who, request.path_params["period"])
     result = await desk.ask(desk.periods.approve(period.period_id, business, by(who)), changes=True)
@@ -82,7 +82,7 @@ async def approve_period(request: Request) -> Response:
 async def pay_period(request: Request) -> Response:
     """Notes that an approved period was paid, under the bank's reference. The same again changes nothing."""
     wanted = await body_of(request, _pay)
-    desk, who = caller(request)
+    desk, who = await caller(request)
     period = await seen_period(desk, who, request.path_params["period"])
     if period.party_low == period.party_high:
         raise Problem("own_use", "A business's own use: nothing is owed")
@@ -99,7 +99,7 @@ async def list_lines(request: Request) -> Response:
     """The lines of a period, in the order that its hash takes them."""
     query = Query(request, "limit", "cursor")
     limit, after = query.limit(), query.cursor(tuple[datetime.datetime, str])
-    desk, who = caller(request)
+    desk, who = await caller(request)
     period = await seen_period(desk, who, request.path_params["period"])
     page = await desk.ask(desk.pages.lines(period, after, limit))
     last = (page.items[-1].occurred_at, page.items[-1].line_id) if page.items else None
@@ -111,7 +111,7 @@ async def export_period(request: Request) -> Response:
 
     The ETag is that hash. It is computed anew while the file is made; where it differs, that is said and nothing sent.
     """
-    desk, who = caller(request)
+    desk, who = await caller(request)
     period = await seen_period(desk, who, request.path_params["period"])
     if period.sha256 is None:
         raise Problem("period_not_closed", f"{period.period_id} is still open: its lines are at /lines")
@@ -142,7 +142,7 @@ async def read_nets(request: Request) -> Response:
     month, business = query.month(), query.business()
     if month is None:
         raise malformed("is missing", "month")
-    desk, who = caller(request)
+    desk, who = await caller(request)
     seen = seen_business(request, who, business)
     periods = await desk.ask(desk.periods.listed(month))
     totals = [total for period in periods for total in period.totals]

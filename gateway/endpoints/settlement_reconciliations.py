@@ -19,6 +19,7 @@ from gateway.body import read_upload
 from gateway.files import FileAnswer
 from gateway.problems import Problem, malformed
 from gateway.queries import Query, cursor_of
+from gateway.rates import count_office, looking_terminal
 from gateway.reconciliation_files import FILE_FORMS, MEDIA_TYPES, file_name, write_file
 from gateway.settlement_access import by, id_in_path, known_business
 from gateway.settlement_desk import SettlementDesk
@@ -48,10 +49,12 @@ async def reconcile(request: Request) -> Response:
     form, charset = _form_of(request.headers.get("content-type"))
     _refuse_by_length(request.headers.get("content-length"))
     desk, who = _known(request)
+    if who.roles:
+        await count_office(request.app.state.tong, who.key_id)
     chosen = known_business(request, who.acts_for(business, "business"))
     with desk.transfer():
         data = await read_upload(request.receive, TILL_LIST_BYTES_MAX, UPLOAD_SECONDS)
-        _, _, name = _caller(request, data)
+        name = by(who) if who.roles else f"terminal {(await looking_terminal(request, body=data)).terminal_id}"
         upload = Upload(chosen, outlet, day, data, form, name, charset)
         result = await desk.ask(desk.reconciliations.reconcile(upload), changes=True, seconds=UPLOAD_SECONDS)
         if isinstance(result, TillListRefused):
@@ -67,7 +70,7 @@ async def list_reconciliations(request: Request) -> Response:
     query = Query(request, "business", "day", "limit", "cursor")
     business, day, limit = query.business(), query.day("day"), query.limit()
     after = query.cursor(tuple[datetime.datetime, str])
-    desk, who, _ = _caller(request)
+    desk, who, _ = await _caller(request)
     seen = who.business if business is None else known_business(request, who.acts_for(business, "business"))
     found = await desk.ask(desk.reconciliations.listed(seen, day, after, limit + 1))
     shown = found[:limit]
@@ -78,7 +81,7 @@ async def list_reconciliations(request: Request) -> Response:
 
 async def read_reconciliation(request: Request) -> Response:
     """A reconciliation: its sums, and the first bills of each class that somebody has to look at."""
-    desk, who, _ = _caller(request)
+    desk, who, _ = await _caller(request)
     return answer(200, await _whole(desk, await _seen(request, desk, who)))
 
 
@@ -86,7 +89,7 @@ async def list_bills(request: Request) -> Response:
     """The bills of a reconciliation, all or those of one class."""
     query = Query(request, "class", "limit", "cursor")
     kind, limit, after = query.one_of("class", _ANY, None), query.limit(), query.cursor(int)
-    desk, who, _ = _caller(request)
+    desk, who, _ = await _caller(request)
     found = await _seen(request, desk, who)
     begin, end = found.places_of(kind)
     begin = max(begin, after or 0)
@@ -98,7 +101,7 @@ async def list_bills(request: Request) -> Response:
 async def download_reconciliation(request: Request) -> Response:
     """All bills of a reconciliation as CSV, XLSX or JSON."""
     form = Query(request, "format").one_of("format", FILE_FORMS, "csv")
-    desk, who, _ = _caller(request)
+    desk, who, _ = await _caller(request)
     found = await _seen(request, desk, who)
     with ExitStack() as stack:
         stack.enter_context(desk.transfer())
@@ -117,13 +120,13 @@ def _known(request: Request) -> tuple[SettlementDesk, Administrator]:
     return state.settlement, administrator(holder, "settlement")
 
 
-def _caller(request: Request, body: bytes = b"") -> tuple[SettlementDesk, Administrator, str]:
-    """The desk, what the caller may see, and its name for the record."""
-    state: State = request.app.state.tong
+async def _caller(request: Request) -> tuple[SettlementDesk, Administrator, str]:
+    """The desk, what the caller may see, and its name for the record. Counts the call."""
     desk, who = _known(request)
     if who.roles:  # a terminal has none
+        await count_office(request.app.state.tong, who.key_id)
         return desk, who, by(who)
-    terminal = state.authenticator.terminal(request.headers.get("authorization"), (), request.scope, body)
+    terminal = await looking_terminal(request)
     return desk, who, f"terminal {terminal.terminal_id}"
 
 

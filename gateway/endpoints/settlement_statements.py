@@ -31,7 +31,7 @@ async def download_statement(request: Request) -> Response:
     )
     form, language = query.one_of("format", FORMATS, "json"), query.one_of("language", LANGUAGES, "zh-Hant")
     section = query.one_of("section", SECTIONS, "lines")
-    desk, who = caller(request)
+    desk, who = await caller(request)
     wanted = StatementRequest(
         known_business(request, who.acts_for(business, "business")), period, counterparty, form, language, section
     )

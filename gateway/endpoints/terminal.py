@@ -7,6 +7,7 @@ from starlette.responses import Response
 from gateway.answers import answer
 from gateway.endpoints.group import group_names
 from gateway.problems import Problem
+from gateway.rates import looking_terminal
 from gateway.state import State
 from redemption.rules.catalogue import categories_at
 
@@ -15,7 +16,7 @@ async def read_terminal(request: Request) -> Response:
     """The terminal of the key that asks, with its outlet and business, and the categories that rules name there. Any
     key of a terminal may ask."""
     state: State = request.app.state.tong
-    terminal = state.authenticator.terminal(request.headers.get("authorization"), (), request.scope, b"")
+    terminal = await looking_terminal(request)
     names = await group_names(request)
     business = next((each for each in names.businesses if each.business_id == terminal.business.business_id), None)
     outlet = next(

@@ -149,11 +149,13 @@ class CancelRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class AccrualRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`POST /v1/accruals`: a purchase earns points, for the member of the code or of the id."""
+    """`POST /v1/accruals`: a purchase earns points, for the member of the code, or of the id where this outlet scanned
+    that member within 15 minutes. `confirm_duplicate`: the bill earned before, with another amount."""
 
     bill: Bill
     code: CodeText | None = None
     member_id: str | None = None
+    confirm_duplicate: bool = False
 
 
 class CodesRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -94,9 +94,29 @@ USES_SECONDS: Final = 100 * 86_400  # counters of uses: a month, and the longest
 RATE_WINDOW_SECONDS: Final = 10
 GUESS_WINDOW_SECONDS: Final = 600
 
+# Who may be named, and what may be earned (docs/rules.md, docs/security.md).
+SEEN_SECONDS: Final = 15 * 60  # after a scan an outlet may name the member by id for so long
+SEEN_KEPT_CHARACTERS: Final = 42  # of the scans before the last: with it under 64, so the hash keeps its compact form
+EARNED_SECONDS: Final = 2 * 86_400  # counters of a day's points outlive that day in every time zone
+BILL_SECONDS: Final = REDEMPTION_RETENTION_SECONDS  # one bill of an outlet earns once in this time
+BILL_EARNINGS_MAX: Final = 8  # accruals of one bill with different amounts
+
+# A cancelled key that nothing arrived under yet: remembered for as long as a code that was used, because no code that
+# could come with it is good for longer. Accruals by member_id have no code; the list of a terminal's cancelled keys
+# refuses them for 30 days.
+TOMBSTONE_SECONDS: Final = CODE_MARKER_SECONDS
+TOMBSTONES_PER_TERMINAL: Final = 1_000  # in a window of GUESS_WINDOW_SECONDS
+TOMBSTONES_PER_OUTLET: Final = 3_000
+CANCELLED_KEYS_MAX: Final = 10_000  # of a terminal; the oldest are forgotten first
+
 # Guesses of 18-digit codes in a window (docs/security.md has the odds).
 GUESSES_PER_TERMINAL: Final = 20
 GUESSES_PER_OUTLET: Final = 60
+# Once the whole group has seen so many in a window, a terminal and an outlet may make no more than these: who has made
+# none is not touched, so that one bad till cannot stop the others.
+GUESSES_IN_GROUP: Final = 300
+GUESSES_PER_TERMINAL_THEN: Final = 1
+GUESSES_PER_OUTLET_THEN: Final = 2
 VERIFY_DEADLINE_SECONDS: Final = 2.0
 REQUEST_BODY_SECONDS: Final = 5.0
 
@@ -113,6 +133,11 @@ assert max(REFUSAL_MARK_SECONDS, CODE_MARKER_SECONDS) < REDEMPTION_RETENTION_SEC
 # What can be cancelled can be cancelled by its key: the key's record lives at least as long as the window, which begins
 # at the scan or, of a hold, at the capture (a hold's key lives longer by the hold's own time).
 assert 86_400 < CANCEL_WINDOW_SECONDS_DEFAULT <= CANCEL_WINDOW_SECONDS_MAX <= REDEMPTION_RETENTION_SECONDS
+assert max(CODE_MARKER_SECONDS, REFUSAL_MARK_SECONDS) <= TOMBSTONE_SECONDS
+assert SEEN_SECONDS < CODE_MARKER_SECONDS
+assert GUESSES_PER_TERMINAL_THEN < GUESSES_PER_TERMINAL < GUESSES_PER_OUTLET < GUESSES_IN_GROUP
+assert GUESSES_PER_OUTLET_THEN < GUESSES_PER_OUTLET
+assert SEEN_KEPT_CHARACTERS + len("12345678,1234567890;") <= 64
 assert AMOUNT_MINOR_MAX * BILL_LINES_MAX < SAFE_INTEGER_MAX
 assert POINTS_MAX * LEGS_MAX < SAFE_INTEGER_MAX
 assert (CODES_PER_REQUEST_MAX - 1) * 10 < SLOTS_AHEAD_MAX  # codes fetched ahead are 20 s apart

@@ -38,6 +38,7 @@ class Outcome(IntEnum):
     POINTS_INSUFFICIENT = 36
     STORED_VALUE_INSUFFICIENT = 37
     EXCEEDS_BILL = 38
+    EARNING_LIMIT_REACHED = 39
 
     HOLD_EXPIRED = 50
     ALREADY_CAPTURED = 51
@@ -55,7 +56,10 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Nothing was applied, and why. `asked` and `available` are in the unit of the leg; -1 where they say nothing."""
+    """Nothing was applied, and why. `asked` and `available` are in the unit of the leg; -1 where they say nothing.
+
+    Of `RATE_LIMITED`, `asked` says whose rate, `available` the seconds to wait, `quota` how many calls a window has.
+    """
 
     outcome: Outcome
     leg: int | None = None
@@ -63,6 +67,7 @@ class Refusal:
     available: int = -1
     detail: str | None = None
     replayed: bool = False
+    quota: int = -1
 
 
 NO_REFUSAL = Refusal(Outcome.APPLIED)

@@ -6,7 +6,7 @@ is the whole key space; `ttl` says what removes a key. A test fails on a key tha
     {bN}:epoch              string   generation of this bucket's stream, 1 …               kept
     {bN}:ledger             stream   what happened, in order, for the ledger               kept, trimmed
     {bN}:frozen             string   why nothing of value moves until a rebuild            kept
-    {bN}:member:<id>        hash     tier, name, status, codes_valid_from, held, growth, owed, last purchase   kept
+    {bN}:member:<id>        hash     level, name, status, codes_valid_from, numbers, last purchase, seen   kept
     {bN}:lots:<id>          hash     <asset>/<yyyymm or ->.<business> -> amount            kept
     {bN}:holds              zset     redemption id -> deadline, ms                         kept
     {bN}:code:<n>:<slot>    string   ",<nonce or digits>,…": which codes of it were used   ttl
@@ -18,7 +18,10 @@ is the whole key space; `ttl` says what removes a key. A test fails on a key tha
     {bN}:key:<terminal>:<k> string   idempotency record of one terminal's key              ttl
     {bN}:issued:<id>        string   an issue that has been made                           ttl
     {bN}:rate:<subject>:<w> string   calls in a window                                     ttl
-    {bN}:guess:<subject>    string   digits that nobody made                               ttl
+    {bN}:guess:<subject>    string   digits that nobody made, tombstones of cancels        ttl
+    {bN}:earned:<id>:<day>  string   points that a member or terminal earned in a day      ttl
+    {bN}:bill:<outlet>:<h>  string   what a bill earned: "<amount>=<accrual id>;…"         ttl
+    {bN}:cancelled:<id>     zset     keys of a terminal that were cancelled -> seconds     ttl
     tong:buckets            string   number of buckets, fixed at install                   kept
     tong:layout             string   version of what stands in the keys (ADR 0009)         kept
     ops:reports             stream   what each worker counted in a second                  kept, trimmed
@@ -94,6 +97,31 @@ def rate(bucket: int, subject: str) -> str:
 
 def guess(bucket: int, subject: str) -> str:
     return f"{{b{bucket}}}:guess:{subject}"
+
+
+def group_guesses(bucket: int) -> str:
+    """Guesses of the whole group."""
+    return f"{{b{bucket}}}:guess:group"
+
+
+def tombstones(bucket: int, subject: str) -> str:
+    """How many cancels of a terminal or outlet found nothing under their key."""
+    return f"{{b{bucket}}}:guess:{subject}.cancel"
+
+
+def earned(bucket: int, subject: str) -> str:
+    """Prefix: the function adds the day, yyyymmdd."""
+    return f"{{b{bucket}}}:earned:{subject}:"
+
+
+def bill(bucket: int, outlet_id: str, reference: str) -> str:
+    """Hashed, because a till's own number may hold anything."""
+    digest = hashlib.blake2b(reference.encode(), digest_size=10).hexdigest()
+    return f"{{b{bucket}}}:bill:{outlet_id}:{digest}"
+
+
+def cancelled(bucket: int, terminal_id: str) -> str:
+    return f"{{b{bucket}}}:cancelled:{terminal_id}"
 
 
 def code_prefix(bucket: int, number: int) -> str:

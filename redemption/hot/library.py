@@ -30,7 +30,9 @@ FUNCTION_FILES = (
     "issue",
     "enrol",
     "look",
+    "prepare",
     "free",
+    "count",
     "status",
     "guess",
     "reject",
@@ -60,6 +62,17 @@ LUA_LIMITS = (
     "GUESS_WINDOW_SECONDS",
     "GUESSES_PER_TERMINAL",
     "GUESSES_PER_OUTLET",
+    "GUESSES_IN_GROUP",
+    "GUESSES_PER_TERMINAL_THEN",
+    "GUESSES_PER_OUTLET_THEN",
+    "SEEN_SECONDS",
+    "SEEN_KEPT_CHARACTERS",
+    "EARNED_SECONDS",
+    "BILL_SECONDS",
+    "BILL_EARNINGS_MAX",
+    "TOMBSTONES_PER_TERMINAL",
+    "TOMBSTONES_PER_OUTLET",
+    "CANCELLED_KEYS_MAX",
 )
 """The limits the functions use, by their names in redemption/domain/limits.py."""
 

@@ -22,7 +22,7 @@ OPERATIONS: Final = "tong_operations"
 
 _READS: Final = (
     *("+get", "+mget", "+exists", "+ttl", "+hget", "+hmget", "+hgetall", "+hexists", "+hlen"),
-    *("+zcard", "+zrangebyscore", "+xread", "+xrange", "+xrevrange", "+xlen", "+xinfo|stream"),
+    *("+zcard", "+zscore", "+zrangebyscore", "+xread", "+xrange", "+xrevrange", "+xlen", "+xinfo|stream"),
 )
 _CONNECTION: Final = ("+ping", "+select", "+client|setname", "+client|setinfo", "+info", "+time")
 _SESSION: Final = ("+watch", "+unwatch", "+multi", "+exec", "+discard")
@@ -47,8 +47,12 @@ WRITTEN_BY_FUNCTIONS: Final = (
         ("{b*}:accrual:*", "{b*}:uses:*", "{b*}:stay:*"),
         ("+hset", "+hincrby", "+expire"),
     ),
-    Family(("{b*}:code:*", "{b*}:redemption:*", "{b*}:key:*", "{b*}:recent:*", "{b*}:issued:*"), ("+set",)),
+    Family(
+        ("{b*}:code:*", "{b*}:redemption:*", "{b*}:key:*", "{b*}:recent:*", "{b*}:issued:*", "{b*}:bill:*"), ("+set",)
+    ),
     Family(("{b*}:rate:*", "{b*}:guess:*"), ("+incr", "+expire")),
+    Family(("{b*}:earned:*",), ("+incrby", "+expire")),
+    Family(("{b*}:cancelled:*",), ("+zadd", "+zremrangebyrank", "+expire")),
 )
 LIVE_FIGURES: Final = Family(("ops:*",), ("+xadd", "+set", "+pexpire"))
 """What operations watch, of no member and no value: told by the workers themselves (redemption/live/board.py)."""

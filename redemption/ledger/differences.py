@@ -9,7 +9,8 @@ from redemption.ledger.images import Image, Who
 
 NUMBERS: Final = ("held", "growth", "owed")
 """Fields of a member that are nothing and not there alike."""
-NOT_IN_THE_LEDGER: Final = ("codes_valid_from",)
+NOT_IN_THE_LEDGER: Final = ("codes_valid_from", "seen", "counted")
+"""`counted` names the counters of an accrual; those of before it was kept have none."""
 CONTENT_CHARACTERS_MAX: Final = 200
 
 

@@ -264,6 +264,7 @@ class Replay:
             "crossing": "1" if crossing else "0",
             "balance": str(self._sum("points", at_ms)),
             "context": context_text(context),
+            "counted": self._counted(context, at_ms),
         }
         self._records[transaction.subject_id] = Record(fields, at_ms / 1000 + REDEMPTION_RETENTION_SECONDS)
         self._use_code(transaction)
@@ -341,6 +342,23 @@ class Replay:
         name = keys.idempotency(bucket, terminal, key)
         seconds = REDEMPTION_RETENTION_SECONDS + extra_seconds
         self._remember(name, " ".join((fingerprint, *words)), transaction, seconds)
+
+    def _counted(self, context: Mapping[str, Any], at_ms: int) -> str:
+        """Where an accrual was counted: the days of member and terminal, and its bill."""
+        who = self._who
+        day = f"{datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(who.zone):%Y%m%d}"
+        terminal, outlet = context.get("terminal", ""), context.get("outlet", "")
+        of_terminal, of_outlet = (
+            who.bucket if who.cluster else keys.bucket_of_terminal(each, who.buckets) for each in (terminal, outlet)
+        )
+        reference = context.get("bill", {}).get("reference", "")
+        return " ".join(
+            (
+                keys.earned(who.bucket, who.member_id) + day,
+                keys.earned(of_terminal, terminal) + day,
+                keys.bill(of_outlet, outlet, reference),
+            )
+        )
 
     def _remember(self, key: str, value: str, transaction: Transaction, seconds: int) -> None:
         self._extra.strings[key] = value

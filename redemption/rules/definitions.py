@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from redemption.domain.commands import BenefitId, Category
-from redemption.domain.limits import AMOUNT_MINOR_MAX
+from redemption.domain.limits import AMOUNT_MINOR_MAX, POINTS_MAX
 
 BENEFITS_MAX: Final = 500
 """Benefits of one group: what every worker keeps in memory and reads again at a change."""
@@ -53,6 +53,15 @@ class EarnRate(Struct, frozen=True, forbid_unknown_fields=True):
     per_minor: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
 
 
+class OwnEarnCeilings(Struct, frozen=True, forbid_unknown_fields=True):
+    """A business's own ceilings on earning instead of the group's (redemption/rules/policy.py). None: the group's."""
+
+    bill_minor: Annotated[int, Meta(ge=1, le=AMOUNT_MINOR_MAX)] | None = None
+    bill_points: Annotated[int, Meta(ge=1, le=POINTS_MAX)] | None = None
+    member_day_points: Annotated[int, Meta(ge=1, le=POINTS_MAX)] | None = None
+    terminal_day_points: Annotated[int, Meta(ge=1, le=POINTS_MAX)] | None = None
+
+
 class EarnRules(Struct, frozen=True, forbid_unknown_fields=True):
     """What a purchase earns at a business: `points` for every `per_minor`, other rates for some categories, months the
     points are good for, and the bonus when the previous purchase, at most `crossing_days` ago, was at another business.
@@ -64,6 +73,7 @@ class EarnRules(Struct, frozen=True, forbid_unknown_fields=True):
     validity_months: Annotated[int, Meta(ge=0, le=120)] = 12
     crossing_bonus_percent: Annotated[int, Meta(ge=0, le=100)] = 10
     crossing_days: Annotated[int, Meta(ge=0, le=366)] = 30
+    ceilings: OwnEarnCeilings = OwnEarnCeilings()
 
 
 class TierRules(Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from redemption.domain.commands import Bill
 from redemption.domain.limits import POINTS_MAX
-from redemption.rules.definitions import EarnRate, EarnRules, TierRules
+from redemption.rules.definitions import EarnRate, EarnRules, OwnEarnCeilings, TierRules
+from redemption.rules.policy import EarnCeilings
 
 _HUNDRED: Final = 100
 
@@ -46,6 +49,12 @@ def points_by_tier(rules: EarnRules, base: Fraction, tiers: Mapping[str, TierRul
         )
         for tier, terms in tiers.items()
     }
+
+
+def ceilings_of(group: EarnCeilings, own: OwnEarnCeilings) -> EarnCeilings:
+    """The ceilings in force at a business: its own where it states one, otherwise the group's."""
+    stated = {name: value for name in own.__struct_fields__ if (value := getattr(own, name)) is not None}
+    return replace(group, **stated) if stated else group
 
 
 def growth_value(base: Fraction) -> int:

@@ -142,7 +142,10 @@ async def member_others(browser: Browser, demo: Demo, folder: Path) -> None:
         await visitor.page.locator(".tab-benefits").click()
         await visitor.wait(".view")
         kept(await visitor.page.screenshot(), folder / "member-benefits-dark.png")
-    await at_till(demo, "mall", "/v1/accruals", {"member_id": member(demo, "silver")["member_id"]})
+    silver = {"authorization": f"Bearer {member(demo, 'silver')['access_token']}"}
+    async with httpx2.AsyncClient(base_url=demo["base_url"]) as http:
+        code = (await http.post("/v1/me/codes", json={"count": 1}, headers=silver)).json()["codes"][0]["code"]
+    await at_till(demo, "mall", "/v1/accruals", {"code": code})
     for name, size in (("tablet", TABLET), ("desktop", DESKTOP)):
         async with visiting(
             browser, demo["base_url"], size=size, locale="zh-CN", session=signed_in(demo, "silver")

@@ -250,8 +250,9 @@ class Till:
 
     async def _accrue(self) -> None:
         member = self._chance.choice(self._world.members)
-        body = {"member_id": member.member_id, "bill": self._bill()}
-        intent = self._intent("accrue", "/v1/accruals", body, self._key(), member.member_id)
+        code = self._world.make_code(member.number)
+        body = {"code": code, "bill": self._bill()}
+        intent = self._intent("accrue", "/v1/accruals", body, self._key(), member.member_id, code=code)
         answer = await self._sent(intent)
         if answer is not None and answer.outcome == "applied":
             self._accrued.append((intent, answer.subject))

@@ -60,7 +60,7 @@ async def test_a_devices_code_is_taken_once_by_whatever_call_and_answered_again_
     again = await tong.verify(till, body, key)
     assert (again.status_code, again.content) == (201, first.content)
     ahead = code_of(device, 1)
-    accrued = {"code": ahead, "bill": bill(10_000)}
+    accrued = {"code": ahead, "bill": bill(10_000, fresh_key())}
     earned = await tong.http.post("/v1/accruals", json=accrued, headers={**headers, "idempotency-key": fresh_key()})
     assert earned.status_code == 201
     assert refusal(await verify(tong, stack, ahead)) == (409, "code_used")
@@ -109,7 +109,7 @@ async def test_a_revoked_device_is_refused_by_every_worker_and_call_and_its_old_
     earning_key, earned_with = fresh_key(), code_of(device, 1)
     till = {"authorization": f"Bearer {stack.terminals['hotel'].api_key}"}
     first = await verify(tong, stack, used, key)
-    accrual = {"code": earned_with, "bill": bill(10_000)}
+    accrual = {"code": earned_with, "bill": bill(10_000, fresh_key())}
     earned = await tong.http.post("/v1/accruals", json=accrual, headers={**till, "idempotency-key": earning_key})
     assert (first.status_code, earned.status_code) == (201, 201)
     gone = await tong.http.delete(f"{PATH}/{device['device_id']}", headers=bearer(member))

@@ -120,6 +120,7 @@ async def test_a_purchase_earns_by_category_tier_and_way_and_is_told_field_by_fi
         assert (used.status_code, used.json()["code"]) == (409, "code_used")
         scan = await ground.call("/v1/verify", {"code": body["code"]}, fresh_key())
         assert scan.json()["code"] == "code_used"
+    await ground.seen(member, ground.other)
     crossed = await ground.call(
         "/v1/accruals",
         {"member_id": member.member_id, "bill": {**bill, "lines": []}},
@@ -130,7 +131,10 @@ async def test_a_purchase_earns_by_category_tier_and_way_and_is_told_field_by_fi
     assert (told["crossing_bonus"], told["points"]) == (True, 10_150 * 125 * 110 // 2_000_000)
     assert (told["expires_month"], told["growth_value"], told["growth_value_total"]) == (month(3), 50, 131)
     same = await ground.call(
-        "/v1/accruals", {"member_id": member.member_id, "bill": bill}, fresh_key(), terminal=ground.other
+        "/v1/accruals",
+        {"member_id": member.member_id, "bill": {**bill, "reference": "POS-9-2"}},
+        fresh_key(),
+        terminal=ground.other,
     )
     assert same.json()["crossing_bonus"] is False, "the last purchase was here"
     me = await ground.tong.me(member)
@@ -142,7 +146,8 @@ async def test_a_purchase_earns_by_category_tier_and_way_and_is_told_field_by_fi
 @pytest.mark.parametrize(("tier", "earned"), [("standard", 100), ("silver", 110), ("gold", 125), ("diamond", 150)])
 async def test_a_higher_level_earns_more(ground: Ground, tier: str, earned: int) -> None:
     (member,) = await ground.members(1, tier, points=[])
-    bill = {"reference": "R-1", "amount_minor": 10_000, "currency": "CNY"}
+    bill = {"reference": f"R-{tier}", "amount_minor": 10_000, "currency": "CNY"}
+    await ground.seen(member)
     answer = await ground.call("/v1/accruals", {"member_id": member.member_id, "bill": bill}, fresh_key())
     assert (answer.json()["points"], answer.json()["growth_value"]) == (earned, 100)
 
@@ -150,6 +155,7 @@ async def test_a_higher_level_earns_more(ground: Ground, tier: str, earned: int)
 async def test_a_reversed_accrual_takes_back_what_is_left_and_the_rest_is_paid_by_the_next(ground: Ground) -> None:
     (member,) = await ground.members(1, "standard", points=[])
     bill = {"reference": "R-1", "amount_minor": 10_000, "currency": "CNY"}
+    await ground.seen(member)
 
     async def earns() -> Json:
         answer = await ground.call("/v1/accruals", {"member_id": member.member_id, "bill": bill}, fresh_key())

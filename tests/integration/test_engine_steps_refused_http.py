@@ -152,8 +152,8 @@ async def test_a_cancel_that_comes_too_late_is_window_closed(ground: Ground) -> 
 
 async def test_a_reversal_that_comes_too_late_or_twice_is_told(ground: Ground) -> None:
     member = await ground.member()
-    bill = {"reference": "R", "amount_minor": 5_000, "currency": "CNY"}
-    body = {"member_id": member.member_id, "bill": bill}
+    bill = {"reference": f"R-{fresh_key()}", "amount_minor": 5_000, "currency": "CNY"}
+    body = {"code": ground.code(member), "bill": bill}
     told = (await ground.call("/v1/accruals", body, fresh_key())).json()
     async with ground.stack.hot() as hot:
         name = f"{{b{member.bucket}}}:accrual:{told['accrual_id']}"
@@ -173,7 +173,7 @@ async def test_a_key_used_for_something_else_is_told_on_every_path(ground: Groun
     member = await ground.member()
     key = fresh_key()
     held = await ground.held(member, points(900), key=key)
-    bill = {"reference": "R", "amount_minor": 5_000, "currency": "CNY"}
+    bill = {"reference": f"R-{fresh_key()}", "amount_minor": 5_000, "currency": "CNY"}
     purchase = {"member_id": member.member_id, "bill": bill}
     earned = (await ground.call("/v1/accruals", purchase, fresh_key())).json()
     async with nothing_changes(ground.stack, member):
@@ -203,7 +203,7 @@ async def test_another_businesses_id_is_as_unknown_as_one_that_never_was(
 ) -> None:
     member = await ground.member()
     held = await ground.held(member, points(900))
-    bill = {"reference": "R", "amount_minor": 5_000, "currency": "CNY"}
+    bill = {"reference": f"R-{fresh_key()}", "amount_minor": 5_000, "currency": "CNY"}
     earned = await ground.call("/v1/accruals", {"member_id": member.member_id, "bill": bill}, fresh_key())
     own = {"redemption": held["redemption_id"], "accrual": earned.json()["accrual_id"]}
     found = []

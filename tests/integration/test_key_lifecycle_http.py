@@ -63,13 +63,13 @@ async def test_a_key_with_one_scope_may_do_that_and_is_told_which_one_it_lacks(
     held, captured = (await hold(full)).json()["redemption_id"], (await hold(full)).json()["redemption_id"]
     assert (await post(f"/v1/redemptions/{captured}/capture", {}, full)).status_code == 200
     scan = {"code": await tong.code(member), "legs": [points_leg(1)], "confirm_duplicate": True}
-    earned = await post("/v1/accruals", {"member_id": member.member_id, "bill": bill()}, full)
+    earned = await post("/v1/accruals", {"member_id": member.member_id, "bill": bill(reference=fresh_key())}, full)
     answers = {
         "redeem": [await post("/v1/verify", scan)],
         "hold": [await hold(own), await post(f"/v1/redemptions/{held}/void", {})],
         "refund": [await post(f"/v1/redemptions/{captured}/refund", {})],
         "accrue": [
-            await post("/v1/accruals", {"member_id": member.member_id, "bill": bill()}),
+            await post("/v1/accruals", {"member_id": member.member_id, "bill": bill(reference=fresh_key())}),
             await post(f"/v1/accruals/{earned.json()['accrual_id']}/reverse", {}),
         ],
     }

@@ -86,7 +86,7 @@ async def test_every_step_is_told_in_order_and_the_history_tells_the_same(stack:
         assert undone.status_code == 200
         earned = await tong.http.post(
             "/v1/accruals",
-            json={"member_id": member.member_id, "bill": bill(10_000)},
+            json={"member_id": member.member_id, "bill": bill(10_000, fresh_key())},
             headers={**till, "idempotency-key": fresh_key()},
         )
         assert earned.status_code == 201

@@ -184,8 +184,11 @@ async def test_earning_is_answered_as_documented(
 ) -> None:
     till, path, reverse = till_of("mall"), "/v1/accruals", "/v1/accruals/{accrual_id}/reverse"
     member = await wealthy_member(stack)
-    await till_of("restaurant").post(path, {"member_id": member.member_id, "bill": BILL}, key="a-1", status=201)
-    body = {"code": await tong.code(member), "bill": BILL}
+    await tong.seen(stack.terminals["restaurant"], member)
+    purchase = {"member_id": member.member_id, "bill": {**BILL, "reference": fresh_key()}}
+    await till_of("restaurant").post(path, purchase, key="a-1", status=201)
+    bill = {**BILL, "reference": fresh_key()}
+    body = {"code": await tong.code(member), "bill": bill}
     key = fresh_key()
     for _ in range(2):
         earned = await till.post(path, body, key=key, status=201)
@@ -196,9 +199,11 @@ async def test_earning_is_answered_as_documented(
         (body, 409),
         ({"member_id": "mem_zzzzzzz", "bill": BILL}, 400),
         ({"member_id": member_id(99_999_997), "bill": BILL}, 404),
+        ({"code": await tong.code(member), "bill": {**BILL, "reference": "HUGE", "amount_minor": 10**12}}, 409),
+        ({"code": await tong.code(member), "bill": bill, "confirm_duplicate": True}, 409),
     ):
         await till.post(path, refused, key=fresh_key(), status=status)
-    await till.post(path, {**body, "bill": {**BILL, "amount_minor": 99_999}}, key=key, status=422)
+    await till.post(path, {**body, "bill": {**bill, "amount_minor": 99_999}}, key=key, status=422)
     await till.post(path, body, status=400)
     undo = f"/v1/accruals/{earned['accrual_id']}/reverse"
     key = fresh_key()

@@ -92,7 +92,8 @@ async def test_every_call_of_a_till_works_signed(stack: Stack, tong: TongClient)
     assert (await call("GET", "/v1/redemptions?bill_reference=none")).status_code == 200
     assert (await call("POST", f"/v1/redemptions/{name}/capture", key=fresh_key())).status_code == 200
     assert (await call("POST", f"/v1/redemptions/{name}/refund", {}, fresh_key())).status_code == 200
-    accrual = await call("POST", "/v1/accruals", {"member_id": member.member_id, "bill": bill()}, fresh_key())
+    purchase = {"member_id": member.member_id, "bill": bill(reference=fresh_key())}
+    accrual = await call("POST", "/v1/accruals", purchase, fresh_key())
     assert accrual.status_code == 201, accrual.text
     assert (await call("POST", "/v1/cancel", {"redemption_id": name})).status_code in (200, 409)
     unkeyed = await call("POST", f"/v1/redemptions/{name}/void")

@@ -185,7 +185,7 @@ async def _scans(world: World) -> None:
             "code": world.code(), "bill": bill(20_000, REFERENCE), "legs": [points_leg(points)], "capture": capture
         }  # fmt: skip
         world.objects[name] = (await _post(world, "terminal own", "/v1/verify", body, fresh_key()))["redemption_id"]
-    body = {"member_id": world.member.member_id, "bill": bill(20_000, REFERENCE)}
+    body = {"member_id": world.member.member_id, "bill": bill(20_000, REFERENCE)}  # scanned a moment ago
     world.objects["accrual_id"] = (await _post(world, "terminal own", "/v1/accruals", body, fresh_key()))["accrual_id"]
 
 

@@ -46,6 +46,15 @@ class TongClient:
     def __init__(self, http: httpx2.AsyncClient) -> None:
         self.http = http
 
+    async def seen(self, terminal: Terminal, member: Member) -> None:
+        """The outlet of the terminal scans the member: from now on it may name the member by id."""
+        answer = await self.http.post(
+            "/v1/prepare",
+            json={"code": await self.code(member)},
+            headers={"authorization": f"Bearer {terminal.api_key}"},
+        )
+        assert answer.status_code == 200, answer.text
+
     async def verify(
         self, terminal: Terminal, body: Body, key: str | None, headers: Mapping[str, str] | None = None
     ) -> httpx2.Response:

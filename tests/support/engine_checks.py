@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from redemption.domain import limits
 from redemption.domain.members import bucket_of, member_id
 from redemption.domain.records import record_fields
 from redemption.hot import keys
@@ -45,14 +46,18 @@ class Checked(RuleBasedStateMachine):
         assert actual == expected, f"{name} answered {actual}, the model says {expected}"
         unchanged = actual[0] in ("refused", "not found") or actual[-1] is True
         if call is not None and call.key is not None:
-            self.check_key(call.terminal.terminal_id, call.key, call.fingerprint, actual, unchanged)
+            self.check_key(call, actual, unchanged)
         self.look_at_everything(changed=not unchanged or bool(self.model.entries))
 
-    def check_key(self, terminal_id: str, key: str, fingerprint: str, actual: Answer, unchanged: bool) -> None:
-        """I12: what was refused never applies under that key; under a tombstone nothing at all does, for 30 days, and
-        after them the code of the original is long over."""
-        dead, until = self.dead_keys.get((terminal_id, key), ("", 0))
-        may = unchanged or (dead != fingerprint and (dead is not None or until <= self.model.age))
+    def check_key(self, call: Scan | Purchase | Step, actual: Answer, unchanged: bool) -> None:
+        """I12: what was refused never applies under that key; under a tombstone nothing at all does: for two hours what
+        has a code, which is long over by then, and for 30 days what has none."""
+        terminal_id, key, fingerprint = call.terminal.terminal_id, call.key, call.fingerprint
+        assert key is not None
+        dead, since = self.dead_keys.get((terminal_id, key), ("", 0))
+        has_code = not isinstance(call, Step) and call.code is not None
+        lasts = limits.TOMBSTONE_SECONDS if has_code else limits.REDEMPTION_RETENTION_SECONDS
+        may = unchanged or (dead != fingerprint and (dead is not None or since + lasts <= self.model.age))
         assert may, "I12: a refused or tombstoned key applied"
         if actual[0] == "refused" and actual[1].name not in ("RATE_LIMITED", "IDEMPOTENCY_KEY_REUSED", "CANCELLED"):
             self.dead_keys.setdefault((terminal_id, key), (fingerprint, 0))

@@ -58,7 +58,9 @@ class Purchase:
     code: Code | None
     key: str
     bill: Bill
+    confirm: bool = False
 
     @property
     def fingerprint(self) -> str:
-        return f"accrue{hash(repr((self.member_number, self.code and self.code[:3], self.bill))):x}"
+        body = (self.member_number, self.code and self.code[:3], self.bill, self.confirm)
+        return f"accrue{hash(repr(body)):x}"

@@ -15,6 +15,7 @@ import uvloop
 from redemption.accruals import Accruals, Reversed
 from redemption.accruals import Purchase as ProductPurchase
 from redemption.addresses import Addresses
+from redemption.call_rates import GUESSES
 from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.members import bucket_of, member_id
@@ -67,7 +68,7 @@ for _, key in ipairs(names) do
     for i = 1, #ARGV, 2 do if ARGV[i] == key then seen = tonumber(ARGV[i + 1]) end end
     local new = length > seen and redis.call('XREVRANGE', key, '+', '-', 'COUNT', length - seen) or {}
     out[#out + 1] = {key, length, new}
-  elseif kind ~= 'key' and kind ~= 'rate' and kind ~= 'guess' then
+  elseif kind ~= 'key' and kind ~= 'rate' and kind ~= 'guess' and kind ~= 'cancelled' then
     local content
     if kind == 'holds' then content = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
     elseif redis.call('TYPE', key).ok == 'string' then content = redis.call('GET', key)
@@ -223,7 +224,13 @@ class Engine:
     def accrue(self, purchase: Purchase) -> Answer:
         code = _code(purchase.code) if purchase.code is not None else None
         product = ProductPurchase(
-            purchase.terminal, purchase.member_number, code, purchase.key, purchase.fingerprint, purchase.bill
+            purchase.terminal,
+            purchase.member_number,
+            code,
+            purchase.key,
+            purchase.fingerprint,
+            purchase.bill,
+            purchase.confirm,
         )
         return answer_of(self.run(self.accruals.accrue(product)))
 
@@ -289,6 +296,8 @@ def answer_of(value: Redemption | Refusal | Cancelled | Accrual | Reversed | Non
     """A value of the product in the words of the model."""
     if value is None:
         return ("not found",)
+    if isinstance(value, Refusal) and (value.outcome, value.asked) == (Outcome.RATE_LIMITED, GUESSES):
+        return "refused", value.outcome, value.leg, value.asked, -1, value.replayed  # a TTL, which goes by real time
     if isinstance(value, Refusal):
         return "refused", value.outcome, value.leg, value.asked, value.available, value.replayed
     if isinstance(value, Cancelled):

@@ -207,8 +207,15 @@ class Ground:
     async def step(
         self, redemption: Json, name: str, body: Any = None, key: str | None = None, **more: Any
     ) -> httpx2.Response:
-        """capture, void or refund of what verify answered."""
+        """capture, void or refund of what verify answered. A refund of a part gets a key where none is given."""
+        if key is None and name == "refund" and isinstance(body, dict) and "legs" in body:
+            key = fresh_key()
         return await self.call(f"/v1/redemptions/{redemption['redemption_id']}/{name}", body, key, **more)
+
+    async def seen(self, member: Member, terminal: Terminal | None = None) -> None:
+        """The outlet of the terminal scans the member: from now on it may name the member by id."""
+        answer = await self.call("/v1/prepare", {"code": self.code(member)}, terminal=terminal)
+        assert answer.status_code == 200, answer.text
 
     async def shown(self, redemption: Json) -> Json:
         """`GET /v1/redemptions/{id}`."""

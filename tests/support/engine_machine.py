@@ -5,10 +5,12 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from redemption.directory import Terminal
+from redemption.domain.commands import Bill
 from tests.support import engine_world as world
 from tests.support.engine_checks import DAY, Checked
 from tests.support.engine_commands import Code, Purchase, Scan, Step
@@ -278,7 +280,7 @@ class EngineMachine(Checked):
         actual = self.engine.cancel_key(terminal, key, None if unread else number)
         expected = self.model.cancel_key(terminal, key, unread)
         if actual[:2] == ("cancelled", "tombstoned"):
-            self.dead_keys[terminal.terminal_id, key] = None, self.model.age + 30 * DAY
+            self.dead_keys[terminal.terminal_id, key] = None, self.model.age
         self.settle("cancel", actual, expected)
 
     @precondition(lambda self: self.redemptions)
@@ -309,16 +311,21 @@ class EngineMachine(Checked):
         number=members,
         at=terminals,
         amount=st.sampled_from((0, 49, 69, 70, 99, 250, 1_000, 3_333)),
-        kind=st.sampled_from(("id", "id", "jwt", "digits", "last", "old")),
+        kind=st.sampled_from(("id", "seen", "seen", "jwt", "jwt", "digits", "last", "old")),
         fresh=st.sampled_from((True, True, True, False)),
+        reference=st.sampled_from(("T-1", "T-2", *["new"] * 4)),
+        confirm=st.booleans(),
     )
-    def accrue(self, number: int, at: str, amount: int, kind: str, fresh: bool) -> None:
+    def accrue(self, number: int, at: str, amount: int, kind: str, fresh: bool, reference: str, confirm: bool) -> None:
         terminal = AT[at]
-        bill = world.bill(amount, None, terminal.business.currency)
-        assert bill is not None
+        if kind == "seen" and self.scans:  # the member of the last scan, at its till
+            terminal, number = self.scans[-1].terminal, self.scans[-1].code.member_number
+        kind = "id" if kind == "seen" else kind
+        reference = f"B-{next(self.numbers)}" if reference == "new" else reference
+        bill = Bill(reference, amount, terminal.business.currency)
         code = None if kind == "id" else self.code(number, kind)
         number = number if code is None else code.member_number
-        purchase = Purchase(terminal, number, code, self.key(terminal, fresh), bill)
+        purchase = Purchase(terminal, number, code, self.key(terminal, fresh), bill, confirm)
         self.purchases.append(purchase)
         self.buy(purchase)
 
@@ -327,7 +334,20 @@ class EngineMachine(Checked):
     def accrue_again(self, which: int) -> None:
         last = self.purchases[-1 - which % min(6, len(self.purchases))]
         code = None if last.code is None else self.aged(last.code)
-        self.buy(Purchase(last.terminal, last.member_number, code, last.key, last.bill))
+        self.buy(Purchase(last.terminal, last.member_number, code, last.key, last.bill, last.confirm))
+
+    @precondition(lambda self: self.purchases)
+    @rule(
+        which=some, amount=st.sampled_from((None, None, 99, 250, 1_000)), confirm=st.sampled_from((True, True, False))
+    )
+    def accrue_the_bill_again(self, which: int, amount: int | None, confirm: bool) -> None:
+        """The same bill under another key, with the same amount or another."""
+        last = self.purchases[-1 - which % min(6, len(self.purchases))]
+        bill = last.bill if amount is None else msgspec.structs.replace(last.bill, amount_minor=amount)
+        code = self.code(last.member_number, "jwt")
+        purchase = Purchase(last.terminal, last.member_number, code, self.key(last.terminal), bill, confirm)
+        self.purchases.append(purchase)
+        self.buy(purchase)
 
     @precondition(lambda self: self.accruals)
     @rule(which=some, at=terminals, keyed=st.sampled_from(("none", "fresh", "known")), own=st.booleans())

@@ -34,6 +34,8 @@ class Member:
     owed: int = 0
     last_purchase: tuple[str, int] | None = None
     lots: Counter[tuple[str, str]] = field(default_factory=Counter)
+    seen: list[tuple[str, int]] = field(default_factory=list)
+    """Outlets that scanned the member, and when, the newest first."""
 
 
 @dataclass
@@ -123,6 +125,10 @@ class Model:
         self.recent: dict[Any, tuple[int, str]] = {}
         self.uses: dict[Any, Counter[str]] = {}
         self.rates: Counter[tuple[str, int]] = Counter()
+        self.cancelled: dict[str, tuple[set[str], int]] = {}
+        self.guesses: dict[str, tuple[int, int]] = {}
+        self.bills: dict[tuple[str, str], tuple[list[tuple[int, str]], int]] = {}
+        self.earned: Counter[tuple[str, str]] = Counter()
         self.entries: list[tuple[str, str, str, tuple[Move, ...]]] = []
 
     # Time and names.
@@ -184,26 +190,46 @@ class Model:
 
     # Verify.
 
-    def over_rate(self, scan: Scan) -> int | None:
-        """1 terminal, 2 outlet, 3 member; each call counts for all three."""
+    def over_rate(self, terminal: Terminal | None, member: int | None) -> int | None:
+        """1 terminal, 2 outlet, 3 member; each call counts for all that are named."""
         policy, window = self.directory.policy, self.now_ms // 1000 // limits.RATE_WINDOW_SECONDS
         exceeded = None
         for position, (subject, limit) in enumerate(
             (
-                (scan.terminal.terminal_id, policy.terminal_rate),
-                (scan.terminal.outlet_id, policy.outlet_rate),
-                (member_id(scan.code.member_number), policy.member_rate),
+                (terminal and terminal.terminal_id, policy.terminal_rate),
+                (terminal and terminal.outlet_id, policy.outlet_rate),
+                (member and member_id(member), policy.member_rate),
             ),
             start=1,
         ):
-            self.rates[subject, window] += 1
-            if self.rates[subject, window] > limit and exceeded is None:
+            if subject is None:
+                continue
+            self.rates[str(subject), window] += 1
+            if self.rates[str(subject), window] > limit and exceeded is None:
                 exceeded = position
         return exceeded
 
+    def limited(self, terminal: Terminal | None, member: int | None = None) -> Answer | None:
+        """The refusal of a call that is one too many, with the seconds until the next window."""
+        exceeded = self.over_rate(terminal, member)
+        if exceeded is None:
+            return None
+        window = limits.RATE_WINDOW_SECONDS
+        return refused(Outcome.RATE_LIMITED, None, exceeded, window - self.now_ms // 1000 % window)
+
+    def was_cancelled(self, terminal: Terminal, key: str | None) -> bool:
+        """Whether the key was cancelled before anything came, for what has no code."""
+        keys, dies = self.cancelled.get(terminal.terminal_id, (set(), 0))
+        return dies > self.age and key in keys
+
+    def seen(self, terminal: Terminal, member: int) -> None:
+        """The outlet scanned the member; the last three are kept."""
+        found = self.members[member].seen
+        self.members[member].seen = [(terminal.outlet_id, self.now_ms // 1000), *found][:3]
+
     def verify(self, scan: Scan, new_id: str) -> Answer:
         """`new_id` names the redemption where one is made."""
-        exceeded = self.over_rate(scan)
+        exceeded = self.over_rate(scan.terminal, scan.code.member_number)
         if exceeded is not None:
             return refused(Outcome.RATE_LIMITED, None, exceeded)
         mark = self.mark(scan.terminal, scan.key)
@@ -354,6 +380,7 @@ class Model:
                 for benefit_id, taken in uses.items():
                     count[benefit_id + suffix] += taken
         self.use_code(scan.code)
+        self.seen(terminal, number)
         if scan.legs:
             self.recent[self.basket(scan)] = (self.age + limits.DUPLICATE_SECONDS, new_id)
         until = self.now_ms + hold_seconds * 1000 if held else None
@@ -387,9 +414,12 @@ class Model:
     # What may happen to a key before anything else is looked at.
 
     def before(self, step: Step) -> Answer | None:
+        limited = self.limited(step.terminal)
+        if limited is not None:
+            return limited
         mark = self.mark(step.terminal, step.key)
         if mark is None:
-            return None
+            return CANCELLED if self.was_cancelled(step.terminal, step.key) else None
         if mark.fingerprint is None:
             return CANCELLED
         return again(mark.answer) if mark.fingerprint == step.fingerprint else REUSED

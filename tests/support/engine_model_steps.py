@@ -1,10 +1,11 @@
 """The second half of the engine's model: what becomes of a redemption, and what a purchase earns."""
 
 from collections import Counter
+from datetime import datetime
 
 from redemption.directory import Terminal
 from redemption.domain import limits
-from redemption.domain.members import bucket_of
+from redemption.domain.members import bucket_of, member_id
 from redemption.domain.outcomes import Outcome
 from redemption.rules.earning import earned, growth_value, points_by_tier
 from tests.support.engine_commands import Purchase, Step
@@ -25,6 +26,8 @@ from tests.support.engine_model import (
 )
 
 NOT_FOUND: Answer = ("not found",)
+GUESSES = 4
+"""Whose rate it is that guesses exceed."""
 EVER = limits.REDEMPTION_RETENTION_SECONDS
 
 
@@ -41,6 +44,8 @@ class Accrued:
         self.growth: int = answer[5]
         self.status = "accrued"
         self.dies = dies
+        self.counted: tuple[tuple[str, str], ...] = ()
+        self.bill = ("", "")
 
 
 class EngineModel(Model):
@@ -196,19 +201,30 @@ class EngineModel(Model):
         """By key, whatever code comes with it and wherever the terminal is now: what was applied is undone; where
         nothing was, the key never applies. `unread`: nothing can be read of the code, so that a key nobody knows is
         refused too."""
+        limited = self.limited(terminal)
+        if limited is not None:
+            return limited
         mark = self.mark(terminal, key)
         if mark is None and unread:
             seconds = limits.REFUSAL_MARK_SECONDS
             self.marks[terminal.terminal_id, key] = Mark(None, CANCELLED, self.age + seconds)
             return refused(Outcome.CODE_FORGED)
-        if mark is None or mark.fingerprint is None or mark.kind == "refused":
-            self.marks[terminal.terminal_id, key] = Mark(None, CANCELLED, self.age + EVER)
+        if mark is None or mark.fingerprint is None or mark.kind in ("refused", "not found"):
+            dies = max(self.age + limits.TOMBSTONE_SECONDS, mark.dies if mark is not None else 0)
+            self.marks[terminal.terminal_id, key] = Mark(None, CANCELLED, dies)
+            keys, over = self.cancelled.get(terminal.terminal_id, (set(), 0))
+            kept = keys if over > self.age else set()
+            self.cancelled[terminal.terminal_id] = (kept | {key}, self.age + EVER)
             return "cancelled", "tombstoned", None
         if mark.record is None:
             return refused(Outcome.IDEMPOTENCY_KEY_REUSED)
         return self.cancel_record(mark.record)
 
     def cancel_id(self, terminal: Terminal, redemption_id: str) -> Answer:
+        limited = self.limited(terminal)
+        return limited if limited is not None else self.undo(terminal, redemption_id)
+
+    def undo(self, terminal: Terminal, redemption_id: str) -> Answer:
         record = self.own(terminal, redemption_id)
         return NOT_FOUND if record is None else self.cancel_record(record)
 
@@ -247,30 +263,105 @@ class EngineModel(Model):
         """A purchase earns points, for the member of a code or of an id."""
         terminal, code, member = purchase.terminal, purchase.code, self.members[purchase.member_number]
         step = Step("accrue", terminal, "", purchase.key)
+        limited = self.limited(terminal, None if code is None else purchase.member_number)
+        if limited is not None:
+            return limited
         mark = self.mark(terminal, purchase.key)
         if mark is not None:
             if mark.fingerprint is None:
                 return CANCELLED
-            return again(mark.answer) if mark.fingerprint == purchase.fingerprint else REUSED
-        objections = [
-            outcome
+            if mark.fingerprint != purchase.fingerprint:
+                return REUSED
+            return mark.answer if mark.answer == NOT_FOUND else again(mark.answer)
+        if code is None:
+            unseen = self.unseen(purchase)
+            if unseen is not None:
+                return unseen
+        objections: list[tuple[Outcome, int, int]] = [
+            (outcome, -1, -1)
             for outcome, holds in (
                 (Outcome.CODE_EXPIRED, code is not None and code.expired),
                 (Outcome.CODE_USED, code is not None and self.used(code)),
                 (Outcome.CODE_REVOKED, code is not None and code.made_at < member.codes_valid_from),
                 (Outcome.MEMBER_BLOCKED, member.status == "blocked"),
+                (Outcome.POSSIBLE_DUPLICATE, self.earned_before(purchase)),
             )
             if holds
         ]
+        objections += self.over_ceilings(purchase)
         if objections:
-            answer = refused(min(objections))
+            outcome, asked, available = min(objections, key=lambda objection: objection[0])
+            answer = refused(outcome, None, asked, available)
             seconds = limits.REFUSAL_MARK_SECONDS if code is not None else EVER
             self.keep(terminal, step.key, purchase.fingerprint, answer, seconds)
             return answer
         return self.credit(purchase, new_id)
 
-    def credit(self, purchase: Purchase, new_id: str) -> Answer:
-        terminal, member, number = purchase.terminal, self.members[purchase.member_number], purchase.member_number
+    def unseen(self, purchase: Purchase) -> Answer | None:
+        """What a member named by id comes to before anything is looked at: nobody whom this outlet scanned lately is
+        not found, and a guess."""
+        terminal, seconds = purchase.terminal, self.now_ms // 1000
+        if self.was_cancelled(terminal, purchase.key):
+            return CANCELLED
+        if self.guessed_too_often(terminal):
+            return refused(Outcome.RATE_LIMITED, None, GUESSES)
+        if any(
+            outlet == terminal.outlet_id and seconds - at <= limits.SEEN_SECONDS
+            for outlet, at in self.members[purchase.member_number].seen
+        ):
+            return self.limited(None, purchase.member_number)
+        for subject in (terminal.terminal_id, terminal.outlet_id, "group"):
+            count, dies = self.guesses_of(subject)
+            self.guesses[subject] = (count + 1, dies if count else self.age + limits.GUESS_WINDOW_SECONDS)
+        self.keep(terminal, purchase.key, purchase.fingerprint, NOT_FOUND, EVER)
+        return NOT_FOUND
+
+    def guesses_of(self, subject: str) -> tuple[int, int]:
+        count, dies = self.guesses.get(subject, (0, 0))
+        return (count, dies) if dies > self.age else (0, 0)
+
+    def guessed_too_often(self, terminal: Terminal) -> bool:
+        many = self.guesses_of("group")[0] >= limits.GUESSES_IN_GROUP
+        of_terminal = limits.GUESSES_PER_TERMINAL_THEN if many else limits.GUESSES_PER_TERMINAL
+        of_outlet = limits.GUESSES_PER_OUTLET_THEN if many else limits.GUESSES_PER_OUTLET
+        return (
+            self.guesses_of(terminal.terminal_id)[0] >= of_terminal
+            or self.guesses_of(terminal.outlet_id)[0] >= of_outlet
+        )
+
+    def entries_of_bill(self, purchase: Purchase) -> list[tuple[int, str]]:
+        entries, dies = self.bills.get((purchase.terminal.outlet_id, purchase.bill.reference), ([], 0))
+        return entries if dies > self.age else []
+
+    def earned_before(self, purchase: Purchase) -> bool:
+        entries, amount = self.entries_of_bill(purchase), purchase.bill.amount_minor
+        is_same = any(each == amount for each, _ in entries)
+        return bool(entries) and (not purchase.confirm or is_same or len(entries) >= limits.BILL_EARNINGS_MAX)
+
+    def day(self) -> str:
+        return f"{datetime.fromtimestamp(self.now_ms / 1000, self.directory.time_zone):%Y%m%d}"
+
+    def over_ceilings(self, purchase: Purchase) -> list[tuple[Outcome, int, int]]:
+        """The first ceiling that the purchase is over."""
+        most, day = self.directory.policy.earn_ceilings, self.day()
+        points, growth, _ = self.points_of(purchase)
+        of_member = self.earned[member_id(purchase.member_number), day]
+        of_terminal = self.earned[purchase.terminal.terminal_id, day]
+        found = [
+            (Outcome.EARNING_LIMIT_REACHED, asked, max(0, room))
+            for asked, room, counts in (
+                (purchase.bill.amount_minor, most.bill_minor, True),
+                (max(points, growth), most.bill_points, True),
+                (points, most.member_day_points - of_member, points > 0),
+                (points, most.terminal_day_points - of_terminal, points > 0),
+            )
+            if counts and asked > room
+        ]
+        return found[:1]
+
+    def points_of(self, purchase: Purchase) -> tuple[int, int, bool]:
+        """Points, growth value, and whether the bonus for crossing businesses is in them."""
+        terminal, member = purchase.terminal, self.members[purchase.member_number]
         rules, business = terminal.business.earn, terminal.business.business_id
         base = earned(rules, purchase.bill)
         seconds = self.now_ms // 1000
@@ -283,7 +374,13 @@ class EngineModel(Model):
         )
         tiers = {tier.tier_id: tier.rules for tier in self.directory.tiers}
         plain, bonus = points_by_tier(rules, base, tiers)[member.tier]
-        points = bonus if crossing else plain
+        return bonus if crossing else plain, growth_value(base), crossing
+
+    def credit(self, purchase: Purchase, new_id: str) -> Answer:
+        terminal, member, number = purchase.terminal, self.members[purchase.member_number], purchase.member_number
+        rules, business = terminal.business.earn, terminal.business.business_id
+        points, growth, crossing = self.points_of(purchase)
+        seconds = self.now_ms // 1000
         month = self.month() // 100 * 12 + self.month() % 100 - 1 + rules.validity_months
         lot = f"{month // 12}{month % 12 + 1:02d}.{business}"
         settled = min(member.owed, points)
@@ -295,14 +392,21 @@ class EngineModel(Model):
         if points > settled:
             self.add(number, "points", lot, points - settled)
         member.owed -= settled
-        growth = growth_value(base)
         member.growth += growth
+        counted = ((member_id(number), self.day()), (terminal.terminal_id, self.day()))
+        for counter in counted:
+            self.earned[counter] += points
+        bill = (terminal.outlet_id, purchase.bill.reference)
+        entries = [*self.entries_of_bill(purchase), (purchase.bill.amount_minor, new_id)]
+        self.bills[bill] = (entries, self.age + limits.BILL_SECONDS)
         member.last_purchase = (business, seconds)
         if purchase.code is not None:
             self.use_code(purchase.code)
+            self.seen(terminal, number)
         balance = self.sum_of(number, "points")
         answer = ("accrual", new_id, points, settled, lot, growth, member.growth, crossing, balance, False)
         self.accruals[new_id] = Accrued(purchase, self.now_ms, lot, answer, self.age + EVER)
+        self.accruals[new_id].counted, self.accruals[new_id].bill = counted, bill
         self.keep(terminal, purchase.key, purchase.fingerprint, answer, EVER)
         return answer
 
@@ -327,6 +431,10 @@ class EngineModel(Model):
         member.owed += owed
         member.growth -= found.growth
         found.status = "reversed"
+        for counter in found.counted:
+            self.earned[counter] = max(0, self.earned[counter] - found.points)
+        entries, dies = self.bills[found.bill]
+        self.bills[found.bill] = ([entry for entry in entries if entry[1] != step.subject], dies)
         found.dies = self.age + EVER
         answer = ("reversed", step.subject, back, owed, self.sum_of(found.member, "points"), False)
         self.keep(step.terminal, step.key, step.fingerprint, answer, EVER)

@@ -113,7 +113,8 @@ class OverHttp:
 
     async def step(self, till: int, name: str, redemption: str, points: int | None = None) -> Ended:
         body = None if points is None else {"legs": [{"kind": "points", "points": points}]}
-        return await self._ended(name, till, f"/v1/redemptions/{redemption}/{name}", body, None)
+        key = fresh_key() if body is not None and name == "refund" else None
+        return await self._ended(name, till, f"/v1/redemptions/{redemption}/{name}", body, key)
 
     async def cancel(self, till: int, subject: int, claim: Claim, key: str) -> Ended:
         return await self._ended("cancel", till, "/v1/cancel", {"idempotency_key": key, "code": claim}, None)
@@ -122,8 +123,8 @@ class OverHttp:
         return await self._ended("cancel", till, "/v1/cancel", {"redemption_id": redemption}, None)
 
     async def accrue(self, subject: int) -> Ended:
-        bill = {"reference": "R", "amount_minor": POINTS * 100, "currency": "CNY"}
-        body = {"member_id": self.members[subject].member_id, "bill": bill}
+        bill = {"reference": f"R-{fresh_key()}", "amount_minor": POINTS * 100, "currency": "CNY"}
+        body = {"code": self.claim(subject), "bill": bill}
         return await self._ended("accrue", subject, "/v1/accruals", body, fresh_key())
 
     async def reverse(self, till: int, accrual: str) -> Ended:
@@ -163,7 +164,7 @@ def directory() -> Directory:
         version=1,
         buckets=64,
         time_zone=ZoneInfo("Asia/Shanghai"),
-        policy=Policy(),
+        policy=Policy(terminal_rate=1_000_000, outlet_rate=1_000_000, member_rate=1_000_000),
         tiers=(Tier("standard", 0, TierRules()),),
         benefits={CAPPED: BenefitDefinition(name={"en": "x"}, granted_by="eng-shop", discount=NoDiscount(), per_day=1)},
         terms={CAPPED: "1,0,0,*"},
@@ -231,8 +232,9 @@ class InProcess:
         return _cancelled(await self.redemptions.cancel(TILL, redemption))
 
     async def accrue(self, subject: int) -> Ended:
-        bill = Bill("R", POINTS * 100, "CNY")
-        done = await self.accruals.accrue(Purchase(TILL, subject, None, fresh_key(), "x", bill))
+        bill, now = Bill(f"R-{fresh_key()}", POINTS * 100, "CNY"), int(time.time())
+        code = CodeUse(subject, slot_at(now), self.claim(subject), now, expired=False)
+        done = await self.accruals.accrue(Purchase(TILL, subject, code, fresh_key(), "x", bill))
         assert done is not None
         assert not isinstance(done, Refusal)
         return Ended("accrue", "ok", done.accrual_id)

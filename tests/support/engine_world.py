@@ -19,7 +19,7 @@ from redemption.rules.definitions import (
     TierRules,
 )
 from redemption.rules.eligibility import Place
-from redemption.rules.policy import Policy
+from redemption.rules.policy import EarnCeilings, Policy
 
 GROUP_ZONE: Final = ZoneInfo("Asia/Shanghai")
 BUCKETS: Final = 2
@@ -73,7 +73,12 @@ TERMS: Final = {
     "upgrade": "0,1,0,*",
 }
 POLICIES: Final = {
-    "grace": Policy(hold_seconds=120, cancel_window_seconds=3_600, refund_window_seconds=86_400),
+    "grace": Policy(
+        hold_seconds=120,
+        cancel_window_seconds=3_600,
+        refund_window_seconds=86_400,
+        earn_ceilings=EarnCeilings(bill_minor=3_332, bill_points=14, member_day_points=30, terminal_day_points=45),
+    ),
     "forfeit": Policy(
         hold_seconds=900, cancel_window_seconds=600, refund_window_seconds=20 * 86_400, expired_lot="forfeit"
     ),

@@ -33,7 +33,8 @@ TILL_DOES: Final[dict[str, str]] = {
     "request again with its own key instead.",
     "code_revoked": "Scans the code the app shows now, with a new key.",
     "member_blocked": "Charges without the membership.",
-    "possible_duplicate": 'Asks the cashier. If it is meant: a new key and `"confirm_duplicate": true`.',
+    "possible_duplicate": 'Asks the cashier. If it is meant: a new key and `"confirm_duplicate": true`. A bill that '
+    "has earned earns again with another amount only.",
     "leg_not_allowed_here": "Takes the leg `leg` out. `POST /v1/prepare` shows beforehand what may be used.",
     "benefit_unknown": "Takes the leg `leg` out.",
     "benefit_not_now": "Takes the leg `leg` out; `detail` says when it can be used.",
@@ -44,6 +45,8 @@ TILL_DOES: Final[dict[str, str]] = {
     "points_below_minimum": "Takes at least `available` points, or none.",
     "points_insufficient": "Takes at most `available` points.",
     "stored_value_insufficient": "Takes at most `available` minor units.",
+    "earning_limit_reached": "Takes the sale without points and asks a supervisor: `detail` says which ceiling, of the "
+    "bill, of the member's day or of this till's day. The next day, or a smaller bill, earns again.",
     "exceeds_bill": "Takes less off: the bill has `available` minor units for it.",
     "hold_expired": "Scans again and makes a new redemption, if the value is still wanted.",
     "already_captured": "Nothing more to capture: what was captured can be refunded.",

@@ -267,6 +267,8 @@ class Life:
             "amount_minor": self.chance.choice([10, 9_900, 123_400]),
             "currency": "CNY",
         }
+        if "member_id" in who:
+            await self.ground.seen(member)
         answer = await self._ask("/v1/accruals", {**who, "bill": bill})
         if answer.status_code == 201:
             self.accrued.append(answer.json()["accrual_id"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.alarms import CODES, alarm_document, judge
+from gateway.alarms import CODES, Earlier, alarm_document, judge
 from gateway.figures import (
     Outlet,
     Sample,
@@ -47,8 +47,8 @@ def test_totals_brought_forward_by_samples_are_the_same_over_the_wire() -> None:
 
 
 def test_nothing_is_alarming_about_a_quiet_second() -> None:
-    assert judge(sample(), [sample(999)], (0, 0)) == {}
-    assert judge(sample(applied=100, refused=5), [], (1_000, 50)) == {}
+    assert judge(sample(), [sample(999)], ()) == {}
+    assert judge(sample(applied=100, refused=5), [], [Earlier(1_000, 50, {})]) == {}
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,12 @@ def test_nothing_is_alarming_about_a_quiet_second() -> None:
         (sample(workers=[Worker("w", 1, "h", 0, 0, 0, 0, True, 0.0, [7])]), "frozen", True),
         (sample(applied=10, refused=30), "refusals_jump", False),
         (Sample(1, "0-0", outlets={"o": Outlet("b", {"applied": 30}, {13: 30})}, writer=WRITER), "latency", False),
+        (Sample(1, "0-0", outlets={"o": Outlet("b", {}, {}, 50_001)}, writer=WRITER), "points_issued_jump", False),
+        (Sample(1, "0-0", outlets={"o": Outlet("b", {}, {}, 0, 31)}, writer=WRITER), "guesses", False),
     ],
 )
 def test_each_alarm_is_seen_and_says_what_and_what_to_do(found: Sample, code: str, critical: bool) -> None:
-    alarms = judge(found, [], (100, 1))
+    alarms = judge(found, [], [Earlier(100, 1, {})])
     assert list(alarms) == [code]
     assert alarms[code].critical is critical
     for language in LANGUAGES:
@@ -79,13 +81,21 @@ def test_each_alarm_is_seen_and_says_what_and_what_to_do(found: Sample, code: st
 
 
 def test_refusals_that_were_as_many_before_are_no_jump() -> None:
-    assert judge(sample(applied=10, refused=30), [], (100, 300)) == {}
-    assert "refusals_jump" in judge(sample(applied=10, refused=30), [], (300, 10))
+    assert judge(sample(applied=10, refused=30), [], [Earlier(100, 300, {})]) == {}
+    assert "refusals_jump" in judge(sample(applied=10, refused=30), [], [Earlier(300, 10, {})])
+
+
+def test_points_that_a_business_issues_every_minute_are_no_jump_and_another_businesses_say_nothing() -> None:
+    found = Sample(1, "0-0", outlets={"o": Outlet("b", {}, {}, 60_000)}, writer=WRITER)
+    usual = [Earlier(0, 0, {"b": 1_000})] * 540
+    assert judge(found, [], usual) == {}
+    assert list(judge(found, [], [Earlier(0, 0, {"b": 100})] * 540)) == ["points_issued_jump"]
+    assert list(judge(found, [], [Earlier(0, 0, {"other": 1_000})] * 540)) == ["points_issued_jump"]
 
 
 def test_an_alarm_keeps_since_when_it_is_on() -> None:
     first = sample(1_000, writer=None)
-    first.alarms = judge(first, [], (0, 0))
-    later = judge(sample(1_007, writer=None), [first], (0, 0))
+    first.alarms = judge(first, [], ())
+    later = judge(sample(1_007, writer=None), [first], ())
     assert later["writer_silent"].since_ms == 1_000_000
     assert set(CODES) >= set(later)

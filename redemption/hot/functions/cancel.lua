@@ -1,25 +1,37 @@
 -- For a till that does not know what happened: undoes what a key or an id stands for, or makes sure that a key never
 -- applies. Repeating it is safe.
 --
--- keys: idempotency holds ledger
--- args: call_id redemption_id business currency redemption_prefix lots_prefix member_prefix utc_offset policy
+-- keys: idempotency holds ledger rate_terminal rate_outlet tombstones_terminal tombstones_outlet cancelled
+-- args: call_id till till_key lasts redemption_id business currency redemption_prefix lots_prefix member_prefix utc_offset policy
 -- args: window_seconds context
 --
 --   idempotency        the record of the till's key; its own name for a cancel by id, which leaves it alone
 --   redemption_id      for a cancel by id; empty for one by key
 --
--- returns: {call_id, outcome, effect [, record, state]}; effect is "reversed" or "tombstoned". For a key that stands for a
---          scan of another bucket or business: {call_id, NOT_FOUND, id of the redemption}, and nothing was done
+--   till_key           the till's key; empty for a cancel by id
+--   lasts              how long a tombstone is kept, seconds: until no code could come with the key any more
+--   cancelled          the terminal's cancelled keys: for what has no code that becomes too old
+--
+-- returns: {call_id, outcome, effect [, record, state]}; effect is "reversed" or "tombstoned"; of RATE_LIMITED
+--          {call_id, outcome, "", whose rate, seconds to wait}. For a key that stands for a scan of another bucket or
+--          business: {call_id, NOT_FOUND, id of the redemption}, and nothing was done
 --
 -- Keeps I9, I12 (a tombstoned key never applies).
 
 if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, ''} end
+local seconds, millis = now()
+local exceeded, _, reset = over_rate(till_named(till), seconds, rate_terminal, rate_outlet, '')
+if exceeded then return {call_id, OUTCOME.RATE_LIMITED, '', exceeded, reset} end
 local id = redemption_id
 if id == '' then
   local seen = recorded(idempotency)
   if not seen or seen[2] ~= '0' then
     -- Nothing was applied under this key: nothing ever will be.
-    remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))
+    if not (seen and tombstoned(seen)) then
+      local wait = tombstoned_too_often(tombstones_terminal, tombstones_outlet)
+      if wait then return {call_id, OUTCOME.RATE_LIMITED, '', 5, wait} end
+    end
+    leave_tombstone(idempotency, seen, cancelled, till_key, tonumber(lasts), seconds)
     return {call_id, 0, 'tombstoned'}
   end
   -- What is undone is a scan. A key of a capture, a refund or an accrual stands for something else: undoing the whole
@@ -31,7 +43,6 @@ local redemption = redemption_prefix .. id
 local record = open_redemption(redemption)
 if not record or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, redemption_id == '' and id or ''} end
 
-local seconds, millis = now()
 local month = month_of(seconds, tonumber(utc_offset))
 local lots, member = lots_prefix .. record.member, member_prefix .. record.member
 local status = record.status

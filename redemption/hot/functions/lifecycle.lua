@@ -203,6 +203,26 @@ local function give_back_captured(record, key, ledger, lots, kind, status, month
   keep_record(key, record)
 end
 
+-- What reads tell of one member: {seconds, [tier, name, status, codes_valid_from, held, growth, owed], [lot, amount, …],
+-- code used, day suffix, [benefit or benefit:day, count, …] of this month, [benefit, count, …] of the stay}. An empty
+-- `marker` asks for no code, an empty `stay` for no stay.
+local function read_member(seconds, member, lots, code, uses, stay, utc_offset, outlet_offset, marker)
+  local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held', 'growth', 'owed')
+  if not state[1] then return {seconds, {}} end
+  for i = 1, 7 do state[i] = state[i] or '' end
+  local flat = {}
+  for asset, held in pairs((holdings(lots, month_of(seconds, tonumber(utc_offset))))) do
+    for _, entry in ipairs(held) do
+      flat[#flat + 1] = asset .. '/' .. entry[1]
+      flat[#flat + 1] = text(entry[2])
+    end
+  end
+  local used = marker ~= '' and code_used(call('GET', code), marker) and 1 or 0
+  local date = date_of(seconds, tonumber(outlet_offset))
+  return {seconds, state, flat, used, ':' .. text(date[2]),
+    call('HGETALL', uses .. text(date[1])), stay == '' and {} or call('HGETALL', stay)}
+end
+
 -- A step's answer under its key, if it was taken before: nil, or the reply to give. `id` is the redemption.
 local function repeated(idempotency, call_id, fingerprint, key)
   if idempotency == '' then return nil end
@@ -247,13 +267,16 @@ local function hold_ended(record, millis, key, holds, ledger, lots, member, mont
   return OUTCOME.HOLD_EXPIRED
 end
 
--- What capture, void and refund begin with: the reply that stands already, or nil and then the redemption, the time, the
+-- What capture, void and refund begin with: their call is counted; the reply that stands already, or nil and then the redemption, the time, the
 -- month, and the member's keys, which only the record names.
 local function open_step(ledger, idempotency, call_id, fingerprint, redemption, business, utc_offset, lots_prefix,
-    member_prefix)
+    member_prefix, till, rate_terminal, rate_outlet, cancelled, till_key)
   if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
+  local exceeded, _, reset = over_rate(till_named(till), now(), rate_terminal, rate_outlet, '')
+  if exceeded then return {call_id, OUTCOME.RATE_LIMITED, 0, exceeded, reset} end
   local before = repeated(idempotency, call_id, fingerprint, redemption)
   if before then return before end
+  if cancelled_before(cancelled, till_key) then return {call_id, OUTCOME.CANCELLED, 1, -1, -1} end
   local record = open_redemption(redemption)
   if not record or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, 0, -1, -1} end
   local seconds, millis = now()

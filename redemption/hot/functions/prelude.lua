@@ -241,12 +241,14 @@ local function expire_lots(ledger, lots, member_id, over, millis)
   for _, entry in ipairs(over) do call('HDEL', lots, entry[1] .. '/' .. entry[2]) end
 end
 
--- What is the same for all calls of a till: "<business>,<currency>,<rates of terminal, outlet, member>,<offsets>".
+-- What is the same for all calls of a till: "<business>,<currency>,<rates of terminal, outlet, member>,<offsets of group
+-- and outlet>,<mark of the outlet>,<counter of the group's guesses, or ->".
 local till_named = remembered(function(till)
-  local word = split(till, ',', 7)
+  local word = split(till, ',', 9)
   return {
     business = word[1], currency = word[2], rate_terminal = integer(word[3]), rate_outlet = integer(word[4]),
-    rate_member = integer(word[5]), utc_offset = integer(word[6]), outlet_offset = integer(word[7]),
+    rate_member = integer(word[5]), utc_offset = integer(word[6]), outlet_offset = integer(word[7]), mark = word[8],
+    guess_group = word[9],
   }
 end)
 
@@ -259,23 +261,61 @@ local function count_call(subject, window)
   return count
 end
 
--- Whether a terminal or outlet has named too many 18-digit codes that nobody made: nil, or the seconds until it may try
--- again. `counts`: this was one more of them.
-local function guessed_too_often(guess_terminal, guess_outlet, counts)
+-- Counts one call of a terminal, its outlet and a member; one whose name is empty is not counted. Every function that a till calls
+-- begins with it, so that all calls share one count. Returns whose rate is exceeded (nil, 1 terminal, 2 outlet, 3
+-- member), what the terminal has left in this window, and the seconds until the next.
+local function over_rate(here, seconds, rate_terminal, rate_outlet, rate_member)
+  local window = floor(seconds / LIMIT.RATE_WINDOW_SECONDS)
+  local reset = (window + 1) * LIMIT.RATE_WINDOW_SECONDS - seconds
+  window = ':' .. text(window)
+  redis.set_repl(redis.REPL_NONE)
+  local of_terminal = rate_terminal ~= '' and count_call(rate_terminal, window) or 0
+  local of_outlet = rate_outlet ~= '' and count_call(rate_outlet, window) or 0
+  local of_member = rate_member ~= '' and count_call(rate_member, window) or 0
+  redis.set_repl(redis.REPL_ALL)
+  local exceeded = of_terminal > here.rate_terminal and 1 or of_outlet > here.rate_outlet and 2
+    or of_member > here.rate_member and 3 or nil
+  return exceeded, math.max(0, here.rate_terminal - of_terminal), reset
+end
+
+-- Counts in a window of guesses; returns how many there were before.
+local function count_guess(key)
+  local before = call('INCR', key) - 1
+  if before == 0 then call('EXPIRE', key, SECONDS.GUESS_WINDOW_SECONDS) end
+  return before
+end
+
+-- Whether a terminal or outlet has guessed too often, codes of 18 digits or ids of members: nil, or the seconds until it
+-- may try again. `counts`: this was one more guess. Where the whole group has seen too many, those that guessed at all
+-- are held to far fewer; the others go on.
+local function guessed_too_often(here, guess_terminal, guess_outlet, counts)
+  local group = here.guess_group
+  if group == '-' then group = sub(guess_terminal, 1, find(guess_terminal, ':', 1, true)) .. 'guess:group' end
+  local many = tonumber(call('GET', group) or 0) >= LIMIT.GUESSES_IN_GROUP
+  local most_of_terminal = many and LIMIT.GUESSES_PER_TERMINAL_THEN or LIMIT.GUESSES_PER_TERMINAL
+  local most_of_outlet = many and LIMIT.GUESSES_PER_OUTLET_THEN or LIMIT.GUESSES_PER_OUTLET
+  local of_terminal = counts and count_guess(guess_terminal) or tonumber(call('GET', guess_terminal) or 0)
+  local of_outlet = counts and count_guess(guess_outlet) or tonumber(call('GET', guess_outlet) or 0)
   local wait = nil
-  for i, key in ipairs({guess_terminal, guess_outlet}) do
-    local before
-    if counts then
-      before = call('INCR', key) - 1
-      if before == 0 then call('EXPIRE', key, SECONDS.GUESS_WINDOW_SECONDS) end
-    else
-      before = tonumber(call('GET', key) or 0)
-    end
-    if before >= (i == 1 and LIMIT.GUESSES_PER_TERMINAL or LIMIT.GUESSES_PER_OUTLET) then
-      wait = math.max(wait or 0, call('TTL', key))
-    end
-  end
+  if of_terminal >= most_of_terminal then wait = call('TTL', guess_terminal) end
+  if of_outlet >= most_of_outlet then wait = math.max(wait or 0, call('TTL', guess_outlet)) end
+  -- A guess that is refused tells nothing and counts for its till only: one till cannot use up the group's.
+  if counts and not wait then count_guess(group) end
   return wait
+end
+
+-- The mark that an outlet scanned a member: the last outlets and when, "<mark of the outlet>,<seconds>;…", the newest
+-- first. What is too long is cut off, also in the middle of an entry: that reads as an older time or as nothing.
+local function seen_with(before, here, seconds)
+  return here.mark .. ',' .. text(seconds) .. ';' .. sub(before or '', 1, LIMIT.SEEN_KEPT_CHARACTERS)
+end
+
+-- Whether this outlet scanned the member a short while ago.
+local function seen_lately(seen, here, seconds)
+  for mark, at in string.gmatch(seen or '', '([^,;]+),(%d+)') do
+    if mark == here.mark and seconds - tonumber(at) <= LIMIT.SEEN_SECONDS then return true end
+  end
+  return false
 end
 
 -- What used codes of a slot leave: their markers with commas around each, ",Kq3_x-9A,digits,". A JWT code is used up by
@@ -303,4 +343,33 @@ end
 
 local function remember(idempotency, seconds, ...)
   call('SET', idempotency, concat({...}, ' '), 'EX', seconds)
+end
+
+-- Counts a cancel that finds nothing under its key, because what it leaves takes memory: nil, or the seconds until the
+-- terminal or outlet may leave another.
+local function tombstoned_too_often(tombstones_terminal, tombstones_outlet)
+  if tonumber(call('GET', tombstones_terminal) or 0) >= LIMIT.TOMBSTONES_PER_TERMINAL then
+    return call('TTL', tombstones_terminal)
+  end
+  if tonumber(call('GET', tombstones_outlet) or 0) >= LIMIT.TOMBSTONES_PER_OUTLET then
+    return call('TTL', tombstones_outlet)
+  end
+  count_guess(tombstones_terminal)
+  count_guess(tombstones_outlet)
+  return nil
+end
+
+-- Whether a key was cancelled before anything arrived under it: for calls whose body never becomes too old.
+local function cancelled_before(cancelled, till_key)
+  return till_key ~= '' and call('ZSCORE', cancelled, till_key)
+end
+
+-- Makes sure that a key never applies. Its record lasts as long as a code that could come with it, or as a refusal that
+-- stands in its place already; the terminal's list refuses what has no code (steps, accruals by member_id) for 30 days.
+local function leave_tombstone(idempotency, seen, cancelled, key, lasts, seconds)
+  if seen then lasts = math.max(lasts, call('TTL', idempotency)) end
+  remember(idempotency, text(lasts), '-', text(OUTCOME.CANCELLED))
+  call('ZADD', cancelled, text(seconds), key)
+  call('ZREMRANGEBYRANK', cancelled, '0', text(-LIMIT.CANCELLED_KEYS_MAX - 1))
+  call('EXPIRE', cancelled, SECONDS.REDEMPTION_RETENTION_SECONDS)
 end

@@ -8,10 +8,9 @@
 --   verdict            what the gateway already found: "0", or "<outcome>,<leg>,<asked>,<available>,<detail>", the detail
 --                      one word or "-", kept for a repeat. It takes its place in the order of precedence with what is
 --                      found here, so that a caller hears the same reason wherever it was seen.
---   till               "<business>,<currency>,<rate of terminal>,<of outlet>,<of member>,<utc_offset>,<outlet_offset>": what
---                      is the same for all calls of a till. The currency says whose stored value the balance tells;
---                      utc_offset is of the group's time zone, seconds: months of lots end there; outlet_offset: caps
---                      per day.
+--   till               what is the same for all calls of a till (till_named in prelude.lua). The currency says whose
+--                      stored value the balance tells; utc_offset is of the group's time zone, seconds: months of lots
+--                      end there; outlet_offset: caps per day.
 --   marker             what the code leaves when it is used: the nonce of a JWT code, or "digits"
 --   code_time          when the code was made, seconds
 --   hold_seconds       0: capture at once
@@ -30,20 +29,10 @@
 
 local seconds, millis = now()
 local here = till_named(till)
-local window = floor(seconds / LIMIT.RATE_WINDOW_SECONDS)
-local rate_reset = (window + 1) * LIMIT.RATE_WINDOW_SECONDS - seconds
-window = ':' .. text(window)
-redis.set_repl(redis.REPL_NONE)
-local calls_terminal = count_call(rate_terminal, window)
-local calls_outlet = count_call(rate_outlet, window)
-local calls_member = count_call(rate_member, window)
-redis.set_repl(redis.REPL_ALL)
-local rate_left = math.max(0, here.rate_terminal - calls_terminal)
+local exceeded, rate_left, rate_reset = over_rate(here, seconds, rate_terminal, rate_outlet, rate_member)
 local function answer(outcome, replayed, leg, asked, available, record, id)
   return {redemption_id, outcome, replayed, leg, asked, available, rate_left, rate_reset, record, id}
 end
-local exceeded = calls_terminal > here.rate_terminal and 1 or calls_outlet > here.rate_outlet and 2
-  or calls_member > here.rate_member and 3
 
 -- All that is one text, read at once.
 local prefix = sub(redemption, 1, -#redemption_id - 1)
@@ -66,11 +55,11 @@ if texts[2] then
 end
 -- After the key: a repeat is no guess, and is answered alike whether its digits are genuine or not (reject.lua).
 if marker == 'digits' then
-  local wait = guessed_too_often(guess_terminal, guess_outlet, false)
+  local wait = guessed_too_often(here, guess_terminal, guess_outlet, false)
   if wait then return answer(OUTCOME.RATE_LIMITED, 0, -1, 4, wait) end
 end
 
-local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held')
+local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held', 'seen')
 local tier = state[1]
 if not tier then return answer(OUTCOME.MEMBER_MISSING, 0, -1, -1, -1) end
 
@@ -212,6 +201,7 @@ local retention = held and text(LIMIT.REDEMPTION_RETENTION_SECONDS + tonumber(ho
   or SECONDS.REDEMPTION_RETENTION_SECONDS
 call('SET', redemption, record, 'EX', retention)
 use_code(code, texts[3], marker)
+call('HSET', member, 'seen', seen_with(state[6], here, seconds))
 if legs ~= '' then call('SET', recent, redemption_id, 'EX', SECONDS.DUPLICATE_SECONDS) end
 call('SET', idempotency, fingerprint .. ' 0 ' .. redemption_id, 'EX', retention)
 return answer(0, 0, -1, -1, -1, record)

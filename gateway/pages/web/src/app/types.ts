@@ -23,6 +23,7 @@ export interface Me {
   member_id: string
   tier: string
   display_name: string
+  status: 'active' | 'blocked'
   growth_value: number
   balance: { points: number; points_held: number; points_owed: number; stored_value: StoredValue[] }
   lots: PointLot[]

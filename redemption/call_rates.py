@@ -1,0 +1,88 @@
+"""Rates of the calls that no other function of the hot store counts: look-ups of tills, calls of members and of the
+back office.
+
+Guarantees: a till's look-ups share the count of its scans and steps (functions of redemption/hot/functions count those
+themselves), whichever worker they reach; a member's own calls are counted apart from what tills do with the member, so
+that neither can use up the other's.
+
+Not guaranteed: while the hot store does not answer nothing is counted and calls go on; what they need of it is then
+unavailable anyway, and what PostgreSQL answers has its own bound of calls in hand.
+"""
+
+from typing import Final
+
+from redemption.addresses import Addresses
+from redemption.directory import Terminal
+from redemption.domain.members import member_id
+from redemption.domain.outcomes import Outcome, Refusal
+from redemption.hot import keys
+from redemption.hot.faults import HotStoreFault
+from redemption.hot.store import HotStore
+from redemption.rules.policy import Policy
+
+COUNT_DEADLINE_SECONDS: Final = 0.5
+TERMINAL: Final = 1
+OUTLET: Final = 2
+MEMBER: Final = 3
+GUESSES: Final = 4
+"""Of a terminal or outlet: digits that nobody made, and ids of members not scanned there."""
+TOMBSTONES: Final = 5
+"""Of a terminal or outlet: cancels that find nothing under their key."""
+OFFICE_KEY: Final = 6
+
+
+def rate_refusal(policy: Policy, whose: int, seconds: int) -> Refusal:
+    """The refusal of a call that exceeds a rate: whose it is, by the numbers above, and the seconds to wait."""
+    quota = {TERMINAL: policy.terminal_rate, OUTLET: policy.outlet_rate, MEMBER: policy.member_rate}.get(whose, -1)
+    return Refusal(Outcome.RATE_LIMITED, None, whose, seconds, quota=quota)
+
+
+class CallRates:
+    """Counts over one hot store. Each method returns the refusal of a call that is one too many, or None."""
+
+    def __init__(self, store: HotStore, addresses: Addresses) -> None:
+        self._store = store
+        self._addresses = addresses
+
+    async def terminal(self, terminal: Terminal) -> Refusal | None:
+        """Counts a call of a terminal and its outlet."""
+        till, policy = self._addresses.till(terminal, 0), self._addresses.directory.policy
+        whose, seconds = await self._count(
+            till.rate_terminal, policy.terminal_rate, till.rate_outlet, policy.outlet_rate
+        )
+        return rate_refusal(policy, whose, seconds) if whose else None
+
+    async def member(self, number: int) -> Refusal | None:
+        """Counts a call of a member's app."""
+        policy = self._addresses.directory.policy
+        rate = own_calls(self._addresses, number)
+        whose, seconds = await self._count(rate, policy.member_rate, rate, policy.member_rate)
+        return rate_refusal(policy, MEMBER, seconds) if whose else None
+
+    async def office(self, key_id: str) -> Refusal | None:
+        """Counts a call with a key of the back office, operations or settlement."""
+        policy = self._addresses.directory.policy
+        rate = keys.rate(0, f"key.{key_id}")
+        whose, seconds = await self._count(rate, policy.office_rate, rate, policy.office_rate)
+        if not whose:
+            return None
+        return Refusal(Outcome.RATE_LIMITED, None, OFFICE_KEY, seconds, quota=policy.office_rate)
+
+    async def _count(self, first: str, first_rate: int, second: str, second_rate: int) -> tuple[int, int]:
+        try:
+            exceeded, seconds = await self._store.call(
+                "count",
+                first=first,
+                second=second,
+                first_rate=first_rate,
+                second_rate=second_rate,
+                deadline_seconds=COUNT_DEADLINE_SECONDS,
+            )
+        except (HotStoreFault, TimeoutError):
+            return 0, 0
+        return exceeded, seconds
+
+
+def own_calls(addresses: Addresses, number: int) -> str:
+    """Where the calls of a member's app are counted."""
+    return keys.rate(addresses.member(number).bucket, f"app.{member_id(number)}")
