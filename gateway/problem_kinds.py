@@ -1,7 +1,7 @@
-"""What a row of the table of problems is, and the rows of settlement; the table is in gateway/problems.py."""
+"""The type of a row of the table of problems, and the rows of settlement; the table is in gateway/problems.py."""
 
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 TYPE_BASE: Final = "https://tong.invalid/problems/"
 """`type` is an identifier, not an address (RFC 9457 §3.1.1); every kind is described at /docs. `.invalid`: RFC 2606."""
@@ -10,9 +10,20 @@ Retry = Literal["same_key", "new_key", "new_code", "never"]
 Language = Literal["zh-Hant", "zh-Hans", "en"]
 
 
+Unit = Literal["points", "uses", "money", "leg", "seconds", "count"]
+"""The unit of a refusal's figures; `leg`: whatever the leg that was refused is counted in."""
+
+
+class Figures(NamedTuple):
+    """The hint of a refusal that has figures: their unit, and by language a text with {asked} and {available}."""
+
+    unit: Unit
+    texts: dict[Language, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One row of the table. `hints` are what a cashier reads, by language."""
+    """One row of the table. `hints` are what a cashier reads, by language; `figures` the same with numbers."""
 
     code: str
     status: int
@@ -20,15 +31,29 @@ class Kind:
     retry: Retry
     hints: dict[Language, str] = field(repr=False)
     outcome: Literal["not_applied", "unknown"] = "not_applied"
+    figures: Figures | None = field(default=None, repr=False)
+
+    def hint(self, language: Language, asked: str | None = None, available: str | None = None) -> str:
+        """Return the sentence for the cashier, with the figures where the refusal came with some."""
+        if self.figures is None or available is None:
+            return self.hints[language]
+        return self.figures.texts[language].format(asked=asked, available=available)
 
     @property
     def type_uri(self) -> str:
         return TYPE_BASE + self.code.replace("_", "-")
 
 
-def kind(code: str, status: int, title: str, retry: Retry, hant: str, hans: str, english: str) -> Kind:
-    """A row: code, status, title, retry, and the hint in the three languages."""
-    return Kind(code, status, title, retry, {"zh-Hant": hant, "zh-Hans": hans, "en": english})
+def kind(
+    code: str, status: int, title: str, retry: Retry, hant: str, hans: str, english: str, figures: Figures | None = None
+) -> Kind:
+    """Make a row: code, status, title, retry, the hint in the three languages, and the hint with figures."""
+    return Kind(code, status, title, retry, {"zh-Hant": hant, "zh-Hans": hans, "en": english}, figures=figures)
+
+
+def figures(unit: Unit, hant: str, hans: str, english: str) -> Figures:
+    """Make the texts of a hint with figures."""
+    return Figures(unit, {"zh-Hant": hant, "zh-Hans": hans, "en": english})
 
 
 SETTLEMENT_KINDS: Final[tuple[Kind, ...]] = (
