@@ -83,7 +83,8 @@ Every error of every path is a problem document (RFC 9457, `application/problem+
 
 A program decides by `code` and `retry`, never by the text. The cashier reads `operator_hint`, in the language of
 `Accept-Language` (zh-Hant when it says nothing); where a refusal has `asked` and `available`, the hint says them with
-their unit. `detail` is English, for logs and developers. `outcome` is `not_applied`, or `unknown`, which only a 5xx says.
+their unit. `detail` is English, for logs and developers. `outcome` is `not_applied`, or `unknown`, which only a 5xx
+says.
 
 | `retry` | what it means |
 | --- | --- |
