@@ -1,9 +1,9 @@
 """The pages' types, made of the API's description: `python -m tests.support.page_types`.
 
 Writes gateway/pages/web/src/shared/described.ts. A test (tests/truth/test_page_types.py) holds the file equal to this,
-so a page cannot count on a field that the API may leave null. The pages are built without Python (gateway/pages/build.py),
-therefore the file is kept in git. openapi-typescript does the same, but needs the compiler interface of TypeScript 5,
-which TypeScript 7 no longer has.
+so a page cannot count on a field that the API may leave null. The file is kept in git because the pages are built
+without Python (gateway/pages/build.py). openapi-typescript makes the same of it, but needs the compiler interface of
+TypeScript 5, which TypeScript 7 no longer has.
 """
 
 import json
