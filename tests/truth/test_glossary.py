@@ -27,7 +27,9 @@ IDEOGRAPH = re.compile(r"[\u4e00-\u9fff]")
 
 def of_page(name: str) -> dict[str, str]:
     """The literals of a page's dictionary by language: all of what follows the language's key, up to the next one."""
-    text = re.sub(r"/\*.*?\*/|(?m://.*$)", "", (WEB / name).read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(
+        r"/\*.*?\*/|^ *//[^\n]*", "", (WEB / name).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
     found = dict.fromkeys(LANGUAGES, "")
     places = [(place.start(), place.group(1)) for place in re.finditer(r"^  '?(en|zh-Hant|zh-Hans)'?: \{", text, re.M)]
     ends = [start for start, _ in places[1:]] + [len(text)]
