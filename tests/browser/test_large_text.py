@@ -92,8 +92,8 @@ async def test_the_member_page(
         await visitor.wait(".sheet")
         await nothing_is_wrong(visitor, "settings")
         await page.keyboard.press("Escape")
-        body = {"code": await tong.code(member), "bill": bill(NINE_DIGITS), "legs": [points_leg(1)]}
-        body |= {"confirm_duplicate": True}
+        legs = [points_leg(1)]
+        body = {"code": await tong.code(member), "bill": bill(NINE_DIGITS), "legs": legs, "confirm_duplicate": True}
         assert (await tong.verify(till, body, fresh_key())).status_code == 201
         await visitor.wait(".happened")
         await nothing_is_wrong(visitor, "used")
