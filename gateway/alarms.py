@@ -6,7 +6,7 @@ deploy/prometheus/tong.rules.yml (tests/truth/test_alarm_thresholds.py holds the
 minute where Prometheus takes rates over some.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from gateway.figures import Alarmed, Sample, accepted, latencies_of, outcomes_of, quantile_ms, refused
@@ -125,12 +125,10 @@ class _Found(NamedTuple):
     critical: bool
 
 
-def judge(
-    sample: Sample, before: Sequence[Sample], earlier: tuple[int, int], lately: tuple[int, int] = (0, 0)
-) -> dict[str, Alarmed]:
-    """Return the alarms of a sample. `before` are the samples of the minute before it, the newest last; `lately` how
-    many scans were accepted and refused in the five minutes before it, `earlier` in the minutes before `before`. An
-    alarm that was on stays since when it was."""
+def judge(sample: Sample, before: Sequence[Sample], earlier: Sequence[tuple[int, int]]) -> dict[str, Alarmed]:
+    """Return the alarms of a sample. `before` are the samples of the minute before it, the newest last; `earlier` the
+    seconds of the minutes before those, oldest first, each with the scans accepted and refused. An alarm that was on
+    stays since when it was."""
     known = before[-1].alarms if before else {}
     return {
         found.code: Alarmed(
@@ -139,7 +137,7 @@ def judge(
             found.threshold,
             found.critical,
         )
-        for found in (*_of_stores(sample, before), *_of_scans(sample, before, earlier, lately))
+        for found in (*_of_stores(sample, before), *_of_scans(sample, before, earlier))
     }
 
 
@@ -169,12 +167,10 @@ def _of_stores(sample: Sample, before: Sequence[Sample]) -> Iterable[_Found]:
         yield _Found("configuration_stale", round(stale), STALE_SECONDS, False)
 
 
-def _of_scans(
-    sample: Sample, before: Sequence[Sample], earlier: tuple[int, int], lately: tuple[int, int]
-) -> Iterable[_Found]:
+def _of_scans(sample: Sample, before: Sequence[Sample], earlier: Sequence[tuple[int, int]]) -> Iterable[_Found]:
     minute = [*before[-(MINUTE_SAMPLES - 1) :], sample]
     outcomes = outcomes_of(outlet for each in minute for outlet in each.outlets.values())
-    yield from _of_refusals(sample, outcomes, earlier, lately)
+    yield from _of_refusals((accepted(outcomes), refused(outcomes)), earlier)
     unknown = sum(each.unknown for each in minute)
     if unknown:
         yield _Found("outcome_unknown", unknown, 0, True)
@@ -186,19 +182,20 @@ def _of_scans(
         yield _Found("latency", p99, LATENCY_P99_MS, False)
 
 
-def _of_refusals(
-    sample: Sample, minute: Mapping[str, int], earlier: tuple[int, int], lately: tuple[int, int]
-) -> Iterable[_Found]:
+def _of_refusals(minute: tuple[int, int], earlier: Sequence[tuple[int, int]]) -> Iterable[_Found]:
     """A sudden rise, or, where it is none any more, simply too many."""
-    now, then = _refused_share(accepted(minute), refused(minute)), _refused_share(*earlier)
-    if refused(minute) >= REFUSED_MIN and now > REFUSED_JUMP_SHARE and now > REFUSED_TIMES_BEFORE * then:
+    now, then = _refused_share(*minute), _refused_share(*_sums(earlier))
+    if minute[1] >= REFUSED_MIN and now > REFUSED_JUMP_SHARE and now > REFUSED_TIMES_BEFORE * then:
         yield _Found("refusals_jump", round(100 * now, 1), 100 * REFUSED_JUMP_SHARE, False)
         return
-    last = outcomes_of(sample.outlets.values())
-    were_accepted, were_refused = lately[0] + accepted(last), lately[1] + refused(last)
-    share = _refused_share(were_accepted, were_refused)
-    if were_refused >= REFUSED_MIN and share > REFUSED_SHARE:
+    lately = _sums([*earlier[-(LATELY_SAMPLES - MINUTE_SAMPLES) :], minute])
+    share = _refused_share(*lately)
+    if lately[1] >= REFUSED_MIN and share > REFUSED_SHARE:
         yield _Found("refusals_high", round(100 * share, 1), 100 * REFUSED_SHARE, False)
+
+
+def _sums(seconds: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    return sum(each[0] for each in seconds), sum(each[1] for each in seconds)
 
 
 def _refused_share(were_accepted: int, were_refused: int) -> float:

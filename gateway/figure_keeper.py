@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.alarms import LATELY_SAMPLES, judge
+from gateway.alarms import judge
 from gateway.figures import (
     Outlet,
     Report,
@@ -186,11 +186,8 @@ class FigureKeeper:
         self._metrics.hot_memory_bytes.set(memory.used)
         self._metrics.hot_memory_limit_bytes.set(memory.limit or 0)
         self._metrics.writer_silent.set(0 if sample.writer is not None else 1)
-        before = list(self._earlier)[:-RECENT_SAMPLES]
-        earlier = sum(each[0] for each in before), sum(each[1] for each in before)
-        last = list(self._earlier)[-(LATELY_SAMPLES - 1) :]
-        lately = sum(each[0] for each in last), sum(each[1] for each in last)
-        sample.alarms = judge(sample, list(self.recent), earlier, lately)
+        earlier = list(self._earlier)[:-RECENT_SAMPLES]
+        sample.alarms = judge(sample, list(self.recent), earlier)
         text = encode(sample)
         if not await self._board.add_sample(second, text):
             return  # somebody else was elected meanwhile; its sample is read with the next look

@@ -50,8 +50,15 @@ THRESHOLDS: dict[str, dict[str, tuple[str, str]]] = {
     "latency": {"TongAnswersSlow": (f"> {LATENCY_P99_MS / 1000:g}", "warning")},
     "configuration_stale": {"TongConfigurationOld": (f"> {STALE_SECONDS:g}", "warning")},
 }
-WITHOUT_A_RULE = {"figures_stale": "Prometheus sees for itself that nothing is scraped (`up`)"}
+WITHOUT_A_RULE = {
+    "figures_stale": "Prometheus sees for itself that nothing is scraped (`up`)",
+    "points_issued_jump": "TongPointsIssued compares an hour with a week, which the page does not keep",
+    "guesses": "TongGuesses counts ten minutes, the page one",
+}
 WITHOUT_AN_ALARM = {
+    "TongPointsIssued": "as above",
+    "TongGuesses": "as above",
+    "TongRateLimited": "on the page it is a reason among the refusals",
     "TongFaults": "the log has the traces; the page counts scans",
     "TongHotStoreGrows": "a forecast over hours, which the page does not keep",
     "TongBacklogFull": "on the page the refused scans and `ledger_backlog` say so",

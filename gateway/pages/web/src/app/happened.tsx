@@ -1,7 +1,7 @@
 /** What just happened, said at once: what was taken, where, what is left. */
 import { useEffect, useRef } from 'preact/hooks'
 
-import { money, whole } from '../shared/format'
+import { moment, money, whole } from '../shared/format'
 import { Icon, type IconName } from '../shared/parts/icon'
 import { happened, mentioned } from './live'
 import { member } from './texts'
@@ -38,6 +38,7 @@ function HappenedSheet({ notice }: { notice: Notice }) {
         {place && <p class="place-name"><Icon name="place" size={18} />{place}</p>}
         <Taken notice={notice} />
         {notice.bill && <BillLine bill={notice.bill} expected={notice.kind === 'hold'} />}
+        {notice.kind === 'hold' && notice.hold_expires_at && <p>{t.holdUntil} {moment(notice.hold_expires_at)}</p>}
         <Left notice={notice} />
         {notice.code && <p class="small soft">{t.freshCode}</p>}
       </div>

@@ -21,5 +21,6 @@ export type Movement = Omit<Activity, 'status' | 'given_back' | 'hold_expires_at
 /** The event `notice` of GET /v1/me/events, which OpenAPI has no way to describe: a movement and what is left. */
 export interface Notice extends Movement {
   missed?: boolean
+  hold_expires_at?: string | null
   balance: (MemberBalance & { benefits: { benefit_id: string; name: string; remaining_uses: number; left_today: number | null }[] }) | null
 }
