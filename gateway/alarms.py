@@ -1,7 +1,9 @@
-"""What operations should look at now: alarms over a second's sample and those before it, with words that explain them.
+"""Alarms over a second's sample and those before it, with words that explain them.
 
-Guarantees: an alarm says which figure went over which threshold, since when, what it means and what to do; thresholds
-stand here and nowhere else (deploy/ and docs/operations.md repeat them for Prometheus).
+Guarantees: an alarm says which figure went over which threshold, since when, what it means and what to do; what is
+wrong stays an alarm for as long as it is wrong, however long that is. The thresholds are those of
+deploy/prometheus/tong.rules.yml (tests/truth/test_alarm_thresholds.py holds them equal); the page looks at the last
+minute where Prometheus takes rates over some.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,15 +26,20 @@ LAG_SECONDS: Final = (10.0, 60.0)
 BACKLOG_ENTRIES: Final = (10_000, 100_000)
 MEMORY_SHARE: Final = (0.80, 0.95)
 STALE_SECONDS: Final = 60.0
-LATENCY_P99_MS: Final = 250.0
+LATENCY_P99_MS: Final = 100.0
 LATENCY_SCANS_MIN: Final = 20
 REFUSED_SHARE: Final = 0.3
+"""Of the last five minutes. Too many refusals are an alarm even where it has been so for hours."""
 REFUSED_MIN: Final = 20
+REFUSED_JUMP_SHARE: Final = 0.15
+"""Of the last minute, where it is also so many times as much as before."""
 REFUSED_TIMES_BEFORE: Final = 3.0
 POINTS_ISSUED_MIN: Final = 50_000
 POINTS_ISSUED_TIMES_BEFORE: Final = 5
 GUESSES_PER_MINUTE: Final = 30
 MINUTE_SAMPLES: Final = 60
+LATELY_SAMPLES: Final = 300
+WRITER_SILENT_SECONDS: Final = 10.0
 FIGURES_STALE_SECONDS: Final = 5.0
 
 
@@ -45,44 +52,48 @@ class _Words(NamedTuple):
 
 
 _WORDS: Final[dict[str, _Words]] = {
-    "hot_store_disconnected": _Words("workers", ("熱儲存中斷", "热存储中断", "Hot store disconnected"), (
-        "{value} 個工作行程連不上熱儲存，掃碼一律回覆「暫時無法使用」。檢查 Valkey 是否運作、網路與帳號",
-        "{value} 个工作进程连不上热存储，扫码一律回复“暂时无法使用”。检查 Valkey 是否运行、网络与账号",
-        "{value} worker(s) have no connection: their scans are answered `unavailable`. Check that Valkey runs, the "
-        "network, and the worker's user")),
+    "hot_store_disconnected": _Words("workers", ("Valkey 連線中斷", "Valkey 连接中断", "Valkey disconnected"), (
+        "{value} 個服務實例連不上 Valkey，掃碼一律回覆「暫時無法使用」。檢查 Valkey 是否運作、連線與帳號",
+        "{value} 个服务实例连不上 Valkey，扫码一律回复“暂时无法使用”。检查 Valkey 是否运行、连接与账号",
+        "{value} worker(s) have no connection to Valkey: their scans are answered `unavailable`. Check that Valkey "
+        "runs, the network, and the worker's user")),
     "frozen": _Words("buckets", ("會員分區已凍結", "会员分区已冻结", "Members are frozen"), (
-        "{value} 個分區的帳本與熱儲存不一致，該部分會員無法使用。執行 tong audit，再執行 tong rebuild",
-        "{value} 个分区的账本与热存储不一致，该部分会员无法使用。执行 tong audit，再执行 tong rebuild",
-        "{value} bucket(s): ledger and hot store disagree, nothing of these members moves. Run `tong audit`, then "
+        "{value} 個分區的帳本與 Valkey 不一致，該部分會員無法使用。執行 tong audit，再執行 tong rebuild",
+        "{value} 个分区的账本与 Valkey 不一致，该部分会员无法使用。执行 tong audit，再执行 tong rebuild",
+        "{value} bucket(s): ledger and Valkey disagree, nothing of these members moves. Run `tong audit`, then "
         "`tong rebuild`")),
-    "writer_silent": _Words("seconds", ("帳本寫入程式沒有回報", "账本写入程序没有回报", "Ledger writer silent"), (
-        "超過 {threshold} 秒沒有帳本寫入程式的消息。掃碼照常，但紀錄積存在熱儲存。檢查 tong write-ledger",
-        "超过 {threshold} 秒没有账本写入程序的消息。扫码照常，但记录积存在热存储。检查 tong write-ledger",
-        "Nothing was heard of the ledger writer for {threshold} s. Scans go on and pile up in the hot store. Check "
+    "writer_silent": _Words("seconds", ("入帳服務沒有回報", "入账服务没有回报", "Ledger writer silent"), (
+        "超過 {threshold} 秒沒有入帳服務的消息。掃碼照常，但紀錄積存在 Valkey。檢查 tong write-ledger",
+        "超过 {threshold} 秒没有入账服务的消息。扫码照常，但记录积存在 Valkey。检查 tong write-ledger",
+        "The ledger writer has not reported for {threshold} s. Scans go on and their records pile up in Valkey. Check "
         "`tong write-ledger`")),
-    "ledger_stopped": _Words("buckets", ("帳本停止寫入", "账本停止写入", "Ledger stopped"), (
-        "寫入程式不再跟進 {value} 個分區（例如還原了舊備份）。原因在它的日誌",
-        "写入程序不再跟进 {value} 个分区（例如还原了旧备份）。原因在它的日志",
-        "The writer does not follow {value} bucket(s) any more, as after an old backup was restored. Its log "
-        "says why")),
-    "ledger_lag": _Words("seconds", ("帳本落後", "账本落后", "Ledger lags"), (
+    "ledger_stopped": _Words("buckets", ("停止入帳", "停止入账", "Ledger stopped"), (
+        "入帳服務不再處理 {value} 個分區（例如還原了舊備份）。原因見其日誌",
+        "入账服务不再处理 {value} 个分区（例如还原了旧备份）。原因见其日志",
+        "The writer no longer follows {value} bucket(s), as after an old backup was restored. Its log says why")),
+    "dead_letters": _Words("entries", ("有紀錄無法入帳", "有记录无法入账", "Records not understood"), (
+        "最近一分鐘有 {value} 筆紀錄無法辨識，保存在 ledger_dead_letter。請連同原因回報",
+        "最近一分钟有 {value} 笔记录无法识别，保存在 ledger_dead_letter。请连同原因上报",
+        "{value} record(s) of the last minute were not understood; they are kept in ledger_dead_letter. Report them "
+        "with their reason")),
+    "ledger_lag": _Words("seconds", ("入帳延遲", "入账延迟", "Ledger lag"), (
         "最舊的未入帳紀錄已等待 {value} 秒（上限 {threshold}）。檢查 PostgreSQL 是否繁忙或中斷",
         "最旧的未入账记录已等待 {value} 秒（上限 {threshold}）。检查 PostgreSQL 是否繁忙或中断",
-        "The oldest record not yet in the ledger waits for {value} s (threshold {threshold}). Check whether PostgreSQL "
-        "is busy or away")),
-    "ledger_backlog": _Words("entries", ("帳本積存", "账本积存", "Ledger backlog"), (
+        "The oldest record not yet in the ledger has waited {value} s (threshold {threshold}). Check whether "
+        "PostgreSQL is busy or away")),
+    "ledger_backlog": _Words("entries", ("待入帳積存", "待入账积存", "Ledger backlog"), (
         "{value} 筆紀錄等待入帳（上限 {threshold}）。積存過多時掃碼會被拒絕，請儘快處理 PostgreSQL",
         "{value} 笔记录等待入账（上限 {threshold}）。积存过多时扫码会被拒绝，请尽快处理 PostgreSQL",
         "{value} records wait for the ledger (threshold {threshold}). With too many, scans are refused: see to "
         "PostgreSQL")),
-    "memory": _Words("percent", ("熱儲存記憶體將滿", "热存储内存将满", "Hot store fills up"), (
-        "熱儲存已使用 {value}% 的記憶體（上限 {threshold}%）。滿了就不能再扣抵，請加大 maxmemory 或擴容",
-        "热存储已使用 {value}% 的内存（上限 {threshold}%）。满了就不能再扣抵，请加大 maxmemory 或扩容",
-        "The hot store uses {value} % of its memory (threshold {threshold} %). When it is full nothing can be taken: "
+    "memory": _Words("percent", ("Valkey 記憶體將滿", "Valkey 内存将满", "Valkey memory fills up"), (
+        "Valkey 已使用 {value}% 的記憶體（上限 {threshold}%）。滿了就不能再抵扣，請加大 maxmemory 或擴容",
+        "Valkey 已使用 {value}% 的内存（上限 {threshold}%）。满了就不能再抵扣，请加大 maxmemory 或扩容",
+        "Valkey uses {value} % of its memory (threshold {threshold} %). When it is full nothing can be redeemed: "
         "raise maxmemory or add capacity")),
     "refusals_jump": _Words("percent", ("拒絕突然增加", "拒绝突然增加", "Refusals jump"), (
-        "最近一分鐘有 {value}% 的掃碼被拒絕（上限 {threshold}%，且遠高於之前）。看最常見的原因與商家",
-        "最近一分钟有 {value}% 的扫码被拒绝（上限 {threshold}%，且远高于之前）。看最常见的原因与商家",
+        "最近一分鐘有 {value}% 的掃碼被拒絕（上限 {threshold}%，且遠高於之前）。看最常見的原因與業態",
+        "最近一分钟有 {value}% 的扫码被拒绝（上限 {threshold}%，且远高于之前）。看最常见的原因与业态",
         "{value} % of the last minute's scans were refused (threshold {threshold} %, and far more than before). See "
         "which reason and which business")),
     "points_issued_jump": _Words("points", ("積分發放異常", "积分发放异常", "Points issued jump"), (
@@ -95,20 +106,35 @@ _WORDS: Final[dict[str, _Words]] = {
         "最近一分钟有 {value} 次猜测（上限 {threshold}）：不存在的数字码，或本店未扫描过的会员编号。找出是哪台收银机",
         "{value} guesses in the last minute (threshold {threshold}): digits that nobody made, or ids of members whom "
         "the outlet had not scanned. The last refusals say which till it is")),
+    "refusals_high": _Words("percent", ("拒絕比例過高", "拒绝比例过高", "Too many refusals"), (
+        "最近五分鐘有 {value}% 的掃碼被拒絕（上限 {threshold}%）。看最常見的原因與業態",
+        "最近五分钟有 {value}% 的扫码被拒绝（上限 {threshold}%）。看最常见的原因与业态",
+        "{value} % of the scans of the last five minutes were refused (threshold {threshold} %). See which reason and "
+        "which business")),
+    "outcome_unknown": _Words("scans", ("核銷結果不明", "核销结果不明", "Outcome unknown"), (
+        "最近一分鐘有 {value} 筆核銷未能確認結果，收銀機會以同一筆再問。檢查 Valkey 是否回應",
+        "最近一分钟有 {value} 笔核销未能确认结果，收银机会以同一笔再问。检查 Valkey 是否响应",
+        "{value} scan(s) of the last minute were answered `unknown`; tills ask again with the same key. Check whether "
+        "Valkey answers in time")),
+    "overloaded": _Words("scans", ("負載過高", "负载过高", "Overloaded"), (
+        "最近一分鐘有 {value} 筆掃碼因負載過高被拒絕。增加服務實例，或查出大量請求的來源",
+        "最近一分钟有 {value} 笔扫码因负载过高被拒绝。增加服务实例，或查出大量请求的来源",
+        "{value} scan(s) of the last minute were refused because the workers have more than they can do. Add workers, "
+        "or find who sends so much")),
     "latency": _Words("milliseconds", ("掃碼變慢", "扫码变慢", "Scans are slow"), (
-        "最近一分鐘最慢的 1% 掃碼超過 {value} 毫秒（上限 {threshold}）。看工作行程數、熱儲存磁碟與負載",
-        "最近一分钟最慢的 1% 扫码超过 {value} 毫秒（上限 {threshold}）。看工作进程数、热存储磁盘与负载",
+        "最近一分鐘最慢的 1% 掃碼超過 {value} 毫秒（上限 {threshold}）。看服務實例數、Valkey 的磁碟與負載",
+        "最近一分钟最慢的 1% 扫码超过 {value} 毫秒（上限 {threshold}）。看服务实例数、Valkey 的磁盘与负载",
         "The slowest 1 % of the last minute's scans took {value} ms (threshold {threshold}). See the number of workers,"
-        " the hot store's disk, the load")),
+        " Valkey's disk, the load")),
     "configuration_stale": _Words("seconds", ("設定未更新", "设置未更新", "Configuration is old"), (
         "設定已 {value} 秒沒有與 PostgreSQL 核對（上限 {threshold}）。撤銷金鑰與規則變更暫不生效",
         "设置已 {value} 秒没有与 PostgreSQL 核对（上限 {threshold}）。撤销密钥与规则变更暂不生效",
-        "The configuration was not confirmed by PostgreSQL for {value} s (threshold {threshold}). Revoked keys and "
-        "changed rules wait")),
-    "figures_stale": _Words("seconds", ("數據已停止更新", "数据已停止更新", "Figures stand still"), (
+        "PostgreSQL has not confirmed the configuration for {value} s (threshold {threshold}). Revoked keys and "
+        "changed rules do not take effect yet")),
+    "figures_stale": _Words("seconds", ("數據已停止更新", "数据已停止更新", "Figures are old"), (
         "已 {value} 秒沒有新的數據（上限 {threshold}）。畫面上是舊的數字",
         "已 {value} 秒没有新的数据（上限 {threshold}）。画面上是旧的数字",
-        "There are no new figures for {value} s (threshold {threshold}): what is shown is old")),
+        "No new figures for {value} s (threshold {threshold}): what is shown is old")),
 }  # fmt: skip
 CODES: Final = tuple(_WORDS)
 _LANGUAGES: Final[tuple[Language, ...]] = ("zh-Hant", "zh-Hans", "en")
@@ -122,7 +148,7 @@ class _Found(NamedTuple):
 
 
 class Earlier(NamedTuple):
-    """What is known of a second that is over a minute ago: scans accepted and refused, points issued by business."""
+    """A second that is over a minute ago: scans accepted and refused, points issued by business."""
 
     accepted: int
     refused: int
@@ -130,8 +156,8 @@ class Earlier(NamedTuple):
 
 
 def judge(sample: Sample, before: Sequence[Sample], earlier: Sequence[Earlier]) -> dict[str, Alarmed]:
-    """The alarms of a sample. `before` are the samples of the minute before it, the newest last; `earlier` the seconds
-    of the minutes before that. An alarm that was on stays since when it was."""
+    """Return the alarms of a sample. `before` are the samples of the minute before it, the newest last; `earlier` the
+    seconds of the minutes before those, oldest first. An alarm that was on stays since when it was."""
     known = before[-1].alarms if before else {}
     return {
         found.code: Alarmed(
@@ -141,14 +167,14 @@ def judge(sample: Sample, before: Sequence[Sample], earlier: Sequence[Earlier]) 
             found.critical,
         )
         for found in (
-            *_of_stores(sample),
+            *_of_stores(sample, before),
             *_of_scans(sample, before, earlier),
             *_of_insiders(sample, before, earlier),
         )
     }
 
 
-def _of_stores(sample: Sample) -> Iterable[_Found]:
+def _of_stores(sample: Sample, before: Sequence[Sample]) -> Iterable[_Found]:
     cut_off = sum(not worker.connected for worker in sample.workers)
     if cut_off:
         yield _Found("hot_store_disconnected", cut_off, 0, True)
@@ -157,10 +183,13 @@ def _of_stores(sample: Sample) -> Iterable[_Found]:
         yield _Found("frozen", len(frozen), 0, True)
     writer = sample.writer
     if writer is None:
-        yield _Found("writer_silent", 10, 10, True)
+        yield _Found("writer_silent", WRITER_SILENT_SECONDS, WRITER_SILENT_SECONDS, True)
     else:
         if writer.stopped_buckets:
             yield _Found("ledger_stopped", writer.stopped_buckets, 0, True)
+        dead = writer.dead_letters - min((each.writer.dead_letters for each in before if each.writer), default=0)
+        if dead > 0 and before:
+            yield _Found("dead_letters", dead, 0, True)
         yield from _over("ledger_lag", writer.lag_seconds, LAG_SECONDS)
         yield from _over("ledger_backlog", writer.backlog_entries, BACKLOG_ENTRIES)
     if sample.memory_limit_bytes and sample.memory_bytes is not None:
@@ -174,10 +203,13 @@ def _of_stores(sample: Sample) -> Iterable[_Found]:
 def _of_scans(sample: Sample, before: Sequence[Sample], earlier: Sequence[Earlier]) -> Iterable[_Found]:
     minute = [*before[-(MINUTE_SAMPLES - 1) :], sample]
     outcomes = outcomes_of(outlet for each in minute for outlet in each.outlets.values())
-    now = _refused_share(accepted(outcomes), refused(outcomes))
-    then = _refused_share(sum(each.accepted for each in earlier), sum(each.refused for each in earlier))
-    if refused(outcomes) >= REFUSED_MIN and now > REFUSED_SHARE and now > REFUSED_TIMES_BEFORE * then:
-        yield _Found("refusals_jump", round(100 * now, 1), 100 * REFUSED_SHARE, False)
+    counted = [(each.accepted, each.refused) for each in earlier]
+    yield from _of_refusals((accepted(outcomes), refused(outcomes)), counted)
+    unknown = sum(each.unknown for each in minute)
+    if unknown:
+        yield _Found("outcome_unknown", unknown, 0, True)
+    if outcomes.get("overloaded"):
+        yield _Found("overloaded", outcomes["overloaded"], 0, False)
     latencies = latencies_of(outlet for each in minute for outlet in each.outlets.values())
     p99 = quantile_ms(latencies, 0.99)
     if p99 is not None and p99 > LATENCY_P99_MS and sum(latencies.values()) >= LATENCY_SCANS_MIN:
@@ -204,6 +236,22 @@ def _of_insiders(sample: Sample, before: Sequence[Sample], earlier: Sequence[Ear
     guesses = sum(outlet.guesses for each in minute for outlet in each.outlets.values())
     if guesses > GUESSES_PER_MINUTE:
         yield _Found("guesses", guesses, GUESSES_PER_MINUTE, False)
+
+
+def _of_refusals(minute: tuple[int, int], earlier: Sequence[tuple[int, int]]) -> Iterable[_Found]:
+    """A sudden rise, or, where it is none any more, simply too many."""
+    now, then = _refused_share(*minute), _refused_share(*_sums(earlier))
+    if minute[1] >= REFUSED_MIN and now > REFUSED_JUMP_SHARE and now > REFUSED_TIMES_BEFORE * then:
+        yield _Found("refusals_jump", round(100 * now, 1), 100 * REFUSED_JUMP_SHARE, False)
+        return
+    lately = _sums([*earlier[-(LATELY_SAMPLES - MINUTE_SAMPLES) :], minute])
+    share = _refused_share(*lately)
+    if lately[1] >= REFUSED_MIN and share > REFUSED_SHARE:
+        yield _Found("refusals_high", round(100 * share, 1), 100 * REFUSED_SHARE, False)
+
+
+def _sums(seconds: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    return sum(each[0] for each in seconds), sum(each[1] for each in seconds)
 
 
 def _refused_share(were_accepted: int, were_refused: int) -> float:
@@ -236,4 +284,4 @@ def alarm_document(code: str, alarmed: Alarmed, language: Language) -> dict[str,
 
 
 def _figure(value: float) -> str:
-    return f"{value:g}" if value < 1000 else f"{value:,.0f}".replace(",", " ")
+    return f"{value:g}" if value < 1000 else f"{value:,.0f}"

@@ -97,7 +97,7 @@ SNAPSHOT: Final[dict[str, Any]] = {
         "unknown": 0,
     },
     "latency": {"p50_ms": 1.4, "p95_ms": 3.1, "p99_ms": 6.0, "window_seconds": 60},
-    "refused_by_reason": [{"code": "points_insufficient", "title": "請改用較少積分", "total": 123, "last_minute": 4}],
+    "refused_by_reason": [{"code": "points_insufficient", "title": "積分不足，請減少", "total": 123, "last_minute": 4}],
     "by_business": [
         {
             "business_id": "hotel",

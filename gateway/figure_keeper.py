@@ -186,6 +186,8 @@ class FigureKeeper:
         memory = await self._board.memory()
         sample.memory_bytes, sample.memory_limit_bytes = memory.used, memory.limit
         self._metrics.hot_memory_bytes.set(memory.used)
+        self._metrics.hot_memory_limit_bytes.set(memory.limit or 0)
+        self._metrics.writer_silent.set(0 if sample.writer is not None else 1)
         before = list(self._earlier)[:-RECENT_SAMPLES]
         sample.alarms = judge(sample, list(self.recent), before)
         text = encode(sample)

@@ -50,6 +50,10 @@ class Metrics:
             "tong_hot_store_memory_bytes", "Memory the hot store uses, as the elected worker was told", registry=own,
             multiprocess_mode="mostrecent",
         )  # fmt: skip
+        self.hot_memory_limit_bytes = Gauge(
+            "tong_hot_store_memory_limit_bytes", "Memory the hot store may use; 0: no limit is set", registry=own,
+            multiprocess_mode="mostrecent",
+        )  # fmt: skip
         self.streams = Gauge(
             "tong_event_streams", "Streams of server-sent events that are open", ["kind"], registry=own,
             multiprocess_mode="livesum",
@@ -99,6 +103,11 @@ class Metrics:
         self.backlog_full = Gauge(
             "tong_backlog_full", "1 while new scans are refused because the ledger is too far behind", registry=own,
             multiprocess_mode="livemax",
+        )  # fmt: skip
+        # A writer that is gone leaves its last figures behind, so the elected worker says whether it reports.
+        self.writer_silent = Gauge(
+            "tong_ledger_writer_silent", "1 while the ledger writer has not reported for ten seconds", registry=own,
+            multiprocess_mode="mostrecent",
         )  # fmt: skip
         self.ledger_lag_seconds = Gauge(
             "tong_ledger_lag_seconds", "Age of the oldest stream entry not yet in PostgreSQL", registry=own,

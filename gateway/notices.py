@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.notice_texts import explanation_of, title_of
@@ -16,6 +17,7 @@ from redemption.live.history import Cursor, Deed
 from redemption.live.movements import Change, CodeUsed, Movement
 from redemption.memberships import MemberState
 from redemption.name_book import GroupNames, Names
+from redemption.rules.definitions import BenefitDefinition
 from tokens.claims import expires_at
 
 POSITION_CHARACTERS_MAX: Final = 40
@@ -105,7 +107,7 @@ def notice(movement: Movement, names: Spoken) -> dict[str, Any]:
         "outlet": names.outlet(movement.outlet),
         "code": _code(movement.code),
         "bill": bill,
-        "legs": [_leg(leg, names, bill) for leg in movement.legs],
+        "legs": [_leg(leg, names, _currency(movement)) for leg in movement.legs],
         "changes": [_change(change, names) for change in movement.changes],
     }
 
@@ -126,8 +128,13 @@ def deed(found: Deed, names: Spoken) -> dict[str, Any]:
     }
 
 
-def balance(member: MemberState, names: Spoken, touched: Iterable[Change] = ()) -> dict[str, Any]:
-    """What is left; of benefits only those that were touched."""
+def balance(
+    member: MemberState,
+    names: Spoken,
+    touched: Iterable[Change] = (),
+    catalogue: Mapping[str, BenefitDefinition] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return what is left; of benefits only those that were touched, with the uses that their caps leave for today."""
     stored: dict[str, int] = {}
     for lot in member.lots:
         if lot.asset != POINTS and not lot.asset.startswith(BENEFIT_PREFIX):
@@ -138,14 +145,26 @@ def balance(member: MemberState, names: Spoken, touched: Iterable[Change] = ()) 
         "points_held": member.points_held,
         "points_owed": member.owed,
         "stored_value": [{"currency": currency, "amount_minor": amount} for currency, amount in sorted(stored.items())],
-        "benefits": [
-            {
-                "benefit_id": asset.removeprefix(BENEFIT_PREFIX),
-                "name": _benefit_name(asset, names),
-                "remaining_uses": member.sum_of(asset),
-            }
-            for asset in benefits
-        ],
+        "benefits": [_benefit_left(member, asset, names, catalogue) for asset in benefits],
+    }
+
+
+def _benefit_left(
+    member: MemberState, asset: str, names: Spoken, catalogue: Mapping[str, BenefitDefinition]
+) -> dict[str, Any]:
+    benefit_id, left = asset.removeprefix(BENEFIT_PREFIX), member.sum_of(asset)
+    definition = catalogue.get(benefit_id)
+    left_today = None
+    if definition is not None and definition.per_day is not None:
+        left_today = min(left, definition.per_day - member.used_today.get(benefit_id, 0))
+        if definition.per_month is not None:
+            left_today = min(left_today, definition.per_month - member.used_month.get(benefit_id, 0))
+        left_today = max(0, left_today)
+    return {
+        "benefit_id": benefit_id,
+        "name": _benefit_name(asset, names),
+        "remaining_uses": left,
+        "left_today": left_today,
     }
 
 
@@ -180,13 +199,21 @@ def _code(used: CodeUsed | None) -> dict[str, Any] | None:
     return {"form": "scan", "expires_at": instant(expires_at(used.slot) * 1000)}
 
 
-def _leg(leg: Mapping[str, Any], names: Spoken, bill: Mapping[str, Any] | None) -> dict[str, Any]:
+def _currency(movement: Movement) -> str | None:
+    """The currency of the bill; where there is none, that of the stored value that moved."""
+    if movement.bill is not None:
+        return str(movement.bill["currency"])
+    assets = (change.asset for change in movement.changes)
+    return next((asset for asset in assets if asset != POINTS and not asset.startswith(BENEFIT_PREFIX)), None)
+
+
+def _leg(leg: Mapping[str, Any], names: Spoken, currency: str | None) -> dict[str, Any]:
     document = {"kind": leg["kind"], UNIT[leg["kind"]]: leg[UNIT[leg["kind"]]], "value_minor": leg["value_minor"]}
     if leg["kind"] == "benefit":
         document["benefit_id"] = leg["benefit_id"]
         document["name"] = names.benefits.get(leg["benefit_id"], leg["benefit_id"])
     elif leg["kind"] == "stored_value":
-        document["currency"] = bill["currency"] if bill is not None else None
+        document["currency"] = currency
     return document
 
 

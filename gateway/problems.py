@@ -3,16 +3,21 @@
     Problem            raised where a request cannot be answered as asked; carries its kind and what is special to it
 
 A kind says the status, whether anything can have been applied (`outcome`), what the caller may do (`retry`) and what
-the person at the till reads (`operator_hint`, after Accept-Language). Values of callers never stand in a title or hint.
+the person at the till reads (`operator_hint`, after Accept-Language), with what was asked and what there is where the
+refusal has such figures. Texts of callers never stand in a title or hint. `detail` is for logs and developers, in English.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
-from gateway.problem_kinds import SETTLEMENT_KINDS, Kind, Language
+from gateway.amounts import money, number
+from gateway.problem_kinds import SETTLEMENT_KINDS, Kind, Language, Unit
+from gateway.problem_kinds import figures as _figures
 from gateway.problem_kinds import kind as _kind
+from redemption.domain.commands import BenefitLeg, Leg, PointsLeg
 from redemption.domain.limits import RATE_WINDOW_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 
@@ -31,7 +36,11 @@ _KEY = (
     "This till is not authorised: call a supervisor",
 )
 _BUSY = ("系統繁忙，請稍候再試同一筆", "系统繁忙，请稍候再试同一笔", "Busy: wait a moment and try the same one again")
-_FRESH = ("請會員重新整理代碼後再掃", "请会员刷新二维码后再扫", "Ask the member for a fresh code and scan again")
+_FRESH = (
+    "此碼已失效，請掃 App 上的新碼",
+    "该码已失效，请扫最新会员码",
+    "This code is no longer valid: scan the new one in the member's app",
+)
 
 KINDS: Final[dict[str, Kind]] = {
     kind.code: kind
@@ -45,16 +54,21 @@ KINDS: Final[dict[str, Kind]] = {
         _kind("forbidden", 403, "Not allowed", "never", *_KEY),
         _kind("not_found", 404, "Not found", "never", "查無此紀錄", "查无此记录", "There is no such record"),
         _kind("method_not_allowed", 405, "Method not allowed", "never", *_PROGRAM),
-        _kind("rate_limited", 429, "Too many requests", "same_key", *_BUSY),
+        _kind("rate_limited", 429, "Too many requests", "same_key", *_BUSY, _figures(
+            "seconds",
+            "系統繁忙，請 {available} 秒後再試同一筆", "系统繁忙，请 {available} 秒后再试同一笔",
+            "Busy: try the same one again in {available} s")),
         _kind("overloaded", 503, "Overloaded", "same_key", *_BUSY),
         _kind("unavailable", 503, "Unavailable", "same_key", *_BUSY),
         _kind("idempotency_key_reused", 422, "Key already used for another request", "new_key", *_PROGRAM),
         _kind("cancelled", 409, "Cancelled before", "never",
               "此筆已取消，請重新開始", "此笔已取消，请重新开始", "This one was cancelled: start again"),
         _kind("code_malformed", 409, "Not a member code", "new_code",
-              "這不是會員碼，請掃會員的動態碼", "这不是会员码，请扫会员的动态码", "Not a member code: scan the member's live code"),
+              "這不是會員碼，請掃描 App 上的會員碼", "这不是会员码，请扫描会员出示的会员码",
+              "Not a member code: scan the code in the member's app"),
         _kind("code_forged", 409, "Code not genuine", "new_code",
-              "代碼無效，請會員打開應用程式重新出示", "代码无效，请会员打开应用重新出示", "Not genuine: ask for the code in the member's app"),
+              "會員碼無效，請會員開啟 App 重新出示", "会员码无效，请会员打开 App 重新出示",
+              "Not genuine: ask for the code in the member's app"),
         _kind("code_expired", 409, "Code expired", "new_code", *_FRESH),
         _kind("code_used", 409, "Code already used", "new_code", *_FRESH),
         _kind("code_revoked", 409, "Code revoked", "new_code", *_FRESH),
@@ -69,39 +83,66 @@ KINDS: Final[dict[str, Kind]] = {
         _kind("benefit_not_now", 409, "Not at this time", "new_key",
               "此權益現在不能使用", "此权益现在不能使用", "This benefit cannot be used at this time"),
         _kind("benefit_exhausted", 409, "No uses left", "new_key",
-              "此權益已用完", "此权益已用完", "No uses of this benefit are left"),
+              "此權益已用完", "此权益已用完", "No uses of this benefit are left", _figures(
+              "uses",
+              "權益次數不足：要用 {asked} 次，可用 {available} 次", "权益次数不足：要用 {asked} 次，可用 {available} 次",
+              "Not enough uses: {asked} asked, {available} available")),
         _kind("tier_too_low", 409, "Level too low", "new_key",
               "會員等級未達使用條件", "会员等级未达使用条件", "The member's level is too low for this benefit"),
         _kind("bill_below_minimum", 409, "Bill below the minimum", "new_key",
-              "未達最低消費金額", "未达最低消费金额", "The bill is below the minimum for this benefit"),
+              "未達最低消費金額", "未达最低消费金额", "The bill is below the minimum for this benefit", _figures(
+              "money",
+              "未達最低消費：適用金額 {asked}，需滿 {available}", "未达最低消费：适用金额 {asked}，需满 {available}",
+              "Below the minimum spend: {asked} counts, {available} needed")),
         _kind("not_stackable", 409, "Cannot be combined", "new_key",
               "這些優惠不能同時使用，請擇一", "这些优惠不能同时使用，请择一", "These cannot be combined: choose one"),
         _kind("points_below_minimum", 409, "Below the minimum of points", "new_key",
-              "積分未達最低使用量", "积分未达最低使用量", "Fewer points than the minimum: use more or none"),
+              "積分未達最低使用量", "积分未达最低使用量", "Fewer points than the minimum: use more or none", _figures(
+              "points",
+              "積分未達最低使用量：要用 {asked}，最少 {available}", "积分未达最低使用量：要用 {asked}，最少 {available}",
+              "Fewer points than the minimum: {asked} asked, at least {available}")),
         _kind("points_insufficient", 409, "Not enough points", "new_key",
-              "請改用較少積分", "请改用较少积分", "Use fewer points"),
+              "積分不足，請減少", "积分不足，请减少", "Not enough points: use fewer", _figures(
+              "points",
+              "積分不足：要用 {asked}，可用 {available}", "积分不足：要用 {asked}，可用 {available}",
+              "Not enough points: {asked} asked, {available} available")),
         _kind("stored_value_insufficient", 409, "Not enough stored value", "new_key",
-              "儲值餘額不足，請減少金額", "储值余额不足，请减少金额", "Not enough stored value: take less"),
+              "儲值餘額不足，請減少金額", "储值余额不足，请减少金额", "Not enough stored value: use less", _figures(
+              "money",
+              "儲值餘額不足：要用 {asked}，可用 {available}", "储值余额不足：要用 {asked}，可用 {available}",
+              "Not enough stored value: {asked} asked, {available} available")),
         _kind("exceeds_bill", 409, "More than the bill", "new_key",
-              "抵扣超過帳單金額，請減少", "抵扣超过账单金额，请减少", "More than the bill: take off less"),
+              "抵扣超過帳單金額，請減少", "抵扣超过账单金额，请减少", "More than the bill: reduce the discount", _figures(
+              "money",
+              "抵扣超過可抵金額：要抵 {asked}，可抵 {available}", "抵扣超过可抵金额：要抵 {asked}，可抵 {available}",
+              "More than the bill allows: {asked} asked, {available} left to discount")),
         _kind("earning_limit_reached", 409, "Earns more than allowed", "new_key",
               "超過積分發放上限，請聯絡主管", "超过积分发放上限，请联系主管", "More points than allowed: call a supervisor"),
         _kind("hold_expired", 410, "Hold expired", "new_code",
               "預留已過期，請重新掃碼", "预留已过期，请重新扫码", "The hold has expired: scan again"),
         _kind("already_captured", 409, "Already captured", "never",
-              "此筆已請款", "此笔已请款", "This hold was captured before"),
+              "此筆已確認扣除", "此笔已确认扣除", "This hold was captured before"),
         _kind("already_voided", 409, "Already voided", "never",
-              "此筆已取消預留", "此笔已取消预留", "This hold was released before"),
+              "此筆已取消預留", "此笔已取消预留", "This hold was voided before"),
         _kind("already_refunded", 409, "Already refunded", "never",
-              "此筆已全數退還", "此笔已全数退还", "All of this was given back before"),
+              "此筆已全數退回", "此笔已全部退回", "All of this was refunded before"),
         _kind("exceeds_hold", 409, "More than the hold", "new_key",
-              "超過預留額度，請減少", "超过预留额度，请减少", "More than was held: capture less"),
+              "超過預留額度，請減少", "超过预留额度，请减少", "More than was held: capture less", _figures(
+              "leg",
+              "超過預留額度：要扣 {asked}，預留 {available}", "超过预留额度：要扣 {asked}，预留 {available}",
+              "More than was held: {asked} asked, {available} held")),
         _kind("exceeds_redemption", 409, "More than was taken", "new_key",
-              "超過可退額度，請減少", "超过可退额度，请减少", "More than can be given back: refund less"),
+              "超過可退回額度，請減少", "超过可退回额度，请减少", "More than can be refunded: refund less", _figures(
+              "leg",
+              "超過可退回額度：要退 {asked}，可退 {available}", "超过可退回额度：要退 {asked}，可退 {available}",
+              "More than can be refunded: {asked} asked, {available} left to refund")),
         _kind("window_closed", 410, "Too late", "never",
-              "已超過可退期限，請洽客服", "已超过可退期限，请联系客服", "Too late to undo: refer to member services"),
+              "已超過可退回期限，請洽客服", "已超过可退回期限，请联系客服", "Too late to refund or cancel: refer to member services"),
         _kind("devices_exhausted", 409, "Too many devices", "never",
-              "已達裝置數上限，請先移除一部", "已达设备数上限，请先移除一部", "The limit of devices is reached: remove one first"),
+              "已達裝置數上限，請先移除一部", "已达设备数上限，请先移除一部", "Too many devices: remove one first", _figures(
+              "count",
+              "最多 {available} 部裝置，請先移除一部", "最多 {available} 部设备，请先移除一部",
+              "At most {available} devices: remove one first")),
         *SETTLEMENT_KINDS,
     )
 }  # fmt: skip
@@ -113,7 +154,8 @@ KIND_OF_OUTCOME: Final[dict[Outcome, Kind]] = {
 
 
 class Problem(Exception):
-    """A request that is not answered as asked. `extensions` become members of the document beside the fixed ones."""
+    """A request that is not answered as asked. `extensions` become members of the document beside the fixed ones;
+    `figures` (asked, available) stand in the hint as they are."""
 
     def __init__(
         self,
@@ -123,6 +165,7 @@ class Problem(Exception):
         unknown: bool = False,
         headers: tuple[tuple[bytes, bytes], ...] = (),
         retry_after: int = RETRY_AFTER_SECONDS,
+        figures: tuple[str, str] | None = None,
         **extensions: Any,
     ) -> None:
         super().__init__(f"{code}: {detail}")
@@ -130,6 +173,7 @@ class Problem(Exception):
         self.detail = detail
         self.unknown = unknown
         self.headers = headers
+        self.figures = figures
         self.extensions = extensions
         self.guess = False
         """Whether it answers a guess: digits that nobody made, or the id of a member not scanned there."""
@@ -139,6 +183,7 @@ class Problem(Exception):
     def body(self, accept_language: str | None) -> bytes:
         """The document, JSON in UTF-8."""
         kind = self.kind
+        asked, available = self.figures or (None, None)
         return orjson.dumps(
             {
                 "type": kind.type_uri,
@@ -148,7 +193,7 @@ class Problem(Exception):
                 "outcome": "unknown" if self.unknown else kind.outcome,
                 "retry": kind.retry,
                 "detail": self.detail,
-                "operator_hint": kind.hints[language_of(accept_language)],
+                "operator_hint": kind.hint(language_of(accept_language), asked, available),
                 **self.extensions,
             }
         )
@@ -161,8 +206,15 @@ def malformed(reason: str, place: str | None = None) -> Problem:
     return Problem("malformed", f"{place}: {reason}", errors=[{"field": place, "reason": reason}])
 
 
-def refused(refusal: Refusal, *, retry_after: int = RETRY_AFTER_SECONDS) -> Problem:
-    """The problem that tells a till why nothing was applied. `retry_after` is for one of rates, seconds."""
+def refused(
+    refusal: Refusal,
+    *,
+    retry_after: int = RETRY_AFTER_SECONDS,
+    currency: str | None = None,
+    legs: Sequence[Leg] | None = None,
+) -> Problem:
+    """The problem that tells a till why nothing was applied. `retry_after` is for one of rates, seconds. `currency` of
+    the business and the `legs` that were asked for let the hint say its figures."""
     extensions: dict[str, Any] = {}
     if refusal.outcome is Outcome.RATE_LIMITED:
         whose = _RATE_SUBJECTS[refusal.asked - 1]
@@ -174,7 +226,14 @@ def refused(refusal: Refusal, *, retry_after: int = RETRY_AFTER_SECONDS) -> Prob
                 (b"ratelimit", f'"{whose}";r=0;t={seconds}'.encode()),
             )
         detail = f"Too many calls of this {whose}; again in {seconds} s"
-        return Problem("rate_limited", detail, retry_after=seconds, headers=rate_headers, scope=whose)
+        return Problem(
+            "rate_limited",
+            detail,
+            retry_after=seconds,
+            headers=rate_headers,
+            figures=("", number(seconds)),
+            scope=whose,
+        )
     if refusal.leg is not None:
         extensions["leg"] = refusal.leg
     if refusal.asked >= 0:
@@ -187,7 +246,41 @@ def refused(refusal: Refusal, *, retry_after: int = RETRY_AFTER_SECONDS) -> Prob
         # While a bucket is rebuilt the records of its keys are away: that nothing was applied cannot be said.
         return Problem(kind.code, _detail(refusal), unknown=True)
     detail = refusal.detail or _detail(refusal)
-    return Problem(kind.code, detail, headers=headers, **extensions)
+    return Problem(kind.code, detail, headers=headers, figures=figures_of(refusal, currency, legs), **extensions)
+
+
+def figures_of(refusal: Refusal, currency: str | None, legs: Sequence[Leg] | None = None) -> tuple[str, str] | None:
+    """Return what was asked and what there is as the hint says it; None where the refusal has no such figures, or
+    where their unit cannot be known."""
+    kind = KIND_OF_OUTCOME[refusal.outcome]
+    if kind.figures is None or refusal.asked < 0 or refusal.available < 0 or refusal.asked == refusal.available:
+        return None  # equal figures explain nothing: a rule needs a bill and there is none
+    unit = kind.figures.unit
+    if unit == "leg":
+        found = _unit_of(refusal.asked, legs or ())
+        if found is None:
+            return None
+        unit = found
+    if unit == "money":
+        return None if currency is None else (money(refusal.asked, currency), money(refusal.available, currency))
+    return number(refusal.asked), number(refusal.available)
+
+
+def _unit_of(asked: int, legs: Sequence[Leg]) -> Unit | None:
+    """The unit of the only kind of leg of which so much was asked; None where it could be several."""
+    sums: dict[str, int] = {}
+    units: dict[str, Unit] = {}
+    for leg in legs:
+        if isinstance(leg, PointsLeg):
+            asset, amount, units["points"] = "points", leg.points, "points"
+        elif isinstance(leg, BenefitLeg):
+            asset, amount = f"benefit:{leg.benefit_id}", leg.uses
+            units[asset] = "uses"
+        else:
+            asset, amount, units["money"] = "money", leg.amount_minor, "money"
+        sums[asset] = sums.get(asset, 0) + amount
+    found = {units[asset] for asset, total in sums.items() if total == asked}
+    return found.pop() if len(found) == 1 else None
 
 
 _RATE_SUBJECTS: Final = (
@@ -201,9 +294,9 @@ _RATE_SUBJECTS: Final = (
 """Whose rate was found exceeded, by the number that redemption/service.py and redemption/call_rates.py give it."""
 
 
-def grouped(number: int) -> str:
-    """A number as people read it: 2 000."""
-    return f"{number:,}".replace(",", " ")
+def grouped(amount: int) -> str:
+    """A number in a detail: 2 000."""
+    return f"{amount:,}".replace(",", " ")
 
 
 _DETAILS: Final[dict[Outcome, str]] = {

@@ -175,7 +175,9 @@ class VerifyEndpoint:
             (b"ratelimit", b'"terminal";r=%d;t=%d' % (rate.left, rate.reset_seconds)),
         )
         if isinstance(result, Refusal):
-            problem = refused(result, retry_after=rate.reset_seconds)
+            problem = refused(
+                result, retry_after=rate.reset_seconds, currency=terminal.business.currency, legs=request.legs
+            )
             problem.headers += rate_headers
             raise problem
         if result.replayed:

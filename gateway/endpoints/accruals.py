@@ -78,7 +78,7 @@ async def accrue(request: Request) -> Response:
     outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
     state.metrics.steps.labels("accrue", outcome).inc()
     if isinstance(done, Refusal):
-        raise refused(done)
+        raise refused(done, currency=terminal.business.currency)
     if not done.replayed:
         business = terminal.business.business_id
         state.metrics.points_issued.labels(business).inc(done.points)
@@ -109,6 +109,6 @@ async def reverse_accrual(request: Request) -> Response:
     outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
     state.metrics.steps.labels("reverse_accrual", outcome).inc()
     if isinstance(done, Refusal):
-        raise refused(done)
+        raise refused(done, currency=terminal.business.currency)
     headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
     return answer(200, orjson.dumps(reversed_document(done)), headers)

@@ -46,7 +46,11 @@ async def enrol_device(request: Request) -> Response:
     try:
         device = await state.live.devices.enrol(number, wanted.name, kid, replaces=replaces)
     except DevicesExhausted:
-        raise Problem("devices_exhausted", f"A member may have {DEVICES_PER_MEMBER_MAX} devices in force") from None
+        raise Problem(
+            "devices_exhausted",
+            f"A member may have {DEVICES_PER_MEMBER_MAX} devices in force",
+            figures=("", str(DEVICES_PER_MEMBER_MAX)),
+        ) from None
     except DevicesAway:
         raise Problem("unavailable", AWAY) from None
     if device is None:

@@ -90,7 +90,7 @@ async def _told(
         yield event("reset", {"reason": "too_many_missed"})
     elif missed:
         yield b"".join(
-            event("notice", {**_with_balance(each, names, member), "missed": True}, position_text(each.position))
+            event("notice", {**_with_balance(state, each, names, member), "missed": True}, position_text(each.position))
             for each in missed
         )
     left = balance(member, names) if member is not None else None
@@ -105,7 +105,8 @@ async def _told(
         if movements:
             member = await _member(state, number)
             yield b"".join(
-                event("notice", _with_balance(each, names, member), position_text(each.position)) for each in movements
+                event("notice", _with_balance(state, each, names, member), position_text(each.position))
+                for each in movements
             )
         if listener.ended is not None:
             yield ending(listener.ended)
@@ -136,8 +137,9 @@ def _movements(items: list[Item]) -> list[Movement]:
     return [movement_of_entry(position, entry) for position, entry in decoded if isinstance(entry, Entry)]
 
 
-def _with_balance(movement: Movement, names: Spoken, member: MemberState | None) -> dict[str, Any]:
-    left = balance(member, names, movement.changes) if member is not None else None
+def _with_balance(state: State, movement: Movement, names: Spoken, member: MemberState | None) -> dict[str, Any]:
+    catalogue = state.directory.current.benefits
+    left = balance(member, names, movement.changes, catalogue) if member is not None else None
     return {**notice(movement, names), "balance": left}
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gateway.answers import answer
 from gateway.body import decode, read_body, require_json
-from gateway.problems import KIND_OF_OUTCOME, language_of, refused
+from gateway.problems import KIND_OF_OUTCOME, figures_of, language_of, refused
 from gateway.rendering import balance_of, member_head
 from gateway.state import State
 from gateway.tills import ask_hot_store, check_bill, code_use, read_code_unguessed
@@ -33,7 +33,7 @@ async def prepare(request: Request) -> Response:
     code = code_use(await read_code_unguessed(state.redemptions, terminal, state.reader, wanted.code, state.clock()))
     prepared = await ask_hot_store(state.memberships.prepare(terminal, code, wanted.bill), changes=False)
     if isinstance(prepared, Refusal):
-        raise refused(prepared)
+        raise refused(prepared, currency=terminal.business.currency)
     offers, member = prepared.offers, prepared.member
     language = request.headers.get("accept-language")
     catalogue = state.directory.current.benefits
@@ -57,7 +57,10 @@ async def prepare(request: Request) -> Response:
                     "minimum": terminal.business.points.minimum_points,
                 },
                 "stored_value": {"maximum_minor": offers.stored_value_maximum_minor},
-                "benefits": [_offer(offer, catalogue.get(offer.benefit_id), language) for offer in offers.benefits],
+                "benefits": [
+                    _offer(offer, catalogue.get(offer.benefit_id), language, terminal.business.currency)
+                    for offer in offers.benefits
+                ],
                 "best": {
                     "legs": msgspec.to_builtins(offers.best_legs),
                     "saving_minor": offers.best_value,
@@ -68,7 +71,9 @@ async def prepare(request: Request) -> Response:
     )
 
 
-def _offer(offer: Offer, definition: BenefitDefinition | None, accept_language: str | None) -> dict[str, Any]:
+def _offer(
+    offer: Offer, definition: BenefitDefinition | None, accept_language: str | None, currency: str
+) -> dict[str, Any]:
     """One benefit: usable with value and uses left, or why not. One that was withdrawn has but its id as a name."""
     language = language_of(accept_language)
     name = offer.benefit_id
@@ -77,10 +82,11 @@ def _offer(offer: Offer, definition: BenefitDefinition | None, accept_language: 
     reason = None
     if offer.refusal is not None:
         kind = KIND_OF_OUTCOME[offer.refusal.outcome]
+        asked, available = figures_of(offer.refusal, currency) or (None, None)
         reason = {
             "code": kind.code,
             "detail": offer.refusal.detail or kind.title,
-            "operator_hint": kind.hints[language],
+            "operator_hint": kind.hint(language, asked, available),
         }
     return {
         "benefit_id": offer.benefit_id,

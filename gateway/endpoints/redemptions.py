@@ -180,6 +180,6 @@ async def _step(
     outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
     state.metrics.steps.labels(name, outcome).inc()
     if isinstance(done, Refusal):
-        raise refused(done)
+        raise refused(done, currency=terminal.business.currency, legs=step.legs)
     headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
     return answer(200, redemption_body(done), headers)

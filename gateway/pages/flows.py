@@ -55,7 +55,8 @@ LIFE: Final = (
     '<section id="life"><h2>Life of a redemption</h2><p><code>status</code> says where it stands. A hold reaches '
     "exactly one end, by its deadline at the latest; what a capture or a refund leaves out can be told from the legs: "
     "<code>captured_…</code> and <code>refunded_…</code> stand beside what was taken.</p>"
-    '<div class="scroll"><svg class="life" viewBox="0 -24 870 240" role="img" '
+    '<div class="scroll" role="region" aria-label="Life of a redemption" tabindex="0">'
+    '<svg class="life" viewBox="0 -24 870 240" role="img" '
     'aria-label="verify makes a hold or captures at once; a hold is captured, voided or expires; what is captured is '
     'refunded in part or whole; cancel reverses all of them">'
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '

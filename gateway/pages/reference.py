@@ -135,7 +135,7 @@ def _badge(method: str) -> str:
 
 def _opening(document: dict[str, Any]) -> str:
     return (
-        '<header><p class="kicker">Interface reference</p><h1>One scan. Any business. Exactly once.</h1>'
+        '<header><p class="kicker">API reference</p><h1>One scan. Any business. Exactly once.</h1>'
         f'<p class="lead">{prose(document["info"]["description"])}</p></header>'
     )
 
@@ -144,7 +144,7 @@ _AUTHENTICATION: Final = """
 <section id="authenticate"><h2>Authenticate</h2>
 <p>Every call under <code>/v1</code> carries <code>Authorization: Bearer …</code>. Which credential depends on who
 calls. Only hashes of keys are stored; a revoked key stops working within a second.</p>
-<div class="scroll"><table>
+<div class="scroll" role="region" aria-label="Who calls with which credential" tabindex="0"><table>
 <thead><tr><th>Who calls</th><th>Credential</th><th>Where it comes from</th></tr></thead><tbody>
 <tr><th scope="row">Till, scanner</th><td><code>tong_tk_…</code></td><td><code>tong keys create --terminal trm_…</code>;
 bound to one outlet of one business</td></tr>
@@ -153,7 +153,7 @@ bound to one outlet of one business</td></tr>
 </tbody></table></div>
 <p>To try it: <code>make run</code> writes keys and tokens of a demo group to <code>var/demo.json</code>. The examples
 below expect them in the shell:</p>
-<pre>TONG=http://127.0.0.1:8000
+<pre tabindex="0">TONG=http://127.0.0.1:8000
 TERMINAL_KEY=$(jq -r '.terminals[0].api_key' var/demo.json)
 ACCESS_TOKEN=$(jq -r '.members[0].access_token' var/demo.json)
 CODE=$(curl -sS -X POST "$TONG/v1/me/codes" -H "Authorization: Bearer $ACCESS_TOKEN" | jq -r '.codes[0].code')</pre>
@@ -207,17 +207,17 @@ def _call(method: str, path: str, operation: dict[str, Any], components: dict[st
         example, *others = (each["value"] for each in content["examples"].values())
         optional = "" if operation["requestBody"]["required"] else " <small>may be absent</small>"
         left.append(f"<h4>Body{optional}</h4>" + _body(rows(content["schema"], components)))
-    right = ["<h4>Example</h4>", f"<pre>{_curl(method, path, operation, example)}</pre>"]
+    right = ["<h4>Example</h4>", _pre(_curl(method, path, operation, example))]
     if "requestBody" in operation:
         names = [each["summary"] for each in content["examples"].values()][1:]
         for name, other in zip(names, others, strict=True):
-            right.append(f"<details><summary>Body: {escape(name)}</summary><pre>{_shown(other)}</pre></details>")
+            right.append(f"<details><summary>Body: {escape(name)}</summary>{_pre(_shown(other))}</details>")
     for status, response in operation["responses"].items():
         for media_type, content in response["content"].items():
             if "example" in content:
                 left.append(_answer(status, response, content, components))
                 right.append(f"<h4>{status} <small>{escape(media_type)}</small></h4>")
-                right.append(f"<pre>{_shown(content['example'])}</pre>")
+                right.append(_pre(_shown(content["example"])))
     codes = list(_refusals_of(operation))
     if codes:
         chips = "".join(f"<li><small>{KINDS[code].status}</small>{_link(KINDS[code])}</li>" for code in codes)
@@ -273,7 +273,10 @@ def _table(fields: Iterable[Row]) -> str:
     choice = ""
     for row in fields:
         if row.choice != choice and row.choice:
-            parts.append(f'<div class="choice">with <code>{escape(row.choice)}</code> {prose(row.meaning)}</div>')
+            parts.append(
+                f'<div class="choice"><dt>with <code>{escape(row.choice)}</code></dt>'
+                f"<dd>{prose(row.meaning)}</dd></div>"
+            )
         choice = row.choice
         need = "" if row.required else '<span class="optional">optional</span>'
         limits = f'<span class="limits">{prose(row.limits)}</span>' if row.limits else ""
@@ -315,6 +318,11 @@ def _curl(method: str, path: str, operation: dict[str, Any], example: Any) -> st
     return escape(" \\\n  ".join([*lines, f'"$TONG{path}"']), quote=False)
 
 
+def _pre(text: str) -> str:
+    """Text as it stands; it may scroll sideways, by the keyboard too."""
+    return f'<pre tabindex="0">{text}</pre>'
+
+
 def _shown(example: Any) -> str:
     if isinstance(example, str):
         return escape(example, quote=False)
@@ -353,7 +361,8 @@ def _refusals(calls: list[tuple[str, str, dict[str, Any]]]) -> str:
         "The cashier reads <code>operator_hint</code>; <code>detail</code> is for logs and developers. "
         "<code>type</code> is "
         "<code>https://tong.invalid/problems/</code> and the anchor of the row: an identifier, not an address.</p>"
-        '<div class="scroll"><table class="refusals"><thead><tr><th>Status</th><th>Code</th><th>Retry</th>'
+        '<div class="scroll" role="region" aria-label="Refusals" tabindex="0">'
+        '<table class="refusals"><thead><tr><th>Status</th><th>Code</th><th>Retry</th>'
         "<th>What the cashier reads</th></tr></thead><tbody>"
     ]
     for kind in KINDS.values():

@@ -131,7 +131,7 @@ async def confirmed(till: Till, film: Film, page: Page, selector: str) -> None:
             await till.press("重新掃碼")
         else:
             said = await till.page.locator(".code-entry .notice").inner_text()
-        assert "請會員重新整理代碼後再掃" in said, said
+        assert "此碼已失效，請掃 App 上的新碼" in said, said
     raise AssertionError(f"{CODES} codes ran out, each before the camera had read it")
 
 

@@ -1,6 +1,7 @@
 """The member page in a real browser on the real stack: what a member sees before, while and after a till scans."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -177,9 +178,102 @@ async def test_benefits_say_where_how_often_still_and_why_not_now(browser: Brows
         await visitor.wait(".benefit.dim", "房型升級")
         assert "等級未達使用條件" in await visitor.page.locator(".benefit.dim").inner_text()
         parking = await visitor.page.locator(".benefit", has_text="免費停車").inner_text()
-        for words in ("通行停車場", "剩 9 次", "今日 0／3 次", "減 ¥10.00", "底到期"):
+        for words in ("通行停車場", "今日可用 3 次，共 9 次", "今日已用 0／3 次", "減 ¥10.00", "底到期"):
             assert words in parking, words
         assert "限餐飲" in await visitor.page.locator(".benefit", has_text="餐飲八折").inner_text()
+
+
+async def test_points_earned_are_told_without_a_sum_to_pay(browser: Browser, stack: Stack, tong: TongClient) -> None:
+    """An accrual takes nothing off the bill and says nothing of what was paid: no value is not 0."""
+    member = await stack.member(*LOTS)
+    async with member_page(browser, stack, member) as visitor:
+        code = (await scanned(visitor.page))["QR Code"]
+        headers = {"authorization": f"Bearer {stack.terminals['mall'].api_key}", "idempotency-key": fresh_key()}
+        earned = await tong.http.post("/v1/accruals", json={"code": code, "bill": bill()}, headers=headers)
+        assert earned.status_code == 201, earned.text
+        await visitor.wait(".happened", "獲得積分")
+        said = await visitor.page.locator(".happened .bill-line").inner_text()
+        assert "258.00" in said
+        assert "0.00" not in said.replace("258.00", "")
+        assert await visitor.page.locator(".happened .pay").count() == 0
+        await visitor.page.locator(".happened .button").click()
+        await visitor.page.locator(".tab-activity").click()
+        await visitor.wait(".activity summary", "獲得積分")
+        await visitor.page.locator(".activity summary").first.click()
+        await visitor.wait(".explained", "POS-7-20261122-0001")
+        assert "應付" not in await visitor.page.locator(".explained").first.inner_text()
+
+
+async def test_a_hold_says_what_is_expected_and_until_when_never_that_it_was_paid(
+    browser: Browser, stack: Stack, tong: TongClient
+) -> None:
+    member = await stack.member(*LOTS, benefits={"parking-hours": 9})
+    async with member_page(browser, stack, member) as visitor:
+        code = (await scanned(visitor.page))["QR Code"]
+        legs = [{"kind": "benefit", "benefit_id": "parking-hours"}]
+        body = {"code": code, "bill": bill(), "legs": legs, "capture": False}
+        assert (await tong.verify(stack.terminals["parking"], body, fresh_key())).status_code == 201
+        await visitor.wait(".happened", "已預留")
+        assert await visitor.page.locator(".happened .pay dt").inner_text() == "預計應付"
+        assert "今日可用 2 次，共 8 次" in await visitor.page.locator(".happened .left").inner_text()
+        await visitor.page.locator(".happened .button").click()
+        await visitor.page.locator(".tab-activity").click()
+        await visitor.wait(".activity summary", "已預留")
+        await visitor.page.locator(".activity summary").first.click()
+        entry = await visitor.page.locator(".explained").first.inner_text()
+        for words in ("預計應付", "保留至", "預留中"):
+            assert words in entry, words
+
+
+async def test_reloaded_without_network_the_last_copy_is_shown_with_its_time_until_there_is_network_again(
+    browser: Browser, stack: Stack, tong: TongClient
+) -> None:
+    member = await stack.member(*LOTS)
+    async with member_page(browser, stack, member, "/app/#points") as visitor:
+        page = visitor.page
+        await visitor.wait(".total-figure", "10,000")
+        await page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+        await visitor.context.set_offline(True)
+        await page.reload()
+        await visitor.wait(".total-figure", "10,000")
+        await visitor.wait(".as-of", "的資料")
+        assert re.search(r"\d\d:\d\d", await page.locator(".as-of").inner_text())
+        assert await page.locator(".spinner").count() == 0
+        # Meanwhile something happens; once there is network the page finds it by itself.
+        code = await tong.code(member)
+        body = {"code": code, "bill": bill(), "legs": [points_leg(1_000)]}
+        assert (await tong.verify(stack.terminals["mall"], body, fresh_key())).status_code == 201
+        await visitor.context.set_offline(False)
+        await visitor.wait(".total-figure", "9,000")
+        await visitor.wait(".as-of", state="detached")
+
+
+async def test_what_does_not_load_says_so_and_loads_by_itself_later(browser: Browser, stack: Stack) -> None:
+    """The network is there, the gateway is not: no event of the browser tells when it is back."""
+    member = await stack.member(*LOTS)
+    async with member_page(browser, stack, member, "/app/#benefits") as visitor:
+        page = visitor.page
+        await page.evaluate("sessionStorage.removeItem('tong.member.copy')")
+        await visitor.context.route("**/v1/me**", lambda route: route.abort())
+        await visitor.context.route("**/v1/group", lambda route: route.abort())
+        await page.reload()
+        await visitor.wait(".other-place .waiting", "恢復連線後自動載入")
+        await visitor.context.unroute_all(behavior="wait")
+        await visitor.wait(".other-place .waiting", "還沒有權益")
+
+
+async def test_signing_out_leaves_nothing_of_the_member_in_the_browser(browser: Browser, stack: Stack) -> None:
+    member = await stack.member(*LOTS)
+    async with member_page(browser, stack, member) as visitor:
+        page = visitor.page
+        await visitor.wait("[data-testid=points]")
+        assert "tong.member.copy" in await page.evaluate("Object.keys(sessionStorage)")
+        await page.locator(".bar .icon-button").click()
+        await page.get_by_role("button", name="登出").click()
+        await visitor.wait(".who")
+        kept = await page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}])")
+        assert member.member_id not in kept
+        assert "測" not in kept
 
 
 async def test_the_demo_offers_its_members_and_a_bad_token_is_refused(browser: Browser, stack: Stack) -> None:

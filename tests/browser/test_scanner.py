@@ -67,7 +67,7 @@ async def test_a_wedge_is_read_whatever_has_the_focus_and_one_tap_takes_the_best
         await till.press("下一位")
         await till.see(".scan-target")
         await till.scan(code)
-        await till.see(".notice.bad", "請會員重新整理代碼後再掃")
+        await till.see(".notice.bad", "此碼已失效，請掃 App 上的新碼")
 
 
 async def test_digits_are_typed_by_hand_and_identify_a_member_without_a_bill(
@@ -263,7 +263,7 @@ async def test_a_code_that_a_device_made_without_network_is_taken_once(
         await till.press("下一位")
         await till.bill("10000")
         await till.scan(code, end=None)
-        await till.see(".notice.bad", "請會員重新整理代碼後再掃")
+        await till.see(".notice.bad", "此碼已失效，請掃 App 上的新碼")
         assert await tong.points(member) == POINTS - 10_000
         assert await redemptions_of(stack, till.terminal) == ["redeem"]
 

@@ -80,12 +80,14 @@ Every error of every path is a problem document (RFC 9457, `application/problem+
 ```json
 {"type": "{TYPE_BASE}points-insufficient", "title": "Not enough points", "status": 409,
  "code": "points_insufficient", "outcome": "not_applied", "retry": "new_key",
- "detail": "2 000 points asked, 1 350 available", "operator_hint": "請改用較少積分",
+ "detail": "2 000 points asked, 1 350 available", "operator_hint": "積分不足：要用 2,000，可用 1,350",
  "leg": 0, "asked": 2000, "available": 1350}
 ```
 
 A program decides by `code` and `retry`, never by the text. The cashier reads `operator_hint`, in the language of
-`Accept-Language` (zh-Hant when it says nothing). `outcome` is `not_applied`, or `unknown`, which only a 5xx says.
+`Accept-Language` (zh-Hant when it says nothing); where a refusal has `asked` and `available`, the hint says them with
+their unit. `detail` is English, for logs and developers. `outcome` is `not_applied`, or `unknown`, which only a 5xx
+says.
 
 | `retry` | what it means |
 | --- | --- |
@@ -100,6 +102,8 @@ No answer at all (time-out, cut connection) is `same_key`. Where several reasons
 
 def _row(kind: Kind) -> str:
     hints = f"{kind.hints['zh-Hant']}<br>{kind.hints['zh-Hans']}<br>{kind.hints['en']}"
+    if kind.figures is not None:
+        hints += "".join(f"<br>{text}" for text in kind.figures.texts.values())
     return f"| {kind.status} | `{kind.code}` | {kind.title} | `{kind.retry}` | {TILL_DOES[kind.code]} | {hints} |"
 
 

@@ -65,6 +65,8 @@ def test_nothing_is_alarming_about_a_quiet_second() -> None:
         (sample(workers=[Worker("w", 1, "h", 0, 0, 0, 0, True, 61.0, [])]), "configuration_stale", False),
         (sample(workers=[Worker("w", 1, "h", 0, 0, 0, 0, True, 0.0, [7])]), "frozen", True),
         (sample(applied=10, refused=30), "refusals_jump", False),
+        (sample(unknown=1), "outcome_unknown", True),
+        (Sample(1, "0-0", outlets={"": Outlet("", {"overloaded": 1})}, writer=WRITER), "overloaded", False),
         (Sample(1, "0-0", outlets={"o": Outlet("b", {"applied": 30}, {13: 30})}, writer=WRITER), "latency", False),
         (Sample(1, "0-0", outlets={"o": Outlet("b", {}, {}, 50_001)}, writer=WRITER), "points_issued_jump", False),
         (Sample(1, "0-0", outlets={"o": Outlet("b", {}, {}, 0, 31)}, writer=WRITER), "guesses", False),
@@ -80,9 +82,9 @@ def test_each_alarm_is_seen_and_says_what_and_what_to_do(found: Sample, code: st
         assert "{" not in document["text"] + document["title"]
 
 
-def test_refusals_that_were_as_many_before_are_no_jump() -> None:
-    assert judge(sample(applied=10, refused=30), [], [Earlier(100, 300, {})]) == {}
-    assert "refusals_jump" in judge(sample(applied=10, refused=30), [], [Earlier(300, 10, {})])
+def test_refusals_that_were_as_many_before_are_no_jump_but_still_too_many() -> None:
+    assert list(judge(sample(applied=10, refused=30), [], [Earlier(100, 300, {})])) == ["refusals_high"]
+    assert list(judge(sample(applied=10, refused=30), [], [Earlier(300, 10, {})])) == ["refusals_jump"]
 
 
 def test_points_that_a_business_issues_every_minute_are_no_jump_and_another_businesses_say_nothing() -> None:
@@ -91,6 +93,25 @@ def test_points_that_a_business_issues_every_minute_are_no_jump_and_another_busi
     assert judge(found, [], usual) == {}
     assert list(judge(found, [], [Earlier(0, 0, {"b": 100})] * 540)) == ["points_issued_jump"]
     assert list(judge(found, [], [Earlier(0, 0, {"other": 1_000})] * 540)) == ["points_issued_jump"]
+
+
+def test_a_third_refused_for_an_hour_is_an_alarm_from_the_first_minutes_to_the_last() -> None:
+    """65 accepted and 35 refused each second: what was a jump at first is too many for as long as it lasts."""
+    before: list[Sample] = []
+    counts: list[Earlier] = []
+    for second in range(3_600):
+        found = sample(second, applied=65, refused=35)
+        found.alarms = judge(found, before, counts[-600:-60])
+        assert {"refusals_jump", "refusals_high"} & found.alarms.keys(), second
+        before = [*before[-59:], found]
+        counts.append(Earlier(65, 35, {}))
+    assert before[-1].alarms["refusals_high"].value == 35.0
+
+
+def test_new_records_that_were_not_understood_are_an_alarm_and_old_ones_are_not() -> None:
+    old = sample(999, writer=Writer(0.1, 3, 0, 0, 4))
+    assert judge(sample(writer=Writer(0.1, 3, 0, 0, 4)), [old], []) == {}
+    assert list(judge(sample(writer=Writer(0.1, 3, 0, 0, 5)), [old], [])) == ["dead_letters"]
 
 
 def test_an_alarm_keeps_since_when_it_is_on() -> None:

@@ -3,8 +3,9 @@ import { useSignal } from '@preact/signals'
 
 import { day, money, moment, signed, whole } from '../shared/format'
 import { Icon, type IconName } from '../shared/parts/icon'
-import { Empty, Waiting } from '../shared/parts/parts'
+import { Empty } from '../shared/parts/parts'
 import { activity, loadOlder, olderThan } from './member'
+import { NotThere } from './stale'
 import { member } from './texts'
 import type { Activity, Change, Kind } from './types'
 import { changeWords } from './words'
@@ -21,7 +22,7 @@ export function ActivityView() {
   const t = member()
   const all = activity.value
   const busy = useSignal(false)
-  if (!all) return <Waiting />
+  if (!all) return <NotThere />
   if (all.length === 0) return <Empty icon="list" text={t.noActivity} />
   const days = new Map<string, Activity[]>()
   for (const each of all) {
@@ -71,8 +72,15 @@ function Entry({ entry }: { entry: Activity }) {
           {moved.length > 1 && <ul class="small">{moved.map((change, index) => <li key={index}>{changeWords(change)}</li>)}</ul>}
           <dl class="facts">
             {entry.status && <div><dt class="unseen">{t.activity}</dt><dd><span class="chip">{t.status[entry.status] ?? entry.status}</span></dd></div>}
-            {entry.bill && <div><dt>{t.pay}</dt><dd class="figure">{money(entry.bill.payable_minor, entry.bill.currency)}</dd></div>}
-            {entry.bill && <div><dt>{t.reference}</dt><dd class="mono tiny">{entry.bill.reference}</dd></div>}
+            {entry.bill && <div><dt>{t.bill}</dt><dd class="figure">{money(entry.bill.amount_minor, entry.bill.currency)}</dd></div>}
+            {entry.bill && entry.bill.payable_minor !== null && (
+              <div>
+                <dt>{entry.kind === 'hold' ? t.payExpected : t.pay}</dt>
+                <dd class="figure">{money(entry.bill.payable_minor, entry.bill.currency)}</dd>
+              </div>
+            )}
+            {entry.bill?.reference && <div><dt>{t.reference}</dt><dd class="mono tiny">{entry.bill.reference}</dd></div>}
+            {entry.hold_expires_at && <div><dt>{t.holdUntil}</dt><dd>{moment(entry.hold_expires_at)}</dd></div>}
             <div><dt>{t.number}</dt><dd class="mono tiny">{entry.subject_id}</dd></div>
           </dl>
         </div>

@@ -2,15 +2,16 @@
 import { categoryName } from '../shared/categories'
 import { money, month, whole } from '../shared/format'
 import { Icon, type IconName } from '../shared/parts/icon'
-import { Empty, Waiting } from '../shared/parts/parts'
+import { Empty } from '../shared/parts/parts'
 import { benefits, businessName, currencyOf, levelName } from './member'
+import { NotThere } from './stale'
 import { member } from './texts'
 import type { Benefit } from './types'
 
 export function BenefitsView() {
   const t = member()
   const all = benefits.value
-  if (!all) return <Waiting />
+  if (!all) return <NotThere />
   if (all.length === 0) return <Empty icon="gift" text={t.noBenefits} />
   const usable = all.filter((each) => each.not_now === null)
   const not = all.filter((each) => each.not_now !== null)
@@ -43,7 +44,7 @@ function BenefitCard({ benefit }: { benefit: Benefit }) {
           <h3>{benefit.name}</h3>
           <p class="small soft">{[worth(benefit), t.grantedBy(businessName(benefit.granted_by))].filter(Boolean).join(' · ')}</p>
         </div>
-        <p class="remaining">{t.remaining(whole(benefit.remaining_uses))}</p>
+        <p class="remaining">{left(benefit)}</p>
       </header>
       {benefit.not_now && <p class="chip warn"><Icon name="clock" size={16} />{t[benefit.not_now]}</p>}
       <ul class="terms">
@@ -64,13 +65,23 @@ function Term({ icon, children }: { icon: IconName; children: string }) {
   return <li><Icon name={icon} size={18} /><span>{children}</span></li>
 }
 
+/** As a till says it, and in all: a cap leaves less of them for today or this month. */
+function left(benefit: Benefit): string {
+  const t = member()
+  const all = benefit.remaining_uses
+  const month = benefit.per_month === null ? all : Math.max(0, Math.min(all, benefit.per_month - benefit.used_this_month))
+  const today = benefit.per_day === null ? null : Math.max(0, Math.min(month, benefit.per_day - benefit.used_today))
+  if (today !== null) return t.usesLeft(whole(all), whole(today))
+  return month < all ? t.usesLeftThisMonth(whole(all), whole(month)) : t.usesLeft(whole(all), null)
+}
+
 function worth(benefit: Benefit): string {
   const t = member()
   const { discount } = benefit
   const currency = currencyOf(benefit.granted_by)
   switch (discount.kind) {
     case 'percent_off':
-      return [t.percentOff(discount.percent), discount.maximum_minor === null ? '' : t.atMost(money(discount.maximum_minor, currency))]
+      return [t.percentOff(discount.percent), discount.maximum_minor == null ? '' : t.atMost(money(discount.maximum_minor, currency))]
         .filter(Boolean).join(' · ')
     case 'amount_off':
       return t.amountOff(money(discount.amount_minor, currency))

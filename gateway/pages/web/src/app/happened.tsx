@@ -1,11 +1,11 @@
 /** What just happened, said at once: what was taken, where, what is left. */
 import { useEffect, useRef } from 'preact/hooks'
 
-import { money, whole } from '../shared/format'
+import { moment, money, whole } from '../shared/format'
 import { Icon, type IconName } from '../shared/parts/icon'
 import { happened, mentioned } from './live'
 import { member } from './texts'
-import type { Notice } from './types'
+import type { Bill, Notice } from './types'
 import { changeWords, legWords } from './words'
 
 const LOOKS: Partial<Record<Notice['kind'], { icon: IconName; tone: string }>> = {
@@ -37,7 +37,8 @@ function HappenedSheet({ notice }: { notice: Notice }) {
         <h2 id="happened-title">{title ?? notice.title}</h2>
         {place && <p class="place-name"><Icon name="place" size={18} />{place}</p>}
         <Taken notice={notice} />
-        {notice.bill && <BillLine bill={notice.bill} />}
+        {notice.bill && <BillLine bill={notice.bill} expected={notice.kind === 'hold'} />}
+        {notice.kind === 'hold' && notice.hold_expires_at && <p>{t.holdUntil} {moment(notice.hold_expires_at)}</p>}
         <Left notice={notice} />
         {notice.code && <p class="small soft">{t.freshCode}</p>}
       </div>
@@ -68,13 +69,18 @@ function Taken({ notice }: { notice: Notice }) {
   return <p class="moved figure">{moved.map(changeWords).join(' · ')}</p>
 }
 
-function BillLine({ bill }: { bill: NonNullable<Notice['bill']> }) {
+/** What is not known (earning takes nothing off a bill) is not said; a hold says what is expected. */
+function BillLine({ bill, expected }: { bill: Bill; expected: boolean }) {
   const t = member()
   return (
     <dl class="bill-line">
       <div><dt>{t.bill}</dt><dd>{money(bill.amount_minor, bill.currency)}</dd></div>
-      <div><dt>{t.saved}</dt><dd>{money(bill.discount_minor, bill.currency)}</dd></div>
-      <div class="pay"><dt>{t.pay}</dt><dd class="figure">{money(bill.payable_minor, bill.currency)}</dd></div>
+      {bill.discount_minor !== null && (
+        <div><dt>{expected ? t.savedExpected : t.saved}</dt><dd>{money(bill.discount_minor, bill.currency)}</dd></div>
+      )}
+      {bill.payable_minor !== null && (
+        <div class="pay"><dt>{expected ? t.payExpected : t.pay}</dt><dd class="figure">{money(bill.payable_minor, bill.currency)}</dd></div>
+      )}
     </dl>
   )
 }
@@ -89,7 +95,7 @@ function Left({ notice }: { notice: Notice }) {
       <dt>{t.left}</dt>
       <dd>
         <span><b class="figure" data-testid="left-points">{whole(balance.points)}</b> {t.pointsUnit}</span>
-        {balance.benefits.map((each) => <span key={each.benefit_id}>{each.name} {t.usesLeft(whole(each.remaining_uses))}</span>)}
+        {balance.benefits.map((each) => <span key={each.benefit_id}>{each.name} {t.usesLeft(whole(each.remaining_uses), each.left_today === null ? null : whole(each.left_today))}</span>)}
         {touched.has('stored_value') && balance.stored_value.map((each) => (
           <span key={each.currency}>{t.storedValue} {money(each.amount_minor, each.currency)}</span>
         ))}

@@ -6,7 +6,7 @@ import { language } from '../shared/language'
 import { attention } from './attention'
 import { gatewayNow } from './clock'
 import { codeUsed } from './codes'
-import { KEPT_POSITION, loadActivity, loadBenefits, loadMe, me, session, signOut } from './member'
+import { KEPT_POSITION, loadActivity, loadAll, loadBenefits, loadMe, me, session, signOut, stale } from './member'
 import type { Notice } from './types'
 
 /** What stands on the screen until the member puts it away. */
@@ -39,7 +39,7 @@ effect(() => {
       else if (event === 'reset') void reload()
       else if (event === 'end' && (JSON.parse(data) as { reason: string }).reason === 'token_expired') signOut()
     },
-    onOpen: () => void loadMe(),
+    onOpen: () => void (stale.peek() ? loadAll() : loadMe()),
   })
   stream = opened
   const follow = opened.state.subscribe((state) => (liveState.value = state))

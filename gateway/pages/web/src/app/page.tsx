@@ -16,6 +16,7 @@ import { checkDevice, device } from './device'
 import { Happened, Mentioned } from './happened'
 import { liveState } from './live'
 import { levelName, loadAll, loadGroup, me, reached, session } from './member'
+import { AsOf } from './stale'
 import { PointsView } from './points_view'
 import { MemberSettings } from './settings'
 import { member } from './texts'
@@ -74,6 +75,7 @@ function Member() {
           <CodeView />
         </section>
         <section class="place other-place" aria-label={t[now === 'code' ? 'points' : now]}>
+          <AsOf />
           {now === 'benefits' ? <BenefitsView /> : now === 'activity' ? <ActivityView /> : <PointsView />}
         </section>
       </main>

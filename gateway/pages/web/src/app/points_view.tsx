@@ -1,14 +1,15 @@
 /** Points by the month they expire in, first to expire first; stored value; level. */
 import { month, monthsAway, money, whole } from '../shared/format'
-import { Empty, TierChip, Waiting } from '../shared/parts/parts'
+import { Empty, TierChip } from '../shared/parts/parts'
 import { businessName, levelName, me } from './member'
+import { NotThere } from './stale'
 import { member } from './texts'
 import type { PointLot } from './types'
 
 export function PointsView() {
   const t = member()
   const known = me.value
-  if (!known) return <Waiting />
+  if (!known) return <NotThere />
   const { balance } = known
   return (
     <div class="view">

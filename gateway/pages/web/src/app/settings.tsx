@@ -7,7 +7,7 @@ import { shared } from '../shared/texts'
 import { chooseSound, sound } from './attention'
 import { forgetCodes } from './codes'
 import { device, enrol, takeOff } from './device'
-import { me, signOut } from './member'
+import { leave, me } from './member'
 import { member } from './texts'
 
 export function MemberSettings() {
@@ -24,7 +24,7 @@ export function MemberSettings() {
         />
       </div>
       <OfflineCodes />
-      <button type="button" class="button quiet wide" onClick={() => { forgetCodes(); signOut() }}>{shared().signOut}</button>
+      <button type="button" class="button quiet wide" onClick={() => { forgetCodes(); leave() }}>{shared().signOut}</button>
     </>
   )
 }

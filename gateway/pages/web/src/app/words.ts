@@ -15,5 +15,5 @@ export function legWords(leg: Leg): { what: string; amount: string } {
   const t = member()
   if (leg.kind === 'points') return { what: t.points, amount: `−${whole(leg.points)}` }
   if (leg.kind === 'benefit') return { what: leg.name, amount: `−${t.uses(whole(leg.uses))}` }
-  return { what: t.storedValue, amount: `−${money(leg.amount_minor, leg.currency)}` }
+  return { what: t.storedValue, amount: leg.currency === null ? '' : `−${money(leg.amount_minor, leg.currency)}` }
 }

@@ -12,27 +12,27 @@ import { TopBar } from '../shared/parts/top_bar'
 const texts = dictionary({
   en: {
     headline: 'One membership. Every business. Exactly once.',
-    lead: 'The member shows a code, the till scans it, and within a blink everybody knows what was taken, what is left and who owes whom.',
-    member: 'Member', memberText: 'My code, benefits, points and history',
+    lead: 'The member shows a code, the till scans it, and within a blink everybody knows what was used, what is left and which business owes which.',
+    member: 'Member', memberText: 'Member code, benefits, points and history',
     scanner: 'Scanner', scannerText: 'For the shop’s tablet or the front desk',
     operations: 'Operations', operationsText: 'Live figures, alarms and refusals',
-    docs: 'Interface', docsText: 'For those who connect a till, an app or an ERP',
+    docs: 'API', docsText: 'For those who connect a till, an app or an ERP',
   },
   'zh-Hant': {
-    headline: '一個會員，處處通用，只扣一次。',
-    lead: '會員出示動態碼，收銀台一掃，眨眼之間就知道扣了什麼、剩下多少、誰該付給誰。',
+    headline: '一個會員身分，集團通用，每筆只扣一次。',
+    lead: '會員出示會員碼，收銀台一掃，立即知道扣了什麼、剩下多少、業態之間如何結算。',
     member: '會員', memberText: '會員碼、權益、積分與紀錄',
     scanner: '核銷', scannerText: '門店平板或櫃台電腦使用',
-    operations: '營運', operationsText: '即時數據、警示與拒絕原因',
-    docs: '介面文件', docsText: '串接收銀機、應用程式或 ERP',
+    operations: '營運監控', operationsText: '即時數據、警示與拒絕原因',
+    docs: 'API 文件', docsText: '串接收銀機、App 或 ERP',
   },
   'zh-Hans': {
-    headline: '一个会员，处处通用，只扣一次。',
-    lead: '会员出示动态码，收银台一扫，眨眼之间就知道扣了什么、剩下多少、谁该付给谁。',
+    headline: '一个会员身份，集团通用，每笔只扣一次。',
+    lead: '会员出示会员码，收银台一扫，立即知道扣了什么、剩下多少、业态之间如何结算。',
     member: '会员', memberText: '会员码、权益、积分与记录',
     scanner: '核销', scannerText: '门店平板或柜台电脑使用',
-    operations: '运营', operationsText: '实时数据、告警与拒绝原因',
-    docs: '接口文档', docsText: '对接收银机、应用或 ERP',
+    operations: '运营监控', operationsText: '实时数据、警报与拒绝原因',
+    docs: 'API 文档', docsText: '对接收银机、App 或 ERP',
   },
 })
 

@@ -14,8 +14,10 @@ export const zoom = signal<{ from: number; to: number } | null>(null)
 export const shown = signal(900)
 
 const SYNC = uPlot.sync('tong')
+/** Sizes at the usual size of text; what is drawn on a canvas grows with the page's text by itself only here. */
 const HEIGHT = 180
 const AXIS_WIDTH = 78
+const TEXT_PX = 12
 /** Steps of an axis of bytes, from 256 KiB to 4 TiB: whole numbers of its units. */
 export const BYTE_STEPS = Array.from({ length: 25 }, (_, power) => 2 ** (18 + power))
 
@@ -42,7 +44,8 @@ export function Chart({ title, lines, format, steps, smooth = 5 }: { title: stri
 
     function make(): void {
       plot?.destroy()
-      const axis = { stroke: token('--soft'), grid: { stroke: token('--line'), width: 1 }, ticks: { stroke: token('--line'), width: 1 }, font: '12px system-ui' }
+      const larger = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16
+      const axis = { stroke: token('--soft'), grid: { stroke: token('--line'), width: 1 }, ticks: { stroke: token('--line'), width: 1 }, font: `${TEXT_PX * larger}px system-ui` }
       const time = new Intl.DateTimeFormat(language.peek(), { hour: '2-digit', minute: '2-digit', hour12: false })
       plot = new uPlot(
         {
@@ -52,8 +55,8 @@ export function Chart({ title, lines, format, steps, smooth = 5 }: { title: stri
           cursor: { sync: { key: SYNC.key, setSeries: false }, drag: { x: true, y: false }, points: { size: 7 } },
           scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.15, 0.001)] } },
           axes: [
-            { ...axis, size: 28, values: (_plot, splits) => splits.map((at) => time.format(at * 1000)), space: 70 },
-            { ...axis, ...(steps ? { incrs: steps } : {}), size: AXIS_WIDTH, values: (_plot, splits) => splits.map((value) => (value === null ? '' : format(value))) },
+            { ...axis, size: 28 * larger, values: (_plot, splits) => splits.map((at) => time.format(at * 1000)), space: 70 * larger },
+            { ...axis, ...(steps ? { incrs: steps } : {}), size: Math.min(AXIS_WIDTH * larger, root!.clientWidth / 3), values: (_plot, splits) => splits.map((value) => (value === null ? '' : format(value))) },
           ],
           series: [
             {},

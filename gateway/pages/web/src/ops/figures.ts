@@ -6,7 +6,7 @@ import { openEvents, type EventStream, type StreamState } from '../shared/event_
 import { language } from '../shared/language'
 import { sessionOf } from '../shared/session'
 import { Series } from './series'
-import type { Refused, SeriesAnswer, Snapshot } from './types'
+import type { RefusalsAnswer, Refused, SeriesAnswer, Snapshot } from './types'
 
 export const REFUSALS_MAX = 200
 
@@ -48,10 +48,16 @@ effect(() => {
   })
 })
 
+const AGAIN_MS = { first: 1_000, most: 30_000 }
+let failures = 0
+let again: number | undefined
+
+/** The hour before and the last refusals; what does not come is asked for again while the stream is open. */
 async function load(credential: string): Promise<void> {
+  window.clearTimeout(again)
   const [hour, last] = await Promise.all([
     call<SeriesAnswer>('GET', '/v1/ops/series?minutes=60', { credential }),
-    call<{ refusals: Refused[] }>('GET', '/v1/ops/refusals?limit=100', { credential }),
+    call<RefusalsAnswer>('GET', '/v1/ops/refusals?limit=100', { credential }),
   ])
   if (hour.kind === 'answered') {
     const filled = new Series()
@@ -61,6 +67,14 @@ async function load(credential: string): Promise<void> {
     drawn.value += 1
   }
   if (last.kind === 'answered') refusals.value = newestFirst([...refusals.peek(), ...last.body.refusals])
+  if (hour.kind === 'answered' && last.kind === 'answered') {
+    failures = 0
+    return
+  }
+  const pause = Math.min(AGAIN_MS.most, AGAIN_MS.first * 2 ** Math.min(failures++, 5))
+  again = window.setTimeout(() => {
+    if (session.current.peek()?.credential === credential && liveState.peek() === 'open') void load(credential)
+  }, pause)
 }
 
 function take(found: Snapshot): void {
@@ -94,6 +108,7 @@ export function pause(on: boolean): void {
 }
 
 export function signOut(): void {
+  window.clearTimeout(again)
   session.end()
   snapshot.value = null
   refusals.value = []

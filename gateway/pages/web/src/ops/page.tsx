@@ -42,7 +42,7 @@ function Connection() {
         ? <span class="chip info"><Icon name="pause" size={16} />{t.paused}</span>
         : liveState.value === 'open'
           ? <span class="chip good"><span class="dot" />{t.live}</span>
-          : <span class="chip warn"><Icon name="offline" size={16} />{t.reconnecting}</span>}
+          : <span class="chip warn"><Icon name="offline" size={16} />{t.reconnecting}{snapshot.value && ` · ${t.asOf(moment(snapshot.value.at))}`}</span>}
       <button type="button" class="button quiet pause" aria-label={paused.value ? t.goOn : t.pause} onClick={() => pause(!paused.value)}>
         <Icon name={paused.value ? 'play' : 'pause'} size={20} /><span>{paused.value ? t.goOn : t.pause}</span>
       </button>
@@ -52,8 +52,8 @@ function Connection() {
 
 function Watch() {
   const now = snapshot.value
-  if (!now) return <main id="content"><Waiting /></main>
   const t = ops()
+  if (!now) return <main id="content">{liveState.value === 'waiting' ? <Waiting text={t.notThere} /> : <Waiting />}</main>
   return (
     <main id="content" class="watch" tabIndex={-1}>
       <h1 class="unseen">{t.title}</h1>

@@ -41,6 +41,7 @@ export function Businesses({ businesses }: { businesses: readonly Business[] }) 
   return (
     <section class="card table" aria-label={t.byBusiness}>
       <h2>{t.byBusiness}</h2>
+      <div class="scroll" role="region" aria-label={t.byBusiness} tabIndex={0}>
       <table>
         <thead>
           <tr>
@@ -80,6 +81,7 @@ export function Businesses({ businesses }: { businesses: readonly Business[] }) 
           })}
         </tbody>
       </table>
+      </div>
     </section>
   )
 }
@@ -92,6 +94,7 @@ export function Reasons({ reasons }: { reasons: readonly Reason[] }) {
     <section class="card table" aria-label={t.byReason}>
       <h2>{t.byReason}</h2>
       {listed.length === 0 ? <Empty icon="check" text={t.nothingYet} /> : (
+        <div class="scroll" role="region" aria-label={t.byReason} tabIndex={0}>
         <table>
           <thead>
             <tr><th scope="col">{t.reason}</th><th scope="col" class="number">{t.lastMinute}</th><th scope="col" class="number">{t.total}</th></tr>
@@ -110,6 +113,7 @@ export function Reasons({ reasons }: { reasons: readonly Reason[] }) {
             ))}
           </tbody>
         </table>
+        </div>
       )}
     </section>
   )

@@ -5,20 +5,11 @@
  *   refused      a problem document (RFC 9457): `problem.outcome` says whether anything can have been applied
  *   unreachable  no answer came: no network, or the time was up. Whether the call arrived is not known
  */
+import type { ProblemAnswer } from './described'
 import { language } from './language'
 
-export interface Problem {
-  status: number
-  code: string
-  title: string
-  detail: string
-  operator_hint: string
-  outcome: 'not_applied' | 'unknown'
-  retry: 'same_key' | 'new_key' | 'new_code' | 'never'
-  leg?: number
-  /** Every other member of the document. */
-  [member: string]: unknown
-}
+/** Every other member of the document may stand beside those that are described. */
+export type Problem = ProblemAnswer & Record<string, unknown>
 
 export type Answered<T> =
   | { kind: 'answered'; status: number; body: T; replayed: boolean }

@@ -26,8 +26,9 @@ export interface DemoSignIns {
   admin_api_key: string
 }
 
-/** Null where there is no demo. */
-export async function readDemo(): Promise<DemoSignIns | null> {
+/** Null where there is no demo; `unreachable` where no answer came. */
+export async function readDemo(): Promise<DemoSignIns | null | 'unreachable'> {
   const answer = await call<DemoSignIns>('GET', '/v1/demo/sign-ins')
+  if (answer.kind === 'unreachable') return 'unreachable'
   return answer.kind === 'answered' ? answer.body : null
 }

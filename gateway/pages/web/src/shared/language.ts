@@ -31,6 +31,33 @@ function first(): Language {
   return 'zh-Hant'
 }
 
+/** Whether the first Chinese of these tags is that of Hong Kong or Macau. */
+export function ofHongKong(tags: readonly string[]): boolean {
+  const chinese = tags.map((tag) => tag.toLowerCase().split('-')).find((parts) => parts[0] === 'zh' || parts[0] === 'yue')
+  return chinese?.[0] === 'yue' || (chinese?.some((part) => part === 'hk' || part === 'mo') ?? false)
+}
+
+/** Words that Hong Kong has of its own, by those of Taiwan that the texts are written with. */
+const HONG_KONG_WORDS: readonly (readonly [string, string])[] = [
+  ['網路', '網絡'],
+  ['螢幕', '屏幕'],
+  ['行程', '進程'],
+]
+
+/** The same texts with these words: of strings, of what functions of texts return, and of everything within. */
+export function inHongKong<T>(texts: T): T {
+  if (typeof texts === 'string')
+    return HONG_KONG_WORDS.reduce<string>((text, [taiwan, hongKong]) => text.replaceAll(taiwan, hongKong), texts) as T
+  if (typeof texts === 'function') {
+    const say = texts as unknown as (...given: unknown[]) => unknown
+    return ((...given: unknown[]) => inHongKong(say(...given))) as T
+  }
+  if (Array.isArray(texts)) return texts.map(inHongKong) as T
+  if (typeof texts === 'object' && texts !== null)
+    return Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, inHongKong(text)])) as T
+  return texts
+}
+
 export const language = signal<Language>(first())
 effect(() => {
   document.documentElement.lang = language.value
@@ -43,5 +70,6 @@ export function chooseLanguage(chosen: Language): void {
 
 /** Texts in all languages; the result gives those of the language of the moment and follows it within components. */
 export function dictionary<T>(all: { en: T } & Record<'zh-Hant' | 'zh-Hans', NoInfer<T>>): () => T {
-  return () => all[language.value]
+  const hant = ofHongKong(navigator.languages) ? inHongKong(all['zh-Hant']) : all['zh-Hant']
+  return () => (language.value === 'zh-Hant' ? hant : all[language.value])
 }

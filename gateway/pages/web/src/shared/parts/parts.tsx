@@ -8,7 +8,7 @@ export type Tone = 'good' | 'warn' | 'bad' | 'info'
 const TONE_ICONS: Record<Tone, IconName> = { good: 'check', warn: 'warning', bad: 'cross', info: 'info' }
 
 /** A coloured note with an icon of its own shape: colour never tells alone. */
-export function Notice({ tone, title, children }: { tone: Tone; title?: string; children?: ComponentChildren }) {
+export function Notice({ tone, title, children }: { tone: Tone; title?: string | undefined; children?: ComponentChildren }) {
   return (
     <div class={`notice ${tone}`}>
       <Icon name={TONE_ICONS[tone]} size={20} />

@@ -21,14 +21,34 @@ export interface SignInProps {
   accept: (credential: string, label: string) => Promise<string | null>
 }
 
+const LOOK_MS = { first: 1_000, most: 30_000 }
+
 export function SignIn(props: SignInProps) {
   const demo = useSignal<DemoSignIns | null | undefined>(undefined)
   const typed = useSignal('')
+  const unreachable = useSignal(false)
   const busy = useSignal(false)
   const fault = useSignal<string | null>(null)
   const field = useId()
   useEffect(() => {
-    void readDemo().then((found) => (demo.value = found))
+    let over = false
+    let again: number | undefined
+    async function look(pauseMs: number): Promise<void> {
+      window.clearTimeout(again)
+      const found = await readDemo()
+      if (over) return
+      unreachable.value = found === 'unreachable'
+      demo.value = found === 'unreachable' ? null : found
+      if (unreachable.value) again = window.setTimeout(() => void look(Math.min(LOOK_MS.most, pauseMs * 2)), pauseMs)
+    }
+    const online = () => unreachable.peek() && void look(LOOK_MS.first)
+    window.addEventListener('online', online)
+    void look(LOOK_MS.first)
+    return () => {
+      over = true
+      window.clearTimeout(again)
+      window.removeEventListener('online', online)
+    }
   }, [])
 
   async function accept(credential: string, label: string) {
@@ -61,7 +81,9 @@ export function SignIn(props: SignInProps) {
   return (
     <section class="sign-in">
       <h1>{props.title}</h1>
-      <div role="alert">{fault.value && <Notice tone="bad">{fault.value}</Notice>}</div>
+      <div role="alert">
+        {fault.value ? <Notice tone="bad">{fault.value}</Notice> : unreachable.value && <Notice tone="warn">{t.unreachable}</Notice>}
+      </div>
       {demo.value === null ? form : (
         <>
           <Notice tone="info" title={t.demoStack}>{t.demoExplained}</Notice>
