@@ -112,7 +112,7 @@ def _periods() -> tuple[Call, ...]:
     one = Answer("The period.", wire_settlement.PeriodAnswer, examples.PERIOD)
     month = Parameter("month", "path", "The month.", _MONTH, "2026-11")
     file = Answer(
-        "The canonical lines.", None, examples.EXPORT, media_type="text/tab-separated-values; charset=utf-8",
+        "The canonical lines.", None, examples.EXPORT, media_type="text/plain; charset=utf-8",
         headers=("ETag", "Content-Disposition"),
     )  # fmt: skip
     status = _query("status", "Only in this state.", _word("open", "closed", "approved", "paid"), "closed")
@@ -247,7 +247,7 @@ def _reconciliations() -> tuple[Call, ...]:
     whole, shape = wire_reconciliation.ReconciliationAnswer, examples.RECONCILIATION
     media = {RECONCILIATION_MEDIA[form]: "…" for form in FILE_FORMS if form != "json"}
     outlet = {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"}
-    day = "Which day the list is of, in the zone of the outlets (of the group, where they differ)."
+    day = "Which business day the list is of, in the zone of the outlets (of the group, where they differ)."
     return (
         _row(
             "POST",
@@ -292,7 +292,8 @@ def _reconciliations() -> tuple[Call, ...]:
             Answer("The file.", dict[str, Any], {**examples.RECONCILIATION_HEAD, "bills": [examples.BILL]},
                    other_media=media, headers=("Content-Disposition",)),
             _LISTED,
-            *(_RECONCILIATION_ID, _query("format", "Absent: csv.", _word(*FILE_FORMS), "xlsx")),
+            *(_RECONCILIATION_ID, _query("format", "Absent: csv.", _word(*FILE_FORMS), "xlsx"),
+              _query("language", "Of the explanations; absent: after Accept-Language.", _word(*LANGUAGES), "en")),
             tag=_RECONCILIATION,
         ),
     )  # fmt: skip

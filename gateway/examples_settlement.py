@@ -194,11 +194,14 @@ RECONCILIATION_HEAD: Final[dict[str, Any]] = {
     "rows": 2,
     "movements": 1,
     "ignored_columns": [],
+    "notes": [],
+    "read_as": {"charset": "utf-8", "separator": ",", "decimal_mark": ".", "date_order": None},
     "totals": {
         "different_amount": _class(0, 0, 0, 0, 0),
         "missing_here": _class(1, 1, 0, 1250, 0),
         "missing_there": _class(0, 0, 0, 0, 0),
         "duplicate_in_list": _class(0, 0, 0, 0, 0),
+        "other_day": _class(0, 0, 0, 0, 0),
         "cancelled_here": _class(0, 0, 0, 0, 0),
         "matched": _class(1, 1, 1, 2000, 2000),
     },
@@ -221,11 +224,14 @@ BILL: Final[dict[str, Any]] = {
             "occurred_at": None,
             "redemption_id": None,
             "bill_amount_minor": None,
+            "day": None,
         }
     ],
     "movements": [],
     "notes": [],
     "elsewhere": {"redemption_id": "rdm_016hwa54cwdz9zr9mv", "day": "2026-11-21", "outlet": "out_mall_1"},
+    "explanation": "The list has this bill, the ledger has not on that day: check its number, or whether it was"
+    " redeemed at all; the same bill number was redeemed on 2026-11-21 (outlet out_mall_1, rdm_016hwa54cwdz9zr9mv)",
 }
 RECONCILIATION: Final[dict[str, Any]] = {**RECONCILIATION_HEAD, "bills": [BILL], "bills_left_out": 0}
 RECONCILIATIONS: Final[dict[str, Any]] = {"reconciliations": [RECONCILIATION_HEAD], "next_cursor": None}

@@ -20,6 +20,7 @@ from gateway.collector import BATCH_THRESHOLD, keep_what_is_loaded
 from gateway.logs import configure_logs
 from gateway.settings import Settings, SettingsRefused
 from gateway.settle_reconcile import reconcile
+from gateway.spreadsheets import csv_bytes
 from gateway.statements.request import StatementRequest
 from redemption.database import Pool, open_pool
 from redemption.domain.clock import system_clock
@@ -33,6 +34,13 @@ from redemption.settlement.reading import SettlementReader
 from redemption.settlement.statements import StatementRefused, Statements
 
 AGREEMENT_FILE_BYTES_MAX = 64 * 1024
+LINES_AT_ONCE = 1_000
+LINE_COLUMNS = (
+    "line_id", "kind", "ledger_kind", "subject_id", "issuer", "acceptor", "asset", "units", "face_value_minor",
+    "amount_minor", "tax_minor", "currency", "agreement_id", "agreement_version", "reference", "belongs_to", "outlet",
+    "bill_reference", "occurred_at", "local_day", "period_month",
+)  # fmt: skip
+"""The columns of `tong settle lines`, fields of a `Line`."""
 
 Refused = AgreementRefused | DisputeRefused | PeriodRefused | StatementRefused
 
@@ -168,12 +176,15 @@ class SettleCommands:
         return 0
 
     async def lines(self, month: int, business: str | None, counterparty: str | None) -> int:
-        """CSV on stdout, streamed."""
-
-        async def write(data: bytes) -> None:
-            sys.stdout.buffer.write(data)
-
-        await self._reader.write_csv(write, month, business, counterparty)
+        """Write the lines as CSV to stdout, streamed."""
+        batch: list[list[object]] = [list(LINE_COLUMNS)]
+        async with aclosing(self._reader.lines(month, business, counterparty)) as stream:
+            async for line in stream:
+                batch.append([getattr(line, name) for name in LINE_COLUMNS])
+                if len(batch) >= LINES_AT_ONCE:
+                    sys.stdout.buffer.write(csv_bytes(batch, line_end="\n"))
+                    batch.clear()
+        sys.stdout.buffer.write(csv_bytes(batch, line_end="\n"))
         sys.stdout.buffer.flush()
         return 0
 

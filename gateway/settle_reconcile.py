@@ -4,7 +4,7 @@ import asyncio
 import datetime
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -13,9 +13,11 @@ from gateway.wire_reconciliation import head_fields
 from redemption.database import Pool
 from redemption.domain.clock import system_clock
 from redemption.domain.limits import TILL_LIST_BYTES_MAX
-from redemption.settlement.reconciliation import CLASSES
+from redemption.settlement.reconciliation import CLASSES, DIFFERENCES
 from redemption.settlement.reconciling import ReconcileRefused, Reconciliation, Reconciliations, Upload
 from redemption.settlement.till_lists import TillListRefused
+
+ROWS_TOLD: Final = 10
 
 
 async def reconcile(
@@ -40,15 +42,16 @@ async def reconcile(
     found, _ = result
     if output is not None:
         chosen = output.suffix.removeprefix(".").lower()
+        form_chosen = next(each for each in FILE_FORMS if each == chosen)
         with output.open("xb") as written:
-            await write_file(written, next(each for each in FILE_FORMS if each == chosen), found, store.file(found))
+            await write_file(written, form_chosen, found, store.file(found), "en")
     _tell(found, as_json=as_json)
-    agrees = all(found.summary["classes"][kind]["bills"] == 0 for kind in CLASSES[:4])
+    agrees = all(found.totals_of(kind)["bills"] == 0 for kind in DIFFERENCES)
     return 0 if agrees else 1
 
 
 def _tell(found: Reconciliation, *, as_json: bool) -> None:
-    head: dict[str, Any] = head_fields(found)
+    head: dict[str, Any] = head_fields(found, "en")
     if as_json:
         sys.stdout.write(orjson.dumps(head, option=orjson.OPT_INDENT_2).decode() + "\n")
         return
@@ -61,3 +64,7 @@ def _tell(found: Reconciliation, *, as_json: bool) -> None:
             f"{kind:18} {total['bills']:6} bills  list {total['list_minor']} {head['currency']}  "
             f"ledger {total['ledger_minor']} {head['currency']} (minor units)\n"
         )
+    for listed in head["notes"]:
+        rows = ", ".join(map(str, listed["rows"][:ROWS_TOLD]))
+        more = ", …" if listed["rows_total"] > ROWS_TOLD else ""
+        sys.stdout.write(f"note: {listed['explanation']} (rows {rows}{more})\n")

@@ -1,15 +1,19 @@
 """What the reconciliation of a till's day answers and takes, as types. Money is in minor units of `currency`."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
+from gateway.reconciliation_texts import explanation_of, list_note_text
+from gateway.statements.texts import Language
 from gateway.wire import Instant
 from gateway.wire_settlement import Business, Count, Cursor, Day, Minor, Who
 from redemption.domain.commands import Currency, Reference
-from redemption.domain.limits import TILL_LIST_ROWS_MAX
-from redemption.settlement.reconciliation import CLASSES, Class, instant
+from redemption.domain.limits import TILL_LIST_NOTED_ROWS_MAX, TILL_LIST_ROWS_MAX
+from redemption.settlement.reconciliation import CLASSES, Class, ListNote, Note, instant
 from redemption.settlement.reconciling import Reconciliation
+from redemption.settlement.till_list_text import Charset
+from redemption.settlement.till_list_values import DateOrder, DecimalMark
 
 RECONCILIATION_ID_PATTERN: Final = "^rec_[0-9a-z]{26}$"
 RECONCILIATION_ID_EXAMPLE: Final = "rec_q7xm3kz5vdn2w4ytr6bhcfa7le"
@@ -28,8 +32,14 @@ class TillListRow(Struct, omit_defaults=True):
     amount: Annotated[str | None, Meta(description="the same in the currency's unit, as text", examples=["12.50"])] = (
         None
     )
+    date: Annotated[
+        str | None, Meta(description="where the time is in a column of its own", examples=["2026-11-22"])
+    ] = None
     time: Annotated[
-        str | None, Meta(description="RFC 3339, or local to the outlet", examples=["2026-11-22 18:30:05"])
+        str | None,
+        Meta(
+            description="RFC 3339, or local to the outlet, as a spreadsheet writes it", examples=["2026-11-22 18:30:05"]
+        ),
     ] = None
     outlet: Annotated[str | None, Meta(description="in every row or in none")] = None
     currency: Currency | None = None
@@ -62,6 +72,7 @@ class ListedRow(Struct):
     occurred_at: Instant | None
     redemption_id: str | None
     bill_amount_minor: BillMinor
+    day: Annotated[Day | None, Meta(description="the business day that the row says it is of")] = None
 
 
 class LedgerMovement(Struct):
@@ -94,13 +105,9 @@ class ReconciledBill(Struct):
     difference_minor: Annotated[int, Meta(description="list - ledger")]
     rows: list[ListedRow]
     movements: list[LedgerMovement]
-    notes: list[
-        Literal[
-            "several_redemptions", "several_rows", "other_reference_in_list", "no_reference_in_ledger",
-            "bill_amount_differs",
-        ]
-    ]  # fmt: skip
+    notes: list[Note]
     elsewhere: FoundElsewhere | None
+    explanation: Annotated[str, Meta(description="kind and notes in words, after Accept-Language")]
 
 
 class ClassTotals(Struct):
@@ -110,12 +117,31 @@ class ClassTotals(Struct):
     missing_here: Annotated[ClassTotal, Meta(description="the list has it, the ledger has not")]
     missing_there: Annotated[ClassTotal, Meta(description="the ledger has it, the list has not")]
     duplicate_in_list: Annotated[ClassTotal, Meta(description="the same once rows that stand twice count once")]
+    other_day: Annotated[ClassTotal, Meta(description="the list's rows say that they are of another day")]
     cancelled_here: Annotated[ClassTotal, Meta(description="taken and given back that day; the list need not have it")]
     matched: ClassTotal
 
 
+class NoteOfList(Struct):
+    """What is odd about the list as a whole."""
+
+    note: ListNote
+    rows: Annotated[list[int], Meta(max_length=TILL_LIST_NOTED_ROWS_MAX, description="the first rows it is about")]
+    rows_total: Annotated[int, Meta(ge=1)]
+    explanation: Annotated[str, Meta(description="what it means and how to mend it, after Accept-Language")]
+
+
+class ReadAs(Struct):
+    """How the list was read."""
+
+    charset: Charset
+    separator: Annotated[str | None, Meta(description="between the fields; of JSON null")]
+    decimal_mark: Annotated[DecimalMark | None, Meta(description="that the amounts show; null: none, or both")]
+    date_order: Annotated[DateOrder | None, Meta(description="of dates whose year is last")]
+
+
 class ReconciliationHead(Struct):
-    """One comparison. `provisional`: the day was not over in `time_zone`."""
+    """One comparison of a business day. `provisional`: the day was not over at every outlet of the list."""
 
     reconciliation_id: ReconciliationId
     business: Business
@@ -127,6 +153,8 @@ class ReconciliationHead(Struct):
     rows: Annotated[int, Meta(ge=0, description="of the list")]
     movements: Annotated[int, Meta(ge=0, description="of the ledger")]
     ignored_columns: list[str]
+    notes: list[NoteOfList]
+    read_as: Annotated[ReadAs | None, Meta(description="null: kept by an earlier version")]
     totals: ClassTotals
     uploaded_by: Who
     created_at: Instant
@@ -154,8 +182,13 @@ class ReconciledBillsAnswer(Struct):
     next_cursor: Cursor
 
 
-def head_fields(found: Reconciliation) -> dict[str, Any]:
-    """The members of a `ReconciliationHead`."""
+def bill_fields(item: dict[str, Any], language: Language) -> dict[str, Any]:
+    """Return the members of a `ReconciledBill` from what is stored of it."""
+    return {**item, "explanation": explanation_of(item, language)}
+
+
+def head_fields(found: Reconciliation, language: Language) -> dict[str, Any]:
+    """Return the members of a `ReconciliationHead`."""
     summary = found.summary
     return {
         "reconciliation_id": found.reconciliation_id,
@@ -168,7 +201,15 @@ def head_fields(found: Reconciliation) -> dict[str, Any]:
         "rows": summary["rows"],
         "movements": summary["movements"],
         "ignored_columns": summary["ignored_columns"],
-        "totals": {kind: summary["classes"][kind] for kind in CLASSES},
+        "notes": [
+            {
+                **note,
+                "explanation": list_note_text(note["note"], note["rows_total"], found.day.isoformat(), language),
+            }
+            for note in summary.get("notes", ())
+        ],
+        "read_as": summary.get("read_as"),
+        "totals": {kind: found.totals_of(kind) for kind in CLASSES},
         "uploaded_by": found.uploaded_by,
         "created_at": instant(found.created_at),
         "expires_at": instant(found.expires_at),

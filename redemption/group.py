@@ -22,7 +22,7 @@ from msgspec import Meta, Struct
 from redemption.database import Connection, Pool
 from redemption.domain import members
 from redemption.domain.clock import Clock
-from redemption.domain.limits import MEMBER_NAME_CHARACTERS_MAX, MEMBER_NUMBERS, POINTS_MAX
+from redemption.domain.limits import CUT_OFF_HOUR_MAX, MEMBER_NAME_CHARACTERS_MAX, MEMBER_NUMBERS, POINTS_MAX
 from redemption.domain.outcomes import Outcome
 from redemption.hot import keys
 from redemption.hot.store import HotStore
@@ -61,6 +61,7 @@ class OutletEntry(Struct, frozen=True, forbid_unknown_fields=True):
     name: Names
     terminals: tuple[TerminalEntry, ...]
     time_zone: str | None = None
+    cut_off_hour: Annotated[int, Meta(ge=0, le=CUT_OFF_HOUR_MAX)] = 0
 
 
 class BusinessRules(Struct, frozen=True, forbid_unknown_fields=True):
@@ -263,13 +264,15 @@ async def _load_configuration(connection: Connection, group: Group, buckets: int
         report.businesses += 1
         for outlet in business.outlets:
             await connection.execute(
-                "INSERT INTO outlet (outlet_id, business_id, name, time_zone) VALUES ($1, $2, $3, $4) ON CONFLICT "
-                "(outlet_id) DO UPDATE SET business_id = excluded.business_id, name = excluded.name, "
-                "time_zone = excluded.time_zone",
+                "INSERT INTO outlet (outlet_id, business_id, name, time_zone, cut_off_hour) "
+                "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (outlet_id) DO UPDATE SET "
+                "business_id = excluded.business_id, name = excluded.name, time_zone = excluded.time_zone, "
+                "cut_off_hour = excluded.cut_off_hour",
                 outlet.id,
                 business.id,
                 outlet.name,
                 outlet.time_zone,
+                outlet.cut_off_hour,
             )
             for terminal in outlet.terminals:
                 await connection.execute(

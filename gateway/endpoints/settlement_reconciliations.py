@@ -17,18 +17,20 @@ from gateway.answers import answer
 from gateway.authentication import Administrator, administrator
 from gateway.body import read_upload
 from gateway.files import FileAnswer
-from gateway.problems import Problem, malformed
+from gateway.problems import Problem, language_of, malformed
 from gateway.queries import Query, cursor_of
 from gateway.rates import count_office, looking_terminal
 from gateway.reconciliation_files import FILE_FORMS, MEDIA_TYPES, file_name, write_file
 from gateway.settlement_access import by, id_in_path, known_business
 from gateway.settlement_desk import SettlementDesk
 from gateway.state import State
-from gateway.wire_reconciliation import head_fields
+from gateway.statements.texts import LANGUAGES, Language
+from gateway.wire_reconciliation import bill_fields, head_fields
 from redemption.domain.limits import RECONCILED_ITEMS_SHOWN, TILL_LIST_BYTES_MAX
 from redemption.settlement.reconciliation import CLASSES
 from redemption.settlement.reconciling import Document, ReconcileRefused, Reconciliation, Upload
-from redemption.settlement.till_lists import CHARSETS, TillListRefused
+from redemption.settlement.till_list_text import charset_named
+from redemption.settlement.till_lists import TillListRefused
 
 UPLOAD_SECONDS: Final = 60.0
 _OUTLET: Final = "[a-z0-9_-]{1,64}"
@@ -39,7 +41,8 @@ _ANY: Final = (*CLASSES, None)
 async def reconcile(request: Request) -> Response:
     """Compares a till's list of a day with the ledger, bill by bill, and keeps the answer for download.
 
-    The list is CSV (`text/csv`, UTF-8 or the charset it names) or JSON. It is taken whole, or every wrong row is named.
+    The list is CSV (`text/csv`; its charset is found out where none is named) or JSON. It is taken whole, or every
+    wrong row is named. Bills that do not match are explained in the reader's language.
     The same list against an unchanged ledger is the same reconciliation (200), so it can be repeated safely.
     """
     query = Query(request, "business", "outlet", "day")
@@ -62,7 +65,7 @@ async def reconcile(request: Request) -> Response:
         if isinstance(result, ReconcileRefused):
             raise _refused(result)
         found, is_fresh = result
-        return answer(201 if is_fresh else 200, await _whole(desk, found))
+        return answer(201 if is_fresh else 200, await _whole(desk, found, _language(request)))
 
 
 async def list_reconciliations(request: Request) -> Response:
@@ -76,13 +79,14 @@ async def list_reconciliations(request: Request) -> Response:
     shown = found[:limit]
     last = (shown[-1].created_at, shown[-1].reconciliation_id) if shown else None
     cursor = cursor_of(last, more=len(found) > limit)
-    return answer(200, orjson.dumps({"reconciliations": [head_fields(each) for each in shown], "next_cursor": cursor}))
+    heads = [head_fields(each, _language(request)) for each in shown]
+    return answer(200, orjson.dumps({"reconciliations": heads, "next_cursor": cursor}))
 
 
 async def read_reconciliation(request: Request) -> Response:
     """A reconciliation: its sums, and the first bills of each class that somebody has to look at."""
     desk, who, _ = await _caller(request)
-    return answer(200, await _whole(desk, await _seen(request, desk, who)))
+    return answer(200, await _whole(desk, await _seen(request, desk, who), _language(request)))
 
 
 async def list_bills(request: Request) -> Response:
@@ -94,20 +98,23 @@ async def list_bills(request: Request) -> Response:
     begin, end = found.places_of(kind)
     begin = max(begin, after or 0)
     stop = max(begin, min(end, begin + limit))
-    bills = await desk.ask(desk.reconciliations.items(found, begin, stop))
+    language = _language(request)
+    bills = [bill_fields(item, language) for item in await desk.ask(desk.reconciliations.items(found, begin, stop))]
     return answer(200, orjson.dumps({"bills": bills, "next_cursor": cursor_of(stop, more=stop < end)}))
 
 
 async def download_reconciliation(request: Request) -> Response:
-    """All bills of a reconciliation as CSV, XLSX or JSON."""
-    form = Query(request, "format").one_of("format", FILE_FORMS, "csv")
+    """All bills of a reconciliation as CSV, XLSX or JSON, each explained in words."""
+    query = Query(request, "format", "language")
+    form = query.one_of("format", FILE_FORMS, "csv")
+    language = query.one_of("language", LANGUAGES, _language(request))
     desk, who, _ = await _caller(request)
     found = await _seen(request, desk, who)
     with ExitStack() as stack:
         stack.enter_context(desk.transfer())
         file: IO[bytes] = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOLED_BYTES))
         batches = desk.reconciliations.file(found)
-        await desk.ask(write_file(file, form, found, batches), seconds=UPLOAD_SECONDS)
+        await desk.ask(write_file(file, form, found, batches, language), seconds=UPLOAD_SECONDS)
         return FileAnswer(file, MEDIA_TYPES[form], file_name(found, form), None, stack.pop_all())
 
 
@@ -137,7 +144,11 @@ async def _seen(request: Request, desk: SettlementDesk, who: Administrator) -> R
     return found
 
 
-async def _whole(desk: SettlementDesk, found: Reconciliation) -> bytes:
+def _language(request: Request) -> Language:
+    return language_of(request.headers.get("accept-language"))
+
+
+async def _whole(desk: SettlementDesk, found: Reconciliation, language: Language) -> bytes:
     bills: list[Document] = []
     _, end = found.places_of(None)
     for kind in CLASSES:
@@ -146,26 +157,28 @@ async def _whole(desk: SettlementDesk, found: Reconciliation) -> bytes:
             bills += await desk.ask(
                 desk.reconciliations.items(found, first, min(after, first + RECONCILED_ITEMS_SHOWN))
             )
-    matched = found.summary["classes"]["matched"]["bills"]
+    matched = found.totals_of("matched")["bills"]
     left_out = end - matched - len(bills)
-    return orjson.dumps({**head_fields(found), "bills": bills, "bills_left_out": left_out})
+    shown = [bill_fields(bill, language) for bill in bills]
+    return orjson.dumps({**head_fields(found, language), "bills": shown, "bills_left_out": left_out})
 
 
-def _form_of(content_type: str | None) -> tuple[Literal["csv", "json"], str]:
-    """CSV or JSON, and the charset. Raises `unsupported_media_type`."""
+def _form_of(content_type: str | None) -> tuple[Literal["csv", "json"], str | None]:
+    """CSV or JSON, and the charset where one is named. Raises `unsupported_media_type`."""
     kind, _, parameters = (content_type or "").lower().partition(";")
-    charset = "utf-8"
+    charset: str | None = None
     for parameter in parameters.split(";"):
-        name, _, value = parameter.strip().partition("=")
-        if name == "charset":
-            charset = value.strip('"')
-    if kind.strip() == "text/csv" and charset in CHARSETS:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip(' \t"'):
+            charset = value.strip(' \t"')
+    if kind.strip() == "text/csv" and (charset is None or charset_named(charset) is not None):
         return "csv", charset
-    if kind.strip() == "application/json" and charset == "utf-8":
+    if kind.strip() == "application/json" and (charset is None or charset_named(charset) == "utf-8"):
         return "json", charset
     raise Problem(
         "unsupported_media_type",
-        f"Content-Type must be text/csv (charset {', '.join(sorted(CHARSETS))}) or application/json",
+        "Content-Type must be text/csv (charset utf-8, gb18030, gbk, gb2312, big5, utf-16 or one of their other names;"
+        " without one it is found out) or application/json in UTF-8",
     )
 
 

@@ -1,5 +1,6 @@
 """What stands at the head of a statement, the same in each format: of whom, of when, in which state, what is open."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,20 +19,20 @@ class Fact:
     value: Any
 
 
-def title_of(statement: Statement, language: Language) -> str:
-    """`Provisional settlement statement – Tong Hotel – 2026-11`."""
+def title_of(statement: Statement, language: Language, name: Callable[[str], str] = str) -> str:
+    """`Provisional settlement statement – Tong Hotel – 2026-11`. `name` prepares a name for the middle of a line."""
     words = TEXTS[language]
     kind = words["provisional_statement" if statement.provisional else "statement"]
-    return " – ".join([kind, statement.name_of(statement.scope.business, language), statement.scope.label])
+    return " – ".join([kind, name(statement.name_of(statement.scope.business, language)), statement.scope.label])
 
 
-def facts_of(statement: Statement, language: Language) -> list[Fact]:
-    """In the order they are shown."""
+def facts_of(statement: Statement, language: Language, prepared: Callable[[str], str] = str) -> list[Fact]:
+    """In the order they are shown. `prepared` prepares a name for the middle of a line."""
     scope = statement.scope
 
     def party(identifier: str) -> str:
         name = statement.name_of(identifier, language)
-        return identifier if name == identifier else f"{name} ({identifier})"
+        return identifier if name == identifier else f"{prepared(name)} ({identifier})"
 
     facts = [Fact("business", "text", party(scope.business))]
     if scope.counterparty is not None:

@@ -1,9 +1,13 @@
 """Where the fonts of the PDF come from: the setting TONG_FONT_PATH, the package noto-cjk-sans-otc, or the system's.
 
-Guarantees: only fonts of the folder that was found are used, so a statement looks the same wherever that font is.
-Nothing is read at import.
+What that font does not have, emoji and scripts other than Latin, Cyrillic, Greek and those of East Asia, comes from the
+package manimgx-fonts (Noto Emoji and Noto Sans of 18 scripts, OFL-1.1).
+
+Guarantees: only fonts of the folder that was found and of that package are used, so a statement looks the same wherever
+they are. Nothing is read at import.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +18,8 @@ import typst
 from gateway.statements.texts import Language
 
 FONT_PACKAGE: Final = "noto_cjk_sans_otc"
+OTHER_SCRIPTS_PACKAGE: Final = "manimgx_fonts"
+FIRST_FALLBACKS: Final = ("Noto Emoji", "Noto Sans", "Noto Sans Symbols")
 SYSTEM_FOLDERS: Final = (Path("/usr/share/fonts/opentype/noto"), Path("/usr/share/fonts/google-noto-cjk"))
 REGIONS: Final[dict[Language, str]] = {"zh-Hant": "TC", "zh-Hans": "SC", "en": "TC"}
 ADVICE: Final = (
@@ -28,32 +34,60 @@ class FontMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FoundFont:
-    """A family, and the fonts it is one of."""
+    """The families to print in, the Chinese one first, and the fonts they are among."""
 
-    family: str
+    families: tuple[str, ...]
     fonts: typst.Fonts
+
+    def characters(self) -> frozenset[int]:
+        """Read which characters these families have."""
+        # Only a text with an unusual character pays for this import and for reading the fonts.
+        from fontTools.ttLib import TTFont  # type: ignore[import-untyped]  # noqa: PLC0415
+
+        files = {
+            info.family: (info.path, info.index)
+            for info in self.fonts.fonts()
+            if info.family in self.families and info.path is not None
+        }
+        found: set[int] = set()
+        for path, index in files.values():
+            with TTFont(path, fontNumber=index, lazy=True) as font:
+                found |= set(font.getBestCmap())
+        return frozenset(found)
 
 
 def find_font(language: Language, font_path: Path | None = None) -> FoundFont:
     """The font for a language; `font_path` is a folder or a file in it, None: found by itself. Raises `FontMissing`."""
+    others = _package_folders(OTHER_SCRIPTS_PACKAGE)
+    fallbacks = _fonts_of(others).families() if others else []
+    rest = sorted(set(fallbacks) - set(FIRST_FALLBACKS))
     for folder in _folders(font_path):
-        fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(folder)])
-        families = fonts.families()
+        families = _fonts_of([folder]).families()
         chosen = _choose(families, REGIONS[language], any_family=font_path is not None)
         if chosen is not None:
-            return FoundFont(chosen, fonts)
+            order = [chosen, *(name for name in FIRST_FALLBACKS if name in fallbacks), *rest]
+            return FoundFont(tuple(dict.fromkeys(order)), _fonts_of([folder, *others]))
     if font_path is not None:
         raise FontMissing(f"TONG_FONT_PATH: there is no font in {font_path}; {ADVICE}")
     raise FontMissing(f"there is no Chinese font for a PDF: {ADVICE}")
+
+
+def _fonts_of(folders: Sequence[Path]) -> typst.Fonts:
+    return typst.Fonts(
+        include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(folder) for folder in folders]
+    )
+
+
+def _package_folders(name: str) -> list[Path]:
+    package = find_spec(name)
+    return [Path(place) for place in (package.submodule_search_locations or ())] if package is not None else []
 
 
 def _folders(font_path: Path | None) -> list[Path]:
     if font_path is not None:
         candidates = [font_path if font_path.is_dir() else font_path.parent]
     else:
-        package = find_spec(FONT_PACKAGE)
-        locations = list(package.submodule_search_locations or ()) if package is not None else []
-        candidates = [*map(Path, locations), *SYSTEM_FOLDERS]
+        candidates = [*_package_folders(FONT_PACKAGE), *SYSTEM_FOLDERS]
     return [folder for folder in candidates if folder.is_dir()]
 
 

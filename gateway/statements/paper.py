@@ -1,6 +1,7 @@
 """A statement as PDF, set by Typst: the figures, and the first PAPER_ROWS_MAX exceptions and lines.
 
-Guarantees: the font is embedded; text is handed over as data, so no character is markup; the document's time is the
+Guarantees: the fonts are embedded; text is handed over as data, so no character is markup, and as it can be printed
+(gateway/statements/printing.py); the document's time is the
 statement's, so the same statement is the same bytes; a provisional one says so on every page.
 """
 
@@ -16,13 +17,13 @@ import typst
 from gateway.statements.facts import facts_of, title_of
 from gateway.statements.fonts import REGIONS, FoundFont
 from gateway.statements.money import money_text
+from gateway.statements.printing import PrintedText, breakable
 from gateway.statements.tables import SUMMED, Column, Section, StreamedTable, Table, figure_tables
 from gateway.statements.texts import TEXTS, Language
 from redemption.settlement.figures import Statement
 
 PAPER_ROWS_MAX: Final = 500
 """Rows of any one section; what is more is in the CSV and XLSX, and the page says so."""
-UNBROKEN_CHARACTERS_MAX: Final = 14
 _SUMS: Final = (
     "currency", "lines_count", "receivable_amount_minor", "receivable_tax_minor", "receivable_minor",
     "payable_amount_minor", "payable_tax_minor", "payable_minor", "net_minor",
@@ -73,6 +74,7 @@ class PaperFile:
         self._language = language
         self._words = TEXTS[language]
         self._font = font
+        self._printed = PrintedText(font)
         self._sections = [
             self._section(table, len(table.rows))
             for table in figure_tables(statement, language)
@@ -107,21 +109,27 @@ class PaperFile:
     def _data(self, moment: datetime.datetime) -> dict[str, Any]:
         words, statement = self._words, self._statement
         return {
-            "title": printable(title_of(statement, self._language)),
+            "title": title_of(statement, self._language, self._printed.isolated),
             "mark": words["provisional"],
             "provisional": words["provisional_note"] if statement.provisional else None,
             "state": f"{words[statement.status]} – {_time_text(moment)}",
             "created": dict(
                 zip(("year", "month", "day", "hour", "minute", "second"), moment.timetuple(), strict=False)
             ),
-            "family": self._font.family,
+            "families": self._font.families,
             "lang": self._language[:2],
             "region": {"TC": "TW", "SC": "CN"}[REGIONS[self._language]] if self._language != "en" else "GB",
             "facts": [
-                (words[fact.key], self._text(Column(fact.key, fact.kind), fact.value, None))
-                for fact in facts_of(statement, self._language)
+                (
+                    words[fact.key],
+                    breakable(fact.value)
+                    if fact.kind == "text"
+                    else self._text(Column(fact.key, fact.kind), fact.value, None),
+                )
+                for fact in facts_of(statement, self._language, self._printed.isolated)
             ],
             "signs": words["signs_note"],
+            "replaced": words["replaced_note"] if self._printed.replaced else None,
             "nothing": words["none"],
             "page": words["page"],
             "sections": self._sections,
@@ -196,23 +204,9 @@ class PaperFile:
             return self._words.get(str(cell), str(cell))
         if column.kind == "time":
             return _time_text(cell)
-        text = printable(str(cell))
+        text = self._printed.clean(str(cell))
         return text if column.key == "sha256" else breakable(text)
 
 
 def _time_text(moment: datetime.datetime) -> str:
     return moment.astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def printable(text: str) -> str:
-    """Without what has no shape: a font draws a box for a control character."""
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
-def breakable(text: str) -> str:
-    """With places to break a line in words that are longer than a column is wide (U+200B: nothing is seen of it)."""
-    words = []
-    for word in text.split(" "):
-        cuts = range(0, len(word), UNBROKEN_CHARACTERS_MAX)
-        words.append("\u200b".join(word[cut : cut + UNBROKEN_CHARACTERS_MAX] for cut in cuts))
-    return " ".join(words)

@@ -42,14 +42,6 @@ def _escaped(match: re.Match[str]) -> str:
     return _ENTITIES.get(found) or f"_x{ord(found):04X}_"
 
 
-def write_text(sheet: Any, row: int, place: int, text: str, style: Any = None) -> None:
-    """Into a cell of an xlsxwriter sheet, as text whatever it is. xlsxwriter takes `<r>…</r>` for markup made by itself
-    and writes it as it is: a character that nobody sees keeps it from that."""
-    if text.startswith("<r>"):
-        text = f"\u200b{text}"
-    sheet.write_string(row, place, text, style)
-
-
 class SheetRows:
     """`stream` is the sheet's; `style_of` gives the number of the cell format of a kind and a currency."""
 

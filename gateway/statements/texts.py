@@ -41,6 +41,11 @@ _WORDS: Final[dict[str, tuple[str, str, str]]] = {
         "应收为其他业态应付本业态；应付为本业态应付其他业态；净额＝应收−应付。负数为退回。",
         "Receivable: owed to this business. Payable: owed by it. Net = receivable − payable. Negative: refunded.",
     ),
+    "replaced_note": (
+        "有些字元沒有字型可印，以 [U+編號] 表示；CSV／XLSX 有原文。",
+        "有些字符没有字体可印，以 [U+编号] 表示；CSV／XLSX 有原文。",
+        "Some characters are in no font here and are shown as [U+number]; the CSV and XLSX have the text itself.",
+    ),
     "lines_cut": (
         "此處僅列前 {shown} 筆，共 {all} 筆；全部明細見 CSV／XLSX。",
         "此处仅列前 {shown} 笔，共 {all} 笔；全部明细见 CSV／XLSX。",

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from xlsxwriter import Workbook  # type: ignore[import-untyped]
 from xlsxwriter.format import Format as CellFormat  # type: ignore[import-untyped]
 from xlsxwriter.utility import xl_rowcol_to_cell  # type: ignore[import-untyped]
 from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
+from gateway.spreadsheets import open_workbook, write_text
 from gateway.statements.facts import facts_of, title_of
 from gateway.statements.money import digits_of
-from gateway.statements.sheet_rows import SheetRows, day_number, time_number, write_text
+from gateway.statements.sheet_rows import SheetRows, day_number, time_number
 from gateway.statements.tables import (
     COLUMNS,
     SUMMED,
@@ -67,8 +67,7 @@ class XlsxFile:
         self._words = TEXTS[language]
         self._title = title_of(statement, language)
         self._rows_per_sheet = rows_per_sheet
-        options = {"constant_memory": True, "tmpdir": str(folder), "use_zip64": True}
-        self._book = Workbook(stream, options)
+        self._book = open_workbook(stream, tmpdir=str(folder), use_zip64=True)
         self._book.set_properties({"title": self._title, "created": statement.as_of.replace(tzinfo=None)})
         self._formats: dict[Any, CellFormat] = {}
         tables = {table.section: table for table in figure_tables(statement, language)}

@@ -14,6 +14,7 @@ import msgspec
 
 from redemption.database import Connection, Pool
 from redemption.queries import named_queries
+from redemption.settlement.business_days import OutletDay
 from redemption.settlement.definitions import (
     AGREEMENTS_MAX,
     Agreement,
@@ -123,10 +124,14 @@ async def read_agreements(connection: Connection) -> Agreements:
 
 
 async def read_places(connection: Connection) -> Places:
-    """Currencies and time zones. A group that is not loaded yet is at UTC."""
+    """Read currencies and when the outlets' days begin. A group that is not loaded yet is at UTC."""
     queries = named_queries("settlement", "agreements")
+    zone = ZoneInfo(await connection.fetchval(queries["group_zone"]) or "UTC")
     return Places(
         {row["business_id"]: row["currency"] for row in await connection.fetch(queries["businesses"])},
-        {row["outlet_id"]: ZoneInfo(row["time_zone"]) for row in await connection.fetch(queries["zones"])},
-        ZoneInfo(await connection.fetchval(queries["group_zone"]) or "UTC"),
+        {
+            row["outlet_id"]: OutletDay(ZoneInfo(row["time_zone"]) if row["time_zone"] else zone, row["cut_off_hour"])
+            for row in await connection.fetch(queries["zones"])
+        },
+        zone,
     )

@@ -170,9 +170,8 @@ class Periods:
 
     async def _refuse_close(self, connection: Connection, month: int, closed_through: int) -> PeriodRefused | None:
         places = await read_places(connection)
-        last = min(self._now().astimezone(zone).date() for zone in {places.zone, *places.zones.values()})
-        if last < _first_day(month_after(month)):
-            return PeriodRefused("month_not_over", f"{month} is not over in every time zone of the group")
+        if places.earliest_day_running(self._now()) < _first_day(month_after(month)):
+            return PeriodRefused("month_not_over", f"{month} is not over at every outlet of the group")
         earliest = await connection.fetchval(self._queries["earliest_open"], closed_through)
         if earliest is not None and earliest < month:
             return PeriodRefused("earlier_month_open", f"{earliest} has lines and is not closed; close it first")

@@ -4,7 +4,7 @@ A stream holds a connection and a snapshot from its first row to its last: a rea
 (`contextlib.aclosing`).
 """
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,20 +43,6 @@ class SettlementReader:
                 self._queries["lines"], month, business, counterparty, prefetch=ROWS_AHEAD, timeout=EXPORT_SECONDS
             ):
                 yield Line(*row)
-
-    async def write_csv(
-        self,
-        write: Callable[[bytes], Coroutine[Any, Any, None]],
-        month: int,
-        business: str | None = None,
-        counterparty: str | None = None,
-    ) -> None:
-        """The same as CSV with a header, UTF-8, made by PostgreSQL; `write` gets it piece by piece."""
-        async with self._pool.acquire() as connection:
-            await connection.copy_from_query(
-                self._queries["lines_csv"], month, business, counterparty,
-                output=write, format="csv", header=True, timeout=EXPORT_SECONDS,
-            )  # fmt: skip
 
     async def exceptions(self, business: str | None = None) -> AsyncGenerator[Unsettled, None]:
         """What has no line yet, oldest first."""

@@ -14,36 +14,57 @@ items are the sums of both sides; the answer does not depend on the order of row
 | `duplicate_in_list` | some | some | the same amount once rows that stand twice are counted once |
 | `missing_here` | some | none | the list has it, the ledger has not |
 | `missing_there` | none | some | the ledger has it, the list has not |
+| `other_day` | some | none | the ledger has not got it on this day, and the rows say that they are of another day |
 | `cancelled_here` | none | some | taken and given back on the same day: the list need not have it |
 """
 
 import datetime
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
+from redemption.domain.limits import TILL_LIST_NOTED_ROWS_MAX
 from redemption.settlement.till_days import Elsewhere, Movement
 from redemption.settlement.till_lists import TillRow
 
 Class = Literal[
-    "different_amount", "missing_here", "missing_there", "duplicate_in_list", "cancelled_here", "matched"
+    "different_amount", "missing_here", "missing_there", "duplicate_in_list", "other_day", "cancelled_here", "matched"
 ]  # fmt: skip
 CLASSES: Final[tuple[Class, ...]] = get_args(Class)
 """In the order of the answer and of its file: what somebody has to look at first."""
+DIFFERENCES: Final[tuple[Class, ...]] = (
+    "different_amount", "missing_here", "missing_there", "duplicate_in_list", "other_day",
+)  # fmt: skip
+"""The classes in which the two sides do not agree."""
+UNMATCHED_ROWS: Final[tuple[Class, ...]] = ("missing_here", "other_day")
+Note = Literal[
+    "several_redemptions", "several_rows", "other_reference_in_list", "no_reference_in_ledger", "bill_amount_differs",
+    "reference_shortened", "leading_zeros_lost", "row_of_another_day",
+]  # fmt: skip
+ListNote = Literal["references_shortened", "leading_zeros_lost", "rows_of_another_day"]
+LIST_NOTES: Final[dict[ListNote, Note]] = {
+    "references_shortened": "reference_shortened",
+    "leading_zeros_lost": "leading_zeros_lost",
+    "rows_of_another_day": "row_of_another_day",
+}
+"""What is said of the list as a whole when it is said of a bill in it."""
 
 _BillKey = tuple[str, str, str]
+_SHORTENED: Final = re.compile(r"[0-9](?:[.,][0-9]+)?E\+[0-9]{2,3}|[1-9][0-9]{14}0+", re.ASCII | re.IGNORECASE)
+"""A long number as a spreadsheet writes it: with an exponent, or with zeros for every digit after the fifteenth."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One bill. `notes` say what is particular about it, in words of a closed list (docs/settlement.md)."""
+    """One bill. `notes` say what is particular about it (docs/settlement.md)."""
 
     kind: Class
     reference: str | None
     rows: tuple[TillRow, ...]
     movements: tuple[Movement, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     elsewhere: Elsewhere | None = None
 
     @property
@@ -72,8 +93,11 @@ class ClassTotal:
     ledger_minor: int
 
 
-def compare(rows: Sequence[TillRow], movements: Sequence[Movement]) -> list[Item]:
-    """All items, in the order of CLASSES and within a class by reference."""
+def compare(rows: Sequence[TillRow], movements: Sequence[Movement], day: datetime.date | None = None) -> list[Item]:
+    """Compare the two sides bill by bill: all items, in the order of CLASSES and within a class by reference.
+
+    `day` is the business day that is compared; without it no row is of another day.
+    """
     by_outlet = any(row.outlet is not None for row in rows)
     key_of_redemption = {movement.redemption_id: _movement_key(movement, by_outlet=by_outlet) for movement in movements}
     rows_of: dict[_BillKey, list[TillRow]] = {}
@@ -84,8 +108,10 @@ def compare(rows: Sequence[TillRow], movements: Sequence[Movement]) -> list[Item
     for movement in movements:
         movements_of.setdefault(key_of_redemption[movement.redemption_id], []).append(movement)
     items = [
-        _item(key, tuple(rows_of.get(key, ())), tuple(movements_of.get(key, ()))) for key in {**rows_of, **movements_of}
+        _item(key, tuple(rows_of.get(key, ())), tuple(movements_of.get(key, ())), day)
+        for key in {**rows_of, **movements_of}
     ]
+    items = _with_lost_zeros(items)
     order = {kind: place for place, kind in enumerate(CLASSES)}
     return sorted(items, key=lambda item: (order[item.kind], item.reference or "", _first_of(item)))
 
@@ -101,8 +127,8 @@ def _movement_key(movement: Movement, *, by_outlet: bool) -> _BillKey:
     return (movement.reference, (movement.outlet or "") if by_outlet else "", "")
 
 
-def _item(key: _BillKey, rows: tuple[TillRow, ...], movements: tuple[Movement, ...]) -> Item:
-    notes = []
+def _item(key: _BillKey, rows: tuple[TillRow, ...], movements: tuple[Movement, ...], day: datetime.date | None) -> Item:
+    notes: list[Note] = []
     if len({movement.redemption_id for movement in movements}) > 1:
         notes.append("several_redemptions")
     if len(rows) > 1:
@@ -111,12 +137,35 @@ def _item(key: _BillKey, rows: tuple[TillRow, ...], movements: tuple[Movement, .
         notes.append("other_reference_in_list")
     if movements and movements[0].reference is None:
         notes.append("no_reference_in_ledger")
+    elsewhen = [row for row in rows if day is not None and row.day not in {None, day}]
+    if elsewhen:
+        notes.append("row_of_another_day")
     kind = _class_of(rows, movements, notes)
+    if kind == "missing_here":
+        if any(_SHORTENED.fullmatch(row.reference) for row in rows):
+            notes.append("reference_shortened")
+        if len(elsewhen) == len(rows):
+            kind = "other_day"
     reference = key[0] or (rows[0].reference if rows else None)
     return Item(kind, reference, rows, movements, tuple(notes))
 
 
-def _class_of(rows: tuple[TillRow, ...], movements: tuple[Movement, ...], notes: list[str]) -> Class:
+def _with_lost_zeros(items: list[Item]) -> list[Item]:
+    """Note where a bill that is missing here would be one that is missing there if it had zeros in front.
+
+    Nothing is matched by that: 00123 and 123 may be two bills.
+    """
+    references = [item.reference or "" for item in items if not item.rows]
+    there = {reference.lstrip("0") for reference in references if reference.startswith("0")}
+    return [
+        replace(item, notes=(*item.notes, "leading_zeros_lost"))
+        if item.kind in UNMATCHED_ROWS and item.reference in there
+        else item
+        for item in items
+    ]
+
+
+def _class_of(rows: tuple[TillRow, ...], movements: tuple[Movement, ...], notes: list[Note]) -> Class:
     there = sum(row.amount_minor for row in rows)
     here = sum(movement.amount_minor for movement in movements)
     if not movements:
@@ -149,8 +198,22 @@ def totals_of(items: Iterable[Item]) -> dict[Class, ClassTotal]:
 def with_elsewhere(items: Sequence[Item], found: Mapping[str, Elsewhere]) -> list[Item]:
     """The items, those that are missing here with where else their bill was found."""
     return [
-        replace(item, elsewhere=found.get(item.reference or "")) if item.kind == "missing_here" else item
+        replace(item, elsewhere=found.get(item.reference or "")) if item.kind in UNMATCHED_ROWS else item
         for item in items
+    ]
+
+
+def list_notes_of(items: Iterable[Item]) -> list[dict[str, Any]]:
+    """Collect what is to be said of the list as a whole: the note, the first rows it is about, and of how many."""
+    rows: dict[Note, set[int]] = {note: set() for note in LIST_NOTES.values()}
+    for item in items:
+        for note in item.notes:
+            if note in rows:
+                rows[note] |= {row.number for row in item.rows}
+    return [
+        {"note": name, "rows": sorted(rows[note])[:TILL_LIST_NOTED_ROWS_MAX], "rows_total": len(rows[note])}
+        for name, note in LIST_NOTES.items()
+        if rows[note]
     ]
 
 
@@ -172,6 +235,7 @@ def item_document(item: Item) -> dict[str, Any]:
                 "occurred_at": instant(row.occurred_at),
                 "redemption_id": row.redemption_id,
                 "bill_amount_minor": row.bill_amount_minor,
+                "day": None if row.day is None else row.day.isoformat(),
             }
             for row in item.rows
         ],

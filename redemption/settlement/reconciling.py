@@ -27,19 +27,23 @@ from redemption.domain.limits import (
 )
 from redemption.queries import named_queries
 from redemption.settlement.agreements import read_places
+from redemption.settlement.business_days import OutletDay
 from redemption.settlement.reconciliation import (
     CLASSES,
+    UNMATCHED_ROWS,
     Class,
+    ClassTotal,
     Item,
     compare,
     digest_of,
     item_document,
+    list_notes_of,
     totals_of,
     with_elsewhere,
 )
 from redemption.settlement.till_days import Elsewhere, Movement, elsewhere, movements_of
+from redemption.settlement.till_list_terms import ListTerms
 from redemption.settlement.till_lists import (
-    ListTerms,
     TillList,
     TillListRefused,
     TillRow,
@@ -62,12 +66,14 @@ class Upload:
     data: bytes
     form: Literal["csv", "json"]
     uploaded_by: str
-    charset: str = "utf-8"
+    charset: str | None = None
+    """As the Content-Type named it; None: it is found out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """One comparison. `summary`: rows, movements, currency, provisional, ignored_columns, and by class its totals."""
+    """One comparison. `summary`: rows, movements, currency, provisional, ignored_columns, notes, read_as, and by class
+    its totals. What an earlier version kept may lack notes, read_as and a class."""
 
     reconciliation_id: str
     business: str
@@ -81,11 +87,16 @@ class Reconciliation:
 
     def places_of(self, kind: Class | None) -> tuple[int, int]:
         """Where in the file the items of a class begin and end; None: all."""
-        counts = [self.summary["classes"][each]["bills"] for each in CLASSES]
+        counts = [self.totals_of(each)["bills"] for each in CLASSES]
         if kind is None:
             return 0, sum(counts)
         begin = sum(counts[: CLASSES.index(kind)])
         return begin, begin + counts[CLASSES.index(kind)]
+
+    def totals_of(self, kind: Class) -> Document:
+        """Return what a class comes to."""
+        found: Document = self.summary["classes"].get(kind) or asdict(ClassTotal(0, 0, 0, 0, 0))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +133,17 @@ class Reconciliations:
                         "too_many", "outlet",
                         f"the day has more than {RECONCILED_MOVEMENTS_MAX} redemptions; send a list for each outlet",
                     )  # fmt: skip
-                items = await asyncio.to_thread(compare, listed.rows, movements)
-                missing = [item.reference for item in items if item.kind == "missing_here" and item.reference]
+                items = await asyncio.to_thread(compare, listed.rows, movements, upload.day)
+                missing = [item.reference for item in items if item.kind in UNMATCHED_ROWS and item.reference]
                 found = await elsewhere(connection, upload.business, missing, upload.day, places)
             summary = {
                 "rows": len(listed.rows),
                 "movements": len(movements),
                 "currency": terms.currency,
-                "provisional": self._now().astimezone(terms.zone).date() <= upload.day,
+                "provisional": _is_running(terms, self._now()),
                 "ignored_columns": list(listed.ignored_columns),
+                "notes": list_notes_of(items),
+                "read_as": asdict(listed.read_as),
                 "classes": {kind: asdict(total) for kind, total in totals_of(items).items()},
             }
             return await self._keep(
@@ -180,17 +193,20 @@ class Reconciliations:
         outlets = frozenset(row["outlet_id"] for row in rows)
         if upload.outlet is not None and upload.outlet not in outlets:
             return ReconcileRefused("outlet_unknown", "outlet", f"{upload.outlet} is no outlet of {upload.business}")
-        zones = {places.zones.get(outlet, places.zone) for outlet in outlets}
-        zone = zones.pop() if len(zones) == 1 else places.zone
         if upload.outlet is not None:
-            zone = places.zones.get(upload.outlet, places.zone)
-        today = self._now().astimezone(zone).date()
+            outlets = frozenset({upload.outlet})
+        days = {outlet: places.day_at(outlet) for outlet in outlets}
+        zones = {day.zone for day in days.values()}
+        zone = zones.pop() if len(zones) == 1 else places.zone
+        # The day that has begun somewhere; that it is not over somewhere is said by `provisional`.
+        hour = min((day.cut_off_hour for day in days.values()), default=0)
+        today = OutletDay(zone, hour).day_of(self._now())
         if not today - datetime.timedelta(days=RECONCILED_DAYS_BACK_MAX) <= upload.day <= today:
             return ReconcileRefused(
                 "day_out_of_range", "day",
                 f"{upload.day} is not between today ({today}, {zone.key}) and {RECONCILED_DAYS_BACK_MAX} days before",
             )  # fmt: skip
-        return ListTerms(currency, frozenset({upload.outlet}) if upload.outlet else outlets, upload.day, zone)
+        return ListTerms(currency, outlets, upload.day, zone, days)
 
     async def _keep(
         self, connection: Connection, upload: Upload, zone: ZoneInfo, summary: Document, packed: "_Packed"
@@ -228,6 +244,12 @@ def _read(upload: Upload, terms: ListTerms) -> TillList | TillListRefused:
     if upload.form == "json":
         return read_json(upload.data, terms)
     return read_csv(upload.data, terms, upload.charset)
+
+
+def _is_running(terms: ListTerms, now: datetime.datetime) -> bool:
+    """Return whether the day is not over in the list's zone, by the outlet that closes last."""
+    hour = max((day.cut_off_hour for day in terms.outlet_days.values()), default=0)
+    return OutletDay(terms.zone, hour).day_of(now) <= terms.day
 
 
 def _packed(

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any, Final, Literal, NamedTuple
 
 from redemption.database import Connection
-from redemption.domain.limits import RECONCILED_MOVEMENTS_MAX
+from redemption.domain.limits import CUT_OFF_HOUR_MAX, RECONCILED_MOVEMENTS_MAX
 from redemption.queries import named_queries
 from redemption.settlement.definitions import instrument_of
 from redemption.settlement.uses import UNIT_FIELD, Places
@@ -26,7 +26,7 @@ HISTORY_DAYS: Final = 120
 ELSEWHERE_DAYS: Final = 7
 ELSEWHERE_MAX: Final = 1_000
 QUERY_SECONDS: Final = 20.0
-_ZONE_HOURS: Final = 15  # no local day begins or ends further from the UTC one
+_ZONE_HOURS: Final = 15  # no calendar day begins or ends further from the UTC one
 
 
 class Movement(NamedTuple):
@@ -58,7 +58,7 @@ TooMany = Literal["too_many"]
 async def movements_of(
     connection: Connection, business: str, outlet: str | None, day: datetime.date, places: Places
 ) -> list[Movement] | TooMany:
-    """The movements of a business's (an outlet's) local day, in order of time; not read when there are too many."""
+    """The movements of a business's (an outlet's) business day, in order of time; not read when there are too many."""
     queries = named_queries("settlement", "reconciliation")
     begin, end = _span(day, day)
     rows = await connection.fetch(
@@ -131,12 +131,12 @@ async def elsewhere(
 
 
 def _span(first: datetime.date, last: datetime.date) -> tuple[datetime.datetime, datetime.datetime]:
-    """In UTC, wide enough for these local days in every zone."""
+    """In UTC, wide enough for these business days in every zone."""
     midnight = datetime.time(tzinfo=datetime.UTC)
     wide = datetime.timedelta(hours=_ZONE_HOURS)
     return (
         datetime.datetime.combine(first, midnight) - wide,
-        datetime.datetime.combine(last, midnight) + datetime.timedelta(days=1) + wide,
+        datetime.datetime.combine(last, midnight) + datetime.timedelta(days=1, hours=CUT_OFF_HOUR_MAX) + wide,
     )
 
 

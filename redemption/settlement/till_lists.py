@@ -2,22 +2,19 @@
 
 Guarantees: a list is taken whole or not at all; what is wrong is told by row and column, every wrong row up to
 `TILL_LIST_FAULTS_MAX` (and how many there are). Bytes, rows, columns and the length of every text are bounded, so
-memory is. Nothing is guessed about money: `amount_minor` is whole minor units, `amount` is in the currency's unit with
-at most its number of decimals, and a list that has both columns is refused.
+memory is. Nothing is guessed about money or about a charset: what can be read in two ways is decided by a stated rule
+(`till_list_values`, `till_list_text`) or refused.
 
-The list is tolerant where programs differ without meaning anything: a byte-order mark, CRLF, `,` `;` or tab between
-fields, the order of columns, further columns, and column names in English or Chinese (`COLUMNS`).
+The list is tolerant where programs differ without meaning anything: charset, byte-order mark, line ends, separator, the
+order of columns, further columns, full-width characters, and column names in English or Chinese (`COLUMNS`).
 """
 
-import csv
 import datetime
-import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Any, Final, Literal, NamedTuple
-from zoneinfo import ZoneInfo
+from itertools import chain
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -29,32 +26,35 @@ from redemption.domain.limits import (
     TILL_LIST_FAULTS_MAX,
     TILL_LIST_ROWS_MAX,
 )
+from redemption.settlement.till_list_columns import COLUMNS, Column, column_named, columns_of
+from redemption.settlement.till_list_json import first_duplicate
+from redemption.settlement.till_list_terms import ListTerms, placed
+from redemption.settlement.till_list_text import (
+    Broken,
+    Charset,
+    Reading,
+    Sheet,
+    charset_named,
+    fitted,
+    readings_of,
+    sheet_of,
+    text_of_cell,
+)
+from redemption.settlement.till_list_values import (
+    DateOrder,
+    DecimalMark,
+    When,
+    marks_shown,
+    orders_shown,
+    read_amount,
+    read_minor,
+    read_when,
+)
 
-Column = Literal[
-    "reference", "amount_minor", "amount", "time", "outlet", "currency", "redemption_id", "bill_amount_minor"
-]  # fmt: skip
-COLUMNS: Final[Mapping[Column, tuple[str, ...]]] = {
-    "reference": (
-        "reference", "bill_reference", "receipt", "receipt_number", "單號", "单号", "帳單號", "账单号", "帳單編號",
-        "账单编号", "流水號", "流水号", "小票號", "小票号",
-    ),
-    "amount_minor": ("amount_minor", "discount_minor", "金額(分)", "金额(分)", "抵扣金額(分)", "抵扣金额(分)"),
-    "amount": ("amount", "discount", "金額", "金额", "抵扣金額", "抵扣金额", "核銷金額", "核销金额"),
-    "time": ("time", "date_time", "datetime", "時間", "时间", "交易時間", "交易时间", "核銷時間", "核销时间"),
-    "outlet": ("outlet", "outlet_id", "門店", "门店", "門店編號", "门店编号"),
-    "currency": ("currency", "幣別", "币别", "幣種", "币种"),
-    "redemption_id": ("redemption_id", "核銷編號", "核销编号", "核銷單號", "核销单号"),
-    "bill_amount_minor": ("bill_amount_minor", "帳單金額(分)", "账单金额(分)"),
-}  # fmt: skip
-"""The columns there are and what they may be called. Spaces, case and full-width brackets make no difference."""
-CHARSETS: Final = frozenset({"utf-8", "utf-8-sig", "gbk", "gb18030", "big5", "utf-16"})
 TEXT_CHARACTERS_MAX: Final = 64
 DECIMALS: Final[Mapping[str, int]] = {"JPY": 0, "KRW": 0, "VND": 0, "BHD": 3, "KWD": 3, "OMR": 3}
 """Decimals of a currency (ISO 4217) where they are not two."""
 
-_NAMED: Final[Mapping[str, Column]] = {name: column for column, names in COLUMNS.items() for name in names}
-_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
-_DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,13}(?:\.[0-9]{1,3})?", re.ASCII)
 _REFERENCE: Final = re.compile(r"[!-~]+(?: [!-~]+)*", re.ASCII)
 _VALUES_MAX: Final = 4 * TILL_LIST_ROWS_MAX
 """Objects and arrays in a JSON list, so that a body of nothing but brackets cannot become a hundred times its size."""
@@ -71,6 +71,18 @@ class TillRow(NamedTuple):
     outlet: str | None
     redemption_id: str | None
     bill_amount_minor: int | None
+    day: datetime.date | None = None
+    """The business day that the row says it is of; None: it says none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAs:
+    """How a list was read where that was found out from the list itself."""
+
+    charset: Charset
+    separator: str | None = None
+    decimal_mark: DecimalMark | None = None
+    date_order: DateOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,7 @@ class TillList:
 
     rows: tuple[TillRow, ...]
     ignored_columns: tuple[str, ...]
+    read_as: ReadAs
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,42 +118,56 @@ class TillListRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class ListTerms:
-    """What a list is read by: the business's currency and outlets, the day, and the zone its times are in."""
+class _Style:
+    """What the list as a whole shows of how it writes numbers and dates, and whether it is a spreadsheet's."""
 
-    currency: str
-    outlets: frozenset[str]
-    day: datetime.date
-    zone: ZoneInfo
+    decimal_mark: DecimalMark | None
+    date_order: DateOrder | None
 
 
-def read_csv(data: bytes, terms: ListTerms, charset: str = "utf-8") -> TillList | TillListRefused:
-    """A list with one header line. `charset` is one of `CHARSETS`."""
+def read_csv(data: bytes, terms: ListTerms, charset: str | None = None) -> TillList | TillListRefused:
+    """Read a list with one header line. `charset` as a Content-Type names it; None: it is found out.
+
+    A charset that was found out counts only where the header is understood in it. Where GB 18030 and Big5 both fit, the
+    list is taken only if its rows are the same in both.
+    """
     refused = _too_large(data)
     if refused is not None:
         return refused
-    assert charset in CHARSETS
-    try:
-        text = data.decode("utf-8-sig" if charset == "utf-8" else charset)
-    except UnicodeDecodeError as fault:
-        return _refused(f"not {charset}: byte {fault.start} cannot be read; say another charset in Content-Type")
-    header, _, _ = text.lstrip("\r\n").partition("\n")
-    delimiter = max(",;\t", key=header.count)
-    if header.count(delimiter) >= TILL_LIST_COLUMNS_MAX:
-        return _refused(f"a list may have {TILL_LIST_COLUMNS_MAX} columns")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    names = next((fields for fields in _rows_of(reader) if fields), None)
-    if names is None:
-        return _refused("the list is empty: not even a header is there")
-    if isinstance(names, RowFault):
-        return TillListRefused((names,), 1)
-    columns = _columns(names)
-    if isinstance(columns, TillListRefused):
-        return columns
+    named = None if charset is None else charset_named(charset)
+    if charset is not None and named is None:
+        return _refused(f"the charset {charset[:TEXT_CHARACTERS_MAX]} is not known")
+    readings = readings_of(data, named)
+    if isinstance(readings, str):
+        return _refused(readings)
+    results = [(reading, _read_sheet(reading, terms)) for reading in readings]
+    taken = [result for _, result in results if isinstance(result, TillList)]
+    if len({found.rows for found in taken}) > 1:
+        names = " and ".join(found.read_as.charset for found in taken)
+        return _refused(f"can be read in {names}, with different rows; name the charset in Content-Type")
+    if taken:
+        return taken[0]
+    # The reading in which the header is understood says what is really wrong.
+    understood = [result for _, result in results if isinstance(result, TillListRefused) and result.faults[0].row]
+    refusals = understood or [result for _, result in results if isinstance(result, TillListRefused)]
+    if not understood and len(results) > 1:
+        return _refused(f"no header is understood in {' or '.join(reading.charset for reading, _ in results)}")
+    return refusals[0]
+
+
+def _read_sheet(reading: Reading, terms: ListTerms) -> TillList | TillListRefused:
+    """Read a decoded CSV."""
+    sheet = sheet_of(reading.text, lambda name: column_named(name) is not None)
+    if isinstance(sheet, str):
+        return _refused(sheet)
+    columns = columns_of(sheet.names)
+    if isinstance(columns, tuple):
+        column, reason = columns
+        return _refused(reason, column)
     ignored = tuple(
-        name.strip()[:TEXT_CHARACTERS_MAX] for name, column in zip(names, columns, strict=True) if not column
+        name.strip()[:TEXT_CHARACTERS_MAX] for name, column in zip(sheet.names, columns, strict=True) if not column
     )
-    return _collected(_csv_rows(reader, columns), terms, ignored)
+    return _collected(_csv_rows(sheet, columns), terms, ignored, ReadAs(reading.charset, sheet.separator))
 
 
 def read_json(data: bytes, terms: ListTerms) -> TillList | TillListRefused:
@@ -150,10 +177,15 @@ def read_json(data: bytes, terms: ListTerms) -> TillList | TillListRefused:
         return refused
     if data.count(b"{") + data.count(b"[") > _VALUES_MAX:
         return _refused(f"a list may have {TILL_LIST_ROWS_MAX} rows; send one for each outlet")
+    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        document = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        document = msgspec.json.decode(data)
+        twice = first_duplicate(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as fault:
         return _refused(f"not JSON: {fault}")
+    if twice is not None:
+        row, name = twice
+        return _refused("is a duplicate key", name[:TEXT_CHARACTERS_MAX], row)
     rows = document.get("rows") if isinstance(document, dict) else document
     if not isinstance(rows, list) or (isinstance(document, dict) and set(document) != {"rows"}):
         return _refused('a list of rows is expected: {"rows": [{"reference": …, "amount_minor": …}]}')
@@ -166,7 +198,9 @@ def read_json(data: bytes, terms: ListTerms) -> TillList | TillListRefused:
         return _refused("both amount and amount_minor are there; say one")
     known = (row if isinstance(row, RowFault) else _known_members(row) for row in objects)
     ignored = sorted({name for row in objects if isinstance(row, dict) for name in row if name not in COLUMNS})
-    return _collected(known, terms, tuple(name[:TEXT_CHARACTERS_MAX] for name in ignored[:TILL_LIST_COLUMNS_MAX]))
+    return _collected(
+        known, terms, tuple(name[:TEXT_CHARACTERS_MAX] for name in ignored[:TILL_LIST_COLUMNS_MAX]), ReadAs("utf-8")
+    )
 
 
 def _too_large(data: bytes) -> TillListRefused | None:
@@ -175,75 +209,58 @@ def _too_large(data: bytes) -> TillListRefused | None:
     return None
 
 
-def _refused(reason: str, column: str | None = None) -> TillListRefused:
-    return TillListRefused((RowFault(0, column, reason),), 1)
+def _refused(reason: str, column: str | None = None, row: int = 0) -> TillListRefused:
+    return TillListRefused((RowFault(row, column, reason),), 1)
 
 
 def _known_members(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name in COLUMNS}
 
 
-def _rows_of(reader: Iterator[list[str]]) -> Iterator[list[str] | RowFault]:
-    """The rows of a CSV; one that is no CSV ends it."""
-    number = 0
-    while True:
-        try:
-            fields = next(reader)
-        except StopIteration:
+def _csv_rows(sheet: Sheet, columns: Sequence[Column | None]) -> Iterator[dict[str, Any] | RowFault | None]:
+    """Yield the cells of each row by their meaning; None for a line with nothing in it."""
+    for number, record in enumerate(sheet.rows, 1):
+        if isinstance(record, Broken):
+            yield RowFault(number, None, record.reason)
             return
-        except csv.Error as fault:
-            yield RowFault(number, None, f"not CSV: {fault}")
-            return
-        number += 1
-        yield fields
-
-
-def _csv_rows(
-    reader: Iterator[list[str]], columns: Sequence[Column | None]
-) -> Iterator[dict[str, Any] | RowFault | None]:
-    """None for a line with nothing in it."""
-    for number, fields in enumerate(_rows_of(reader), 1):
-        if isinstance(fields, RowFault):
-            yield RowFault(number, None, fields.reason)
-        elif not any(field.strip() for field in fields):
+        if not any(cell.strip() for cell in record):
             yield None
-        elif len(fields) != len(columns):
-            yield RowFault(number, None, f"{len(fields)} fields, the header has {len(columns)}")
-        else:
-            yield {column: field for column, field in zip(columns, fields, strict=True) if column is not None}
-
-
-def _columns(names: Sequence[str]) -> list[Column | None] | TillListRefused:
-    """Which column each name of the header means; None for one that is not known."""
-    columns = [_NAMED.get(_plain(name)) for name in names]
-    twice = next((column for column in columns if column is not None and columns.count(column) > 1), None)
-    if twice is not None:
-        return _refused("two columns have this meaning", twice)
-    if "reference" not in columns:
-        return _refused(f"there is no such column; it may be called {', '.join(COLUMNS['reference'])}", "reference")
-    if ("amount_minor" in columns) == ("amount" in columns):
-        both = "both are there; leave one out" if "amount" in columns else "one of amount_minor and amount is needed"
-        return _refused(both, "amount_minor")
-    return columns
-
-
-def _plain(name: str) -> str:
-    return "_".join(name.strip().lower().replace("\uff08", "(").replace("\uff09", ")").split())
+            continue
+        cells = fitted(record, len(columns))
+        if cells is None:
+            yield RowFault(number, None, f"{len(record)} fields, the header has {len(columns)}")
+            continue
+        values: dict[str, Any] = {
+            column: cell for column, cell in zip(columns, cells, strict=True) if column is not None
+        }
+        for name in ("reference", "redemption_id", "outlet"):
+            if name in values:
+                values[name] = text_of_cell(values[name])
+        yield values
 
 
 def _collected(
-    given: Iterable[dict[str, Any] | RowFault | None], terms: ListTerms, ignored: tuple[str, ...]
+    given: Iterable[dict[str, Any] | RowFault | None], terms: ListTerms, ignored: tuple[str, ...], read_as: ReadAs
 ) -> TillList | TillListRefused:
-    """Reads the rows, or tells what is wrong with each. None is passed over."""
+    """Read the rows, or tell what is wrong with each. None is passed over."""
+    listed: list[dict[str, Any] | RowFault | None] = []
+    for values in given:
+        listed.append(values)
+        if len(listed) > TILL_LIST_ROWS_MAX:
+            return _refused(f"a list may have {TILL_LIST_ROWS_MAX} rows; send one for each outlet")
+    style = _Style(
+        marks_shown(_texts(listed, "amount")),
+        orders_shown(chain(_texts(listed, "date"), _texts(listed, "time")), terms.day),
+    )
     rows: list[TillRow] = []
     faults: list[RowFault] = []
     count = 0
-    for number, values in enumerate(given, 1):
-        if number > TILL_LIST_ROWS_MAX:
-            return _refused(f"a list may have {TILL_LIST_ROWS_MAX} rows; send one for each outlet")
+    for number, values in enumerate(listed, 1):
         if values is None:
             continue
-        read: TillRow | list[RowFault] = [values] if isinstance(values, RowFault) else _row(number, values, terms)
+        read: TillRow | list[RowFault] = (
+            [values] if isinstance(values, RowFault) else _row(number, values, terms, style)
+        )
         if isinstance(read, TillRow):
             rows.append(read)
         else:
@@ -254,10 +271,20 @@ def _collected(
         faults.append(RowFault(0, "outlet", "every row names its outlet, or none does"))
     if faults:
         return TillListRefused(tuple(faults), count)
-    return TillList(tuple(rows), ignored)
+    shown = ReadAs(read_as.charset, read_as.separator, style.decimal_mark, style.date_order)
+    return TillList(tuple(rows), ignored, shown)
 
 
-def _row(number: int, values: Mapping[str, Any], terms: ListTerms) -> TillRow | list[RowFault]:
+def _texts(listed: Iterable[dict[str, Any] | RowFault | None], column: Column) -> Iterator[str]:
+    """Yield the texts of a column."""
+    for values in listed:
+        if isinstance(values, dict):
+            value = values.get(column)
+            if isinstance(value, str):
+                yield value
+
+
+def _row(number: int, values: Mapping[str, Any], terms: ListTerms, style: _Style) -> TillRow | list[RowFault]:
     read: dict[str, Any] = {}
     faults = []
     for column, reader in _READERS.items():
@@ -265,7 +292,7 @@ def _row(number: int, values: Mapping[str, Any], terms: ListTerms) -> TillRow | 
         if isinstance(value, str):
             value = value.strip() or None
         try:
-            read[column] = None if value is None else reader(value, terms)
+            read[column] = None if value is None else reader(value, terms, style)
         except ValueError as fault:
             faults.append(RowFault(number, column, str(fault)))
     if values.get("amount") is not None and values.get("amount_minor") is not None:
@@ -276,22 +303,28 @@ def _row(number: int, values: Mapping[str, Any], terms: ListTerms) -> TillRow | 
         faults.append(RowFault(number, "amount" if "amount" in values else "amount_minor", "is missing"))
     if read.get("reference") is None and "reference" not in blamed:
         faults.append(RowFault(number, "reference", "is missing"))
+    if not blamed & {"date", "time", "outlet"}:
+        found = placed(read["date"], read["time"], terms, read["outlet"])
+        if isinstance(found, str):
+            faults.append(RowFault(number, "date", found))
+        else:
+            occurred_at, day = found
     if faults:
         return faults
     assert amount is not None
     return TillRow(
-        number, read["reference"], amount, read["time"], read["outlet"], read["redemption_id"],
-        read["bill_amount_minor"],
+        number, read["reference"], amount, occurred_at, read["outlet"], read["redemption_id"],
+        read["bill_amount_minor"], day,
     )  # fmt: skip
 
 
-def _text(value: Any, _: ListTerms) -> str:
+def _text(value: Any, _: ListTerms, __: _Style) -> str:
     if not isinstance(value, str) or not re.fullmatch(rf"[!-~]{{1,{TEXT_CHARACTERS_MAX}}}", value):
         raise ValueError(f"is no id of 1 to {TEXT_CHARACTERS_MAX} visible ASCII characters")
     return value
 
 
-def _reference(value: Any, _: ListTerms) -> str:
+def _reference(value: Any, _: ListTerms, __: _Style) -> str:
     long = isinstance(value, str) and len(value) > BILL_REFERENCE_CHARACTERS_MAX
     if not isinstance(value, str) or long or _REFERENCE.fullmatch(value) is None:
         raise ValueError(
@@ -300,34 +333,28 @@ def _reference(value: Any, _: ListTerms) -> str:
     return value
 
 
-def _minor(value: Any, _: ListTerms) -> int:
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
-        value = int(value)
+def _minor(value: Any, _: ListTerms, __: _Style) -> int:
+    if isinstance(value, str):
+        value = read_minor(value)
     if type(value) is not int:
-        raise ValueError("is no whole number of minor units (1250 is 12.50); no separators, no decimals")
+        raise ValueError("is not a whole number of minor units (1250 is 12.50); no decimals")
     return _bounded(value)
 
 
-def _bill_minor(value: Any, terms: ListTerms) -> int:
-    amount = _minor(value, terms)
+def _bill_minor(value: Any, terms: ListTerms, style: _Style) -> int:
+    amount = _minor(value, terms, style)
     if amount < 0:
         raise ValueError("a bill's amount is not negative")
     return amount
 
 
-def _amount(value: Any, terms: ListTerms) -> int:
+def _amount(value: Any, terms: ListTerms, style: _Style) -> int:
     decimals = DECIMALS.get(terms.currency, 2)
-    wrong = f"is no amount with at most {decimals} decimals, written like 1250.00; no separators, no currency sign"
     text = str(value) if type(value) is int else value
-    if not isinstance(text, str) or _DECIMAL.fullmatch(text) is None:
-        raise ValueError(wrong + ("; in JSON it is a text" if isinstance(value, float) else ""))
-    try:
-        minor = Decimal(text).scaleb(decimals)
-    except InvalidOperation:
-        raise ValueError(wrong) from None
-    if minor != minor.to_integral_value():
-        raise ValueError(wrong)
-    return _bounded(int(minor))
+    if not isinstance(text, str):
+        hint = "; in JSON it is a text" if isinstance(value, float) else ""
+        raise ValueError(f"is not an amount with at most {decimals} decimals, written like 1250.00{hint}")
+    return _bounded(read_amount(text, terms.currency, decimals, style.decimal_mark))
 
 
 def _bounded(value: int) -> int:
@@ -336,38 +363,35 @@ def _bounded(value: int) -> int:
     return value
 
 
-def _time(value: Any, terms: ListTerms) -> datetime.datetime:
-    wrong = "is no time, written like 2026-11-22 18:30:05, 2026-11-22T10:30:05Z or 18:30:05"
-    if not isinstance(value, str) or len(value) > TEXT_CHARACTERS_MAX:
-        raise ValueError(wrong)
-    try:
-        if re.fullmatch(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?", value, re.ASCII):
-            alone = datetime.time.fromisoformat(value.zfill(len(value) + (value.index(":") == 1)))
-            return datetime.datetime.combine(terms.day, alone, terms.zone)
-        moment = datetime.datetime.fromisoformat(value.replace("/", "-"))
-    except ValueError:
-        raise ValueError(wrong) from None
-    if ":" not in value:
-        raise ValueError(wrong)
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=terms.zone)
+def _date(value: Any, _: ListTerms, style: _Style) -> When:
+    if not isinstance(value, str):
+        raise ValueError("is not a date, written like 2026-11-22")
+    return read_when(value, style.date_order)
 
 
-def _outlet(value: Any, terms: ListTerms) -> str:
+def _time(value: Any, _: ListTerms, style: _Style) -> When:
+    if not isinstance(value, str):
+        raise ValueError("is not a time, written like 2026-11-22 18:30:05, 2026-11-22T10:30:05Z or 18:30:05")
+    return read_when(value, style.date_order)
+
+
+def _outlet(value: Any, terms: ListTerms, _: _Style) -> str:
     if not isinstance(value, str) or value not in terms.outlets:
         raise ValueError("is no outlet of this business")
     return value
 
 
-def _currency(value: Any, terms: ListTerms) -> str:
+def _currency(value: Any, terms: ListTerms, _: _Style) -> str:
     if value != terms.currency:
         raise ValueError(f"this business bills in {terms.currency}")
     return terms.currency
 
 
-_READERS: Final = {
+_READERS: Final[Mapping[Column, Callable[[Any, ListTerms, _Style], Any]]] = {
     "reference": _reference,
     "amount_minor": _minor,
     "amount": _amount,
+    "date": _date,
     "time": _time,
     "outlet": _outlet,
     "currency": _currency,

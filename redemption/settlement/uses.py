@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from redemption.settlement.business_days import OutletDay
 from redemption.settlement.definitions import instrument_of
 from redemption.settlement.rating import split
 
@@ -55,14 +56,26 @@ class RedeemedPosting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What of the configuration settlement needs: the businesses' currencies, the outlets' zones, the group's."""
+    """What of the configuration settlement needs: the businesses' currencies, the outlets' days, the group's zone.
+
+    `days` has the outlets whose days are not the calendar days of the group's zone.
+    """
 
     currencies: Mapping[str, str]
-    zones: Mapping[str, ZoneInfo]
+    days: Mapping[str, OutletDay]
     zone: ZoneInfo
 
+    def day_at(self, outlet: str | None) -> OutletDay:
+        """Return when the days of an outlet begin; without an outlet, those of the group."""
+        return self.days.get(outlet or "") or OutletDay(self.zone)
+
     def local_day(self, outlet: str | None, moment: datetime.datetime) -> datetime.date:
-        return moment.astimezone(self.zones.get(outlet or "", self.zone)).date()
+        """Return the business day of an outlet that a moment belongs to."""
+        return self.day_at(outlet).day_of(moment)
+
+    def earliest_day_running(self, moment: datetime.datetime) -> datetime.date:
+        """Return the earliest business day that is still running at some outlet."""
+        return min(day.day_of(moment) for day in {OutletDay(self.zone), *self.days.values()})
 
 
 def uses_of(

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from gateway.wire_reconciliation import bill_fields, head_fields
 from redemption.database import Pool
 from redemption.domain.limits import RECONCILIATIONS_KEPT_DAYS
+from redemption.settlement.periods import Closed, PeriodRefused, Periods
+from redemption.settlement.production import Production
 from redemption.settlement.reconciliation import CLASSES
 from redemption.settlement.reconciling import ReconcileRefused, Reconciliation, Reconciliations, Upload
 from tests.support.postgres import PrivatePostgres
-from tests.support.settlement import Book, at, group_pool
+from tests.support.settlement import Book, agree, at, group_pool
 
 DAY = datetime.date(2026, 11, 22)
 NOON_AFTER = at("2026-11-23T04:00")
@@ -167,3 +170,117 @@ async def test_files_longer_than_a_part_are_read_in_order_from_any_place(postgre
         assert found.places_of("missing_here") == (0, 2_500)
         assert found.places_of("matched") == (2_500, 2_500)
         assert set(found.summary["classes"]) == set(CLASSES)
+
+
+async def test_the_day_of_a_bar_ends_at_its_cut_off_hour(postgres: PrivatePostgres) -> None:
+    async with postgres.fresh_database() as dsn, group_pool(dsn) as pool:
+        book, now = Book(pool), [at("2026-11-22T19:59")]  # 03:59 in Shanghai, on the calendar day after
+        store = Reconciliations(pool, lambda: now[0])
+        await used(book, "rdm_1", "yesterday", 100, "2026-11-21T19:59")
+        await used(book, "rdm_2", "first", 100, "2026-11-21T20:00")
+        await used(book, "rdm_3", "at two", 100, "2026-11-22T18:00")
+        await used(book, "rdm_4", "tomorrow", 100, "2026-11-22T20:00")
+        rows = "yesterday,1\nfirst,1\nat two,1\ntomorrow,1\n"
+        # Without a cut-off hour the bill of 02:00 is one of the next day.
+        found, items = await compared(store, upload(rows))
+        assert kinds(items)["at two"] == "missing_here"
+        assert not found.summary["provisional"]
+
+        await pool.execute("UPDATE outlet SET cut_off_hour = 4 WHERE business_id = 'mall'")
+        found, items = await compared(store, upload(rows))
+        assert kinds(items) == {
+            "first": "matched", "at two": "matched", "yesterday": "missing_here", "tomorrow": "missing_here",
+        }  # fmt: skip
+        assert {item["reference"]: item["elsewhere"] and item["elsewhere"]["day"] for item in items} == {
+            "first": None, "at two": None, "yesterday": "2026-11-21", "tomorrow": "2026-11-23",
+        }  # fmt: skip
+        assert found.summary["provisional"]  # the bar is still open
+        refused = await store.reconcile(upload(rows, day=DAY + datetime.timedelta(days=1)))
+        assert isinstance(refused, ReconcileRefused)
+        assert refused.reason == "day_out_of_range"
+        now[0] += 60
+        found, _ = await compared(store, upload(rows + "new,1\n"))
+        assert not found.summary["provisional"]
+
+        # Beside an outlet that closes at midnight: the business's day begins with the first and ends with the last.
+        await pool.execute("INSERT INTO outlet (outlet_id, business_id, name) VALUES ('out_mall_2', 'mall', '{}')")
+        now[0] = at("2026-11-22T18:30")
+        found, _ = await compared(store, upload(rows + "newer,1\n"))
+        assert found.summary["provisional"]
+        found, _ = await compared(store, upload(rows, day=DAY + datetime.timedelta(days=1)))
+        assert found.summary["provisional"]
+
+
+async def test_settlement_counts_by_business_days_and_closes_when_the_last_outlet_has(
+    postgres: PrivatePostgres,
+) -> None:
+    async with postgres.fresh_database() as dsn, group_pool(dsn) as pool:
+        await agree(pool, "points", instrument="points", rule={"kind": "proportion", "basis_points": 10_000})
+        await pool.execute("UPDATE outlet SET cut_off_hour = 4 WHERE business_id = 'mall'")
+        book = Book(pool)
+        await used(book, "rdm_1", "bar at two", 100, "2026-11-30T18:00")
+        await used(book, "rdm_2", "gym at two", 100, "2026-11-30T18:00", business="gym")
+        await Production(pool).run()
+        rows = await pool.fetch("SELECT bill_reference, local_day::text FROM settlement_line")
+        days = {row["bill_reference"]: row["local_day"] for row in rows}
+        assert days == {"bar at two": "2026-11-30", "gym at two": "2026-12-01"}
+        open_still = await Periods(pool, lambda: at("2026-11-30T19:59")).close(202611, "finance")
+        assert isinstance(open_still, PeriodRefused)
+        assert open_still.reason == "month_not_over"
+        closed = await Periods(pool, lambda: at("2026-11-30T20:00")).close(202611, "finance")
+        assert isinstance(closed, Closed)
+        assert [period.lines for period in closed.periods] == [1]
+
+
+async def test_rows_of_another_day_and_references_that_a_spreadsheet_changed_are_said(
+    postgres: PrivatePostgres,
+) -> None:
+    async with postgres.fresh_database() as dsn, group_pool(dsn) as pool:
+        book, store = Book(pool), Reconciliations(pool, lambda: NOON_AFTER)
+        await used(book, "rdm_1", "202611220001", 100, "2026-11-22T04:00")
+        await used(book, "rdm_2", "00123", 100, "2026-11-22T04:01")
+        await used(book, "rdm_3", "wrong date", 100, "2026-11-22T04:02")
+        await used(book, "rdm_4", "2.5E+11", 100, "2026-11-22T04:03")
+        rows = [
+            ("2.02611E+11", "2026/11/22 12:00"), ("2.02611E+11", "2026/11/22 12:01"), ("123", "2026/11/22 12:01"),
+            ("old", "2020/11/22 12:00"), ("wrong date", "2020/11/22"), ("1234567890123450", ""), ("2.5E+11", ""),
+        ]  # fmt: skip
+        text = "reference,amount,time\n" + "".join(f"{name},1,{time}\n" for name, time in rows)
+        found, items = await compared(store, Upload("mall", None, DAY, text.encode(), "csv", "test"))
+        by_reference = {item["reference"]: (item["kind"], item["notes"]) for item in items}
+        assert by_reference == {
+            "2.02611E+11": ("missing_here", ["several_rows", "reference_shortened"]),
+            "1234567890123450": ("missing_here", ["reference_shortened"]),
+            "123": ("missing_here", ["leading_zeros_lost"]),
+            "old": ("other_day", ["row_of_another_day"]),
+            "wrong date": ("matched", ["row_of_another_day"]),
+            "2.5E+11": ("matched", []),
+            "202611220001": ("missing_there", []),
+            "00123": ("missing_there", []),
+        }
+        assert found.summary["notes"] == [
+            {"note": "references_shortened", "rows": [1, 2, 6], "rows_total": 3},
+            {"note": "leading_zeros_lost", "rows": [3], "rows_total": 1},
+            {"note": "rows_of_another_day", "rows": [4, 5], "rows_total": 2},
+        ]
+        assert found.summary["read_as"] == {
+            "charset": "utf-8", "separator": ",", "decimal_mark": None, "date_order": None,
+        }  # fmt: skip
+
+
+async def test_a_reconciliation_that_an_earlier_version_kept_is_still_shown(postgres: PrivatePostgres) -> None:
+    async with postgres.fresh_database() as dsn, group_pool(dsn) as pool:
+        store = Reconciliations(pool, lambda: NOON_AFTER)
+        found, items = await compared(store, upload("A-1,1\n"))
+        await pool.execute(
+            "UPDATE settlement_reconciliation SET "
+            "summary = (summary #- '{classes,other_day}') - '{notes,read_as}'::text[]"
+        )
+        kept = await store.get(found.reconciliation_id)
+        assert kept is not None
+        assert kept.totals_of("other_day")["bills"] == 0
+        assert kept.places_of("missing_here") == (0, 1)
+        head = head_fields(kept, "zh-Hant")
+        assert (head["notes"], head["read_as"], head["totals"]["other_day"]["rows"]) == ([], None, 0)
+        del items[0]["rows"][0]["day"]
+        assert "清單有這張帳單" in bill_fields(items[0], "zh-Hant")["explanation"]

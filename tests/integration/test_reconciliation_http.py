@@ -16,6 +16,7 @@ import openpyxl  # type: ignore[import-untyped]
 import pytest
 
 from gateway.operations import create_key
+from gateway.spreadsheets import without_guard
 from redemption.domain.limits import SETTLEMENT_TRANSFERS_MAX, TILL_LIST_BYTES_MAX, TILL_LIST_ROWS_MAX
 from tests.support.client import TongClient, fresh_key, points_leg
 from tests.support.oracle import until_drained
@@ -201,7 +202,7 @@ async def test_a_reference_that_looks_like_markup_of_a_sheet_is_text_in_it(tills
     assert {cell.data_type for cell in cells} == {"s"}
     read = {str(cell.value).removeprefix("\u200b").replace("_x005F_", "_") for cell in cells}
     assert read.issuperset(references)
-    assert {cell.column for row in sheet.iter_rows() for cell in row if cell.value is not None} <= set(range(1, 16))
+    assert {cell.column for row in sheet.iter_rows() for cell in row if cell.value is not None} <= set(range(1, 17))
 
 
 async def test_a_list_in_chinese_csv_is_the_same_list(tills: Tills) -> None:
@@ -215,14 +216,108 @@ async def test_a_list_in_chinese_csv_is_the_same_list(tills: Tills) -> None:
     assert answer.json()["ignored_columns"] == ["收銀員"]
     totals = {kind: total["bills"] for kind, total in answer.json()["totals"].items()}
     assert totals == {
-        "different_amount": 1, "missing_here": 1, "missing_there": 4, "duplicate_in_list": 1, "cancelled_here": 1,
-        "matched": 3,
+        "different_amount": 1, "missing_here": 1, "missing_there": 4, "duplicate_in_list": 1, "other_day": 0,
+        "cancelled_here": 1, "matched": 3,
     }  # fmt: skip
     of_outlet = await tills.till.post(
         "/reconciliations", data, media_type="text/csv; charset=utf-8", day=tills.day, outlet=tills.terminal.outlet
     )
     assert {kind: total["bills"] for kind, total in of_outlet.json()["totals"].items()} == totals
     assert of_outlet.json()["reconciliation_id"] != answer.json()["reconciliation_id"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "label"),
+    [
+        ("utf-8", "utf8"), ("utf-8-sig", None), ("gb18030", "gb2312"), ("gb18030", "cp936"), ("gb18030", None),
+        ("cp950", "cp950"), ("cp950", None), ("utf-16-le", "utf-16le"), ("utf-16-be", None), ("utf-16", "UTF-16"),
+    ],
+)  # fmt: skip
+async def test_a_list_as_a_spreadsheet_writes_it_is_the_same_list_in_every_charset(
+    tills: Tills, codec: str, label: str | None
+) -> None:
+    today = datetime.date.fromisoformat(tills.day)
+    day = f"{today.year}/{today.month}/{today.day}"
+    amount = f"{tills.off['matched'] / 100:.2f}".replace(".", ",")
+    rows = [
+        "sep=;", '單號;抵扣金額;時間;"備註;其他"', f"'T-1;¥{amount};{day} 上午 0:05:00;x",
+        f"2.02611E+11;1.250,00;{day};", "old;３;2020/1/1 9:05;y", "",
+    ]  # fmt: skip
+    text = "\r\n".join(rows)
+    media_type = "text/csv" if label is None else f'text/csv; charset="{label}"'
+    answer = await tills.till.post("/reconciliations", text.encode(codec), media_type=media_type, day=tills.day)
+    assert answer.status_code in (200, 201), answer.text
+    found = answer.json()
+    assert found["ignored_columns"] == ["備註;其他"]
+    assert found["read_as"] | {"charset": ""} == {
+        "charset": "", "separator": ";", "decimal_mark": ",", "date_order": None,
+    }  # fmt: skip
+    assert [(each["note"], each["rows"]) for each in found["notes"]] == [
+        ("references_shortened", [2]), ("rows_of_another_day", [3]),
+    ]  # fmt: skip
+    assert "試算表" in found["notes"][0]["explanation"]
+    bills = {bill["reference"]: bill for bill in found["bills"]}
+    assert (bills["2.02611E+11"]["kind"], bills["2.02611E+11"]["list_minor"]) == ("missing_here", 125_000)
+    assert (bills["old"]["kind"], bills["old"]["list_minor"]) == ("other_day", 300)
+    assert "2020-01-01" in bills["old"]["explanation"]
+    assert found["totals"]["matched"]["bills"] == 1
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("zh-HK", "縮短"), ("zh-CN", "电子表格"), ("en", "spreadsheet seems to have shortened")],
+)
+async def test_notes_and_explanations_are_in_the_readers_language_in_the_answer_and_in_the_file(
+    tills: Tills, language: str, words: str
+) -> None:
+    found = await tills.send([{"reference": "9.9E+12", "amount_minor": 1}])
+    path = f"{BASE}/reconciliations/{found['reconciliation_id']}"
+    headers = {"authorization": f"Bearer {tills.till.key}", "accept-language": language}
+    whole = (await tills.tong.http.get(path, headers=headers)).json()
+    assert words in whole["notes"][0]["explanation"]
+    [bill] = [bill for bill in whole["bills"] if bill["kind"] == "missing_here"]
+    assert words in bill["explanation"]
+    for form in ("csv", "json"):
+        file = await tills.tong.http.get(f"{path}/file?format={form}", headers=headers)
+        assert bill["explanation"] in file.content.decode("utf-8-sig")
+    sheet = openpyxl.load_workbook(
+        io.BytesIO((await tills.tong.http.get(f"{path}/file?format=xlsx", headers=headers)).content)
+    )
+    assert bill["explanation"] in {row[15] for row in sheet["bills"].iter_rows(values_only=True)}
+    assert whole["notes"][0]["explanation"] in {row[1] for row in sheet["summary"].iter_rows(values_only=True)}
+    chosen = await tills.till.get(
+        f"/reconciliations/{found['reconciliation_id']}/file", f"{ONE}/file", format="csv", language="en"
+    )
+    assert "spreadsheet seems to have shortened" in chosen.text
+
+
+async def test_a_formula_for_a_reference_is_text_in_the_csv_and_reads_back(tills: Tills) -> None:
+    formula = '=HYPERLINK("http://evil.invalid","x")'
+    found = await tills.send([{"reference": formula, "amount_minor": 1}, {"reference": "a;-1+1", "amount_minor": 1}])
+    path = f"/reconciliations/{found['reconciliation_id']}/file"
+    file = await tills.till.get(path, f"{ONE}/file")
+    cells = [row["reference"] for row in csv.DictReader(io.StringIO(file.content.decode("utf-8-sig")))]
+    assert {f"'{formula}", "a;'-1+1"} <= set(cells)
+    assert {formula, "a;-1+1"} <= {without_guard(cell) for cell in cells}
+    # The file sent back as a list names the same bills.
+    again = await tills.till.post(
+        "/reconciliations",
+        "\n".join(("reference\tamount_minor", f"'{formula}\t1")).encode(),
+        media_type="text/csv",
+        day=tills.day,
+    )
+    assert formula in [bill["reference"] for bill in again.json()["bills"]]
+
+
+async def test_a_duplicate_key_in_a_json_list_is_refused_with_its_row(tills: Tills) -> None:
+    body = (
+        b'{"rows": [{"reference": "A", "amount_minor": 1}, {"reference": "B", "amount_minor": 1, "amount_minor": 9}]}'
+    )
+    answer = await tills.till.post("/reconciliations", body, day=tills.day)
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == [
+        {"field": "row 2, column amount_minor", "reason": "is a duplicate key", "row": 2, "column": "amount_minor"}
+    ]
 
 
 async def test_a_list_that_cannot_be_read_is_refused_with_every_place(tills: Tills) -> None:

@@ -326,17 +326,3 @@ async def test_two_settling_at_once_settle_everything_once(pool: Pool) -> None:
     produced = await asyncio.gather(*(Production(pool, batch_transactions=4).run() for _ in range(3)))
     assert sum(one.lines for one in produced) == 60
     assert await differences(pool) == []
-
-
-async def test_the_csv_has_a_header_and_every_line(pool: Pool) -> None:
-    await november(pool)
-    await Production(pool).run()
-    written: list[bytes] = []
-
-    async def take(data: bytes) -> None:
-        written.append(data)
-
-    await SettlementReader(pool).write_csv(take, 202611, "mall")
-    rows = b"".join(written).decode().splitlines()
-    assert rows[0].startswith("line_id,kind,ledger_kind,subject_id,issuer,acceptor,asset,units")
-    assert len(rows) == 1 + len(await lines_of(pool, 202611, "mall")) == 3

@@ -10,12 +10,14 @@ import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
+from gateway.spreadsheets import without_guard
 from redemption.group import read_group
 from tests.support.ledger import wait_until
 from tests.support.postgres import PrivatePostgres
 from tests.support.settlement import Book, at, differences, group_pool
 
 TONG = str(Path(sys.executable).with_name("tong"))
+FORMULA = '=HYPERLINK("http://evil.invalid","click")'
 GROUP_FILE = Path(__file__).parents[2] / "gateway" / "development" / "group.yaml"
 
 
@@ -42,7 +44,8 @@ async def test_a_month_is_settled_closed_disputed_approved_and_paid_from_the_com
     async with postgres.fresh_database() as dsn, group_pool(dsn) as pool:
         leg = {"kind": "points", "points": 1000, "value_minor": 1000}
         moves = [("points", "202701.hotel", "A", "R", 1000)]
-        await Book(pool).write("redeem", "rdm_1", "mall", moves, at("2026-10-05T04:00"), legs=[leg])
+        bill = {"reference": FORMULA, "amount_minor": 5_000, "currency": "CNY"}
+        await Book(pool).write("redeem", "rdm_1", "mall", moves, at("2026-10-05T04:00"), legs=[leg], bill=bill)
         await done(dsn, "run")
         exceptions = [json.loads(line) for line in (await done(dsn, "exceptions", "--json")).splitlines()]
         assert [(one["subject_id"], one["reason"]) for one in exceptions] == [("rdm_1", "no_agreement")]
@@ -58,8 +61,13 @@ async def test_a_month_is_settled_closed_disputed_approved_and_paid_from_the_com
         period = closed["periods"][0]
         assert (period["period_id"], period["number"], period["lines"]) == ("202610.hotel.mall", 1, 1)
         assert "was closed before" in await done(dsn, "close", "--month", "202610")
-        rows = list(csv.DictReader((await done(dsn, "lines", "--month", "202610")).splitlines()))
+        text = await done(dsn, "lines", "--month", "202610")
+        rows = list(csv.DictReader(text.splitlines()))
         assert [(row["issuer"], row["acceptor"], row["amount_minor"]) for row in rows] == [("hotel", "mall", "980")]
+        assert rows[0]["bill_reference"] == f"'{FORMULA}"
+        assert without_guard(rows[0]["bill_reference"]) == FORMULA
+        assert (rows[0]["occurred_at"], rows[0]["local_day"]) == ("2026-10-05T04:00:00.000Z", "2026-10-05")
+        assert (rows[0]["reference"], "\r" in text) == ("", False)
         dispute = (
             await done(dsn, "dispute", "open", rows[0]["line_id"], "--as", "hotel", "--reason", "too much")
         ).strip()

@@ -19,7 +19,6 @@ from gateway.statements import exports as exports_module
 from gateway.statements.exports import Exported, ExportFailed, ExportsBusy, StatementExports
 from gateway.statements.money import money_text
 from gateway.statements.request import FORMATS, StatementRequest
-from gateway.statements.separated import plain
 from redemption.database import Pool
 from redemption.settlement.statements import StatementRefused
 from tests.support.ledger import wait_until
@@ -205,13 +204,3 @@ async def held(pool: Pool) -> AsyncIterator[None]:
 )  # fmt: skip
 def test_minor_units_are_shown_with_the_digits_of_their_currency(minor: int, currency: str, text: str) -> None:
     assert money_text(minor, currency) == text
-
-
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "\r=1", "  =1", "＝1", "-", "－2"])
-def test_a_text_that_begins_like_a_formula_gets_an_apostrophe(text: str) -> None:
-    assert plain(text) == f"'{text}"
-
-
-@pytest.mark.parametrize("text", ["", "a=1", "POS-7", "通逸酒店", " a", "'=1", "1-2"])
-def test_any_other_text_stays_as_it_is(text: str) -> None:
-    assert plain(text) == text

@@ -55,7 +55,7 @@ TILL_DOES: Final[dict[str, str]] = {
     "exceeds_hold": "Captures at most `available`.",
     "exceeds_redemption": "Refunds at most `available`.",
     "window_closed": "Nothing at the till: member services can still correct it.",
-    "month_not_over": "Waits until the month is over in every time zone of the group.",
+    "month_not_over": "Waits until the month is over at every outlet of the group.",
     "earlier_month_open": "Closes the month that `detail` names, then sends the same again.",
     "period_not_closed": "Waits for the month to be closed.",
     "period_disputed": "Resolves the open disputes, then approves.",

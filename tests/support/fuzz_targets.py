@@ -33,7 +33,11 @@ from redemption.ledger.entries import (
     posting_lines,
     transaction_line,
 )
-from redemption.settlement.till_lists import CHARSETS, ListTerms, TillListRefused, read_csv, read_json
+from redemption.settlement.business_days import OutletDay
+from redemption.settlement.reconciliation import compare, item_document
+from redemption.settlement.till_list_terms import ListTerms
+from redemption.settlement.till_list_text import CODECS
+from redemption.settlement.till_lists import TillList, TillListRefused, read_csv, read_json
 from tests.support.fuzzing import Refusal, Target
 from tests.support.ledger import redeem_fields, rows_of
 from tests.support.signing import Signer
@@ -45,9 +49,11 @@ from tokens.keyring import KeyRing
 from tokens.offline import step_at, write_offline
 
 NOW = 1_795_350_000.0
+ZONE = ZoneInfo("Asia/Shanghai")
 TERMS = ListTerms(
-    "CNY", frozenset({"out_mall_1", "out_mall_2"}), datetime.date(2026, 11, 22), ZoneInfo("Asia/Shanghai")
-)
+    "CNY", frozenset({"out_mall_1", "out_mall_2"}), datetime.date(2026, 11, 22), ZONE,
+    {"out_mall_2": OutletDay(ZoneInfo("Asia/Tokyo"), 4)},
+)  # fmt: skip
 KEY_ID = "Ab3dE5gH7jK9"
 SECRET = hashlib.sha256(b"a till's secret").digest()
 
@@ -157,27 +163,37 @@ def entries() -> Target:
 
 
 def till_lists() -> list[Target]:
-    """Lists of tills: CSV in every charset, JSON."""
-    charsets = sorted(CHARSETS)
-    rows = "單號,抵扣金額,時間,門店\r\nT-1,12.50,18:30:05,out_mall_1\r\nT-2,-3,2026-11-22T10:30:05Z,out_mall_2\r\n"
-    minor = "reference;amount_minor;bill_amount_minor\nT-1;1250;9900\nT-2;-3;\n"
+    """Lists of tills: CSV in every charset, named and found out, in the forms that spreadsheets write; JSON."""
+    codecs = sorted({codec for names in CODECS.values() for codec in names})
+    texts = (
+        "單號,抵扣金額,時間,門店\r\nT-1,12.50,18:30:05,out_mall_1\r\nT-2,-3,2026-11-22T10:30:05Z,out_mall_2\r\n",
+        "reference;amount_minor;bill_amount_minor\nT-1;1250;9900\nT-2;-3;\n",
+        "sep=;\r\n單號;金額(元);日期;時間\r\n'00123;¥1.250,00;2026/11/22;上午 9:05\r\n"
+        '="7";(3,50);2026年11月22日;9:05 PM\r\n',
+        '"a;b"\treference\tamount\ttime\nx\t2.02611E+11\t１２\t22/11/2026 9:05\ny\tT\t1,250\t46348.378472\n',
+    )
     document = {"rows": [{"reference": "T-1", "amount": "12.50", "time": "18:30"}, {"reference": "T-2", "amount": "1"}]}
-    plain = [{"reference": "T-1", "amount_minor": 1250, "currency": "CNY", "outlet": "out_mall_1"}]
+    plain = [
+        {"reference": "T-1", "amount_minor": 1250, "currency": "CNY", "outlet": "out_mall_1", "date": "2026.11.22"}
+    ]
 
     def told(found: object) -> None:
         if isinstance(found, TillListRefused):
             assert found.faults
             assert found.count >= len(found.faults)
             raise Refusal
+        assert isinstance(found, TillList)
+        for item in compare(found.rows, (), TERMS.day):
+            item_document(item)  # what is taken can be kept and shown
 
     def as_csv(data: bytes) -> None:
-        told(read_csv(data[1:], TERMS, charsets[data[0] % len(charsets)] if data else "utf-8"))
+        labels = [*codecs, None]
+        told(read_csv(data[1:], TERMS, labels[data[0] % len(labels)] if data else None))
 
-    texts = [
-        bytes((number,)) + text.encode(charset) for number, charset in enumerate(charsets) for text in (rows, minor)
-    ]
+    corpus = [bytes((number,)) + text.encode(codec, "ignore") for number, codec in enumerate(codecs) for text in texts]
+    corpus += [bytes((len(codecs),)) + text.encode(codec, "ignore") for codec in codecs for text in texts]
     return [
-        Target("till lists, CSV", texts, as_csv),
+        Target("till lists, CSV", corpus, as_csv),
         Target(
             "till lists, JSON",
             [json.dumps(document).encode(), json.dumps(plain).encode()],

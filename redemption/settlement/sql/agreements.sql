@@ -40,7 +40,7 @@ INSERT INTO settlement_agreement_version (agreement_id, version, definition, add
 SELECT business_id, currency FROM business ORDER BY business_id
 
 -- name: zones
-SELECT outlet_id, time_zone FROM outlet WHERE time_zone IS NOT NULL
+SELECT outlet_id, time_zone, cut_off_hour FROM outlet WHERE time_zone IS NOT NULL OR cut_off_hour > 0
 
 -- name: group_zone
 SELECT time_zone FROM installation

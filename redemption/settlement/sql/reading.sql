@@ -10,15 +10,6 @@ WHERE period_month = $1 AND ($2::text IS NULL OR issuer = $2 OR acceptor = $2)
   AND ($3::text IS NULL OR issuer = $3 OR acceptor = $3)
 ORDER BY party_low, party_high, occurred_at, line_id
 
--- name: lines_csv
-SELECT line_id, kind, ledger_kind, subject_id, issuer, acceptor, asset, units, face_value_minor, amount_minor, tax_minor,
-       currency, agreement_id, agreement_version, reference, belongs_to, outlet, bill_reference,
-       to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS occurred_at, local_day, period_month
-FROM settlement_line
-WHERE period_month = $1 AND ($2::text IS NULL OR issuer = $2 OR acceptor = $2)
-  AND ($3::text IS NULL OR issuer = $3 OR acceptor = $3)
-ORDER BY party_low, party_high, occurred_at, line_id
-
 -- name: exceptions
 SELECT line_id, bucket, epoch, entry_ms, entry_seq, ledger_kind, subject_id, issuer, acceptor, asset, units,
        units_in_use, face_value_minor, currency, outlet, bill_reference, occurred_at, local_day, reason
