@@ -29,7 +29,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from gateway.child import Child
-from gateway.development.postgres_account import AccountProblemError
+from gateway.development.postgres_account import AccountProblemError, Passage
 from gateway.development.postgres_server import private_postgres
 from gateway.development.precedence import keep_precedence
 from gateway.development.private_files import private_folder, write_private
@@ -122,6 +122,7 @@ class _Stack:
         self.settings = settings
         self.home = settings.home
         self.supervisor = Supervisor(self._write_demo)
+        self._passage = Passage(self.supervisor.say)
         self._given_valkey = settings.valkey_url is not None
         self._given_postgres = settings.postgres_dsn is not None
         self._environment = dict(os.environ)
@@ -154,7 +155,10 @@ class _Stack:
         print(what_to_try(self._base_url, self.home / "demo.json"), flush=True)  # noqa: T201 - for the person
 
     async def stop(self) -> None:
-        await self.supervisor.stop()
+        try:
+            await self.supervisor.stop()
+        finally:
+            self._passage.close()
         if self._listener is not None:
             self._listener.close()
         # Keys stay where `tong load` keeps them; a file that names dead processes would only mislead.
@@ -180,7 +184,7 @@ class _Stack:
             return
         try:
             server = await private_postgres(
-                self.home / "postgres", _server_environment(), SERVERS_RANK, self.supervisor
+                self.home / "postgres", _server_environment(), SERVERS_RANK, self.supervisor, self._passage
             )
         except ChildFailedError as failure:
             raise StackProblemError(f"the private PostgreSQL could not be made: {failure}") from failure

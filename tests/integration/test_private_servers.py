@@ -17,7 +17,7 @@ import pytest
 from redis.asyncio import Redis
 
 from gateway.development.leftovers import working_in
-from gateway.development.postgres_account import needed, postgres_account
+from gateway.development.postgres_account import Passage, needed, postgres_account
 from gateway.development.postgres_server import private_postgres
 from gateway.development.private_files import SOCKET_PATH_BYTES_MAX, kept_port, write_private
 from gateway.development.store_roles import WRITER, make_roles
@@ -52,12 +52,14 @@ async def valkey(folder: Path) -> AsyncIterator[tuple[Supervisor, PrivateServer]
 @asynccontextmanager
 async def postgres(folder: Path) -> AsyncIterator[tuple[Supervisor, PrivateServer]]:
     supervisor = Supervisor()
+    passage = Passage(supervisor.say)
     try:
-        server = await private_postgres(folder, ENVIRONMENT, 0, supervisor)
+        server = await private_postgres(folder, ENVIRONMENT, 0, supervisor, passage)
         await supervisor.start(server.child)
         yield supervisor, server
     finally:
         await supervisor.stop()
+        passage.close()
 
 
 async def test_valkey_is_as_durable_as_promised_and_keeps_address_and_data(folder: Path) -> None:
