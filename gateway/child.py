@@ -86,8 +86,8 @@ class Run:
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
 
-def in_the_new_process(account: Account | None, number: int) -> Callable[[], None]:
-    """Becomes the account, then ties its life to ours (0: not at all): in that order, for a change of account undoes the tie.
+def in_the_new_process(account: Account | None, number: signal.Signals) -> Callable[[], None]:
+    """Becomes the account, then ties its life to ours: in that order, for a change of account undoes the tie.
 
     Done here and not by arguments of the subprocess call, which uvloop does not know.
     """

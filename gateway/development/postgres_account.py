@@ -203,8 +203,6 @@ def _has_entry(account: Account, folder: Path) -> bool:
     return any(tag == _USER and identity == account.uid for tag, _, identity in _entries(folder))
 
 
-
-
 def _entries(folder: Path) -> list[tuple[int, int, int]]:
     try:
         raw = os.getxattr(folder, _ACL)

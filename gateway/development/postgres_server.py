@@ -2,8 +2,8 @@
 
 Guarantees: bound to 127.0.0.1 and to a Unix socket that only its owner reaches, password (SCRAM) for everybody;
 synced writes and data checksums; a database `tong`; a cluster that is in its place is whole (it is made aside, with its
-database, and moved there once both are found to be right); its address stays the same over restarts while the port is free; never a second server on
-the same folder.
+database, and moved there once both are found to be right); its address stays the same over restarts while the port is
+free; never a second server on the same folder.
 """
 
 import importlib.util

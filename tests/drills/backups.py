@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from gateway.development.postgres_server import postgres_program
 from tests.drills import layout
 from tests.drills.drill import Drill
 from tests.drills.site import Site
 from tests.drills.tills import World
-from gateway.development.postgres_server import postgres_program
 from tests.support.postgres import private_postgres
 from tests.support.servers import ValkeyServer
 

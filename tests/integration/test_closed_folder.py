@@ -1,4 +1,4 @@
-"""A clone in a folder that only its owner may enter: root's home is one. PostgreSQL does not run as root, so its account
+"""A clone in a folder that only its owner may enter, as root's home is. PostgreSQL does not run as root, so its account
 has to be let through, and nothing of that may stay behind."""
 
 import os

@@ -382,7 +382,9 @@ async def test_the_last_and_first_instants_of_a_month_find_their_partitions(plac
 async def test_a_writer_without_ddl_rights_can_write_and_have_months_made(
     place: Place, postgres: PrivatePostgres
 ) -> None:
-    await postgres.execute("DO $$ BEGIN CREATE ROLE scribe LOGIN PASSWORD 'scribe'; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    await postgres.execute(
+        "DO $$ BEGIN CREATE ROLE scribe LOGIN PASSWORD 'scribe'; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+    )
     for grant in (
         "SELECT, INSERT ON ledger_transaction, ledger_posting, ledger_dead_letter",
         "SELECT, INSERT, UPDATE ON ledger_watermark",

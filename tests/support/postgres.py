@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from gateway.child import in_the_new_process
+from gateway.child import Account
 from gateway.development.postgres_account import Passage
 from gateway.development.postgres_server import private_postgres as product_server
 from gateway.development.valkey_server import PrivateServer
@@ -56,7 +56,7 @@ class PrivatePostgres:
         supervisor = Supervisor()
         self._passage = Passage(supervisor.say)
 
-        def made() -> Coroutine[Any, Any, PrivateServer]:
+        def made() -> Awaitable[PrivateServer]:
             folder = self._folder / "postgres"
             return product_server(folder, ENVIRONMENT, 0, supervisor, self._passage, durable=durable)
 
@@ -112,8 +112,7 @@ class PrivatePostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # No signal at the death of its parent, which is the thread that started it: pytest may use several.
-                preexec_fn=in_the_new_process(child.account, 0),
+                **_as(child.account),
             )
 
     def _ready(self, deadline: float) -> bool:
@@ -189,7 +188,11 @@ class PrivatePostgres:
             await connection.close()
 
 
-def _in_a_loop_of_its_own(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def _as(account: Account | None) -> dict[str, Any]:
+    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+
+
+def _in_a_loop_of_its_own(work: Callable[[], Awaitable[T]]) -> T:
     """Runs the coroutine to its end in another thread: the caller's may have a loop that runs."""
 
     async def main() -> T:

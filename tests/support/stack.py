@@ -195,9 +195,7 @@ class Stack:
         await self.load(businesses=[entry])
         terminal = Terminal(business, outlet, terminal_id, await create_key(self.settings, terminal_id, ()))
         self.remembered.add("a terminal's key", terminal.api_key)
-        await self.until_every_worker(
-            f"knows the key of {terminal_id}", lambda http: _knows(http, terminal)
-        )
+        await self.until_every_worker(f"knows the key of {terminal_id}", lambda http: _knows(http, terminal))
         return terminal
 
     async def until_every_worker(
