@@ -23,6 +23,8 @@ nothing for the scans that are taken.
 
 import asyncio
 import re
+import socket
+import struct
 from functools import cache
 from typing import Any, Final, NoReturn
 
@@ -56,6 +58,9 @@ STREAMS: Final = b"/events"
 """How the paths of streams end: they may have to be cut (gateway/event_streams.py)."""
 ONCE: Final = frozenset({b"authorization", b"content-type", b"host", b"idempotency-key", b"transfer-encoding"})
 """Headers that say who asks for what: of two, one reader may believe the first and another the second."""
+
+RESET: Final = struct.pack("ii", 1, 0)
+"""A `struct linger` of no time: closing resets (socket(7))."""
 
 _SCAN_URL: Final = VERIFY_PATH.encode()
 _SCAN: Final = b"POST %s HTTP/1.1\r\n" % _SCAN_URL
@@ -195,7 +200,7 @@ class BoundedProtocol(HttpToolsProtocol):
             )
 
     def _bytes_of_begun_head(self, data: bytes) -> int:
-        """At most how many bytes of the piece belong to the head that begins in it; other requests may stand before it."""
+        """At most how many bytes of the piece belong to the head that begins in it, behind other requests."""
         end = data.rfind(b"\r\n\r\n")  # of the head before it, which its body follows
         return len(data) if end < 0 else max(0, len(data) - end - 4 - self._bytes_of_bodies)
 
@@ -295,7 +300,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         if self.url.endswith(STREAMS):
-            self.scope[ABORT] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+            self.scope[ABORT] = self._cut_off  # type: ignore[typeddict-unknown-key]
 
     def _may_go_the_short_way(self) -> bool:
         parser, before = self.parser, self.cycle
@@ -358,7 +363,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
         elif not self.transport.is_closing():
             if self.transport.get_write_buffer_size():  # closing would wait for a client that does not read
-                self.transport.abort()
+                self._cut_off()
             else:
                 self.transport.close()
 
@@ -381,9 +386,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._write_timer = None
         left = self.transport.get_write_buffer_size()
         if left and self._unwritten_bytes - left < min(WRITE_BYTES_OF_PERIOD, self._unwritten_bytes):
-            self.transport.abort()
+            self._cut_off()
         elif left:
             self._watch_writing()
+
+    def _cut_off(self) -> None:
+        """Resets the connection: the kernel would else keep what is in its buffers for a client that does not read."""
+        connection = self.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.transport.abort()
 
     def default_head(self) -> bytes:
         """The headers that every answer of this server has, as one piece; uvicorn makes a new list each second."""
