@@ -32,7 +32,7 @@ from gateway.child import Child
 from gateway.development.postgres_account import AccountProblemError, Passage
 from gateway.development.postgres_server import private_postgres
 from gateway.development.precedence import keep_precedence
-from gateway.development.private_files import private_folder, write_private
+from gateway.development.private_files import kept_secret, private_folder, write_private
 from gateway.development.store_roles import GATEWAY, OPERATIONS, SEALER, SETTLEMENT, WRITER, Access, make_roles
 from gateway.development.try_it import what_to_try
 from gateway.development.valkey_server import ServerMissingError, private_valkey
@@ -152,7 +152,9 @@ class _Stack:
         self._write_demo()
         took = time.monotonic() - began
         self.supervisor.say(f"ready at {self._base_url} after {took:.1f} s; data in {self.home}; Ctrl-C stops it")
-        print(what_to_try(self._base_url, self.home / "demo.json"), flush=True)  # noqa: T201 - for the person
+        # The token in the address is for a person's screen, not for a file that the output goes to.
+        pages = content["pages_url"] if sys.stdout.isatty() else None
+        print(what_to_try(self._base_url, self.home / "demo.json", pages), flush=True)  # noqa: T201 - for the person
 
     async def stop(self) -> None:
         try:
@@ -330,8 +332,11 @@ class _Stack:
         from gateway.development.demo_access import demo_members_and_terminals  # noqa: PLC0415 - for the demo only
 
         access = await demo_members_and_terminals(settings)
+        token = kept_secret(self.home / "pages-token")
         return {
             "base_url": self._base_url,
+            "pages_url": f"{self._base_url}/#demo={token}",
+            "pages_access_token": token,
             "valkey_url": settings.valkey_url.get_secret_value(),
             "postgres_dsn": settings.postgres_dsn.get_secret_value(),
             "pids": {},

@@ -185,7 +185,7 @@ async def test_benefits_say_where_how_often_still_and_why_not_now(browser: Brows
 async def test_the_demo_offers_its_members_and_a_bad_token_is_refused(browser: Browser, stack: Stack) -> None:
     async with visiting(browser, stack.base_url) as visitor:
         page = visitor.page
-        await visitor.open("/app/")
+        await visitor.open(f"/app/#demo={stack.demo['pages_access_token']}")
         await visitor.wait(".who")
         assert await page.locator(".who").count() >= 20
         await page.locator("summary").click()
@@ -197,7 +197,7 @@ async def test_the_demo_offers_its_members_and_a_bad_token_is_refused(browser: B
         await page.locator(".bar .icon-button").click()
         await page.get_by_role("button", name="登出").click()
         await visitor.wait(".who")
-        assert await page.evaluate("Object.keys(sessionStorage)") == []
+        assert await page.evaluate("Object.keys(sessionStorage)") == ["tong.demo-token"]
 
 
 @pytest.mark.parametrize(

@@ -251,9 +251,7 @@ async def test_streams_of_one_member_are_bounded_and_a_closed_one_makes_room(sta
             raise AssertionError("no seat became free")
 
 
-@pytest.mark.parametrize(
-    "given", ["42", "x", "-", "1-2-3", "99999999999999999999-0", "0-0, 1-0", "%0a", "9" * 15_000]
-)
+@pytest.mark.parametrize("given", ["42", "x", "-", "1-2-3", "99999999999999999999-0", "0-0, 1-0", "%0a", "9" * 15_000])
 async def test_an_event_id_that_no_stream_gave_gets_a_reset_and_then_what_happens(
     stack: Stack, tong: TongClient, given: str
 ) -> None:
