@@ -208,6 +208,20 @@ class DirectoryFollower:
         except FAULTS as fault:
             logger.debug("the use of %d keys could not be noted: %r", len(key_ids), fault)
 
+    async def has_member_outside(self, buckets: Collection[int]) -> bool | None:
+        """Return whether a member is in none of these buckets; None when PostgreSQL does not say."""
+        try:
+            async with asyncio.timeout(2.0), self._pool.acquire() as connection:
+                found: bool = await connection.fetchval(
+                    "SELECT EXISTS (SELECT 1 FROM member WHERE NOT member_number % $1 = ANY ($2::integer[]))",
+                    self.current.buckets,
+                    sorted(buckets),
+                )
+                return found
+        except FAULTS as fault:
+            logger.warning("it is not known whether members are outside of the frozen buckets: %r", fault)
+            return None
+
     async def _follow(self) -> None:
         reachable = True
         while True:

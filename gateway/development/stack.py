@@ -38,13 +38,16 @@ from gateway.development.try_it import what_to_try
 from gateway.development.valkey_server import ServerMissingError, private_valkey
 from gateway.lifespan import development_issuer
 from gateway.listening import PortTakenError, base_url, listening_socket, status_line
+from gateway.migrate import LOST
 from gateway.settings import Settings
 from gateway.supervisor import ChildFailedError, StopRequestedError, Supervisor
 from gateway.workers import worker
 from redemption.domain.clock import system_clock
 from redemption.domain.weakness import ServerRefusedError
+from redemption.hot.install import open_client
 from redemption.hot.server_checks import check_hot_store
 from redemption.ledger.chain import make_seal_key
+from redemption.ledger.freezing import frozen_buckets
 from redemption.ledger.server_checks import check_ledger_store
 from tokens.errors import KeyRingError
 from tokens.keyring import KeyRingFile
@@ -54,6 +57,11 @@ ONE_SHOT_SECONDS: Final = 120.0
 READY_SECONDS: Final = 60.0
 WRITER_STOP_SECONDS: Final = 30.0
 SECOND_SIGNAL_SECONDS: Final = 1.0  # make and a terminal may deliver one Ctrl-C twice
+
+HOW_TO_REBUILD: Final = (
+    "Run it in another terminal, with TONG_VALKEY_URL and TONG_POSTGRES_DSN set to `valkey_url` and `postgres_dsn` of "
+    "demo.json; the stack goes on by itself."
+)
 
 GATEWAY_RANK: Final = 0
 WRITER_RANK: Final = 1
@@ -141,16 +149,21 @@ class _Stack:
         self._give_environment()
         await self._check_servers()
         await self._once("migrate", "migrate")
-        await self._load_group_once()
+        is_lost = await self._is_frozen()
+        if not is_lost:  # it would issue opening balances a second time
+            await self._load_group_once()
         self._listener = listening_socket(self.settings.host, self.settings.port)
         self._base_url = base_url(self._listener)
         content = await self._demo_content()  # before the workers start, so that they know its keys from the start
         await self._start_parts()
         self._precedence = asyncio.create_task(keep_precedence(self.supervisor), name="precedence")
-        await self._wait_until_ready()
+        await self._wait_until_ready("/healthz" if is_lost else "/readyz")
         self._demo = content
         self._write_demo()
         took = time.monotonic() - began
+        if is_lost:
+            self.supervisor.say(f"{self._base_url} serves, but no value moves: {LOST}. {HOW_TO_REBUILD}")
+            return
         self.supervisor.say(f"ready at {self._base_url} after {took:.1f} s; data in {self.home}; Ctrl-C stops it")
         # The token in the address is for a person's screen, not for a file that the output goes to.
         pages = content["pages_url"] if sys.stdout.isatty() else None
@@ -239,6 +252,13 @@ class _Stack:
         for weakness in (*hot, *ledger):
             self.supervisor.say(f"weaker than promised: {weakness}")
 
+    async def _is_frozen(self) -> bool:
+        """Whether every bucket is frozen: the hot store's data was lost, or a rebuild was interrupted."""
+        settings = self.settings
+        assert settings.valkey_url is not None
+        async with open_client(settings.valkey_url.get_secret_value(), cluster=settings.valkey_cluster) as client:
+            return len(await frozen_buckets(client, range(settings.buckets))) == settings.buckets
+
     async def _load_group_once(self) -> None:
         """Loads the demo group at the first start on these servers, and again when the file changed."""
         settings = self.settings
@@ -314,13 +334,13 @@ class _Stack:
         except ChildFailedError as failure:
             raise StackProblemError(f"{child.name} does not start: {failure}") from failure
 
-    async def _wait_until_ready(self) -> None:
+    async def _wait_until_ready(self, path: str) -> None:
         assert self._listener is not None
         deadline = time.monotonic() + READY_SECONDS
-        while " 200 " not in (answer := await status_line(self._listener, "/readyz")):
+        while " 200 " not in (answer := await status_line(self._listener, path)):
             if time.monotonic() >= deadline:
                 raise StackProblemError(
-                    f"{self._base_url}/readyz did not say ready within {READY_SECONDS:.0f} s (last: {answer}); "
+                    f"{self._base_url}{path} did not say ready within {READY_SECONDS:.0f} s (last: {answer}); "
                     "what the parts said above tells why"
                 )
             await self.supervisor.pause(0.05)
