@@ -14,7 +14,9 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
 
 from gateway.child import Account, Child
 from gateway.development import postgres_account
@@ -22,7 +24,7 @@ from gateway.development.leftovers import end_leftover, forget_foreign_pid, wait
 from gateway.development.postgres_account import Passage
 from gateway.development.private_files import fits_a_socket, kept_port, kept_secret, private_folder
 from gateway.development.valkey_server import PrivateServer, ServerMissingError
-from gateway.supervisor import Supervisor
+from gateway.supervisor import ChildFailedError, Supervisor
 from redemption.rights import ROLES
 
 DATABASE: Final = "tong"
@@ -30,6 +32,8 @@ USER: Final = "tong"
 INITIALIZE_SECONDS: Final = 120.0
 READY_SECONDS: Final = 120.0  # recovery after a crash takes time
 STOP_SECONDS: Final = 30.0
+CLUSTER_BYTES: Final = 100 << 20
+"""More than a new cluster with its first log takes."""
 
 SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": "127.0.0.1",
@@ -135,6 +139,17 @@ async def private_postgres(
     return PrivateServer(child, f"postgresql://{USER}:{password}@{here}", roles)
 
 
+async def make_missing_database(address: str) -> None:
+    """Makes the database of the owner's address where it is missing. Raises asyncpg's faults and OSError."""
+    parts = urlsplit(address)
+    connection = await asyncpg.connect(urlunsplit(parts._replace(path="/postgres")))
+    try:
+        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+            await connection.execute(f"CREATE DATABASE {DATABASE}")
+    finally:
+        await connection.close()
+
+
 def _make_empty(sockets: Path, account: Account | None) -> None:
     """The folder of the server's sockets, without those of a server that was killed: their lock names a process id, and
     the server refuses to start while that is somebody's."""
@@ -177,6 +192,13 @@ async def _make_cluster(
     try:
         await _make_aside(making, password, account, environment, supervisor, durable=durable)
         (making / "data").rename(data)
+    except ChildFailedError as failure:
+        free = shutil.disk_usage(making).free
+        if free < CLUSTER_BYTES:
+            raise ChildFailedError(
+                f"{free >> 20} MB are free in {data.parent}, a new cluster takes {CLUSTER_BYTES >> 20}: {failure}"
+            ) from failure
+        raise
     finally:
         shutil.rmtree(making)  # what failed on a full disk gives its room back
 

@@ -12,6 +12,7 @@ Order of a start: folder, lock, servers, checks, migrations, demo group, listeni
 """
 
 import asyncio
+import errno
 import fcntl
 import hashlib
 import json
@@ -26,11 +27,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 from pydantic import SecretStr
 
 from gateway.child import Child
 from gateway.development.postgres_account import AccountProblemError, Passage
-from gateway.development.postgres_server import private_postgres
+from gateway.development.postgres_server import make_missing_database, private_postgres
 from gateway.development.precedence import keep_precedence
 from gateway.development.private_files import kept_secret, private_folder, write_private
 from gateway.development.store_roles import GATEWAY, OPERATIONS, SEALER, SETTLEMENT, WRITER, Access, make_roles
@@ -81,6 +83,12 @@ _PROBLEMS: Final = (
 )
 
 
+_OF_THE_FOLDER: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EFBIG}
+)
+"""What the person who chose TONG_HOME can mend."""
+
+
 async def up(settings: Settings) -> int:
     """Runs the stack until it is told to stop. Returns the exit status: 0 stopped, 1 could not run."""
     stack = _Stack(settings.model_copy(update={"home": settings.home.absolute()}))
@@ -115,6 +123,11 @@ async def up(settings: Settings) -> int:
         pass
     except _PROBLEMS as problem:
         supervisor.say(f"cannot run: {problem}")
+        status = 1
+    except OSError as fault:
+        if fault.errno not in _OF_THE_FOLDER:
+            raise
+        supervisor.say(f"cannot run: {fault}. TONG_HOME={stack.home} has to be a folder of its own with room in it")
         status = 1
     finally:
         for number in (*numbers, signal.SIGUSR2):
@@ -204,7 +217,11 @@ class _Stack:
         except ChildFailedError as failure:
             raise StackProblemError(f"the private PostgreSQL could not be made: {failure}") from failure
         await self._start(server.child)
-        await make_roles(server.address, server.users)
+        try:
+            await make_missing_database(server.address)
+            await make_roles(server.address, server.users)
+        except asyncpg.PostgresError as fault:
+            raise StackProblemError(f"the private PostgreSQL could not be set up: {fault}") from fault
         self._ledger_roles = server.users
         self.settings = self.settings.model_copy(update={"postgres_dsn": SecretStr(server.address)})
 
