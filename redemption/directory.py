@@ -20,6 +20,7 @@ from redemption.domain.clock import Clock
 from redemption.rules.definitions import BenefitDefinition, EarnRules, PointRules, TierRules
 from redemption.rules.eligibility import Place
 from redemption.rules.policy import Policy
+from redemption.waiting import end_tasks
 
 POLL_SECONDS = 0.25
 
@@ -192,8 +193,7 @@ class DirectoryFollower:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
 
     @property
     def stale_seconds(self) -> float:
