@@ -21,8 +21,9 @@ def _whole_number(most: int, default: int) -> dict[str, Any]:
 _LAST_EVENT_ID: Final = Parameter(
     "Last-Event-ID",
     "header",
-    "`id` of the last event that was seen: what happened since comes first, without loss and without double.",
-    {"type": "string", "pattern": "^[0-9]+-[0-9]+$"},
+    "`id` of the last event that was seen: what happened since comes first, without loss and without double. "
+    "Any other text gets the event `reset`, then the stream.",
+    {"type": "string"},
     "1795316645678-0",
     required=False,
 )

@@ -229,6 +229,14 @@ def demo_codes(
     raise typer.Exit(run(print_codes(settings(), refusal, as_json=as_json)))
 
 
+@demo.command(name="pages")
+def demo_pages() -> None:
+    """Print the address of the pages of a running `tong up`, from which one can sign in as anybody of the demo."""
+    from gateway.development.demo import pages
+
+    raise typer.Exit(pages(settings()))
+
+
 MemberId = Annotated[str, typer.Argument(help="the member's id, mem_…")]
 
 

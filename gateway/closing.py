@@ -9,6 +9,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from redemption.waiting import end_tasks
+
 PART_SECONDS: Final = 1.0
 
 logger = logging.getLogger(__name__)
@@ -31,7 +33,6 @@ def ending(name: str, task: "asyncio.Task[None]") -> Callable[[], Awaitable[None
     """Cancels the task and waits for its end, within its time."""
 
     async def ended() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks(task, seconds=PART_SECONDS)
 
     return closing(name, ended)

@@ -21,6 +21,8 @@ from redemption.domain.limits import STREAMS_PER_MEMBER_MAX
 HEARTBEAT_SECONDS: Final = 15
 SEND_SECONDS: Final = 10.0
 RETRY_AFTER_SECONDS: Final = 5
+TOO_MANY_MISSED: Final = "too_many_missed"
+UNKNOWN_EVENT_ID: Final = "unknown_event_id"
 ABORT: Final = "tong.abort"
 """Where gateway/protocol.py leaves in the scope of a stream's request how its connection is cut."""
 
@@ -101,6 +103,11 @@ def event(name: str, document: Any, identifier: str | None = None) -> bytes:
     """One event, whole. JSON has no line ends of its own."""
     head = f"id: {identifier}\nevent: {name}\ndata: " if identifier is not None else f"event: {name}\ndata: "
     return head.encode() + orjson.dumps(document) + b"\n\n"
+
+
+def reset(reason: str) -> bytes:
+    """The event that tells a client to read its state anew: what it missed cannot be told."""
+    return event("reset", {"reason": reason})
 
 
 def ending(reason: str) -> bytes:

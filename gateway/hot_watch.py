@@ -16,11 +16,14 @@ from typing import Final
 from gateway.problems import Problem
 from redemption.hot import keys
 from redemption.hot.connection import HotConnection
-from redemption.hot.faults import HotStoreFault, ServerRefused
+from redemption.hot.faults import HotStoreFault, NotSent, ServerRefused
 from redemption.hot.library import Library
 
 LOOK_SECONDS: Final = 1.0
 BUCKETS_AT_ONCE: Final = 128
+EMPTY: Final = "the hot store is empty: run `tong rebuild --all` (docs/operations.md)"
+LIBRARY_MISSING: Final = "the hot store lacks the function library of this version: run `tong migrate`"
+_NOT_FOUND: Final = "Function not found"
 
 logger = logging.getLogger(__name__)
 
@@ -30,15 +33,39 @@ def call_that_changes_nothing(library: Library) -> tuple[str | int, ...]:
     return ("FCALL_RO", library.function("free"), 1, "{b0}:member:", "{b0}:code:", 0, 0, 1)
 
 
+class LibraryCheck:
+    """The first call on each new connection of a worker, which is only used where the library of this version is.
+
+    Keeps what it found, so that readiness can tell a server that was emptied from one that does not answer.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self.reason: str | None = None
+        """Why calls cannot be served by this server; None where they can, or where it was not reached."""
+        self._question = call_that_changes_nothing(library)
+
+    async def __call__(self, connection: HotConnection) -> None:
+        """Raises the hot store's faults."""
+        self.reason = None
+        try:
+            await connection.execute(*self._question, deadline_seconds=LOOK_SECONDS)
+        except ServerRefused as refused:
+            if refused.text.startswith(_NOT_FOUND):
+                installed = await connection.execute("EXISTS", keys.epoch(0), deadline_seconds=LOOK_SECONDS)
+                self.reason = LIBRARY_MISSING if installed else EMPTY
+            raise
+
+
 class HotWatch:
     """The last look of one worker."""
 
-    def __init__(self, hot: HotConnection, library: Library, buckets: int, backlog_max: int) -> None:
-        self.library_missing = False
+    def __init__(
+        self, hot: HotConnection, library: Library, buckets: int, backlog_max: int, check: LibraryCheck | None = None
+    ) -> None:
+        self._check = check or LibraryCheck(library)
         self.backlog = 0
         self.backlog_full = False
         self._hot = hot
-        self._question = call_that_changes_nothing(library)
         self._buckets = buckets
         self._backlog_max = backlog_max
 
@@ -46,8 +73,12 @@ class HotWatch:
     def reasons(self) -> list[str]:
         """Why scans sent here cannot be decided, for readiness."""
         found = []
-        if self.library_missing:
-            found.append("the hot store lacks the function library of this version: run `tong migrate`")
+        # What an earlier attempt found says nothing of a server that does not answer any more.
+        is_new = self._hot.connected or _NOT_FOUND in (self._hot.last_fault or "")
+        if self._check.reason is not None and is_new:
+            found.append(self._check.reason)
+        elif not self._hot.connected:
+            found.append("hot store not connected")
         if self.backlog_full:
             found.append(f"{self.backlog} entries wait for the ledger, TONG_BACKLOG_MAX is {self._backlog_max}")
         return found
@@ -66,18 +97,18 @@ class HotWatch:
             logger.debug("the hot store was not looked at this second: %s", fault)
 
     async def _look_for_library(self) -> None:
-        missing = False
+        if not self._hot.connected:  # each new attempt makes the check itself
+            raise NotSent("no connection to the hot store")
+        before = self._check.reason
         try:
-            await self._hot.execute(*self._question, deadline_seconds=LOOK_SECONDS)
-        except ServerRefused as refused:
-            if not refused.text.startswith("Function not found"):
+            await self._check(self._hot)
+        except ServerRefused:
+            if self._check.reason is None:
                 raise
-            missing = True
-        if missing and not self.library_missing:
-            logger.error("the hot store lacks the function library of this version: run `tong migrate`")
-        elif self.library_missing and not missing:
+        if self._check.reason is not None and self._check.reason != before:
+            logger.error(self._check.reason)
+        elif before is not None and self._check.reason is None:
             logger.warning("the function library is there again")
-        self.library_missing = missing
 
     async def _measure_backlog(self) -> None:
         total = 0

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from gateway.closing import closing
 from gateway.collector import BATCH_THRESHOLD, keep_what_is_loaded
 from gateway.logs import configure_logs
 from gateway.metrics import Metrics
@@ -18,6 +19,7 @@ from redemption.domain.clock import system_clock
 from redemption.ledger.chain import Head, Place, head_of, make_seal_key, read_seal_key
 from redemption.ledger.sealer import Sealer
 from redemption.queries import named_queries
+from redemption.waiting import end_tasks
 
 FIGURES_SECONDS = 1.0
 HEADS_BYTES_MAX = 4 * 1024 * 1024
@@ -61,10 +63,9 @@ async def seal(settings: Settings, *, make_key: bool = False) -> None:
         try:
             await sealer.run(stop)
         finally:
-            figures.cancel()
-            await asyncio.gather(figures, return_exceptions=True)
+            await end_tasks(figures)
     finally:
-        await pool.close()
+        await closing("the pool", pool.close)()
 
 
 async def ledger_pool(settings: Settings, name: str) -> Pool:

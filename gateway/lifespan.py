@@ -6,13 +6,13 @@ connection keeps trying, readiness says so). Every part is closed, each within i
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from gateway.authentication import KeyAuthenticator
 from gateway.closing import PART_SECONDS, closing, ending
-from gateway.hot_watch import HotWatch, call_that_changes_nothing
+from gateway.hot_watch import HotWatch, LibraryCheck
 from gateway.live_parts import live_parts
 from gateway.metrics import Metrics
 from gateway.settings import DEVELOPMENT_ISSUER, Settings, SettingsRefused
@@ -31,7 +31,7 @@ from redemption.hot import keys
 from redemption.hot.address import Address
 from redemption.hot.connection import HotConnection
 from redemption.hot.faults import HotStoreFault
-from redemption.hot.library import Library, assemble
+from redemption.hot.library import assemble
 from redemption.hot.server_checks import UNKNOWN, check_hot_store
 from redemption.hot.store import HotStore
 from redemption.ledger.reader import LedgerReader
@@ -73,7 +73,8 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             raise SettingsRefused(
                 f"TONG_BUCKETS is {settings.buckets}, the installation has {directory.current.buckets}"
             )
-        hot = _hot_connection(valkey_url, library)
+        check = LibraryCheck(library)
+        hot = _hot_connection(valkey_url, check)
         await hot.start()
         stack.push_async_callback(closing("the hot store's connection", lambda: hot.close(PART_SECONDS / 2)))
         frozen: dict[int, str] = {}
@@ -113,7 +114,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             ledger=LedgerReader(pool),
             settlement=desk,
             names=NameBook(pool, lambda: directory.current.version),
-            watch=HotWatch(hot, library, settings.buckets, settings.backlog_max),
+            watch=HotWatch(hot, library, settings.buckets, settings.backlog_max, check),
             live=live,
             frozen=frozen,
             weaknesses=await weaknesses(settings),
@@ -128,17 +129,13 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
         state.draining = True
 
 
-def _hot_connection(valkey_url: str, library: Library) -> HotConnection:
+def _hot_connection(valkey_url: str, check: LibraryCheck) -> HotConnection:
     """The connection of the hot path. It lets calls through only where the library of this version is."""
-
-    async def library_is_there(connection: HotConnection) -> None:
-        await connection.call(*call_that_changes_nothing(library))
-
     return HotConnection(
         Address.from_url(valkey_url),
         in_flight_max=HOT_IN_FLIGHT_MAX,
         name="tong-gateway",
-        on_connect=library_is_there,
+        on_connect=check,
     )
 
 
@@ -210,9 +207,19 @@ async def _look_for_frozen(state: State) -> None:
         logger.error("bucket %d is frozen until `tong rebuild`: %s", bucket, frozen[bucket])
     for bucket in sorted(state.frozen.keys() - frozen.keys()):
         logger.warning("bucket %d is no longer frozen", bucket)
+    if frozen.keys() != state.frozen.keys():
+        state.members_frozen = await _all_members_are_in(frozen, state)
     state.frozen.clear()
     state.frozen.update(frozen)
     state.metrics.frozen_buckets.set(len(frozen))
+
+
+async def _all_members_are_in(frozen: Collection[int], state: State) -> bool:
+    """Whether no member is in another bucket. Where PostgreSQL does not say, only if every bucket is frozen."""
+    if not frozen or len(frozen) == state.settings.buckets:
+        return bool(frozen)
+    elsewhere = await state.directory.has_member_outside(frozen)
+    return elsewhere is False
 
 
 async def _flush_counts(state: State) -> None:

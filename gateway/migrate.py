@@ -14,13 +14,20 @@ from urllib.parse import urlsplit, urlunsplit
 
 from gateway.settings import Settings
 from redemption.database import open_pool
-from redemption.hot.install import install, open_client, prune
+from redemption.hot import keys
+from redemption.hot.install import Client, install, open_client, prune
 from redemption.hot.library import assemble
 from redemption.hot.server_checks import check_hot_store
 from redemption.ledger.server_checks import check_ledger_store
 from redemption.rights import grant_rights
 
 MIGRATION_SECONDS = 600.0
+
+
+LOST = (
+    "the hot store is empty and the ledger is not: every bucket is frozen until `tong rebuild --all` has restored it "
+    "(docs/operations.md)"
+)
 
 
 class MigrationFailed(Exception):
@@ -46,11 +53,33 @@ async def migrate(settings: Settings, *, prune_functions: bool = False) -> None:
     ):
         print(f"weaker than promised: {weakness}")  # noqa: T201
     async with open_client(valkey_url, cluster=settings.valkey_cluster) as client:
+        if await _freeze_what_was_lost(client, postgres_dsn, settings.buckets):
+            print(LOST)  # noqa: T201
         fresh = await install(client, library, settings.buckets)
         print(f"function library {library.name} {'loaded' if fresh else 'is there'}")  # noqa: T201
         if prune_functions:
             for name in await prune(client, library):
                 print(f"function library {name} removed")  # noqa: T201
+
+
+async def _freeze_what_was_lost(client: Client, dsn: str, buckets: int) -> bool:
+    """Freezes every bucket of a hot store that was never installed while the ledger has entries; whether it did.
+
+    Before anything is installed: if this is interrupted, the next run finds the same.
+    """
+    if await client.exists(keys.BUCKETS_KEY):
+        return False
+    pool = await open_pool(dsn, size=1, name="tong-migrate")
+    try:
+        written = await pool.fetchval(
+            "SELECT EXISTS (SELECT 1 FROM ledger_watermark WHERE rows_in_epoch > 0 OR epoch > 1)"
+        )
+    finally:
+        await pool.close()
+    if written:
+        for bucket in range(buckets):
+            await client.set(keys.frozen(bucket), "the hot store is empty, the ledger is not", nx=True)
+    return bool(written)
 
 
 async def migrate_postgres(dsn: str) -> None:

@@ -1,14 +1,20 @@
-"""uvicorn's HTTP protocol with bounds that it lacks (the size of a request's head, the time it may take), and with a
-short way for scans (gateway/scan_cycle.py).
+"""uvicorn's HTTP protocol with bounds that it lacks (the size of a request's head, the time it may take, the time a
+client may take to read an answer), and with a short way for scans (gateway/scan_cycle.py).
 
 httptools collects headers without a limit, and uvicorn times a connection only between requests; so one client could
 fill the memory with a header, or hold sockets for ever by sending nothing or a byte a minute ("slow loris"), also of a
-body that nobody reads any more, because the request was answered without it.
+body that nobody reads any more, because the request was answered without it. A client that does not read would have
+its answers kept for ever: one that takes less than `WRITE_BYTES_OF_PERIOD` in `WRITE_SECONDS` is cut off.
+
+Any number of requests may be sent without waiting for answers (pipelining). Those that wait are kept as bytes, not as
+parsed requests, and nothing further is read meanwhile.
 
 What two readers of one connection (a proxy, this server) could read differently is refused or read in one way only: a
-header that must stand once stands once, a trailer is no header, `Upgrade` is passed over and the body behind it is that
-request's body (httptools leaves it unread, to be taken for the next request). What cannot be read never gives an answer
-in the place of what came whole before it on the connection: that is answered first, then the connection ends.
+header that must stand once stands once, `Host` is there and is a host (RFC 9112, 3.2), `Transfer-Encoding` is `chunked`
+and nothing else (RFC 9112, 6.1), blanks around a value are no part of it (RFC 9110, 5.5), a trailer is no header,
+`Upgrade` is passed over and the body behind it is that request's body (httptools leaves it unread, to be taken for the
+next request). What cannot be read never gives an answer in the place of what came whole before it on the connection:
+that is answered first, then the connection ends.
 
 While a worker sheds (gateway/admission.py), scans that it will not take are answered here, before the parser has seen
 them: a refusal through parser and application costs half of what a scan costs, and three times the load would leave
@@ -17,11 +23,14 @@ nothing for the scans that are taken.
 
 import asyncio
 import re
+import socket
+import struct
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import httptools
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.answers import send_answer
@@ -32,20 +41,26 @@ from gateway.problems import CONTENT_TYPE, Problem, language_of, malformed
 from gateway.scan_cycle import ScanCycle
 from gateway.security_headers import SECURITY_LINES
 from gateway.verify import OVERLOADED, VERIFY_PATH
+from redemption.domain.limits import (
+    BODY_BYTES_OF_PERIOD,
+    BODY_SECONDS,
+    HEAD_BYTES_MAX,
+    HEAD_SECONDS,
+    LINGER_SECONDS,
+    PARSED_AT_ONCE_BYTES_MAX,
+    QUIET_BYTES_MAX,
+    UNREAD_BODY_BYTES_MAX,
+    WRITE_BYTES_OF_PERIOD,
+    WRITE_SECONDS,
+)
 
 STREAMS: Final = b"/events"
 """How the paths of streams end: they may have to be cut (gateway/event_streams.py)."""
-HEAD_BYTES_MAX: Final = 16_384
-HEAD_SECONDS: Final = 10.0
-BODY_SECONDS: Final = 10.0
-BODY_BYTES_OF_PERIOD: Final = 16_384
-"""What of a body has to come in each `BODY_SECONDS`, or all that is missing of it. Endpoints that read a body are
-stricter (gateway/body.py); this ends what they do not see."""
-
-QUIET_BYTES_MAX: Final = 16_384
-"""What may come behind a head without a byte of the body in it: lines of chunks, trailers."""
-ONCE: Final = frozenset({b"authorization", b"content-type", b"host", b"idempotency-key"})
+ONCE: Final = frozenset({b"authorization", b"content-type", b"host", b"idempotency-key", b"transfer-encoding"})
 """Headers that say who asks for what: of two, one reader may believe the first and another the second."""
+
+RESET: Final = struct.pack("ii", 1, 0)
+"""A `struct linger` of no time: closing resets (socket(7))."""
 
 _SCAN_URL: Final = VERIFY_PATH.encode()
 _SCAN: Final = b"POST %s HTTP/1.1\r\n" % _SCAN_URL
@@ -54,8 +69,22 @@ _LANGUAGE: Final = re.compile(rb"\r\naccept-language:[ \t]*([^\r\n]{1,200})\r\n"
 _SPECIAL: Final = re.compile(rb"\r\n(?:connection|expect|transfer-encoding|upgrade):", re.IGNORECASE)
 
 
+# uri-host [ ":" port ] of RFC 3986, 3.2.2; empty where the target has no authority (RFC 9112, 3.2).
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
+
+
 class HeadRefused(Exception):
     """Raised inside the parser, which ends the request."""
+
+
+class _Flow(FlowControl):
+    """uvicorn's flow control, which does not read on while the protocol has more than it can use."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        if not self.is_held:
+            super().resume_reading()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -64,7 +93,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = False
+        self._head_begins = False
         self._head_bytes = 0
+        self._bytes_of_bodies = 0  # in the piece that is parsed
         self._in_body = False
         self._body_bytes = 0
         self._quiet_bytes = 0
@@ -72,6 +103,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._closes_at: float | None = None  # the loop's time; None while a request is in hand
         self._head_timer: asyncio.TimerHandle | None = None
         self._body_timer: asyncio.TimerHandle | None = None
+        self._unread_bytes = 0  # of the body of a request that has its answer
+        self._unparsed = b""
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._unwritten_bytes = 0  # when the timer was set
+        self._linger_timer: asyncio.TimerHandle | None = None
+        self._host: bytes | None = b"\0"  # the last one that was found to be right; no host is \0
         self._reason = "the request is not HTTP/1.1"
         assert isinstance(self.config.app, Application)
         self._verify = self.config.app.verify
@@ -82,17 +119,57 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = _Flow(transport)
         self._close_in(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         self._stop_body_timer()
+        self._stop_write_timer()
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+        self._unparsed = b""
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._ended or (self._verify.admission.shedding and self._turned_away(data)):
+        if self._ended:
+            if not self.transport.is_closing():
+                self._stop_reading()
+        elif self._verify.admission.shedding and self._turned_away(data):
             return
+        elif len(data) <= PARSED_AT_ONCE_BYTES_MAX and not self._unparsed:
+            self._parse(data)
+        else:
+            self._unparsed += data
+            self._parse_on()
+
+    def _parse_on(self) -> None:
+        """Parses what came, piece by piece, until a request has to wait for the answer to one before it."""
+        while self._unparsed and not self._ended and not self.transport.is_closing():
+            if self.pipeline:
+                self._stop_reading()
+                return
+            piece = self._unparsed[:PARSED_AT_ONCE_BYTES_MAX]
+            self._unparsed = self._unparsed[PARSED_AT_ONCE_BYTES_MAX:]
+            self._parse(piece)
+        self._unparsed = b""
+        if not self._ended and not self.transport.is_closing():
+            self._flow.is_held = False
+            if not self.pipeline:
+                self.flow.resume_reading()
+
+    @property
+    def _flow(self) -> _Flow:
+        assert isinstance(self.flow, _Flow)
+        return self.flow
+
+    def _stop_reading(self) -> None:
+        self._flow.is_held = True
+        self.flow.pause_reading()
+
+    def _parse(self, data: bytes) -> None:
+        self._bytes_of_bodies = 0
         self._quiet_bytes += len(data)
         if not self._fed(data):
             return
@@ -103,18 +180,29 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._end_request(f"more than {QUIET_BYTES_MAX} bytes that are no part of the body")
                 return
             self._body_bytes += len(data)
+            if self.cycle.response_complete:
+                self._unread_bytes += len(data)
+                if self._unread_bytes > UNREAD_BODY_BYTES_MAX:
+                    self._end_request("")
+                    return
             if self._body_timer is None:
                 self._body_timer = self.loop.call_later(BODY_SECONDS, self._look_at_body)
         if not self._in_head or self.transport.is_closing():
             return
         # Headers that are not complete yet are counted as they come: the parser keeps them to itself until then.
-        self._head_bytes += len(data)
+        self._head_bytes += self._bytes_of_begun_head(data) if self._head_begins else len(data)
+        self._head_begins = False
         if self._head_bytes > HEAD_BYTES_MAX:
             self._end_request(f"the head may have {HEAD_BYTES_MAX} bytes")
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(
                 HEAD_SECONDS, self._end_request, f"the head was not complete after {HEAD_SECONDS:.0f} s"
             )
+
+    def _bytes_of_begun_head(self, data: bytes) -> int:
+        """At most how many bytes of the piece belong to the head that begins in it, behind other requests."""
+        end = data.rfind(b"\r\n\r\n")  # of the head before it, which its body follows
+        return len(data) if end < 0 else max(0, len(data) - end - 4 - self._bytes_of_bodies)
 
     def _fed(self, data: bytes) -> bool:
         """Gives the parser what came; False where it cannot read on."""
@@ -141,13 +229,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         # Here and not at any byte that comes: empty lines before a request keep no connection.
         self._closes_at = None
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_begins, self._head_bytes = True, True, 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:  # a trailer: nothing here asks for one, and as a header it would speak for the request
             return
-        name = name.lower()
+        name, value = name.lower(), value.strip(b" \t")
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
@@ -156,7 +244,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         self._closes_at = None  # set while the head came in, if the request before it was answered then
         self._check_head()
-        self._in_head, self._body_bytes, self._quiet_bytes = False, 0, 0
+        self._in_head, self._body_bytes, self._quiet_bytes, self._unread_bytes = False, 0, 0, 0
         if self.parser.should_upgrade():  # comes again without it (`_fed`)
             return
         self._begin_request()
@@ -164,21 +252,43 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _check_head(self) -> None:
         """Raises `HeadRefused`."""
-        names = []
         size = len(self.url)
         for name, value in self.headers:
-            names.append(name)
             size += len(name) + len(value)
         if size > HEAD_BYTES_MAX:
-            self._reason = f"the head may have {HEAD_BYTES_MAX} bytes"
-            raise HeadRefused
-        if len(set(names)) != len(names):
+            self._refuse_head(f"the head may have {HEAD_BYTES_MAX} bytes")
+        last = dict(self.headers)
+        if len(last) != len(self.headers):
+            names = [name for name, _ in self.headers]
             for name in ONCE:
                 if names.count(name) > 1:
-                    self._reason = f"the header {name.decode()} stands twice"
-                    raise HeadRefused
+                    self._refuse_head(f"the header {name.decode()} stands twice")
+        if (host := last.get(b"host")) != self._host:  # a caller names the same one in every request
+            self._check_host(host)
+        if b"transfer-encoding" in last:
+            self._check_transfer_encoding(last[b"transfer-encoding"])
         if self.parser.should_upgrade() and self.parser.get_method() == b"CONNECT":
             raise HeadRefused
+
+    def _check_host(self, host: bytes | None) -> None:
+        if host is None:
+            if self.parser.get_http_version() != "1.0":
+                self._refuse_head("the header host is missing")
+        elif _HOST.fullmatch(host) is None:
+            self._refuse_head("the header host names no host")
+        else:
+            self._host = host
+
+    def _check_transfer_encoding(self, value: bytes) -> None:
+        """Refuses what a reader before us may have framed in another way."""
+        if value.lower() != b"chunked":
+            self._refuse_head("the header transfer-encoding may only be chunked")
+        if self.parser.get_http_version() == "1.0":
+            self._refuse_head("HTTP/1.0 has no header transfer-encoding")
+
+    def _refuse_head(self, reason: str) -> NoReturn:
+        self._reason = reason
+        raise HeadRefused
 
     def _begin_request(self) -> None:
         if self.url == _SCAN_URL and self._may_go_the_short_way():
@@ -190,7 +300,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         if self.url.endswith(STREAMS):
-            self.scope[ABORT] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+            self.scope[ABORT] = self._cut_off  # type: ignore[typeddict-unknown-key]
 
     def _may_go_the_short_way(self) -> bool:
         parser, before = self.parser, self.cycle
@@ -203,6 +313,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._quiet_bytes = 0
+        self._bytes_of_bodies += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -227,12 +338,15 @@ class BoundedProtocol(HttpToolsProtocol):
         """As uvicorn's, but for the timer of an idle connection, which it makes anew with every answer."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            self._watch_writing()
             return
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self._close_in(self.timeout_keep_alive)
+        if self._unparsed and not self.pipeline:
+            self._parse_on()
 
     def _close_in(self, seconds: float) -> None:
         """Closes the connection then, if nothing is asked for until then."""
@@ -248,7 +362,39 @@ class BoundedProtocol(HttpToolsProtocol):
         if left > 0:
             self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
         elif not self.transport.is_closing():
-            self.transport.close()
+            if self.transport.get_write_buffer_size():  # closing would wait for a client that does not read
+                self._cut_off()
+            else:
+                self.transport.close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_write_timer()
+
+    def _watch_writing(self) -> None:
+        """Looks in a while whether the client took enough of what waits to be sent."""
+        if self._write_timer is None:
+            self._unwritten_bytes = self.transport.get_write_buffer_size()
+            self._write_timer = self.loop.call_later(WRITE_SECONDS, self._look_at_writing)
+
+    def _look_at_writing(self) -> None:
+        self._write_timer = None
+        left = self.transport.get_write_buffer_size()
+        if left and self._unwritten_bytes - left < min(WRITE_BYTES_OF_PERIOD, self._unwritten_bytes):
+            self._cut_off()
+        elif left:
+            self._watch_writing()
+
+    def _cut_off(self) -> None:
+        """Resets the connection: the kernel would else keep what is in its buffers for a client that does not read."""
+        connection = self.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.transport.abort()
 
     def default_head(self) -> bytes:
         """The headers that every answer of this server has, as one piece; uvicorn makes a new list each second."""
@@ -265,6 +411,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._ended = True
         self._stop_timer()
         self._stop_body_timer()
+        self._stop_reading()
         cycle = self.cycle
         in_hand = cycle is not None and not cycle.response_complete
         if not self._in_body:
@@ -275,13 +422,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self.pipeline[0] = (cycle, Refusing(reason))  # type: ignore[assignment]  # uvicorn's own names of the same
             return
         elif cycle.response_complete or (self._scan is None and cycle.response_started):
-            self.transport.close()  # it has its answer, or the beginning of one
+            self._linger()  # it has its answer, or the beginning of one
             return
         else:
             cycle.disconnected = True  # whoever waits for the body need not, and nobody else writes an answer
             cycle.message_event.set()
         self.transport.write(_malformed(reason))
-        self.transport.close()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Sends what is left and the end, and cuts the connection a little later: closing it at once, with bytes of the
+        client unread, would reset it, and the answer might be lost on the way (RFC 9112, 9.6)."""
+        self.transport.write_eof()
+        self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def _look_at_body(self) -> None:
         self._body_timer = None
@@ -310,6 +463,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def _stop_body_timer(self) -> None:
         if self._body_timer is not None:

@@ -16,6 +16,7 @@ import msgspec
 import orjson
 import yaml
 
+from gateway.closing import closing
 from gateway.collector import BATCH_THRESHOLD, keep_what_is_loaded
 from gateway.logs import configure_logs
 from gateway.settings import Settings, SettingsRefused
@@ -277,4 +278,4 @@ async def with_settlement(settings: Settings, work: Callable[[SettleCommands], C
         say(f"tong: {fault}")
         return 1
     finally:
-        await pool.close()
+        await closing("the pool", pool.close)()

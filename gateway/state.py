@@ -49,6 +49,8 @@ class State:
     weaknesses: list[Weakness] = field(default_factory=list)
     frozen: dict[int, str] = field(default_factory=dict)
     """Buckets in which no value moves until a rebuild, and why; as of the last second."""
+    members_frozen: bool = False
+    """Whether every member is in a frozen bucket; as of the last change of `frozen`."""
     draining: bool = False
 
     def drain(self) -> None:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.closing import closing
 from gateway.collector import BATCH_THRESHOLD, keep_what_is_loaded
 from gateway.figures import Writer, encode
 from gateway.logs import configure_logs
@@ -26,6 +27,7 @@ from redemption.ledger.writer import LedgerWriter, run_writer
 from redemption.live.board import tell_writer
 from redemption.service import Redemptions
 from redemption.sweeper import Sweeper
+from redemption.waiting import end_tasks
 
 FIGURES_SECONDS = 1.0
 
@@ -50,11 +52,10 @@ async def write_ledger(settings: Settings) -> None:
             try:
                 await run_writer(writer, stop)
             finally:
-                figures.cancel()
-                await asyncio.gather(figures, return_exceptions=True)
+                await end_tasks(figures)
     finally:
-        await client.aclose()
-        await pool.close()
+        await closing("the hot store's client", client.aclose)()
+        await closing("the pool", pool.close)()
 
 
 @asynccontextmanager
@@ -71,8 +72,7 @@ async def _sweeping(settings: Settings, pool: Pool) -> AsyncIterator[Sweeper]:
     try:
         yield sweeper
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks(task)
         await hot.close(1.0)
         await directory.stop()
 

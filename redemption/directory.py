@@ -20,6 +20,7 @@ from redemption.domain.clock import Clock
 from redemption.rules.definitions import BenefitDefinition, EarnRules, PointRules, TierRules
 from redemption.rules.eligibility import Place
 from redemption.rules.policy import Policy
+from redemption.waiting import end_tasks
 
 POLL_SECONDS = 0.25
 
@@ -192,8 +193,7 @@ class DirectoryFollower:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
 
     @property
     def stale_seconds(self) -> float:
@@ -207,6 +207,20 @@ class DirectoryFollower:
                 await note_use(connection, key_ids)
         except FAULTS as fault:
             logger.debug("the use of %d keys could not be noted: %r", len(key_ids), fault)
+
+    async def has_member_outside(self, buckets: Collection[int]) -> bool | None:
+        """Return whether a member is in none of these buckets; None when PostgreSQL does not say."""
+        try:
+            async with asyncio.timeout(2.0), self._pool.acquire() as connection:
+                found: bool = await connection.fetchval(
+                    "SELECT EXISTS (SELECT 1 FROM member WHERE NOT member_number % $1 = ANY ($2::integer[]))",
+                    self.current.buckets,
+                    sorted(buckets),
+                )
+                return found
+        except FAULTS as fault:
+            logger.warning("it is not known whether members are outside of the frozen buckets: %r", fault)
+            return None
 
     async def _follow(self) -> None:
         reachable = True

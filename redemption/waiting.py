@@ -1,8 +1,34 @@
-"""How a process that works in rounds pauses between and within them."""
+"""How a process that works in rounds pauses between and within them, and how it ends its tasks."""
 
 import asyncio
+import logging
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
+
+END_SECONDS: Final = 3.0
+CANCEL_AGAIN_SECONDS: Final = 0.5
+
+logger = logging.getLogger(__name__)
+
+
+async def end_tasks(*tasks: "asyncio.Task[Any]", seconds: float = END_SECONDS) -> None:
+    """Cancels the tasks until they have ended, for so long at most; one that stays is named in the log and left behind.
+
+    One cancellation is not enough: it is lost where it meets the end of what the task waits for (`asyncio.wait_for`
+    before Python 3.12 then returns the result), and who waits for the task without a bound waits for ever.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    left = {task for task in tasks if not task.done()}
+    while left and loop.time() < deadline:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_SECONDS)
+    for task in left:
+        logger.warning("%s did not end within %.0f s and is left behind", task.get_name(), seconds)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()  # looked at, or the loop would report it
 
 
 async def set_within(event: asyncio.Event, seconds: float) -> bool:

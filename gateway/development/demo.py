@@ -86,6 +86,12 @@ async def codes(settings: Settings, refusal: str | None, *, as_json: bool) -> in
     return 0
 
 
+def pages(settings: Settings) -> int:
+    """Prints the address of the pages, with the token that lets them offer the demo's identities."""
+    _say(_running(settings)["pages_url"])
+    return 0
+
+
 def _running(settings: Settings) -> dict[str, Any]:
     """What demo.json says: only a development stack writes one, and only while it runs. Raises `SettingsRefused`."""
     file = settings.home / "demo.json"

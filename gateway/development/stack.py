@@ -12,6 +12,7 @@ Order of a start: folder, lock, servers, checks, migrations, demo group, listeni
 """
 
 import asyncio
+import errno
 import fcntl
 import hashlib
 import json
@@ -26,25 +27,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 from pydantic import SecretStr
 
 from gateway.child import Child
-from gateway.development.postgres_account import AccountProblemError
-from gateway.development.postgres_server import private_postgres
+from gateway.development.postgres_account import AccountProblemError, Passage
+from gateway.development.postgres_server import make_missing_database, private_postgres
 from gateway.development.precedence import keep_precedence
-from gateway.development.private_files import private_folder, write_private
+from gateway.development.private_files import kept_secret, private_folder, write_private
 from gateway.development.store_roles import GATEWAY, OPERATIONS, SEALER, SETTLEMENT, WRITER, Access, make_roles
 from gateway.development.try_it import what_to_try
 from gateway.development.valkey_server import ServerMissingError, private_valkey
 from gateway.lifespan import development_issuer
 from gateway.listening import PortTakenError, base_url, listening_socket, status_line
+from gateway.migrate import LOST
 from gateway.settings import Settings
 from gateway.supervisor import ChildFailedError, StopRequestedError, Supervisor
 from gateway.workers import worker
 from redemption.domain.clock import system_clock
 from redemption.domain.weakness import ServerRefusedError
+from redemption.hot.install import open_client
 from redemption.hot.server_checks import check_hot_store
 from redemption.ledger.chain import make_seal_key
+from redemption.ledger.freezing import frozen_buckets
 from redemption.ledger.server_checks import check_ledger_store
 from tokens.errors import KeyRingError
 from tokens.keyring import KeyRingFile
@@ -54,6 +59,11 @@ ONE_SHOT_SECONDS: Final = 120.0
 READY_SECONDS: Final = 60.0
 WRITER_STOP_SECONDS: Final = 30.0
 SECOND_SIGNAL_SECONDS: Final = 1.0  # make and a terminal may deliver one Ctrl-C twice
+
+HOW_TO_REBUILD: Final = (
+    "Run it in another terminal, with TONG_VALKEY_URL and TONG_POSTGRES_DSN set to `valkey_url` and `postgres_dsn` of "
+    "demo.json; the stack goes on by itself."
+)
 
 GATEWAY_RANK: Final = 0
 WRITER_RANK: Final = 1
@@ -71,6 +81,12 @@ _PROBLEMS: Final = (
     AccountProblemError,
     PortTakenError,
 )
+
+
+_OF_THE_FOLDER: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EFBIG}
+)
+"""What the person who chose TONG_HOME can mend."""
 
 
 async def up(settings: Settings) -> int:
@@ -108,6 +124,11 @@ async def up(settings: Settings) -> int:
     except _PROBLEMS as problem:
         supervisor.say(f"cannot run: {problem}")
         status = 1
+    except OSError as fault:
+        if fault.errno not in _OF_THE_FOLDER:
+            raise
+        supervisor.say(f"cannot run: {fault}. TONG_HOME={stack.home} has to be a folder of its own with room in it")
+        status = 1
     finally:
         for number in (*numbers, signal.SIGUSR2):
             loop.remove_signal_handler(number)
@@ -122,6 +143,7 @@ class _Stack:
         self.settings = settings
         self.home = settings.home
         self.supervisor = Supervisor(self._write_demo)
+        self._passage = Passage(self.supervisor.say)
         self._given_valkey = settings.valkey_url is not None
         self._given_postgres = settings.postgres_dsn is not None
         self._environment = dict(os.environ)
@@ -140,21 +162,31 @@ class _Stack:
         self._give_environment()
         await self._check_servers()
         await self._once("migrate", "migrate")
-        await self._load_group_once()
+        is_lost = await self._is_frozen()
+        if not is_lost:  # it would issue opening balances a second time
+            await self._load_group_once()
         self._listener = listening_socket(self.settings.host, self.settings.port)
         self._base_url = base_url(self._listener)
         content = await self._demo_content()  # before the workers start, so that they know its keys from the start
         await self._start_parts()
         self._precedence = asyncio.create_task(keep_precedence(self.supervisor), name="precedence")
-        await self._wait_until_ready()
+        await self._wait_until_ready("/healthz" if is_lost else "/readyz")
         self._demo = content
         self._write_demo()
         took = time.monotonic() - began
+        if is_lost:
+            self.supervisor.say(f"{self._base_url} serves, but no value moves: {LOST}. {HOW_TO_REBUILD}")
+            return
         self.supervisor.say(f"ready at {self._base_url} after {took:.1f} s; data in {self.home}; Ctrl-C stops it")
-        print(what_to_try(self._base_url, self.home / "demo.json"), flush=True)  # noqa: T201 - for the person
+        # The token in the address is for a person's screen, not for a file that the output goes to.
+        pages = content["pages_url"] if sys.stdout.isatty() else None
+        print(what_to_try(self._base_url, self.home / "demo.json", pages), flush=True)  # noqa: T201 - for the person
 
     async def stop(self) -> None:
-        await self.supervisor.stop()
+        try:
+            await self.supervisor.stop()
+        finally:
+            self._passage.close()
         if self._listener is not None:
             self._listener.close()
         # Keys stay where `tong load` keeps them; a file that names dead processes would only mislead.
@@ -180,12 +212,16 @@ class _Stack:
             return
         try:
             server = await private_postgres(
-                self.home / "postgres", _server_environment(), SERVERS_RANK, self.supervisor
+                self.home / "postgres", _server_environment(), SERVERS_RANK, self.supervisor, self._passage
             )
         except ChildFailedError as failure:
             raise StackProblemError(f"the private PostgreSQL could not be made: {failure}") from failure
         await self._start(server.child)
-        await make_roles(server.address, server.users)
+        try:
+            await make_missing_database(server.address)
+            await make_roles(server.address, server.users)
+        except asyncpg.PostgresError as fault:
+            raise StackProblemError(f"the private PostgreSQL could not be set up: {fault}") from fault
         self._ledger_roles = server.users
         self.settings = self.settings.model_copy(update={"postgres_dsn": SecretStr(server.address)})
 
@@ -232,6 +268,13 @@ class _Stack:
         )
         for weakness in (*hot, *ledger):
             self.supervisor.say(f"weaker than promised: {weakness}")
+
+    async def _is_frozen(self) -> bool:
+        """Whether every bucket is frozen: the hot store's data was lost, or a rebuild was interrupted."""
+        settings = self.settings
+        assert settings.valkey_url is not None
+        async with open_client(settings.valkey_url.get_secret_value(), cluster=settings.valkey_cluster) as client:
+            return len(await frozen_buckets(client, range(settings.buckets))) == settings.buckets
 
     async def _load_group_once(self) -> None:
         """Loads the demo group at the first start on these servers, and again when the file changed."""
@@ -308,13 +351,13 @@ class _Stack:
         except ChildFailedError as failure:
             raise StackProblemError(f"{child.name} does not start: {failure}") from failure
 
-    async def _wait_until_ready(self) -> None:
+    async def _wait_until_ready(self, path: str) -> None:
         assert self._listener is not None
         deadline = time.monotonic() + READY_SECONDS
-        while " 200 " not in (answer := await status_line(self._listener, "/readyz")):
+        while " 200 " not in (answer := await status_line(self._listener, path)):
             if time.monotonic() >= deadline:
                 raise StackProblemError(
-                    f"{self._base_url}/readyz did not say ready within {READY_SECONDS:.0f} s (last: {answer}); "
+                    f"{self._base_url}{path} did not say ready within {READY_SECONDS:.0f} s (last: {answer}); "
                     "what the parts said above tells why"
                 )
             await self.supervisor.pause(0.05)
@@ -326,8 +369,11 @@ class _Stack:
         from gateway.development.demo_access import demo_members_and_terminals  # noqa: PLC0415 - for the demo only
 
         access = await demo_members_and_terminals(settings)
+        token = kept_secret(self.home / "pages-token")
         return {
             "base_url": self._base_url,
+            "pages_url": f"{self._base_url}/#demo={token}",
+            "pages_access_token": token,
             "valkey_url": settings.valkey_url.get_secret_value(),
             "postgres_dsn": settings.postgres_dsn.get_secret_value(),
             "pids": {},

@@ -15,7 +15,7 @@ END: Final = "; echo\n"
 _TEXT: Final = Template("""\
 
   Tong serves at   $base_url      (what it can do: $base_url/docs)
-  Pages            $base_url/app/  $base_url/scanner/  $base_url/ops/
+  Pages            $pages
   The whole way    TONG_HOME=$home $tong demo
   Keys, tokens     $demo
 
@@ -30,14 +30,17 @@ print("header = \\"Authorization: Bearer " + d[sys.argv[2]][0][sys.argv[3]] + "\
 "bill":{"reference":"TRY-1","amount_minor":25800,"currency":"CNY"}}' $base_url/v1/verify$end""")
 
 
-def what_to_try(base_url: str, demo: Path) -> str:
+def what_to_try(base_url: str, demo: Path, pages: str | None) -> str:
+    """Return the text. `pages` is the address that signs in by itself; None where it may not be printed."""
+    home, tong = shlex.quote(str(demo.parent)), shlex.quote(str(Path(sys.executable).with_name("tong")))
     return _TEXT.substitute(
         base_url=base_url,
         demo=demo,
         demo_quoted=shlex.quote(str(demo)),
-        home=shlex.quote(str(demo.parent)),
+        home=home,
+        pages=pages or f"{base_url}/      (with sign-in: TONG_HOME={home} {tong} demo pages prints the address)",
         begin=BEGIN,
         end=END,
         python=shlex.quote(sys.executable),
-        tong=shlex.quote(str(Path(sys.executable).with_name("tong"))),
+        tong=tong,
     )

@@ -1,11 +1,14 @@
 """GET /v1/demo/sign-ins: whom one may be in the development stack, for its pages to offer.
 
 Guarantees: it is there only in the development stack, for a caller on this machine who addressed this machine (a name
-that an outsider points at 127.0.0.1 is not taken: DNS rebinding); everybody else sees a path that does not exist. What
-it tells is `demo.json`, with names.
+that an outsider points at 127.0.0.1 is not taken: DNS rebinding); everybody else sees a path that does not exist. Of
+those who may see it, only who has the token of `demo.json` (mode 0600) gets an answer: other users of the machine do
+not. The token reaches the pages behind the `#` of the address that `tong up` prints, so no log and no `Referer` has it.
+What it returns is `demo.json`, with names.
 """
 
 import asyncio
+import hmac
 import ipaddress
 import json
 from typing import Any, Final
@@ -25,7 +28,10 @@ LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 async def sign_ins(request: Request) -> Response:
-    """The demo's members, terminals and the admin's key. Raises `not_found` outside the development stack."""
+    """Return the demo's members, terminals and the admin's key.
+
+    Raises `not_found` outside the development stack, `unauthenticated` without the token of demo.json.
+    """
     state: State = request.app.state.tong
     if not state.settings.development or not _from_this_machine(request):
         raise Problem("not_found", "There is nothing at this path; /docs lists what there is")
@@ -34,6 +40,10 @@ async def sign_ins(request: Request) -> Response:
     except OSError:
         raise Problem("not_found", "The development stack has not written demo.json") from None
     told: dict[str, Any] = json.loads(text)
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    wanted = told["pages_access_token"].encode()
+    if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), wanted):
+        raise Problem("unauthenticated", "The address that `tong up` prints has the token; `tong demo pages` prints it")
     names = await group_names(request)
     businesses = {business.business_id: business for business in names.businesses}
     tiers = {tier.tier_id: tier.name for tier in names.tiers}

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gateway.answers import answer
 from gateway.authentication import member_and_expiry
 from gateway.endpoints.group import group_names
-from gateway.event_streams import EventStream, ending, event
+from gateway.event_streams import TOO_MANY_MISSED, UNKNOWN_EVENT_ID, EventStream, ending, event, reset
 from gateway.notices import (
     Spoken,
     balance,
@@ -42,14 +42,13 @@ TAKE_SECONDS: Final = 300.0
 
 async def events(request: Request) -> Response:
     """Live notices of the member's own redemptions, holds, captures, refunds, reversals, accruals and expiry: what was
-    taken, where, and what is left. With `Last-Event-ID` what was missed comes first."""
+    taken, where, and what is left. With `Last-Event-ID` what was missed comes first; an id that this stream did not
+    give, or that is too far back, gets the event `reset`."""
     state: State = request.app.state.tong
     number, expires_at = await member_and_expiry(request.headers.get("authorization"), state.members)
     language = language_of(request.headers.get("accept-language"))
     given = request.headers.get("last-event-id", "")
     since = position_from(given) if given else None
-    if given and since is None:
-        raise malformed("not the id of an event of this stream", "header Last-Event-ID")
     if state.draining:
         raise Problem("unavailable", "This worker is about to stop; connect again")
     await count_member(state, number)
@@ -59,7 +58,11 @@ async def events(request: Request) -> Response:
         names = spoken(await group_names(request), language)
         bucket = bucket_of(number, state.settings.buckets)
         listener = await state.live.tail.listen(bucket, member_id(number))
-        missed = await _missed(state, listener, number, since) if since is not None else []
+        missed: list[Movement] | str = []
+        if since is not None:
+            missed = await _missed(state, listener, number, since)
+        elif given:  # a browser sends it again with every attempt: a refusal would keep it away for ever
+            missed = UNKNOWN_EVENT_ID
     except BaseException as fault:
         if listener is not None:
             state.live.tail.leave(listener)
@@ -80,14 +83,14 @@ async def _told(
     state: State,
     number: int,
     listener: Listener,
-    missed: list[Movement] | None,
+    missed: list[Movement] | str,
     names: Spoken,
     expires_at: float,
 ) -> AsyncIterator[bytes]:
-    """The events of one page: what it missed, where it stands, then what comes."""
+    """Yields the events of one page: what it missed or why that cannot be told, the balance, then what comes."""
     member = await _member(state, number)
-    if missed is None:
-        yield event("reset", {"reason": "too_many_missed"})
+    if isinstance(missed, str):
+        yield reset(missed)
     elif missed:
         yield b"".join(
             event("notice", {**_with_balance(state, each, names, member), "missed": True}, position_text(each.position))
@@ -113,8 +116,8 @@ async def _told(
             return
 
 
-async def _missed(state: State, listener: Listener, number: int, since: Position) -> list[Movement] | None:
-    """What happened after `since` and before the listener began; None when it is too much to tell.
+async def _missed(state: State, listener: Listener, number: int, since: Position) -> list[Movement] | str:
+    """Returns what happened after `since` and before the listener began, or the reason why that cannot be told.
 
     The stream first, then PostgreSQL: what the writer trims in between is in PostgreSQL by then.
     """
@@ -123,12 +126,12 @@ async def _missed(state: State, listener: Listener, number: int, since: Position
     whose = member_id(number)
     kept = await state.live.tail.kept(listener.bucket, whose, since, listener.after)
     if kept is None:
-        return None
+        return TOO_MANY_MISSED
     found = {each.position: each for each in _movements(kept)}
     for each in await state.live.history.after(whose, since, NOTICES_MISSED_MAX + 1):
         if each.position <= listener.after:
             found[each.position] = each
-    return [found[position] for position in sorted(found)] if len(found) <= NOTICES_MISSED_MAX else None
+    return [found[position] for position in sorted(found)] if len(found) <= NOTICES_MISSED_MAX else TOO_MANY_MISSED
 
 
 def _movements(items: list[Item]) -> list[Movement]:

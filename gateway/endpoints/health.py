@@ -8,6 +8,7 @@ from gateway.answers import answer
 from gateway.problems import Problem
 from gateway.state import State
 
+ALL_FROZEN = "the buckets of all members are frozen: run `tong rebuild --all` (docs/operations.md)"
 STALE_SECONDS = 60.0
 """Configuration older than this is named on /readyz; scans go on with it."""
 
@@ -18,16 +19,17 @@ async def healthz(_request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Whether scans sent here can be decided; 503 with the reasons otherwise. Weaknesses do not make it unready."""
+    """Return 200 if scans sent here can be decided for some member, else 503 with the reasons.
+
+    Frozen buckets of other members, and weaknesses, are named and do not make it unready.
+    """
     state: State = request.app.state.tong
     reasons = []
     if state.draining:
         reasons.append("draining")
-    if not state.hot.connected:
-        reasons.append("hot store not connected")
-    if len(state.frozen) == state.settings.buckets:
-        reasons.append("every bucket is frozen")
     reasons += state.watch.reasons
+    if state.members_frozen:
+        reasons.append(ALL_FROZEN)
     if reasons:
         raise Problem("unavailable", f"Not ready: {', '.join(reasons)}", reasons=reasons)
     body = {

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from gateway.answers import answer
 from gateway.authentication import Administrator
 from gateway.endpoints.group import group_names
-from gateway.event_streams import EventStream, ending
+from gateway.event_streams import UNKNOWN_EVENT_ID, EventStream, ending, reset
 from gateway.figure_views import SERIES_COLUMNS, refusal_document, series_row, snapshot
 from gateway.figures import decode_sample
 from gateway.notices import Spoken, spoken
@@ -83,7 +83,8 @@ async def read_refusals(request: Request) -> Response:
 
 
 async def events(request: Request) -> Response:
-    """The figures once a second, and what was refused meanwhile."""
+    """The figures once a second, and what was refused meanwhile. Its events have no ids: a client that names one gets
+    the event `reset` first."""
     state: State = request.app.state.tong
     authorization = request.headers.get("authorization")
     caller = await _operations(request, state)
@@ -91,10 +92,15 @@ async def events(request: Request) -> Response:
     if state.draining:
         raise Problem("unavailable", "This worker is about to stop; connect again")
     give_back = state.live.operations_seats.take(caller.key_id)
-    return EventStream(_told(state, caller.business, names, authorization), give_back)
+    knows = request.headers.get("last-event-id", "") != ""
+    return EventStream(_told(state, caller.business, names, authorization, resumes=knows), give_back)
 
 
-async def _told(state: State, scope: str | None, names: Spoken, authorization: str | None) -> AsyncIterator[bytes]:
+async def _told(
+    state: State, scope: str | None, names: Spoken, authorization: str | None, *, resumes: bool
+) -> AsyncIterator[bytes]:
+    if resumes:
+        yield reset(UNKNOWN_EVENT_ID)
     told = await state.live.feed.newest_refusal()
     while True:
         if state.draining:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from redemption.database import FAULTS, Pool
 from redemption.queries import named_queries
+from redemption.waiting import end_tasks
 
 POLL_SECONDS = 0.5
 QUERY_SECONDS = 5.0
@@ -39,8 +40,7 @@ class RevokedDevices:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
 
     async def _follow(self) -> None:
         reachable = True

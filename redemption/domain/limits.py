@@ -31,6 +31,18 @@ CODES_PER_REQUEST_MAX: Final = 5
 SLOT_SECONDS: Final = 2
 SLOTS_AHEAD_MAX: Final = 48
 
+# Connections of the gateway (gateway/protocol.py).
+HEAD_BYTES_MAX: Final = 16_384
+HEAD_SECONDS: Final = 10.0
+BODY_SECONDS: Final = 10.0
+BODY_BYTES_OF_PERIOD: Final = 16_384  # of a body in each BODY_SECONDS, or all that is missing of it
+QUIET_BYTES_MAX: Final = 16_384  # behind a head without a byte of the body: chunk lines, trailers
+PARSED_AT_ONCE_BYTES_MAX: Final = 16_384  # so that few pipelined requests wait parsed, the rest as bytes
+UNREAD_BODY_BYTES_MAX: Final = 65_536  # of a body whose request was answered without it; then the connection ends
+LINGER_SECONDS: Final = 2.0  # for the client to read the last answer before the connection is cut
+WRITE_SECONDS: Final = 10.0
+WRITE_BYTES_OF_PERIOD: Final = 16_384  # that a client has to take in each WRITE_SECONDS while answers wait for it
+
 # Hot store.
 # 12 months of validity times 8 businesses, half as many benefits; more would take a call over 2 ms (docs/testing.md).
 LOTS_MAX: Final = 144

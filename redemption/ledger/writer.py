@@ -40,7 +40,7 @@ from redemption.ledger.store import (
     Watermark,
 )
 from redemption.ledger.streams import Fields, LedgerStreams, Sight, ValkeyAwayError
-from redemption.waiting import AT_ONCE, Spread, set_within
+from redemption.waiting import AT_ONCE, Spread, end_tasks, set_within
 
 BATCH_ENTRIES_MAX: Final = 2_000
 BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -349,14 +349,14 @@ def spread_of(entries: int) -> Spread:
 
 async def run_writer(writer: LedgerWriter, stop: asyncio.Event) -> None:
     """Runs until `stop`, then lets the batch in hand finish, at most STOP_SECONDS; what is cut off is rolled back."""
-    running = asyncio.create_task(writer.run(stop))
+    running = asyncio.create_task(writer.run(stop), name="the ledger writer")
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait_for(running, STOP_SECONDS)
-    except TimeoutError:
-        logger.warning("ledger writer: the last batch was cut off; it is written at the next start")
+        await asyncio.wait((running,), timeout=STOP_SECONDS)
+        if running.done():
+            running.result()  # a fault is the caller's to hear of
+        else:
+            logger.warning("ledger writer: the last batch was cut off; it is written at the next start")
     finally:
-        for task in (running, stopping):
-            task.cancel()
-        await asyncio.gather(running, stopping, return_exceptions=True)
+        await end_tasks(running, stopping)

@@ -279,7 +279,7 @@ async def test_signing_out_leaves_nothing_of_the_member_in_the_browser(browser: 
 async def test_the_demo_offers_its_members_and_a_bad_token_is_refused(browser: Browser, stack: Stack) -> None:
     async with visiting(browser, stack.base_url) as visitor:
         page = visitor.page
-        await visitor.open("/app/")
+        await visitor.open(f"/app/#demo={stack.demo['pages_access_token']}")
         await visitor.wait(".who")
         assert await page.locator(".who").count() >= 20
         await page.locator("summary").click()
@@ -291,7 +291,7 @@ async def test_the_demo_offers_its_members_and_a_bad_token_is_refused(browser: B
         await page.locator(".bar .icon-button").click()
         await page.get_by_role("button", name="登出").click()
         await visitor.wait(".who")
-        assert await page.evaluate("Object.keys(sessionStorage)") == []
+        assert await page.evaluate("Object.keys(sessionStorage)") == ["tong.demo-token"]
 
 
 @pytest.mark.parametrize(

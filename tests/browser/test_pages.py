@@ -154,8 +154,45 @@ async def test_the_way_in_leads_to_every_page(browser: Browser, stack: Stack) ->
         assert await visitor.serious_findings() == []
 
 
-async def test_the_demo_tells_its_sign_ins_to_this_machine_only(stack: Stack, tong: TongClient) -> None:
-    answer = await tong.http.get("/v1/demo/sign-ins")
+async def test_the_printed_address_signs_in_and_leaves_its_token_nowhere(browser: Browser, stack: Stack) -> None:
+    demo = stack.demo
+    address, _, token = demo["pages_url"].partition("#demo=")
+    assert (address, token) == (demo["base_url"] + "/", demo["pages_access_token"])
+    async with visiting(browser, demo["base_url"], locale="en-GB") as visitor:
+        sent: list[str] = []
+        visitor.context.on("request", lambda each: sent.append(f"{each.url} {each.headers.get('referer')}"))
+        await visitor.open(f"/#demo={token}")
+        await visitor.wait("h1", "Exactly once")
+        await visitor.page.click("a[href='/ops/']")
+        await visitor.wait(".who")
+        await visitor.open("/app/")
+        await visitor.wait(".who")
+        assert visitor.page.url == demo["base_url"] + "/app/"
+        await visitor.page.go_back()
+        await visitor.page.go_back()
+        assert visitor.page.url == demo["base_url"] + "/"
+        assert not [each for each in sent if token in each]
+    async with visiting(browser, demo["base_url"], locale="en-GB") as other:
+        await other.open("/app/")
+        await other.wait("input[type=password]")
+        assert await other.page.locator(".who").count() == 0
+
+
+async def test_the_demo_tells_its_sign_ins_to_who_has_its_token_and_to_this_machine_only(
+    stack: Stack, tong: TongClient
+) -> None:
+    token = {"authorization": f"Bearer {stack.demo['pages_access_token']}"}
+    without: tuple[dict[str, Any], ...] = (
+        {},
+        {"authorization": f"Bearer {stack.demo['admin_api_key']}"},
+        {"authorization": token["authorization"][:-1]},
+        {"authorization": f"Basic {stack.demo['pages_access_token']}"},
+        {"authorization": b"Bearer \xff"},
+    )
+    for wrong in without:
+        refused = await tong.http.get("/v1/demo/sign-ins", headers=wrong)
+        assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
+    answer = await tong.http.get("/v1/demo/sign-ins", headers=token)
     assert answer.headers["cache-control"] == "no-store"
     told: dict[str, Any] = answer.json()
     demo = stack.demo
@@ -166,7 +203,7 @@ async def test_the_demo_tells_its_sign_ins_to_this_machine_only(stack: Stack, to
     assert all(each["business_name"]["en"] and each["outlet_name"]["en"] for each in told["terminals"])
     # A name that somebody else points at this machine is not this machine's.
     for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example"):
-        refused = await tong.http.get("/v1/demo/sign-ins", headers={"host": host})
+        refused = await tong.http.get("/v1/demo/sign-ins", headers={"host": host, **token})
         assert (refused.status_code, refused.json()["code"]) == (404, "not_found"), host
 
 

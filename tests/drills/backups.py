@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from gateway.development.postgres_server import postgres_program
 from tests.drills import layout
 from tests.drills.drill import Drill
 from tests.drills.site import Site
 from tests.drills.tills import World
-from tests.support.postgres import binaries, private_postgres
+from tests.support.postgres import private_postgres
 from tests.support.servers import ValkeyServer
 
 TOOL_SECONDS = 120.0
@@ -87,7 +88,7 @@ async def _tool(program: str, *arguments: str) -> None:
     """One of PostgreSQL's own programs; it has to end well."""
     environment = {**os.environ, "LC_ALL": "C"}
     process = await asyncio.create_subprocess_exec(
-        *(str(binaries() / program), *arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        *(str(postgres_program(program)), *arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     output, _ = await asyncio.wait_for(process.communicate(), TOOL_SECONDS)
     assert process.returncode == 0, f"{program}: {output[-2_000:].decode(errors='replace')}"

@@ -2,12 +2,15 @@
 
 import pytest
 
-from gateway.hot_watch import HotWatch
+from gateway.hot_watch import EMPTY, LIBRARY_MISSING, HotWatch, LibraryCheck
 from gateway.problems import Problem
 from redemption.hot import keys
+from redemption.hot.address import Address
+from redemption.hot.connection import HotConnection
 from redemption.hot.library import assemble
 from tests.support.hot import ask, connected
 from tests.support.servers import private_valkey
+from tests.support.waiting import wait_until
 
 BUCKETS = 4
 
@@ -17,11 +20,29 @@ async def test_a_missing_library_is_a_reason_until_it_is_back() -> None:
     async with private_valkey() as server, connected(server.port) as hot:
         watch = HotWatch(hot, library, BUCKETS, 100)
         await watch.look()
-        assert watch.library_missing
-        assert any("tong migrate" in reason for reason in watch.reasons)
+        assert watch.reasons == [EMPTY]
+        await ask(hot, "SET", keys.epoch(0), 1)
+        await watch.look()
+        assert watch.reasons == [LIBRARY_MISSING]
         await ask(hot, "FUNCTION", "LOAD", library.source)
         await watch.look()
         assert watch.reasons == []
+
+
+async def test_a_server_that_was_emptied_and_one_that_is_away_are_told_apart() -> None:
+    library = assemble()
+    check = LibraryCheck(library)
+    async with private_valkey() as server:
+        hot = HotConnection(Address(port=server.port), in_flight_max=8, on_connect=check)
+        await hot.start()
+        try:
+            watch = HotWatch(hot, library, BUCKETS, 100, check)
+            await watch.look()
+            assert (hot.connected, watch.reasons) == (False, [EMPTY])
+            server.kill()
+            await wait_until("the server is found to be away", lambda: watch.reasons == ["hot store not connected"])
+        finally:
+            await hot.close(1.0)
 
 
 async def test_a_full_backlog_refuses_until_a_tenth_of_it_is_carried_away() -> None:
@@ -58,4 +79,5 @@ async def test_a_stream_that_is_none_and_a_store_that_is_away_leave_the_rest_of_
         assert (watch.backlog, watch.backlog_full) == (2, True)
         server.kill()
         await watch.look()
-        assert (watch.backlog, watch.backlog_full, watch.library_missing) == (2, True, False)
+        assert (watch.backlog, watch.backlog_full) == (2, True)
+        assert "hot store not connected" in watch.reasons

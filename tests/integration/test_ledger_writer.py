@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -381,7 +382,9 @@ async def test_the_last_and_first_instants_of_a_month_find_their_partitions(plac
 async def test_a_writer_without_ddl_rights_can_write_and_have_months_made(
     place: Place, postgres: PrivatePostgres
 ) -> None:
-    await postgres.execute("DO $$ BEGIN CREATE ROLE scribe LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    await postgres.execute(
+        "DO $$ BEGIN CREATE ROLE scribe LOGIN PASSWORD 'scribe'; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+    )
     for grant in (
         "SELECT, INSERT ON ledger_transaction, ledger_posting, ledger_dead_letter",
         "SELECT, INSERT, UPDATE ON ledger_watermark",
@@ -389,7 +392,7 @@ async def test_a_writer_without_ddl_rights_can_write_and_have_months_made(
     ):
         await place.connection.execute(f"GRANT {grant} TO scribe")
     await place.add(redemptions(60))
-    dsn = place.dsn.replace("//postgres@", "//scribe@")
+    dsn = postgres.dsn(urlsplit(place.dsn).path.lstrip("/"), "scribe:scribe")
     async with ledger_writer(place.valkey.url, dsn, BUCKETS) as writer, running(writer):
         await place.drained(60)
         assert await place.wrong() == []

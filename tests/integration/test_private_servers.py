@@ -16,13 +16,14 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from gateway.development import postgres_server
 from gateway.development.leftovers import working_in
-from gateway.development.postgres_account import needed, postgres_account
+from gateway.development.postgres_account import Passage, needed, postgres_account
 from gateway.development.postgres_server import private_postgres
 from gateway.development.private_files import SOCKET_PATH_BYTES_MAX, kept_port, write_private
 from gateway.development.store_roles import WRITER, make_roles
 from gateway.development.valkey_server import PrivateServer, private_valkey
-from gateway.supervisor import Supervisor
+from gateway.supervisor import ChildFailedError, Supervisor
 from redemption.hot.server_checks import check_hot_store
 from redemption.hot.users import GATEWAY
 from redemption.ledger.server_checks import check_ledger_store
@@ -52,12 +53,14 @@ async def valkey(folder: Path) -> AsyncIterator[tuple[Supervisor, PrivateServer]
 @asynccontextmanager
 async def postgres(folder: Path) -> AsyncIterator[tuple[Supervisor, PrivateServer]]:
     supervisor = Supervisor()
+    passage = Passage(supervisor.say)
     try:
-        server = await private_postgres(folder, ENVIRONMENT, 0, supervisor)
+        server = await private_postgres(folder, ENVIRONMENT, 0, supervisor, passage)
         await supervisor.start(server.child)
         yield supervisor, server
     finally:
         await supervisor.stop()
+        passage.close()
 
 
 async def test_valkey_is_as_durable_as_promised_and_keeps_address_and_data(folder: Path) -> None:
@@ -150,6 +153,43 @@ async def test_a_killed_postgres_recovers_and_its_orphans_are_waited_for(folder:
         assert await connection.fetchval("SELECT one FROM kept") == 1
         await connection.close()
     assert working_in(folder.resolve() / "postgres" / "cluster" / "data") == []
+
+
+WRONG_ONCE = """#!/bin/sh
+# As on a full disk: the statement fails, and the exit status does not say so.
+if [ "$1" = --single ] && [ ! -e {mark} ]; then touch {mark}; cat > /dev/null; exit 0; fi
+exec {program} "$@"
+"""
+
+
+async def test_a_cluster_that_was_made_half_way_is_not_taken_and_the_next_start_makes_a_whole_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark, wrapper = folder / "mark", folder / "postgres-wrapper"
+    folder.chmod(0o777)  # the server's account runs it
+    real = postgres_server.postgres_program
+    wrapper.write_text(WRONG_ONCE.format(mark=mark, program=real("postgres")))
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(postgres_server, "postgres_program", lambda name: wrapper if name == "postgres" else real(name))
+    with pytest.raises(ChildFailedError, match='database "tong" does not exist'):
+        async with postgres(folder / "postgres"):
+            pass
+    assert mark.exists()
+    assert list((folder / "postgres" / "cluster").iterdir()) == []
+    async with postgres(folder / "postgres") as (_, server):
+        assert await check_ledger_store(server.address) == ()
+
+
+async def test_a_database_that_is_missing_is_made(folder: Path) -> None:
+    async with postgres(folder / "postgres") as (_, server):
+        owner = await asyncpg.connect(server.address.removesuffix("tong") + "postgres")
+        await owner.execute("DROP DATABASE tong")
+        await owner.close()
+        with pytest.raises(asyncpg.InvalidCatalogNameError):
+            await asyncpg.connect(server.address)
+        for _ in range(2):
+            await postgres_server.make_missing_database(server.address)
+        assert await check_ledger_store(server.address) == ()
 
 
 async def test_a_pid_file_whose_number_belongs_to_another_program_does_not_keep_postgres_from_starting(

@@ -9,6 +9,8 @@ from tests.support.client import TongClient, fresh_key
 from tests.support.line import line_to, scan
 from tests.support.stack import Member, Stack
 
+HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+
 
 @pytest.fixture(scope="module")
 async def member(stack: Stack) -> Member:
@@ -47,9 +49,43 @@ async def test_requests_in_one_write_are_answered_in_their_order(stack: Stack, m
 async def test_scans_and_other_calls_take_turns_on_a_connection(stack: Stack, member: Member) -> None:
     async with line_to(stack) as line:
         for amount in range(7_200, 7_203):
-            line.writer.write(scan(stack, member, fresh_key(), amount=amount) + b"GET /healthz HTTP/1.1\r\n\r\n")
+            line.writer.write(
+                scan(stack, member, fresh_key(), amount=amount) + b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+            )
             assert (await line.answer())[0] == 201
             assert (await line.answer())[0] == 200
+
+
+async def test_five_thousand_requests_in_one_write_are_all_answered(stack: Stack, member: Member) -> None:
+    many = 5_000
+    async with line_to(stack) as line:
+        line.writer.write(HEALTH * many + scan(stack, member, fresh_key(), amount=7_250) + HEALTH)
+        for number in range(many):
+            assert (await line.answer())[0] == 200, number
+        assert (await line.answer())[0] == 201
+        assert (await line.answer())[0] == 200
+
+
+@pytest.mark.parametrize("pieces", [1, 2], ids=["short way", "long way"])
+async def test_blanks_around_a_headers_value_are_no_part_of_it(
+    stack: Stack, tong: TongClient, member: Member, pieces: int
+) -> None:
+    key = fresh_key()
+    plain = scan(stack, member, key, amount=7_260 + pieces)
+    head, _, body = plain.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    padded = b"\r\n".join([lines[0], *(line.replace(b": ", b": \t ") + b" \t" for line in lines[1:])])
+    async with line_to(stack) as line:
+        line.writer.write(padded + b"\r\n\r\n" + (body if pieces == 1 else b""))
+        if pieces == 2:
+            with pytest.raises(TimeoutError):  # until the head was read alone: only its silence can be waited for
+                await asyncio.wait_for(line.reader.readexactly(1), 0.05)
+            line.writer.write(body)
+        status, _, first = await line.answer()
+        assert status == 201, first
+        line.writer.write(plain)
+        status, headers, again = await line.answer()
+        assert (status, headers["idempotency-replayed"], again) == (201, "true", first)
 
 
 async def test_who_wants_the_connection_closed_finds_it_closed(stack: Stack, member: Member) -> None:

@@ -63,7 +63,17 @@ async def test_what_cannot_be_read_gives_no_answer_in_the_place_of_the_scan_befo
         ("content-length: {length}", "transfer-encoding: chunked"),
         ("transfer-encoding: chunked", "content-length: {length}"),
         ("transfer-encoding: chunked", "transfer-encoding: identity"),
+        ("transfer-encoding: identity", "transfer-encoding: chunked"),
+        ("transfer-encoding: chunked", "transfer-encoding: chunked"),
+        ("transfer-encoding: identity, chunked",),
+        ("transfer-encoding: gzip, chunked",),
+        ("transfer-encoding:", "content-length: {length}"),
+        ("transfer-encoding: identity", "content-length: {length}"),
         ("transfer-encoding: chunked, identity",),
+        ("content-length: {length},{length}",),
+        ("content-length: 0x5",),
+        ("content-length: -1",),
+        ("content-length: 99999999999999999999",),
         ("transfer-encoding: xchunked",),
         ("transfer-encoding : chunked",),
         ("x: a\r\n content-length: 5", "content-length: {length}"),
@@ -74,6 +84,79 @@ async def test_a_body_has_one_length(stack: Stack, member: Member, lengths: tupl
     lines = [line.format(length=len(body)) for line in lengths]
     async with line_to(stack) as line:
         line.writer.write(scan_head(stack, f"idempotency-key: {fresh_key()}", *lines) + body)
+        status, headers, told = await line.answer()
+        assert (status, headers["connection"], json.loads(told)["code"]) == (400, "close", "malformed")
+        assert await line.end() == b""
+
+
+async def test_http_1_0_has_no_chunks(stack: Stack, member: Member) -> None:
+    body = scan_body(stack, member, 8_500)
+    async with line_to(stack) as line:
+        head = scan_head(stack, f"idempotency-key: {fresh_key()}", "transfer-encoding: chunked", version="1.0")
+        line.writer.write(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) + SMUGGLED)
+        status, headers, told = await line.answer()
+        assert (status, headers["connection"], json.loads(told)["code"]) == (400, "close", "malformed")
+        assert await line.end() == b""
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        (b"", 400),
+        (b"host: x\r\nhost: x\r\n", 400),
+        (b"host: a b\r\n", 400),
+        (b"host: a, b\r\n", 400),
+        (b"host: http://x/\r\n", 400),
+        (b"host: x@y\r\n", 400),
+        (b"host: x:y\r\n", 400),
+        (b"host: [::1\r\n", 400),
+        (b"host: \xc3\xa9\r\n", 400),
+        (b"host:\r\n", 200),
+        (b"host: x\r\n", 200),
+        (b"host: tong.example:8000\r\n", 200),
+        (b"host: [::1]:8000 \r\n", 200),
+    ],
+)
+async def test_a_request_names_one_host(stack: Stack, host: bytes, status: int) -> None:
+    async with line_to(stack) as line:
+        line.writer.write(b"GET /healthz HTTP/1.1\r\n" + host + b"\r\n")
+        found, headers, told = await line.answer()
+        assert found == status, told
+        if status == 400:
+            document = json.loads(told)
+            assert (headers["content-type"], document["code"]) == ("application/problem+json", "malformed")
+            assert "host" in document["detail"]
+            assert await line.end() == b""
+    async with line_to(stack) as line:  # not only the first request of a connection
+        line.writer.write(SMUGGLED + b"GET /healthz HTTP/1.1\r\n" + host + b"\r\n")
+        assert (await line.answer())[0] == 200
+        if status == 200:
+            assert (await line.answer())[0] == 200
+        else:
+            assert (await line.end())[:12] in (b"", b"HTTP/1.1 400")
+
+
+async def test_http_1_0_needs_no_host(stack: Stack) -> None:
+    async with line_to(stack) as line:
+        line.writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert (await line.answer())[0] == 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: a\x00b\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: a\rb: c\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: a\r\n b: c\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\nx\x00: a\r\n\r\n",
+        b"GET /healthz HTTP/1.1\nhost: x\n\n",
+        b"GET /healthz HTTP/1.1\r\nhost: x\nx: a\r\n\r\n",
+    ],
+    ids=["NUL in a value", "bare CR", "folded line", "NUL in a name", "bare LF", "bare LF in the head"],
+)
+async def test_a_head_that_two_readers_could_split_differently_is_refused(stack: Stack, head: bytes) -> None:
+    async with line_to(stack) as line:
+        line.writer.write(head)
         status, headers, told = await line.answer()
         assert (status, headers["connection"], json.loads(told)["code"]) == (400, "close", "malformed")
         assert await line.end() == b""

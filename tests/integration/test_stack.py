@@ -143,7 +143,7 @@ async def test_it_serves_and_describes_itself_as_the_contract_says(home: Path) -
         assert stat.S_IMODE((home / "demo.json").stat().st_mode) == 0o600
         assert set(demo) == {
             *("base_url", "valkey_url", "postgres_dsn", "pids", "terminals", "members", "admin_api_key"),
-            "business_admins",
+            *("business_admins", "pages_url", "pages_access_token"),
         }
         assert set(demo["pids"]) == {"valkey", "postgres", "gateway", "ledger_writer", "sealer", "settlement"}
         assert len(demo["pids"]["gateway"]) == 2

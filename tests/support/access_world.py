@@ -18,6 +18,7 @@ from gateway.settings import DEVELOPMENT_ISSUER
 from redemption.domain.members import member_id
 from tests.support.access_matrix import CALLERS, OTHER, OWN, SCOPES, Caller, Row, Verdict
 from tests.support.client import TongClient, bill, fresh_key, points_leg
+from tests.support.problem import refusal_code
 from tests.support.settlement_http import BASE, GROUP_ZONE
 from tests.support.stack import Member, Stack, Terminal
 from tokens import api_keys
@@ -162,7 +163,7 @@ async def _credentials(world: World) -> None:
 
     async def knows_all(http: httpx2.AsyncClient) -> bool:
         answers = [await http.get(f"{BASE}/periods", headers={"authorization": str(each)}) for each in (last, revoked)]
-        return answers[0].status_code == 200 and answers[1].json()["code"] == "terminal_revoked"
+        return answers[0].status_code == 200 and refusal_code(answers[1]) == "terminal_revoked"
 
     await stack.until_every_worker("knows the keys of the matrix", knows_all)
 

@@ -14,6 +14,7 @@ import httpx2
 
 from gateway.operations import create_key, revoke
 from tests.support.client import TongClient, bill, fresh_key, points_leg
+from tests.support.problem import refusal_code
 from tests.support.stack import Member, Stack, Terminal
 
 EXPIRED_SECONDS = 90
@@ -224,7 +225,7 @@ async def ground_of(stack: Stack, tong: TongClient) -> Ground:
             await http.get("/v1/redemptions/none", headers={"authorization": f"Bearer {key}"})
             for key in revoked.values()
         ]
-        return {answer.json()["code"] for answer in answers} == {"terminal_revoked"}
+        return {refusal_code(answer) for answer in answers} == {"terminal_revoked"}
 
     await stack.until_every_worker("the keys are revoked", revoked_everywhere)
     return Ground(stack, tong, plain, closed, minimum, rich, poor, revoked)

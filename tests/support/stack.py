@@ -33,6 +33,7 @@ from gateway.settings import DEVELOPMENT_ISSUER, Settings
 from loadtest.processes import standing_still
 from redemption.domain.members import member_id
 from tests.support.log_secrets import Remembered, leaked, secrets_of_home
+from tests.support.problem import refusal_code
 from tests.support.waiting import wait_until
 from tokens.claims import slot_at
 from tokens.codec import CodeIssuer, IssuedCode
@@ -194,9 +195,7 @@ class Stack:
         await self.load(businesses=[entry])
         terminal = Terminal(business, outlet, terminal_id, await create_key(self.settings, terminal_id, ()))
         self.remembered.add("a terminal's key", terminal.api_key)
-        await self.until_every_worker(
-            f"knows the key of {terminal_id}", lambda http: _answers(http, terminal, unlike="unauthenticated")
-        )
+        await self.until_every_worker(f"knows the key of {terminal_id}", lambda http: _knows(http, terminal))
         return terminal
 
     async def until_every_worker(
@@ -273,9 +272,9 @@ class Stack:
         assert self.process.returncode == 0, self.said
 
 
-async def _answers(http: httpx2.AsyncClient, terminal: Terminal, *, unlike: str) -> bool:
+async def _knows(http: httpx2.AsyncClient, terminal: Terminal) -> bool:
     answer = await http.get("/v1/redemptions/none", headers={"authorization": f"Bearer {terminal.api_key}"})
-    return bool(answer.json()["code"] != unlike)
+    return refusal_code(answer) == "not_found"
 
 
 @asynccontextmanager

@@ -31,6 +31,9 @@ class Wire:
     def close(self) -> None:
         self._closed = True
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def is_closing(self) -> bool:
         return self._closed
 
@@ -104,7 +107,7 @@ def line() -> tuple[BoundedProtocol, Loop, Wire]:
     vars(protocol).update(
         loop=loop, transport=wire, flow=wire.flow, pipeline=deque(), server_state=SimpleNamespace(total_requests=0),
         timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_keep_alive_task=None, server=None, client=None, scheme="http",
-        root_path="", app_state={}, asgi_version="3.0", _head_timer=None,
+        root_path="", app_state={}, asgi_version="3.0", _head_timer=None, _unparsed=b"", _host=None,
         parser=SimpleNamespace(should_upgrade=lambda: True, get_method=lambda: b"GET"),
     )  # fmt: skip
     return protocol, loop, wire

@@ -1,4 +1,4 @@
-"""Work in pieces: when each begins."""
+"""Work in pieces: when each begins. Tasks: that they end."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ import time
 import pytest
 
 from redemption.ledger.writer import BUSY_ENTRIES, ENTRY_SECONDS, spread_of
-from redemption.waiting import AT_ONCE, Spread
+from redemption.waiting import AT_ONCE, Spread, end_tasks
 
 
 async def begun(spread: Spread, pieces: int) -> list[float]:
@@ -51,3 +51,46 @@ async def test_a_batch_is_spread_unless_it_is_behind() -> None:
     assert spread_of(0) is not AT_ONCE
     last = (await begun(spread_of(100), 3))[-1]
     assert last >= 100 * ENTRY_SECONDS * 2 / 3 - 1e-3
+
+
+async def test_a_task_that_loses_a_cancellation_is_cancelled_again() -> None:
+    lost = 0
+
+    async def loses_one() -> None:
+        nonlocal lost
+        while True:
+            try:
+                await asyncio.sleep(3_600)
+            except asyncio.CancelledError:  # as wait_for does before Python 3.12, when what it waits for has just ended
+                lost += 1
+                if lost > 1:
+                    raise
+
+    task = asyncio.create_task(loses_one())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task}, timeout=0.05)
+    assert not task.done(), "the control: whoever waits for its end after one cancellation waits for ever"
+    await end_tasks(task)
+    assert task.cancelled()
+
+
+async def test_a_task_that_cannot_be_ended_is_left_behind_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    stay = True
+
+    async def stays() -> None:
+        while stay:
+            try:
+                await asyncio.sleep(3_600)
+            except asyncio.CancelledError:
+                continue
+
+    async def fails() -> None:
+        raise ValueError("told to nobody")
+
+    task = asyncio.create_task(stays(), name="the stubborn one")
+    await end_tasks(task, asyncio.create_task(fails()), seconds=0.1)
+    assert "the stubborn one did not end" in caplog.text
+    stay = False
+    await end_tasks(task)
+    assert task.done()

@@ -5,6 +5,7 @@ import './home.css'
 
 import { render } from 'preact'
 
+import { keepDemoToken } from '../shared/demo'
 import { dictionary } from '../shared/language'
 import { Icon, type IconName } from '../shared/parts/icon'
 import { TopBar } from '../shared/parts/top_bar'
@@ -69,4 +70,6 @@ function Home() {
   )
 }
 
+keepDemoToken()
+addEventListener('hashchange', keepDemoToken)
 render(<Home />, document.getElementById('root')!)

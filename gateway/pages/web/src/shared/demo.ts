@@ -1,4 +1,7 @@
-/** What the development stack offers to sign in with (GET /v1/demo/sign-ins). Elsewhere that path is `not_found`. */
+/**
+ * What the development stack offers to sign in with (GET /v1/demo/sign-ins). It needs the token that stands in the address
+ * which `tong up` prints, behind `#`: browsers send that part to nobody. The token is kept for this tab only.
+ */
 import { call } from './api'
 import type { Names } from './format'
 
@@ -26,9 +29,23 @@ export interface DemoSignIns {
   admin_api_key: string
 }
 
-/** Null where there is no demo; `unreachable` where no answer came. */
+const KEPT_AS = 'tong.demo-token'
+const IN_ADDRESS = /^#demo=([\w-]{16,128})$/
+
+/** Moves the token from the address, where it would stay in the history, to this tab's storage. */
+export function keepDemoToken(): void {
+  const found = IN_ADDRESS.exec(location.hash)
+  if (!found?.[1]) return
+  sessionStorage.setItem(KEPT_AS, found[1])
+  history.replaceState(null, '', location.pathname + location.search)
+}
+
+/** Null where there is no demo, or no token for it; `unreachable` where no answer came. */
 export async function readDemo(): Promise<DemoSignIns | null | 'unreachable'> {
-  const answer = await call<DemoSignIns>('GET', '/v1/demo/sign-ins')
+  keepDemoToken()
+  const token = sessionStorage.getItem(KEPT_AS)
+  if (!token) return null
+  const answer = await call<DemoSignIns>('GET', '/v1/demo/sign-ins', { credential: token })
   if (answer.kind === 'unreachable') return 'unreachable'
   return answer.kind === 'answered' ? answer.body : null
 }
