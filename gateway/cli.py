@@ -35,8 +35,8 @@ app.add_typer(settle, name="settle")
 app.add_typer(ledger, name="ledger")
 
 
-def settings() -> Settings:
-    """The settings, or an exit that names the one at fault."""
+def part_settings() -> Settings:
+    """Return the settings of a part that runs on the addresses it is given, or exit naming the one at fault."""
     try:
         return Settings()
     except ValidationError as fault:
@@ -44,6 +44,14 @@ def settings() -> Settings:
             name = "TONG_" + "_".join(str(part) for part in error["loc"]).upper()
             print(f"{name}: {error['msg']}", file=sys.stderr)
         raise typer.Exit(2) from None
+
+
+def settings() -> Settings:
+    """Return the settings of a person's command: the stores are those of the stack that runs on TONG_HOME, where the
+    environment names none."""
+    from gateway.running_stack import with_running_stores
+
+    return with_running_stores(part_settings())
 
 
 def run(main: Coroutine[Any, Any, Any], *, fast: bool = False, cannot_run: int = 1) -> Any:
@@ -87,7 +95,7 @@ def up() -> None:
     """Start everything for development: private servers, migrations, demo group, gateway, ledger writer."""
     from gateway.development.stack import up as stack_up
 
-    raise typer.Exit(run(stack_up(settings())))
+    raise typer.Exit(run(stack_up(part_settings())))
 
 
 @app.command()
@@ -99,7 +107,7 @@ def serve(
 
     With several, SIGUSR2 replaces them one after another without a failed request.
     """
-    chosen = settings()
+    chosen = part_settings()
     if fd is None and chosen.workers > 1:
         from gateway.workers import serve_workers
 
@@ -114,7 +122,7 @@ def write_ledger() -> None:
     """Carry the streams of the hot store into the PostgreSQL ledger."""
     from gateway.write_ledger import write_ledger as write
 
-    run(write(settings()), fast=True)
+    run(write(part_settings()), fast=True)
 
 
 @app.command()
@@ -124,7 +132,7 @@ def seal(
     """Trail the ledger writer with a keyed hash chain, so that a changed or removed row shows."""
     from gateway.ledger_seal import seal as run_sealer
 
-    run(run_sealer(settings(), make_key=make_key), fast=True)
+    run(run_sealer(part_settings(), make_key=make_key), fast=True)
 
 
 @app.command()
@@ -227,6 +235,18 @@ def demo_codes(
     from gateway.development.demo import codes as print_codes
 
     raise typer.Exit(run(print_codes(settings(), refusal, as_json=as_json)))
+
+
+@demo.command(name="env")
+def demo_env(
+    business: Annotated[str, typer.Option(help="whose till TERMINAL_KEY is of")] = "hotel",
+    member: Annotated[str | None, typer.Option(help="whose token MEMBER_TOKEN is, mem_…; the first member")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="the variables as one JSON object")] = False,
+) -> None:
+    """Print the running demo's address, keys and tokens as lines for a shell: `eval "$(tong demo env)"`."""
+    from gateway.development.demo import environment as print_environment
+
+    raise typer.Exit(run(print_environment(settings(), business, member, as_json=as_json)))
 
 
 MemberId = Annotated[str, typer.Argument(help="the member's id, mem_…")]

@@ -40,9 +40,7 @@ SIGNATURE_KEY_BYTES: Final = 32
 
 
 async def _pool(settings: Settings) -> Pool:
-    if settings.postgres_dsn is None:
-        raise SettingsRefused("TONG_POSTGRES_DSN is needed")
-    return await open_pool(settings.postgres_dsn.get_secret_value(), size=2, name="tong-operations")
+    return await open_pool(settings.ledger(), size=2, name="tong-operations")
 
 
 async def load_group_file(settings: Settings, path: Path) -> None:
@@ -66,10 +64,8 @@ async def load_group_file(settings: Settings, path: Path) -> None:
 
 async def set_member_status(settings: Settings, member_id: str, *, blocked: bool | None, revoke_codes: bool) -> str:
     """Blocks or unblocks (None: leaves that) a member in both stores, and revokes codes. Raises `UnknownMember`."""
-    if settings.valkey_url is None:
-        raise SettingsRefused("TONG_VALKEY_URL is needed")
     pool = await _pool(settings)
-    hot = HotConnection(Address.from_url(settings.valkey_url.get_secret_value()), in_flight_max=4, name="tong-members")
+    hot = HotConnection(Address.from_url(settings.hot_store()), in_flight_max=4, name="tong-members")
     try:
         await hot.start()
         async with pool.acquire() as connection:

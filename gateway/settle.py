@@ -18,7 +18,7 @@ import yaml
 
 from gateway.collector import BATCH_THRESHOLD, keep_what_is_loaded
 from gateway.logs import configure_logs
-from gateway.settings import Settings, SettingsRefused
+from gateway.settings import Settings
 from gateway.settle_reconcile import reconcile
 from gateway.statements.request import StatementRequest
 from redemption.database import Pool, open_pool
@@ -257,9 +257,7 @@ class SettleCommands:
 async def with_settlement(settings: Settings, work: Callable[[SettleCommands], Coroutine[Any, Any, int]]) -> int:
     """Runs one command over a pool of its own. Raises `SettingsRefused` and PostgreSQL's faults."""
     configure_logs(settings.log_level)
-    if settings.postgres_dsn is None:
-        raise SettingsRefused("TONG_POSTGRES_DSN is needed")
-    pool = await open_pool(settings.postgres_dsn.get_secret_value(), size=2, name="tong-settlement")
+    pool = await open_pool(settings.ledger(), size=2, name="tong-settlement")
     try:
         return await work(SettleCommands(pool, settings.font_path))
     except PeriodAltered as fault:
