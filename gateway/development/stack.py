@@ -139,7 +139,7 @@ class _Stack:
         self._give_identity()
         self._give_environment()
         await self._check_servers()
-        await self._once("migrate", "migrate")
+        await self._once("migrate", "migrate", "--yes")
         await self._load_group_once()
         self._listener = listening_socket(self.settings.host, self.settings.port)
         self._base_url = base_url(self._listener)

@@ -92,7 +92,7 @@ class HttpFaults:
             elif fault == "cut_after":
                 writer.write(answer[: len(answer) - 40])
         if fault in BY_ITSELF:
-            status, kind, content = BY_ITSELF[fault or ""]
+            status, kind, content = BY_ITSELF[fault]
             writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n".encode())
             writer.write(b"Content-Type: " + kind + b"\r\n\r\n" + content)
         await writer.drain()
