@@ -21,7 +21,7 @@ help:
 	@echo 'make bench-listeners  what a thousand open live pages cost a scan'
 	@echo 'make load    a load test as users are, by Locust, on a stack of its own (ARGS=--web: its pages)'
 	@echo 'make drills  fault drills on whole stacks, one line each, about 20 minutes (ARGS="--list", "--only NAME --seed N", "--mutations")'
-	@echo 'make lock    writes requirements.lock and requirements-dev.lock anew'
+	@echo 'make lock    writes requirements.lock, requirements-dev.lock and requirements-clients.lock anew'
 	@echo 'make clean   removes the environment, caches and the development data in ./var'
 
 run: $(PROJECT_READY)
@@ -33,6 +33,7 @@ pages: $(PROJECT_READY)
 
 test: pages
 	@$(BIN)/python -m tests.support.chromium
+	@$(BIN)/python -m tests.support.guide_clients
 	@exec $(BIN)/python -m tests.run_suite
 
 test-unit: $(PROJECT_READY)
@@ -86,10 +87,12 @@ lock:
 	compile() { "$$folder/venv/bin/uv" pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' "$$@"; }; \
 	compile -o requirements.lock; \
-	compile --all-extras -c requirements.lock -o requirements-dev.lock
+	compile --all-extras -c requirements.lock -o requirements-dev.lock; \
+	echo openapi-python-client | "$$folder/venv/bin/uv" pip compile - --quiet --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' -o requirements-clients.lock
 
 clean:
 	@if [ -e var/lock ] && command -v flock >/dev/null && ! flock --nonblock var/lock true; then \
 	    echo 'tong: the stack is running on ./var; stop it first' >&2; exit 1; fi
-	rm -rf $(VENV) .node gateway/pages/built gateway/pages/web/node_modules var build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .node .clients tests/clients/node_modules gateway/pages/built gateway/pages/web/node_modules var build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -39,8 +39,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One row. `request_examples` are bodies that work; `summary` stands in where the endpoint is no function."""
+    """One row. `operation_id` is what a generated client calls its method: camelCase, a verb and a noun, never changed.
+    `request_examples` are bodies that work; `summary` stands in where the endpoint is no function."""
 
+    operation_id: str
     method: Literal["GET", "POST", "DELETE"]
     path: str
     tag: str

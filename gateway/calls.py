@@ -104,6 +104,7 @@ ANYWHERE: Final = ("not_found", "method_not_allowed")
 
 CALLS: Final[tuple[Call, ...]] = (
     Call(
+        "verify",
         "POST",
         "/v1/verify",
         "Scan",
@@ -120,6 +121,7 @@ CALLS: Final[tuple[Call, ...]] = (
         rated=True,
     ),
     Call(
+        "prepareRedemption",
         "POST",
         "/v1/prepare",
         "Scan",
@@ -131,6 +133,7 @@ CALLS: Final[tuple[Call, ...]] = (
         refusals=(*_BODY, *_TERMINAL, *_STORE, *_CODE),
     ),
     Call(
+        "cancelRedemption",
         "POST",
         "/v1/cancel",
         "Scan",
@@ -144,6 +147,7 @@ CALLS: Final[tuple[Call, ...]] = (
         refusals=(*_BODY, *_TERMINAL, *_STORE, *_KEY, *_SCANNED, "window_closed", "not_found"),
     ),
     Call(
+        "listRedemptions",
         "GET",
         "/v1/redemptions",
         "Redemptions",
@@ -154,6 +158,7 @@ CALLS: Final[tuple[Call, ...]] = (
         refusals=("malformed", *_TERMINAL, *_STORE),
     ),
     Call(
+        "getRedemption",
         "GET",
         "/v1/redemptions/{redemption_id}",
         "Redemptions",
@@ -163,6 +168,7 @@ CALLS: Final[tuple[Call, ...]] = (
         refusals=(*_TERMINAL, *_STORE, "not_found"),
     ),
     Call(
+        "captureRedemption",
         "POST",
         "/v1/redemptions/{redemption_id}/capture",
         "Redemptions",
@@ -176,6 +182,7 @@ CALLS: Final[tuple[Call, ...]] = (
         refusals=(*_STEP, *_ENDED, "already_captured", "exceeds_hold"),
     ),
     Call(
+        "voidRedemption",
         "POST",
         "/v1/redemptions/{redemption_id}/void",
         "Redemptions",
@@ -189,6 +196,7 @@ CALLS: Final[tuple[Call, ...]] = (
         refusals=(*_STEP, *_ENDED, "already_captured"),
     ),
     Call(
+        "refundRedemption",
         "POST",
         "/v1/redemptions/{redemption_id}/refund",
         "Redemptions",
@@ -201,6 +209,7 @@ CALLS: Final[tuple[Call, ...]] = (
         refusals=(*_STEP, *_ENDED, "exceeds_redemption", "window_closed"),
     ),
     Call(
+        "createAccrual",
         "POST",
         "/v1/accruals",
         "Earning",
@@ -215,6 +224,7 @@ CALLS: Final[tuple[Call, ...]] = (
         ),
     ),
     Call(
+        "reverseAccrual",
         "POST",
         "/v1/accruals/{accrual_id}/reverse",
         "Earning",
@@ -228,6 +238,7 @@ CALLS: Final[tuple[Call, ...]] = (
         refusals=(*_STEP, "cancelled", "already_refunded", "window_closed"),
     ),
     Call(
+        "createMemberCodes",
         "POST",
         "/v1/me/codes",
         "Member app",
@@ -240,6 +251,7 @@ CALLS: Final[tuple[Call, ...]] = (
         refusals=(*_BODY, *_MEMBER, *_STORE, "member_blocked"),
     ),
     Call(
+        "getMember",
         "GET",
         "/v1/me",
         "Member app",
@@ -248,6 +260,7 @@ CALLS: Final[tuple[Call, ...]] = (
         refusals=(*_MEMBER, *_STORE, "not_found"),
     ),
     Call(
+        "listMemberBenefits",
         "GET",
         "/v1/me/benefits",
         "Member app",
@@ -256,6 +269,7 @@ CALLS: Final[tuple[Call, ...]] = (
         refusals=(*_MEMBER, *_STORE, "not_found"),
     ),
     Call(
+        "getTerminal",
         "GET",
         "/v1/terminal",
         "Scan",
@@ -264,6 +278,7 @@ CALLS: Final[tuple[Call, ...]] = (
         refusals=(*_TERMINAL, "unavailable"),
     ),
     Call(
+        "getGroup",
         "GET",
         "/v1/group",
         "Platform",
@@ -274,6 +289,7 @@ CALLS: Final[tuple[Call, ...]] = (
     *LIVE_CALLS,
     *SETTLEMENT_CALLS,
     Call(
+        "getHealth",
         "GET",
         "/healthz",
         "Platform",
@@ -281,6 +297,7 @@ CALLS: Final[tuple[Call, ...]] = (
         answers=(Answer("It lives.", wire.HealthAnswer, {"status": "ok"}),),
     ),
     Call(
+        "getReadiness",
         "GET",
         "/readyz",
         "Platform",
@@ -289,6 +306,7 @@ CALLS: Final[tuple[Call, ...]] = (
         refusals=("unavailable",),
     ),
     Call(
+        "getMetrics",
         "GET",
         "/metrics",
         "Platform",
@@ -303,6 +321,7 @@ CALLS: Final[tuple[Call, ...]] = (
         ),
     ),
     Call(
+        "getPublicKeys",
         "GET",
         "/.well-known/jwks.json",
         "Platform",
@@ -310,6 +329,7 @@ CALLS: Final[tuple[Call, ...]] = (
         answers=(Answer("The keys.", wire.PublicKeysAnswer, {"keys": []}, media_type="application/jwk-set+json"),),
     ),
     Call(
+        "getOpenApiDocument",
         "GET",
         "/openapi.json",
         "Platform",
@@ -317,6 +337,7 @@ CALLS: Final[tuple[Call, ...]] = (
         answers=(Answer("OpenAPI 3.1.", dict[str, Any], {"openapi": "3.1.0"}),),
     ),
     Call(
+        "getReferencePage",
         "GET",
         "/docs",
         "Platform",

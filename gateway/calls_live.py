@@ -37,7 +37,7 @@ _DEVICE_ID: Final = Parameter(
 
 LIVE_CALLS: Final[tuple[Call, ...]] = (
     Call(
-        "GET", "/v1/me/events", _MEMBER, "member",
+        "streamMemberEvents", "GET", "/v1/me/events", _MEMBER, "member",
         parameters=(_LAST_EVENT_ID,),
         answers=(Answer(
             "Server-sent events until the access token ends: `ready` (where things stand), `notice` (an entry of the "
@@ -47,7 +47,7 @@ LIVE_CALLS: Final[tuple[Call, ...]] = (
         refusals=("malformed", "unauthenticated", "rate_limited", "overloaded", "unavailable"),
     ),
     Call(
-        "GET", "/v1/me/activity", _MEMBER, "member",
+        "listMemberActivity", "GET", "/v1/me/activity", _MEMBER, "member",
         parameters=(
             Parameter("limit", "query", "Movements of a page.", _whole_number(ACTIVITY_PAGE_MAX, ACTIVITY_PAGE_DEFAULT),
                       "20", required=False),
@@ -58,7 +58,7 @@ LIVE_CALLS: Final[tuple[Call, ...]] = (
         refusals=("malformed", "unauthenticated", "rate_limited", "unavailable"),
     ),
     Call(
-        "POST", "/v1/me/devices", _MEMBER, "member",
+        "enrolDevice", "POST", "/v1/me/devices", _MEMBER, "member",
         request=wire_live.DeviceRequest,
         request_examples=examples.ENROL,
         answers=(Answer("Enrolled; the key is told once.", wire_live.EnrolledDevice, examples.ENROLLED, 201),),
@@ -68,35 +68,35 @@ LIVE_CALLS: Final[tuple[Call, ...]] = (
         ),
     ),
     Call(
-        "GET", "/v1/me/devices", _MEMBER, "member",
+        "listDevices", "GET", "/v1/me/devices", _MEMBER, "member",
         answers=(Answer("The devices.", wire_live.DevicesAnswer, {"devices": [examples.DEVICE]}),),
         refusals=("unauthenticated", "rate_limited", "unavailable"),
     ),
     Call(
-        "DELETE", "/v1/me/devices/{device_id}", _MEMBER, "member",
+        "revokeDevice", "DELETE", "/v1/me/devices/{device_id}", _MEMBER, "member",
         parameters=(_DEVICE_ID,),
         answers=(Answer("Revoked, now or before.", wire_live.Device, examples.REVOKED),),
         refusals=("unauthenticated", "rate_limited", "unavailable", "not_found"),
     ),
     Call(
-        "GET", "/v1/ops/events", _OPERATIONS, "back_office",
+        "streamOperationsEvents", "GET", "/v1/ops/events", _OPERATIONS, "back_office",
         answers=(Answer("Server-sent events: `snapshot` once a second, as the call of that name; `refusals`, the new "
                         "ones; `end`.", None, examples.FIGURES, media_type=_STREAM),),
         refusals=(*_KEY, "overloaded", "unavailable"),
     ),
     Call(
-        "GET", "/v1/ops/snapshot", _OPERATIONS, "back_office",
+        "getOperationsSnapshot", "GET", "/v1/ops/snapshot", _OPERATIONS, "back_office",
         answers=(Answer("The figures.", wire_ops.SnapshotAnswer, examples.SNAPSHOT),),
         refusals=("malformed", *_KEY, "unavailable"),
     ),
     Call(
-        "GET", "/v1/ops/series", _OPERATIONS, "back_office",
+        "getOperationsSeries", "GET", "/v1/ops/series", _OPERATIONS, "back_office",
         parameters=(Parameter("minutes", "query", "How far back.", _whole_number(60, 60), "10", required=False),),
         answers=(Answer("The seconds.", wire_ops.SeriesAnswer, examples.SERIES),),
         refusals=("malformed", *_KEY),
     ),
     Call(
-        "GET", "/v1/ops/refusals", _OPERATIONS, "back_office",
+        "listOperationsRefusals", "GET", "/v1/ops/refusals", _OPERATIONS, "back_office",
         parameters=(Parameter("limit", "query", "How many.", _whole_number(REFUSALS_PAGE_MAX, 100), "50",
                               required=False),),
         answers=(Answer("The refusals.", wire_ops.RefusalsAnswer, examples.REFUSALS),),

@@ -79,21 +79,26 @@ _LISTED: Final = ("malformed", *_SEEN)
 
 
 def _row(
-    method: Any, path: str, answers: Answer | tuple[Answer, ...], refusals: tuple[str, ...], *parameters: Parameter,
+    operation_id: str, method: Any, path: str, answers: Answer | tuple[Answer, ...], refusals: tuple[str, ...],
+    *parameters: Parameter,
     tag: str = _SETTLEMENT, **rest: Any,
 ) -> Call:  # fmt: skip
     also: tuple[Caller, ...] = ("terminal",) if tag == _RECONCILIATION else ()
     whole = answers if isinstance(answers, tuple) else (answers,)
-    return Call(method, f"{_BASE}{path}", tag, "back_office", whole, refusals, parameters=parameters, also=also, **rest)
+    return Call(
+        operation_id, method, f"{_BASE}{path}", tag, "back_office", whole, refusals,
+        parameters=parameters, also=also, **rest,
+    )  # fmt: skip
 
 
 def _agreements() -> tuple[Call, ...]:
     page = Answer("A page of versions.", wire_settlement.AgreementsAnswer, examples.AGREEMENTS)
     added = wire_settlement.AgreementAdded
     return (
-        _row("GET", "/agreements", page, _LISTED, _BUSINESS, *_PAGE),
-        _row("GET", "/agreements/{agreement_id}", page, _LISTED, _AGREEMENT_ID, _CURSOR),
+        _row("listAgreements", "GET", "/agreements", page, _LISTED, _BUSINESS, *_PAGE),
+        _row("listAgreementVersions", "GET", "/agreements/{agreement_id}", page, _LISTED, _AGREEMENT_ID, _CURSOR),
         _row(
+            "addAgreementVersion",
             "POST",
             "/agreements/{agreement_id}/versions",
             (
@@ -119,22 +124,32 @@ def _periods() -> tuple[Call, ...]:
     months = _query("month", "Only of this month.", _MONTH, "2026-11")
     return (
         _row(
+            "listPeriods",
             "GET",
             "/periods",
             Answer("A page of periods.", wire_settlement.PeriodsAnswer, examples.PERIODS),
             _LISTED,
             *(months, status, _BUSINESS, _COUNTERPARTY, *_PAGE),
         ),
-        _row("GET", "/periods/{period}", one, _SEEN, _PERIOD),
+        _row("getPeriod", "GET", "/periods/{period}", one, _SEEN, _PERIOD),
         _row(
+            "listPeriodLines",
             "GET",
             "/periods/{period}/lines",
             Answer("A page of lines.", wire_settlement.LinesAnswer, examples.LINES),
             _LISTED,
             *(_PERIOD, *_PAGE),
         ),
-        _row("GET", "/periods/{period}/export", file, (*_SEEN, "period_not_closed", "period_altered"), _PERIOD),
         _row(
+            "exportPeriod",
+            "GET",
+            "/periods/{period}/export",
+            file,
+            (*_SEEN, "period_not_closed", "period_altered"),
+            _PERIOD,
+        ),
+        _row(
+            "approvePeriod",
             "POST",
             "/periods/{period}/approve",
             one,
@@ -145,6 +160,7 @@ def _periods() -> tuple[Call, ...]:
             request_examples=examples.APPROVE,
         ),
         _row(
+            "payPeriod",
             "POST",
             "/periods/{period}/pay",
             one,
@@ -154,6 +170,7 @@ def _periods() -> tuple[Call, ...]:
             request_examples=examples.PAY,
         ),
         _row(
+            "closeMonth",
             "POST",
             "/months/{month}/close",
             Answer("Closed, now or before.", wire_settlement.MonthClosed, examples.MONTH_CLOSED),
@@ -164,6 +181,7 @@ def _periods() -> tuple[Call, ...]:
             request_examples={"nothing": {}},
         ),
         _row(
+            "listNets",
             "GET",
             "/nets",
             Answer("Who pays whom.", wire_settlement.NetsAnswer, examples.NETS),
@@ -178,6 +196,7 @@ def _statements() -> tuple[Call, ...]:
     period = "A month, a day, `today`, or the id of a pair's period; absent: the running month so far."
     return (
         _row(
+            "getStatement",
             "GET",
             "/statements",
             Answer(
@@ -204,6 +223,7 @@ def _disputes() -> tuple[Call, ...]:
     status = _query("status", "Absent: open.", _word("open", "resolved", "all"), "open")
     return (
         _row(
+            "listSettlementExceptions",
             "GET",
             "/exceptions",
             Answer("A page of them.", wire_settlement.ExceptionsAnswer, examples.EXCEPTIONS),
@@ -211,6 +231,7 @@ def _disputes() -> tuple[Call, ...]:
             *(_BUSINESS, *_PAGE),
         ),
         _row(
+            "listDisputes",
             "GET",
             "/disputes",
             Answer(
@@ -221,8 +242,9 @@ def _disputes() -> tuple[Call, ...]:
             _LISTED,
             *(status, _BUSINESS, *_PAGE),
         ),
-        _row("GET", "/disputes/{dispute_id}", one, _SEEN, _DISPUTE_ID),
+        _row("getDispute", "GET", "/disputes/{dispute_id}", one, _SEEN, _DISPUTE_ID),
         _row(
+            "resolveDispute",
             "POST",
             "/disputes/{dispute_id}/resolve",
             resolved,
@@ -232,6 +254,7 @@ def _disputes() -> tuple[Call, ...]:
             request_examples=examples.RESOLVE,
         ),
         _row(
+            "openDispute",
             "POST",
             "/lines/{line_id}/disputes",
             opened,
@@ -250,6 +273,7 @@ def _reconciliations() -> tuple[Call, ...]:
     day = "Which business day the list is of, in the zone of the outlets (of the group, where they differ)."
     return (
         _row(
+            "createReconciliation",
             "POST",
             "/reconciliations",
             (Answer("The same list was compared before.", whole, shape), Answer("Compared.", whole, shape, 201)),
@@ -263,6 +287,7 @@ def _reconciliations() -> tuple[Call, ...]:
             uploads={"text/csv": examples.TILL_LIST_CSV},
         ),
         _row(
+            "listReconciliations",
             "GET",
             "/reconciliations",
             Answer("A page of them.", wire_reconciliation.ReconciliationsAnswer, examples.RECONCILIATIONS),
@@ -271,6 +296,7 @@ def _reconciliations() -> tuple[Call, ...]:
             tag=_RECONCILIATION,
         ),
         _row(
+            "getReconciliation",
             "GET",
             "/reconciliations/{reconciliation_id}",
             Answer("The reconciliation.", whole, shape),
@@ -279,6 +305,7 @@ def _reconciliations() -> tuple[Call, ...]:
             tag=_RECONCILIATION,
         ),
         _row(
+            "listReconciledBills",
             "GET",
             "/reconciliations/{reconciliation_id}/bills",
             Answer("A page of bills.", wire_reconciliation.ReconciledBillsAnswer, examples.BILLS),
@@ -287,6 +314,7 @@ def _reconciliations() -> tuple[Call, ...]:
             tag=_RECONCILIATION,
         ),
         _row(
+            "downloadReconciliation",
             "GET",
             "/reconciliations/{reconciliation_id}/file",
             Answer("The file.", dict[str, Any], {**examples.RECONCILIATION_HEAD, "bills": [examples.BILL]},

@@ -6,22 +6,26 @@ and `tong serve` load nothing of the development stack.
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
 
+from gateway.confirmation import DryRun, Yes, confirm
 from gateway.key_commands import keys
 from gateway.ledger_commands import ledger
+from gateway.printing import Json, show, table
 from gateway.settings import Settings, SettingsRefused
 from gateway.settle_commands import settle
 
 app = typer.Typer(
-    help="Tong: the real-time redemption gateway. Settings are environment variables with the prefix TONG_.",
+    help="Tong: the real-time redemption gateway. Settings are environment variables with the prefix TONG_; without "
+    "addresses of the stores a command takes those of the stack that runs on TONG_HOME (./var).",
+    epilog="Exit status: 0 done, 1 refused or differences found, 2 wrong usage, wrong settings or could not run.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 members = typer.Typer(help="Block members and revoke their codes.", no_args_is_help=True)
@@ -35,8 +39,23 @@ app.add_typer(settle, name="settle")
 app.add_typer(ledger, name="ledger")
 
 
-def settings() -> Settings:
-    """The settings, or an exit that names the one at fault."""
+def _version(value: bool) -> None:
+    if value:
+        print(f"tong {version('tong')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and end")
+    ] = False,
+) -> None:
+    """Hold the options that are not of one command."""
+
+
+def part_settings() -> Settings:
+    """Return the settings of a part that runs on the addresses it is given, or exit naming the one at fault."""
     try:
         return Settings()
     except ValidationError as fault:
@@ -44,6 +63,14 @@ def settings() -> Settings:
             name = "TONG_" + "_".join(str(part) for part in error["loc"]).upper()
             print(f"{name}: {error['msg']}", file=sys.stderr)
         raise typer.Exit(2) from None
+
+
+def settings() -> Settings:
+    """Return the settings of a person's command: the stores are those of the stack that runs on TONG_HOME, where the
+    environment names none."""
+    from gateway.running_stack import with_running_stores
+
+    return with_running_stores(part_settings())
 
 
 def run(main: Coroutine[Any, Any, Any], *, fast: bool = False, cannot_run: int = 1) -> Any:
@@ -82,15 +109,15 @@ def run(main: Coroutine[Any, Any, Any], *, fast: bool = False, cannot_run: int =
         raise typer.Exit(cannot_run) from None
 
 
-@app.command()
+@app.command(epilog="Example: TONG_PORT=8080 tong up")
 def up() -> None:
     """Start everything for development: private servers, migrations, demo group, gateway, ledger writer."""
     from gateway.development.stack import up as stack_up
 
-    raise typer.Exit(run(stack_up(settings())))
+    raise typer.Exit(run(stack_up(part_settings())))
 
 
-@app.command()
+@app.command(epilog="Example: TONG_WORKERS=2 TONG_VALKEY_URL=… TONG_POSTGRES_DSN=… tong serve")
 def serve(
     fd: Annotated[int | None, typer.Option(help="a listening socket this process was handed")] = None,
     ready_file: Annotated[Path | None, typer.Option(help="its pid is written here once it accepts")] = None,
@@ -99,7 +126,7 @@ def serve(
 
     With several, SIGUSR2 replaces them one after another without a failed request.
     """
-    chosen = settings()
+    chosen = part_settings()
     if fd is None and chosen.workers > 1:
         from gateway.workers import serve_workers
 
@@ -109,25 +136,25 @@ def serve(
     run(serve_worker(chosen, fd=fd, ready_file=ready_file), fast=True)
 
 
-@app.command(name="write-ledger")
+@app.command(name="write-ledger", epilog="Example: TONG_VALKEY_URL=… TONG_POSTGRES_DSN=… tong write-ledger")
 def write_ledger() -> None:
     """Carry the streams of the hot store into the PostgreSQL ledger."""
     from gateway.write_ledger import write_ledger as write
 
-    run(write(settings()), fast=True)
+    run(write(part_settings()), fast=True)
 
 
-@app.command()
+@app.command(epilog="Example: TONG_POSTGRES_DSN=… tong seal --make-key")
 def seal(
     make_key: Annotated[bool, typer.Option("--make-key", help="make the key's file when there is none")] = False,
 ) -> None:
     """Trail the ledger writer with a keyed hash chain, so that a changed or removed row shows."""
     from gateway.ledger_seal import seal as run_sealer
 
-    run(run_sealer(settings(), make_key=make_key), fast=True)
+    run(run_sealer(part_settings(), make_key=make_key), fast=True)
 
 
-@app.command()
+@app.command(epilog="Example: tong heads > heads.json")
 def heads() -> None:
     """Export the heads of the chain, for a place outside: `tong heads > heads.json`."""
     from gateway.ledger_seal import export_heads
@@ -135,7 +162,7 @@ def heads() -> None:
     print(run(export_heads(settings())))
 
 
-@app.command()
+@app.command(epilog="Example: tong audit --heads heads.json --json")
 def audit(
     heads_file: Annotated[
         Path | None, typer.Option("--heads", help="a file of `tong heads`: the chain must lead to each of them")
@@ -144,7 +171,7 @@ def audit(
         Path | None, typer.Option(help="the folder of `tong ledger archive`: archived rows are verified too")
     ] = None,
     bucket: Annotated[list[int] | None, typer.Option(help="only this bucket; may be repeated")] = None,
-    json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
+    json: Json = False,
     drain_seconds: Annotated[float, typer.Option(help="how long the ledger writer may take to catch up")] = 30.0,
 ) -> None:
     """Hold ledger, chain and hot store against each other. Exit status: 0 clean, 1 differences, 2 could not run."""
@@ -154,40 +181,51 @@ def audit(
     raise typer.Exit(run(work, cannot_run=2))
 
 
-@app.command()
+@app.command(epilog="Example: tong rebuild --member mem_0000001 --freeze --dry-run")
 def rebuild(
     everything: Annotated[bool, typer.Option("--all", help="every bucket")] = False,
     bucket: Annotated[list[int] | None, typer.Option(help="this bucket; may be repeated")] = None,
     member: Annotated[str | None, typer.Option(help="this member only, mem_…")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="change nothing, show what would change")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
     freeze: Annotated[bool, typer.Option("--freeze", help="freeze what is neither empty nor frozen")] = False,
     accept_loss: Annotated[
         bool, typer.Option("--accept-loss", help="also where the stream once counted more than the ledger has")
     ] = False,
 ) -> None:
     """Put the hot store back to what the ledger says, into an empty or a frozen bucket."""
-    from gateway.ledger_audit import Scope
+    from gateway.ledger_audit import Scope, rebuild_scope
     from gateway.ledger_audit import rebuild as run_rebuild
 
+    chosen = settings()
     scope = Scope(everything, tuple(bucket or ()), member)
-    raise typer.Exit(
-        run(run_rebuild(settings(), scope, dry_run=dry_run, freeze=freeze, accept_loss=accept_loss), cannot_run=2)
-    )
+    if not dry_run:
+        confirm(run(rebuild_scope(chosen, scope, freeze=freeze), cannot_run=2), yes=yes)
+    work = run_rebuild(chosen, scope, dry_run=dry_run, freeze=freeze, accept_loss=accept_loss, as_json=json)
+    raise typer.Exit(run(work, cannot_run=2))
 
 
-@app.command()
+@app.command(epilog="Example: tong migrate --dry-run")
 def migrate(
     prune: Annotated[
-        bool, typer.Option(help="remove older function libraries; only when no older worker runs")
+        bool, typer.Option("--prune", help="remove older function libraries; only when no older worker runs")
     ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
-    """Bring both stores to this version."""
+    """Bring both stores to this version. Asks where a database with data gets a new schema, and before --prune."""
     from gateway.migrate import migrate as migrate_stores
+    from gateway.migrate import plan as plan_migration
 
-    run(migrate_stores(settings(), prune_functions=prune))
+    chosen = settings()
+    plan = run(plan_migration(chosen, prune_functions=prune))
+    if dry_run or plan.cannot_be_undone:
+        confirm(plan.lines(), yes=yes, dry_run=dry_run)
+    run(migrate_stores(chosen, prune_functions=prune))
 
 
-@app.command(name="store-users")
+@app.command(name="store-users", epilog="Example: tong store-users valkey > users.acl")
 def store_users(
     store: Annotated[Literal["valkey", "postgres"], typer.Argument(help="which store's users")],
 ) -> None:
@@ -198,7 +236,7 @@ def store_users(
     print(acl_file() if store == "valkey" else roles_file())
 
 
-@app.command()
+@app.command(epilog="Example: tong load group.yaml")
 def load(group: Annotated[Path, typer.Argument(help="the group file (YAML)")]) -> None:
     """Load a group file: businesses, outlets, terminals, tiers, members and their opening balances."""
     from gateway.operations import load_group_file
@@ -206,7 +244,7 @@ def load(group: Annotated[Path, typer.Argument(help="the group file (YAML)")]) -
     run(load_group_file(settings(), group))
 
 
-@demo.callback(invoke_without_command=True)
+@demo.callback(invoke_without_command=True, epilog="Example: tong demo")
 def demo_tour(context: typer.Context) -> None:
     """The main job on real input, against a running `tong up`: draw, scan, redeem, repeat, refuse, look it up."""
     if context.invoked_subcommand is not None:
@@ -216,7 +254,7 @@ def demo_tour(context: typer.Context) -> None:
     raise typer.Exit(run(run_demo(settings())))
 
 
-@demo.command(name="codes")
+@demo.command(name="codes", epilog="Example: tong demo codes points_insufficient --json")
 def demo_codes(
     refusal: Annotated[str | None, typer.Argument(help="only this one, e.g. points_insufficient")] = None,
     as_json: Annotated[
@@ -229,7 +267,7 @@ def demo_codes(
     raise typer.Exit(run(print_codes(settings(), refusal, as_json=as_json)))
 
 
-@demo.command(name="pages")
+@demo.command(name="pages", epilog="Example: tong demo pages")
 def demo_pages() -> None:
     """Print the address of the pages of a running `tong up`, from which one can sign in as anybody of the demo."""
     from gateway.development.demo import pages
@@ -237,47 +275,96 @@ def demo_pages() -> None:
     raise typer.Exit(pages(settings()))
 
 
+@demo.command(name="env", epilog='Example: eval "$(tong demo env --business spa)"')
+def demo_env(
+    business: Annotated[str, typer.Option(help="whose till TERMINAL_KEY is of")] = "hotel",
+    member: Annotated[str | None, typer.Option(help="whose token MEMBER_TOKEN is, mem_…; the first member")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="the variables as one JSON object")] = False,
+) -> None:
+    """Print the running demo's address, keys and tokens as lines for a shell: `eval "$(tong demo env)"`."""
+    from gateway.development.demo import environment as print_environment
+
+    raise typer.Exit(run(print_environment(settings(), business, member, as_json=as_json)))
+
+
 MemberId = Annotated[str, typer.Argument(help="the member's id, mem_…")]
 
 
-@members.command(name="block")
-def members_block(member_id: MemberId) -> None:
-    """Refuse every use by this member until it is unblocked; codes are revoked too."""
-    from gateway.operations import set_member_status
-
-    print(run(set_member_status(settings(), member_id, blocked=True, revoke_codes=True)))
+_REVOKED = "every code made until now is refused, and every device that makes codes by itself has to be enrolled anew"
 
 
-@members.command(name="unblock")
-def members_unblock(member_id: MemberId) -> None:
+@members.command(name="block", epilog="Example: tong members block mem_0000001 --yes")
+def members_block(member_id: MemberId, dry_run: DryRun = False, yes: Yes = False, json: Json = False) -> None:
+    """Refuse every use by this member until it is unblocked; codes and devices are revoked too, for ever."""
+    effects = [f"{member_id} is refused everywhere until unblocked", _REVOKED]
+    confirm(effects, yes=yes, dry_run=dry_run, plan={"member_id": member_id, "effects": effects}, as_json=json)
+    _set_member(member_id, blocked=True, revoke_codes=True, as_json=json)
+
+
+@members.command(name="unblock", epilog="Example: tong members unblock mem_0000001")
+def members_unblock(member_id: MemberId, json: Json = False) -> None:
     """Let a blocked member in again."""
-    from gateway.operations import set_member_status
-
-    print(run(set_member_status(settings(), member_id, blocked=False, revoke_codes=False)))
+    _set_member(member_id, blocked=False, revoke_codes=False, as_json=json)
 
 
-@members.command(name="revoke-codes")
-def members_revoke_codes(member_id: MemberId) -> None:
+@members.command(name="revoke-codes", epilog="Example: tong members revoke-codes mem_0000001 --yes")
+def members_revoke_codes(member_id: MemberId, dry_run: DryRun = False, yes: Yes = False, json: Json = False) -> None:
     """Refuse every code made until now, those fetched ahead too: a lost phone. Fresh codes work at once."""
+    effects = [f"{member_id}: fresh codes work at once", _REVOKED]
+    confirm(effects, yes=yes, dry_run=dry_run, plan={"member_id": member_id, "effects": effects}, as_json=json)
+    _set_member(member_id, blocked=None, revoke_codes=True, as_json=json)
+
+
+def _set_member(member_id: str, *, blocked: bool | None, revoke_codes: bool, as_json: bool) -> None:
     from gateway.operations import set_member_status
 
-    print(run(set_member_status(settings(), member_id, blocked=None, revoke_codes=True)))
+    told = run(set_member_status(settings(), member_id, blocked=blocked, revoke_codes=revoke_codes))
+    show({"member_id": member_id, "status": told.status, "codes_revoked": revoke_codes}, [told.text], as_json=as_json)
 
 
-@codes.command(name="rotate")
-def codes_rotate() -> None:
+@codes.command(name="list", epilog="Example: tong code-keys list --json")
+def codes_list(json: Json = False) -> None:
+    """List the keys of the ring: which signs, since when. The keys themselves are not shown."""
+    from gateway.operations import list_code_keys
+
+    listed = _of_code_keys(list_code_keys)
+    rows = [(key["kid"], key["algorithm"], key["signs_from"], "signs" if key["signs"] else "") for key in listed]
+    show(listed, table(("key", "algorithm", "signs from (UTC)", "now"), rows), as_json=json)
+
+
+@codes.command(name="rotate", epilog="Example: tong code-keys rotate")
+def codes_rotate(json: Json = False) -> None:
     """Add a signing key; codes of the old ones stay good until they are retired. No restart is needed."""
     from gateway.operations import rotate_code_key
 
-    print(rotate_code_key(settings()))
+    kid = _of_code_keys(rotate_code_key)
+    text = f"{kid} signs shortly; retire the old one when its last codes are gone"
+    show({"kid": kid}, [text], as_json=json)
 
 
-@codes.command(name="retire")
-def codes_retire(kid: Annotated[str, typer.Argument(help="the key id, e.g. dev-1")]) -> None:
+@codes.command(name="retire", epilog="Example: tong code-keys retire dev-1 --dry-run")
+def codes_retire(
+    kid: Annotated[str, typer.Argument(help="the key id, e.g. dev-1")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
     """Remove a key that no longer signs; its codes are refused from then on."""
     from gateway.operations import retire_code_key
 
-    print(retire_code_key(settings(), kid))
+    effects = [f"{kid} leaves the ring: every code that it signed is refused within a second, for ever"]
+    confirm(effects, yes=yes, dry_run=dry_run, plan={"kid": kid, "effects": effects}, as_json=json)
+    _of_code_keys(lambda chosen: retire_code_key(chosen, kid))
+    show({"kid": kid, "retired": True}, [f"{kid} is retired; its codes are refused within a second"], as_json=json)
+
+
+def _of_code_keys(work: Callable[[Settings], Any]) -> Any:
+    """Run what reads or changes the ring's file, with its faults told as those of every other command."""
+
+    async def done() -> Any:
+        return work(settings())
+
+    return run(done())
 
 
 def main() -> None:

@@ -3,11 +3,17 @@
 import base64
 import binascii
 import re
-import sys
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from gateway.confirmation import DryRun, Yes, confirm
+from gateway.printing import Json, moment, say, show, table
+
+if TYPE_CHECKING:
+    from redemption.credentials import StoredKey
 
 keys = typer.Typer(help="API keys of terminals and of the back office.", no_args_is_help=True)
 
@@ -33,7 +39,7 @@ OVERLAP = timedelta(hours=24)
 KeyId = Annotated[str, typer.Argument(help="the id in the key: tong_tk_<env>_<id>_…")]
 
 
-@keys.command()
+@keys.command(epilog="Example: tong keys create --terminal trm_hotel_lobby_1 --scopes redeem,hold")
 def create(
     terminal: Annotated[str | None, typer.Option(help="the terminal it is for, trm_…")] = None,
     roles: Annotated[
@@ -57,6 +63,7 @@ def create(
     public_key: Annotated[
         bytes | None, typer.Option(parser=_public_key, metavar="BASE64", help="of the till, for ed25519")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Make a key and show it, once."""
     from gateway import cli  # noqa: PLC0415 - what a command needs is imported by the command
@@ -77,45 +84,87 @@ def create(
         signature=signature,
         public_key=public_key,
     )
-    _show(cli.run(make_key(cli.settings(), wanted)).lines())
+    made = cli.run(make_key(cli.settings(), wanted))
+    show(made.document(), made.lines(), as_json=json)
 
 
-@keys.command()
+@keys.command(epilog="Example: tong keys rotate S82U5dQBL8cf --overlap 24h")
 def rotate(
     key_id: KeyId,
     overlap: Annotated[
         timedelta | None, typer.Option(parser=_length, metavar="24h", help="how long the old one goes on; 24h")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Make a new key for the same holder and show it, once. The old one ends after --overlap."""
     from gateway import cli  # noqa: PLC0415
     from gateway.operations import rotate as rotate_key  # noqa: PLC0415
 
     made = cli.run(rotate_key(cli.settings(), key_id, OVERLAP if overlap is None else overlap))
-    _show(made.lines())
-    sys.stderr.write(f"{key_id} ends {made.ends:%F %T} UTC\n")
+    show(made.document(), made.lines(), as_json=json)
+    say(f"{key_id} ends {made.ends:%F %T} UTC")
 
 
-@keys.command()
-def revoke(key_id: KeyId) -> None:
-    """Revoke a key; every worker refuses it within a second."""
+@keys.command(epilog="Example: tong keys revoke S82U5dQBL8cf --yes")
+def revoke(key_id: KeyId, dry_run: DryRun = False, yes: Yes = False, json: Json = False) -> None:
+    """Revoke a key for ever; every worker refuses it within a second. Exit status 1 where there is no such key."""
     from gateway import cli  # noqa: PLC0415
+    from gateway.operations import read_stored_keys  # noqa: PLC0415
     from gateway.operations import revoke as revoke_key  # noqa: PLC0415
 
-    if not cli.run(revoke_key(cli.settings(), key_id)):
-        sys.stderr.write("no such key, or it was revoked before\n")
+    settings = cli.settings()
+    found = [key for key in cli.run(read_stored_keys(settings)) if key.key_id == key_id and key.revoked_at is None]
+    if not found:
+        say("no such key, or it was revoked before")
         raise typer.Exit(1)
+    plan = {"key_id": key_id, "holder": _holder(found[0])}
+    effects = [f"{key_id} of {_holder(found[0])} is refused from then on; last used: {_used(found[0])}"]
+    confirm(effects, yes=yes, dry_run=dry_run, plan=plan, as_json=json)
+    if not cli.run(revoke_key(settings, key_id)):
+        say("it was revoked meanwhile")
+        raise typer.Exit(1)
+    if json:
+        show({**plan, "revoked": True}, (), as_json=True)
 
 
-@keys.command(name="list")
-def list_all() -> None:
-    """List keys: whose, what for, when made, last used, ending, revoked. The keys themselves are nowhere."""
+@keys.command(name="list", epilog="Example: tong keys list --json")
+def list_all(json: Json = False) -> None:
+    """List keys: whose, what for, when made, last used, ending, revoked (UTC). The keys themselves are nowhere."""
     from gateway import cli  # noqa: PLC0415
-    from gateway.operations import list_stored_keys  # noqa: PLC0415
+    from gateway.operations import read_stored_keys  # noqa: PLC0415
 
-    _show(cli.run(list_stored_keys(cli.settings())))
+    stored = cli.run(read_stored_keys(cli.settings()))
+    show(stored, key_table(stored), as_json=json)
 
 
-def _show(lines: list[str]) -> None:
-    for line in lines:
-        sys.stdout.write(f"{line}\n")
+def key_table(stored: "Sequence[StoredKey]") -> list[str]:
+    """Return a header and a line for each key."""
+    header = ("key", "kind", "holder", "may", "signs", "replaces", "made", "ends", "revoked", "last used")
+    rows = [
+        (
+            *(key.key_id, key.kind, _holder(key), _scopes(key), key.signs or "", key.replaces or ""),
+            *map(moment, (key.created_at, key.expires_at, key.revoked_at, key.last_used_at)),
+        )
+        for key in stored
+    ]
+    return table(header, rows)
+
+
+def _holder(key: "StoredKey") -> str:
+    if key.terminal_id is not None:
+        return key.terminal_id
+    roles = ",".join(key.roles) or "-"
+    return f"{roles} of {key.business}" if key.business is not None else roles
+
+
+def _scopes(key: "StoredKey") -> str:
+    """Return what a terminal's key may do where that is not everything."""
+    from redemption.credentials import SCOPES  # noqa: PLC0415
+
+    if key.kind != "terminal" or set(key.scopes) == set(SCOPES):
+        return ""
+    return ",".join(key.scopes) or "only read"
+
+
+def _used(key: "StoredKey") -> str:
+    return moment(key.last_used_at) or "never"

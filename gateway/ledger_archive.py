@@ -4,41 +4,58 @@ Results go to standard output, progress to standard error.
 """
 
 import datetime
-import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from gateway.ledger_audit import progress, write
+from gateway.ledger_audit import progress
 from gateway.ledger_seal import ledger_pool
+from gateway.printing import show, table
 from gateway.settings import Settings
 from redemption.domain.clock import system_clock
-from redemption.ledger.archive import Archiver, MonthReport
+from redemption.ledger.archive import Archiver, ArchiveReport, MonthReport
+from redemption.ledger.archive_export import ArchiveRefused
 from redemption.ledger.archive_restore import Restorer
 from redemption.ledger.chain import read_seal_key
-from redemption.ledger.manifest import read_parts
+from redemption.ledger.manifest import Manifest, read_parts
 
 DONE = 0
 NOT_ALL = 1
 
 
-async def archive(settings: Settings, before: datetime.date, folder: Path, *, dry_run: bool, drop: bool) -> int:
-    """The exit status: 1 where a month cannot go yet or a detached one cannot be dropped."""
+async def archive(
+    settings: Settings, before: datetime.date, folder: Path, *, dry_run: bool, drop: bool
+) -> ArchiveReport:
+    """Archive the months before this one, or say what would be archived."""
     key = read_seal_key(settings.seal_key_path())
     pool = await ledger_pool(settings, "tong-archive")
     try:
         archiver = Archiver(pool, key, say=progress, clock=system_clock)
-        report = await archiver.archive(before, folder, dry_run=dry_run, drop=drop)
+        return await archiver.archive(before, folder, dry_run=dry_run, drop=drop)
     finally:
         await pool.close()
-    for month in report.months:
-        write(_told(month))
-    for name in report.dropped:
-        write(f"{name} dropped: its rows are in {folder / name} only")
-    for reason in report.not_dropped:
-        write(f"not dropped: {reason}")
-    if not report.months:
-        write(f"no month before {before:%Y-%m} has rows in the ledger")
+
+
+def archive_lines(report: ArchiveReport, before: datetime.date, folder: Path) -> list[str]:
+    """Return what an archive did, or would do, line by line."""
+    lines = [_told(month) for month in report.months]
+    lines += [f"{name} dropped: its rows are in {folder / name} only" for name in report.dropped]
+    lines += [f"not dropped: {reason}" for reason in report.not_dropped]
+    return lines if report.months else [*lines, f"no month before {before:%Y-%m} has rows in the ledger"]
+
+
+def archive_status(report: ArchiveReport) -> int:
+    """Return the exit status: 1 where a month cannot go yet or a detached one cannot be dropped."""
     refused = any(month.refused is not None for month in report.months)
     return NOT_ALL if refused or report.not_dropped else DONE
+
+
+def archive_document(report: ArchiveReport) -> dict[str, Any]:
+    """Return a report for JSON; months as `2026-01`."""
+    return {
+        **asdict(report),
+        "months": [{**asdict(month), "month": f"{month.month:%Y-%m}"} for month in report.months],
+    }
 
 
 def _told(month: MonthReport) -> str:
@@ -48,31 +65,53 @@ def _told(month: MonthReport) -> str:
     return f"{what} archived as {month.part}" if month.part else f"{what} would be archived"
 
 
-async def restore(settings: Settings, folder: Path) -> int:
-    """The exit status. Raises what keeps it from running."""
+async def last_part(settings: Settings) -> Manifest:
+    """Return the manifest of the part that was archived last. Raises `ArchiveRefused` where there is none."""
+    parts = await _parts(settings)
+    if not parts:
+        raise ArchiveRefused("nothing is archived")
+    return parts[-1]
+
+
+async def restore(settings: Settings, folder: Path) -> Manifest:
+    """Put the last part back. Raises what keeps it from running."""
     key = read_seal_key(settings.seal_key_path())
     pool = await ledger_pool(settings, "tong-archive")
     try:
-        manifest = await Restorer(pool, key, say=progress).restore(folder)
+        return await Restorer(pool, key, say=progress).restore(folder)
     finally:
         await pool.close()
-    write(f"{manifest.name}: {manifest.transactions} transactions are back in the ledger")
+
+
+async def listed(settings: Settings, *, as_json: bool) -> int:
+    """Print a line for each part."""
+    parts = await _parts(settings)
+    rows = [
+        (part.name, f"{part.transactions}", f"{part.postings}", f"{len(part.buckets)}", part.key_id) for part in parts
+    ]
+    show(
+        [part_document(part) for part in parts],
+        table(("part", "transactions", "postings", "buckets", "key"), rows),
+        as_json=as_json,
+    )
     return DONE
 
 
-async def listed(settings: Settings) -> int:
-    """A line a part."""
+def part_document(manifest: Manifest) -> dict[str, Any]:
+    """Return what identifies a part, for JSON."""
+    return {
+        "part": manifest.name,
+        "transactions": manifest.transactions,
+        "postings": manifest.postings,
+        "buckets": len(manifest.buckets),
+        "key_id": manifest.key_id,
+    }
+
+
+async def _parts(settings: Settings) -> list[Manifest]:
     pool = await ledger_pool(settings, "tong-archive")
     try:
         async with pool.acquire() as connection:
-            parts = await read_parts(connection)
+            return [part.manifest for part in await read_parts(connection)]
     finally:
         await pool.close()
-    for part in parts:
-        manifest = part.manifest
-        write(
-            f"{manifest.name}  {manifest.transactions} transactions  {manifest.postings} postings"
-            f"  {len(manifest.buckets)} buckets  key {manifest.key_id}"
-        )
-    sys.stdout.flush()
-    return DONE

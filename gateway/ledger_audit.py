@@ -20,7 +20,7 @@ from redemption.ledger.audit import Audit, AuditReport
 from redemption.ledger.audit_ledger import Evidence
 from redemption.ledger.chain import read_seal_key
 from redemption.ledger.findings import Finding
-from redemption.ledger.rebuild import Rebuild, RebuildRefused, buckets_installed
+from redemption.ledger.rebuild import Rebuild, RebuildRefused, Report, buckets_installed
 
 CLEAN = 0
 DIFFERENCES = 1
@@ -78,7 +78,26 @@ async def audit(
     return DIFFERENCES if report.findings else CLEAN
 
 
-async def rebuild(settings: Settings, scope: Scope, *, dry_run: bool, freeze: bool, accept_loss: bool) -> int:
+async def rebuild_scope(settings: Settings, scope: Scope, *, freeze: bool) -> list[str]:
+    """Return what a rebuild would touch, a line each. Raises `RebuildRefused`."""
+    settings.stores()
+    pool = await ledger_pool(settings, "tong-rebuild")
+    try:
+        async with pool.acquire() as connection:
+            installed = await buckets_installed(connection)
+    finally:
+        await pool.close()
+    buckets = _scope(scope, installed)
+    whose = scope.member_id or f"every member of {len(buckets)} of {installed} buckets"
+    lines = [f"the hot store's state of {whose} is replaced by what the ledger says (--dry-run shows the differences)"]
+    if freeze:
+        lines.append("what is neither empty nor frozen is frozen first: its members are refused until the end")
+    return lines
+
+
+async def rebuild(
+    settings: Settings, scope: Scope, *, dry_run: bool, freeze: bool, accept_loss: bool, as_json: bool = False
+) -> int:
     """The exit status: after a dry run 1 where something would change. Raises `RebuildRefused`."""
     valkey_url, _ = settings.stores()
     pool = await ledger_pool(settings, "tong-rebuild")
@@ -95,6 +114,9 @@ async def rebuild(settings: Settings, scope: Scope, *, dry_run: bool, freeze: bo
                 report = await work.rebuild(buckets, scope.member_id, freeze=freeze, accept_loss=accept_loss)
     finally:
         await pool.close()
+    if as_json:
+        write(orjson.dumps(_rebuilt(report, len(buckets), dry_run=dry_run), option=orjson.OPT_INDENT_2).decode())
+        return DIFFERENCES if dry_run and report.findings else CLEAN
     for finding in report.findings:
         write(str(finding))
     if report.unknown_members:
@@ -104,6 +126,19 @@ async def rebuild(settings: Settings, scope: Scope, *, dry_run: bool, freeze: bo
     what = f"{len(report.findings)} differences" if dry_run else f"{report.keys_written} keys written"
     write(f"{report.members} members in {len(buckets)} buckets: {what}, {report.entries_carried} entries carried over")
     return DIFFERENCES if dry_run and report.findings else CLEAN
+
+
+def _rebuilt(report: Report, buckets: int, *, dry_run: bool) -> dict[str, object]:
+    return {
+        "dry_run": dry_run,
+        "buckets": buckets,
+        "members": report.members,
+        "unknown_members": report.unknown_members,
+        "calls_without_key": report.calls_without_key,
+        "keys_written": report.keys_written,
+        "entries_carried": report.entries_carried,
+        "findings": [_document(finding) for finding in report.findings],
+    }
 
 
 def progress(text: str) -> None:

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from gateway.confirmation import DryRun, Yes, confirm
+from gateway.printing import Json, show
+
 ledger = typer.Typer(help="Old months of the ledger: archive them to files, put them back.", no_args_is_help=True)
 
 
@@ -17,14 +20,16 @@ def _month(text: str) -> datetime.date:
         raise typer.BadParameter(f"{text!r} is no month; it is written like 2026-01") from None
 
 
-@ledger.command()
+@ledger.command(epilog="Example: tong ledger archive --before 2026-01 --to /srv/archive --dry-run")
 def archive(
     before: Annotated[datetime.date, typer.Option(parser=_month, metavar="YYYY-MM", help="months before this one")],
     to: Annotated[Path, typer.Option(help="the folder of the archive; each month gets one in it")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="change nothing, say what would be done")] = False,
     drop: Annotated[
         bool, typer.Option("--drop", help="also drop what is detached, once its files are verified again")
     ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Write months to files, verify them by reading them back, and detach them from the ledger.
 
@@ -32,23 +37,44 @@ def archive(
     """
     from gateway import cli  # noqa: PLC0415 - what a command needs is imported by the command
     from gateway.ledger_archive import archive as work  # noqa: PLC0415
+    from gateway.ledger_archive import archive_document, archive_lines, archive_status  # noqa: PLC0415
 
-    raise typer.Exit(cli.run(work(cli.settings(), before, to, dry_run=dry_run, drop=drop), cannot_run=2))
+    settings = cli.settings()
+    report = cli.run(work(settings, before, to, dry_run=True, drop=False), cannot_run=2)
+    if not dry_run and (drop or any(month.refused is None for month in report.months)):
+        effects = archive_lines(report, before, to)
+        confirm([*effects, "what is detached would be dropped"] if drop else effects, yes=yes)
+        report = cli.run(work(settings, before, to, dry_run=False, drop=drop), cannot_run=2)
+    show(archive_document(report), archive_lines(report, before, to), as_json=json)
+    raise typer.Exit(archive_status(report))
 
 
-@ledger.command()
-def restore(source: Annotated[Path, typer.Option("--from", help="the folder of the archive")]) -> None:
+@ledger.command(epilog="Example: tong ledger restore --from /srv/archive")
+def restore(
+    source: Annotated[Path, typer.Option("--from", help="the folder of the archive")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
     """Put the month that was archived last back into the ledger, verified."""
     from gateway import cli  # noqa: PLC0415
+    from gateway.ledger_archive import last_part, part_document  # noqa: PLC0415
     from gateway.ledger_archive import restore as work  # noqa: PLC0415
 
-    raise typer.Exit(cli.run(work(cli.settings(), source), cannot_run=2))
+    settings = cli.settings()
+    part = cli.run(last_part(settings), cannot_run=2)
+    effects = [
+        f"{part.name}: {part.transactions} transactions go back into the ledger, the part is no archive any more"
+    ]
+    confirm(effects, yes=yes, dry_run=dry_run, plan=part_document(part), as_json=json)
+    done = cli.run(work(settings, source), cannot_run=2)
+    show(part_document(done), [f"{done.name}: {done.transactions} transactions are back in the ledger"], as_json=json)
 
 
-@ledger.command()
-def parts() -> None:
+@ledger.command(epilog="Example: tong ledger parts --json")
+def parts(json: Json = False) -> None:
     """List the archived parts, in the order they were archived."""
     from gateway import cli  # noqa: PLC0415
     from gateway.ledger_archive import listed  # noqa: PLC0415
 
-    raise typer.Exit(cli.run(listed(cli.settings()), cannot_run=2))
+    raise typer.Exit(cli.run(listed(cli.settings(), as_json=json), cannot_run=2))

@@ -70,9 +70,7 @@ async def seal(settings: Settings, *, make_key: bool = False) -> None:
 
 async def ledger_pool(settings: Settings, name: str) -> Pool:
     """A small pool on the ledger. Raises `SettingsRefused`."""
-    if settings.postgres_dsn is None:
-        raise SettingsRefused("TONG_POSTGRES_DSN is needed")
-    return await open_pool(settings.postgres_dsn.get_secret_value(), size=3, name=name)
+    return await open_pool(settings.ledger(), size=3, name=name)
 
 
 async def _export(sealer: Sealer, metrics: Metrics) -> None:

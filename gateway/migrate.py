@@ -8,9 +8,12 @@ import asyncio
 import os
 import shutil
 import sys
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
 
 from gateway.settings import Settings
 from redemption.database import open_pool
@@ -32,6 +35,45 @@ LOST = (
 
 class MigrationFailed(Exception):
     """dbmate said no; the text is what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a migration would do. `first`: the database has no schema yet, so that nothing can be lost."""
+
+    first: bool
+    pending: tuple[str, ...]
+    prune_functions: bool
+
+    @property
+    def cannot_be_undone(self) -> bool:
+        return self.prune_functions or bool(self.pending and not self.first)
+
+    def lines(self) -> list[str]:
+        """Return a line for each step that changes something for ever."""
+        lines = [f"migration {name} is applied; there is no way back but a backup" for name in self.pending]
+        if self.prune_functions:
+            lines.append("older function libraries are removed: workers of older versions stop working")
+        return lines or ["the schema is of this version; rights and function library are brought up to date"]
+
+
+async def plan(settings: Settings, *, prune_functions: bool) -> Plan:
+    """Return what `migrate` would do to these stores. Raises `SettingsRefused` and PostgreSQL's faults."""
+    folder = resources.files("redemption") / "migrations"
+    names = sorted(each.name for each in folder.iterdir() if each.name.endswith(".sql"))
+    _, postgres_dsn = settings.stores()
+    try:
+        pool = await open_pool(postgres_dsn, size=1, name="tong-migrate")
+    except asyncpg.InvalidCatalogNameError:  # dbmate makes the database
+        return Plan(True, tuple(names), prune_functions)
+    try:
+        async with pool.acquire() as connection:
+            there = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
+            rows = await connection.fetch("SELECT version FROM schema_migrations") if there else []
+    finally:
+        await pool.close()
+    applied = {row["version"] for row in rows}
+    return Plan(not applied, tuple(name for name in names if name.partition("_")[0] not in applied), prune_functions)
 
 
 async def migrate(settings: Settings, *, prune_functions: bool = False) -> None:

@@ -109,6 +109,7 @@ def _schemas() -> tuple[dict[Any, Any], dict[str, Any]]:
     unique = list(dict.fromkeys(types))
     found, components = msgspec.json.schema_components(unique, ref_template=_SCHEMAS)
     _mark_discriminators(components)
+    _describe_defaults(components)
     return dict(zip(unique, found, strict=True)), components
 
 
@@ -121,10 +122,28 @@ def _mark_discriminators(components: dict[str, Any]) -> None:
                 member["type"] = {str: "string", bool: "boolean", int: "integer"}[kinds.pop()]
 
 
+def _describe_defaults(components: dict[str, Any]) -> None:
+    """Move every `default` into the description, in place.
+
+    Generators of types read `default` as "always there": openapi-typescript then makes the field of a request
+    required, so that a minimal call does not compile. A field with a default is optional, which `required` says.
+    """
+    for schema in components.values():
+        for member in schema.get("properties", {}).values():
+            if "default" not in member:
+                continue
+            value = member.pop("default")
+            if value is None:  # the same as leaving it out
+                continue
+            text = f"Default: `{orjson.dumps(value).decode()}`."
+            said = member.get("description")
+            member["description"] = f"{said.rstrip('.')}. {text}" if said else text
+
+
 def _operation(call: Call, route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
     text = " ".join((call.summary or cleandoc(route.endpoint.__doc__ or "")).split())
     operation: dict[str, Any] = {
-        "operationId": operation_id(call),
+        "operationId": call.operation_id,
         "tags": [call.tag],
         "summary": text.split(". ")[0].rstrip("."),
         "description": text,
@@ -142,14 +161,6 @@ def _operation(call: Call, route: Route, schemas: dict[Any, Any]) -> dict[str, A
         operation["requestBody"] = {"required": call.request_required, "content": content}
     operation["responses"] = _responses(call, schemas)
     return operation
-
-
-def operation_id(call: Call) -> str:
-    """`POST /v1/me/codes` is postMeCodes: what a generated client calls its method."""
-    words = call.path.removeprefix("/v1").replace("{", "by ").replace("}", "").replace(".", " ").replace("/", " ")
-    return call.method.lower() + "".join(
-        word.capitalize() for word in words.replace("_", " ").replace("-", " ").split()
-    )
 
 
 def _named(examples: dict[str, Any]) -> dict[str, Any]:

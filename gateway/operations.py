@@ -3,9 +3,9 @@
 import base64
 import secrets
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from gateway.settings import Settings, SettingsRefused
 from redemption.addresses import Addresses
@@ -40,9 +40,7 @@ SIGNATURE_KEY_BYTES: Final = 32
 
 
 async def _pool(settings: Settings) -> Pool:
-    if settings.postgres_dsn is None:
-        raise SettingsRefused("TONG_POSTGRES_DSN is needed")
-    return await open_pool(settings.postgres_dsn.get_secret_value(), size=2, name="tong-operations")
+    return await open_pool(settings.ledger(), size=2, name="tong-operations")
 
 
 async def load_group_file(settings: Settings, path: Path) -> None:
@@ -64,12 +62,20 @@ async def load_group_file(settings: Settings, path: Path) -> None:
         await pool.close()
 
 
-async def set_member_status(settings: Settings, member_id: str, *, blocked: bool | None, revoke_codes: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class MemberTold:
+    """A member's status after a change, and a sentence about it."""
+
+    status: str
+    text: str
+
+
+async def set_member_status(
+    settings: Settings, member_id: str, *, blocked: bool | None, revoke_codes: bool
+) -> MemberTold:
     """Blocks or unblocks (None: leaves that) a member in both stores, and revokes codes. Raises `UnknownMember`."""
-    if settings.valkey_url is None:
-        raise SettingsRefused("TONG_VALKEY_URL is needed")
     pool = await _pool(settings)
-    hot = HotConnection(Address.from_url(settings.valkey_url.get_secret_value()), in_flight_max=4, name="tong-members")
+    hot = HotConnection(Address.from_url(settings.hot_store()), in_flight_max=4, name="tong-members")
     try:
         await hot.start()
         async with pool.acquire() as connection:
@@ -88,9 +94,8 @@ async def set_member_status(settings: Settings, member_id: str, *, blocked: bool
         await pool.close()
     if not known:
         raise UnknownMember(f"{member_id} is not in the hot store")
-    return f"{member_id} is {status}" + (
-        ", every code made until now and every device is revoked" if revoke_codes else ""
-    )
+    revoked = ", every code made until now and every device is revoked" if revoke_codes else ""
+    return MemberTold(status, f"{member_id} is {status}{revoked}")
 
 
 async def create_key(
@@ -124,6 +129,15 @@ class KeyMade:
     text: str = field(repr=False)
     signing_secret: bytes | None = field(default=None, repr=False)
     ends: datetime | None = None
+
+    def document(self) -> dict[str, str | None]:
+        """What to hand over, for JSON."""
+        secret = None if self.signing_secret is None else base64.b64encode(self.signing_secret).decode()
+        return {
+            "api_key": self.text,
+            "signing_secret": secret,
+            "replaced_ends_at": None if self.ends is None else self.ends.isoformat(timespec="seconds"),
+        }
 
     def lines(self) -> list[str]:
         """What to hand over."""
@@ -210,45 +224,40 @@ async def revoke(settings: Settings, key_id: str) -> bool:
         await pool.close()
 
 
-async def list_stored_keys(settings: Settings) -> list[str]:
-    """A line a key."""
+async def read_stored_keys(settings: Settings) -> list[StoredKey]:
+    """Return every key as operations may see it: never the key itself."""
     pool = await _pool(settings)
     try:
         async with pool.acquire() as connection:
-            stored = await list_keys(connection)
+            return list(await list_keys(connection))
     finally:
         await pool.close()
-    return [_listed(key) for key in stored]
 
 
-def _listed(key: StoredKey) -> str:
-    line = f"{key.key_id}  {key.kind:8}  {_holder(key):32}  made {key.created_at:%F %T}"
-    if key.kind == "terminal" and set(key.scopes) != set(SCOPES):
-        line += f"  may {','.join(key.scopes) or 'only read'}"
-    for what, value in (("signs", key.signs), ("replaces", key.replaces)):
-        line += f"  {what} {value}" if value is not None else ""
-    for what, moment in (("ends", key.expires_at), ("revoked", key.revoked_at), ("last used", key.last_used_at)):
-        line += f"  {what} {moment:%F %T}" if moment is not None else ""
-    return line
-
-
-def _holder(key: StoredKey) -> str:
-    if key.terminal_id is not None:
-        return key.terminal_id
-    roles = ",".join(key.roles) or "-"
-    return f"{roles} of {key.business}" if key.business is not None else roles
+def list_code_keys(settings: Settings) -> list[dict[str, Any]]:
+    """Return every key of the ring's file without its secrets; `signs`: it signs now. Raises `KeyRingError`."""
+    ring = KeyRing.load(settings.code_keys_path(), settings.environment)
+    signing = ring.signing_key(settings.code_algorithm, system_clock())
+    return [
+        {
+            "kid": key.kid,
+            "algorithm": key.algorithm,
+            "signs_from": f"{datetime.fromtimestamp(key.signs_from, UTC):%F %T}" if key.signs_from else "",
+            "signs": key.kid == signing.kid,
+        }
+        for key in ring.keys
+    ]
 
 
 def rotate_code_key(settings: Settings) -> str:
-    """Adds a signing key of the configured algorithm to the ring's file. Raises `KeyRingError`."""
+    """Adds a signing key of the configured algorithm to the ring's file; its id. Raises `KeyRingError`."""
     path = settings.code_keys_path()
     ring = KeyRing.load(path, settings.environment).rotate(settings.code_algorithm, system_clock())
     ring.save(path)
-    return f"{ring.keys[-1].kid} signs shortly; retire the old one when its last codes are gone"
+    return ring.keys[-1].kid
 
 
-def retire_code_key(settings: Settings, kid: str) -> str:
+def retire_code_key(settings: Settings, kid: str) -> None:
     """Takes a key out of the ring's file. Raises `KeyRingError`."""
     path = settings.code_keys_path()
     KeyRing.load(path, settings.environment).retire(kid, system_clock()).save(path)
-    return f"{kid} is retired; its codes are refused within a second"

@@ -1,13 +1,14 @@
 """Settings from the environment, prefix `TONG_`. Read once at start; no worker reads the environment again.
 
 The development stack (`tong up`) fills in what is missing: its own Valkey and PostgreSQL, keys and the development
-issuer. A part that runs alone (`tong serve`, `tong write-ledger`, …) needs both addresses given.
+issuer. A part that runs alone (`tong serve`, `tong write-ledger`, …) needs both addresses given. Every other command
+takes those of the stack that runs on TONG_HOME when none is given (gateway/running_stack.py).
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from redemption.domain.limits import BUCKETS_DEFAULT, BUCKETS_MAX
@@ -69,16 +70,42 @@ class Settings(BaseSettings):
     member_jwks: str | None = Field(default=None, description="https:// URL or path of the identity provider's JWKS")
     development: bool = Field(default=False, description="set by `tong up`: the development issuer may be used")
 
+    _stores_missing: str | None = PrivateAttr(default=None)
+
+    def without_stores(self, reason: str) -> Self:
+        """Return these settings with the reason why no running stack gave them the addresses of its stores."""
+        copy = self.model_copy()
+        copy._stores_missing = reason
+        return copy
+
     def stores(self) -> tuple[str, str]:
         """Addresses of the hot store and the ledger, for a part that runs alone. Raises `SettingsRefused`."""
         if self.valkey_url is None or self.postgres_dsn is None:
-            raise SettingsRefused("TONG_VALKEY_URL and TONG_POSTGRES_DSN are needed; `tong up` brings its own servers")
+            raise self._missing("TONG_VALKEY_URL and TONG_POSTGRES_DSN")
         if self.valkey_cluster:
             raise SettingsRefused(
                 "TONG_VALKEY_CLUSTER: keys are laid out for a cluster, but the multiplexed connection and the ledger "
                 "writer speak to one server so far; give the address of a single server"
             )
         return self.valkey_url.get_secret_value(), self.postgres_dsn.get_secret_value()
+
+    def ledger(self) -> str:
+        """Address of the ledger. Raises `SettingsRefused`."""
+        if self.postgres_dsn is None:
+            raise self._missing("TONG_POSTGRES_DSN")
+        return self.postgres_dsn.get_secret_value()
+
+    def hot_store(self) -> str:
+        """Address of the hot store. Raises `SettingsRefused`."""
+        if self.valkey_url is None:
+            raise self._missing("TONG_VALKEY_URL")
+        return self.valkey_url.get_secret_value()
+
+    def _missing(self, names: str) -> SettingsRefused:
+        if self._stores_missing is not None:
+            return SettingsRefused(f"{self._stores_missing}, or set {names}")
+        verb = "are" if " and " in names else "is"
+        return SettingsRefused(f"{names} {verb} needed; `tong up` brings its own servers")
 
     def identity_folder(self) -> Path:
         """Where the development issuer keeps its key."""

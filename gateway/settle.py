@@ -9,8 +9,9 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import aclosing
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 import orjson
@@ -19,7 +20,8 @@ import yaml
 from gateway.closing import closing
 from gateway.collector import BATCH_THRESHOLD, keep_what_is_loaded
 from gateway.logs import configure_logs
-from gateway.settings import Settings, SettingsRefused
+from gateway.printing import money, say, show, table
+from gateway.settings import Settings
 from gateway.settle_reconcile import reconcile
 from gateway.spreadsheets import csv_bytes
 from gateway.statements.request import StatementRequest
@@ -46,46 +48,76 @@ LINE_COLUMNS = (
 Refused = AgreementRefused | DisputeRefused | PeriodRefused | StatementRefused
 
 
-def say(text: str) -> None:
-    """Progress and refusals, beside what the command answers."""
-    sys.stderr.write(f"{text}\n")
-
-
-def show(value: object, lines: Iterable[str], *, as_json: bool) -> None:
-    """A value as JSON, or the lines that tell it."""
-    if as_json:
-        sys.stdout.write(orjson.dumps(msgspec.to_builtins(value), option=orjson.OPT_INDENT_2).decode() + "\n")
-        return
-    for line in lines:
-        sys.stdout.write(f"{line}\n")
-
-
 def refused(result: Refused) -> int:
     """Says why nothing was done."""
     say(f"tong: {result.detail} ({result.reason})")
     return 1
 
 
-def period_line(period: Period) -> str:
-    """One period on one line."""
-    number = f"no. {period.number}" if period.number else "no number"
-    notes = [f"{period.lines} lines"]
-    if period.status == "closed" and period.approved_by:
-        notes.append(f"approved by {period.approved_by[0]}")
-    if period.open_disputes:
-        notes.append(f"{period.open_disputes} open disputes")
-    if period.payment_reference:
-        notes.append(f"paid with {period.payment_reference}")
-    for payment in pair_nets(period.totals):
-        notes.append(payment_words(payment))
-    if period.sha256:
-        notes.append(f"sha256 {period.sha256}")
-    return f"{period.period_id}  {number}  {period.status}  {', '.join(notes)}"
+def is_refused(found: object) -> TypeGuard[Refused]:
+    """Return whether a plan is a refusal."""
+    return isinstance(found, Refused)
 
 
-def payment_words(payment: Payment) -> str:
-    """Who pays whom how much, in minor units."""
-    return f"{payment.payer} pays {payment.payee} {payment.amount_minor} {payment.currency} (minor units)"
+def period_table(periods: Iterable[Period]) -> list[str]:
+    """Return a header and a line for each period: its state, and who pays whom."""
+    header = ("period", "no.", "status", "lines", "who pays", "whom", "amount", "notes", "sha256")
+    rows = []
+    for period in periods:
+        notes = []
+        if period.status == "closed" and period.approved_by:
+            notes.append(f"approved by {period.approved_by[0]}")
+        if period.open_disputes:
+            notes.append(f"{period.open_disputes} open disputes")
+        if period.payment_reference:
+            notes.append(f"paid with {period.payment_reference}")
+        payments = pair_nets(period.totals)
+        for number, payment in enumerate(payments or [None]):
+            first = number == 0
+            rows.append(
+                (
+                    period.period_id if first else "",
+                    str(period.number) if first and period.number else "",
+                    period.status if first else "",
+                    str(period.lines) if first else "",
+                    *(("", "", "") if payment is None else _payment_cells(payment)),
+                    ", ".join(notes) if first else "",
+                    period.sha256 or "" if first else "",
+                )
+            )
+    return table(header, rows)
+
+
+def _payment_cells(payment: Payment) -> tuple[str, str, str]:
+    return payment.payer, payment.payee, money(payment.amount_minor, payment.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePlan:
+    """What closing a month would freeze. `closed`: it was closed before, closing again computes its hashes again."""
+
+    month: int
+    closed: bool
+    lines: int
+    periods: tuple[Period, ...]
+    exceptions: int
+    buckets_behind: int
+
+    def text(self) -> list[str]:
+        """Return the plan for a person."""
+        if self.closed:
+            return [f"{self.month} is closed; its hashes would be computed again", *period_table(self.periods)]
+        text = [
+            f"{self.month}: {self.lines} lines in {len(self.periods)} periods are frozen, numbered and hashed",
+            *period_table(self.periods),
+        ]
+        if self.buckets_behind:
+            text.append(
+                f"{self.buckets_behind} buckets are behind the ledger; they are settled first, which adds lines"
+            )
+        if self.exceptions:
+            text.append(f"{self.exceptions} uses have no line for want of an agreement and will be late")
+        return text
 
 
 class SettleCommands:
@@ -98,13 +130,13 @@ class SettleCommands:
         self._disputes = Disputes(pool, system_clock)
         self._reader = SettlementReader(pool)
 
-    async def run(self, *, follow: bool) -> int:
+    async def run(self, *, follow: bool, as_json: bool) -> int:
         """Settles what the ledger has; with `follow` until told to stop."""
         production = Production(self._pool)
         if not follow:
             produced = await production.run(say)
             show(produced, [f"{produced.transactions} ledger transactions, {produced.lines} lines,"
-                            f" {produced.exceptions} exceptions"], as_json=False)  # fmt: skip
+                            f" {produced.exceptions} exceptions"], as_json=as_json)  # fmt: skip
             return 0
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -120,20 +152,38 @@ class SettleCommands:
         lines = [
             f"closed through {status.closed_through or 'no month yet'}; {status.buckets_behind} buckets behind the"
             f" ledger; {status.exceptions} exceptions; {status.open_disputes} open disputes",
-            *map(period_line, periods),
+            *period_table(periods),
         ]
         if month is not None:
             nets = business_nets(pair_nets(total for period in periods for total in period.totals))
             transfers = settle_up(nets)
             answer |= {"nets": nets, "transfers": transfers}
-            lines += [
-                f"{business} {'receives' if net > 0 else 'pays'} {abs(net)} {currency} (minor units) over all"
-                for currency, of_currency in nets.items()
-                for business, net in sorted(of_currency.items())
-            ]
-            lines += [f"or netted over all: {payment_words(payment)}" for payment in transfers]
+            lines += table(
+                ("over all", "receives or pays", "amount"),
+                [
+                    (business, "receives" if net > 0 else "pays", money(abs(net), currency))
+                    for currency, of_currency in nets.items()
+                    for business, net in sorted(of_currency.items())
+                ],
+            )
+            lines += table(("netted: who pays", "whom", "amount"), [_payment_cells(payment) for payment in transfers])
         show(answer, lines, as_json=as_json)
         return 0
+
+    async def plan_close(self, month: int) -> ClosePlan | PeriodRefused:
+        """What closing a month would do, or why it cannot be closed. Changes nothing."""
+        refusal = await self._periods.refusal_to_close(month)
+        if refusal is not None:
+            return refusal
+        status, periods = await self._reader.status(), await self._periods.listed(month)
+        closed = status.closed_through is not None and month <= status.closed_through
+        lines = sum(period.lines for period in periods)
+        return ClosePlan(month, closed, lines, tuple(periods), status.exceptions, status.buckets_behind)
+
+    async def period(self, period_id: str) -> Period | PeriodRefused:
+        """A period as it is now."""
+        found = await self._periods.get(period_id)
+        return found or PeriodRefused("not_found", f"there is no period {period_id}")
 
     async def close(self, month: int, by: str, *, as_json: bool) -> int:
         """Settles what is there and closes the month."""
@@ -142,22 +192,22 @@ class SettleCommands:
         if isinstance(result, PeriodRefused):
             return refused(result)
         verb = "closed" if result.fresh else "was closed before; every hash was computed again and is the same"
-        lines = [*map(period_line, result.periods), f"{month} {verb}"]
+        lines = [*period_table(result.periods), f"{month} {verb}"]
         if result.exceptions:
             lines.append(f"{result.exceptions} uses have no line for want of an agreement: see tong settle exceptions")
         show(result, lines, as_json=as_json)
         return 0
 
-    async def approve(self, period_id: str, business: str, by: str) -> int:
-        return self._told(await self._periods.approve(period_id, business, by))
+    async def approve(self, period_id: str, business: str, by: str, *, as_json: bool) -> int:
+        return self._told(await self._periods.approve(period_id, business, by), as_json=as_json)
 
-    async def pay(self, period_id: str, reference: str, by: str) -> int:
-        return self._told(await self._periods.pay(period_id, reference, by))
+    async def pay(self, period_id: str, reference: str, by: str, *, as_json: bool) -> int:
+        return self._told(await self._periods.pay(period_id, reference, by), as_json=as_json)
 
-    def _told(self, result: Period | PeriodRefused) -> int:
+    def _told(self, result: Period | PeriodRefused, *, as_json: bool) -> int:
         if isinstance(result, PeriodRefused):
             return refused(result)
-        show(result, [period_line(result)], as_json=False)
+        show(result, period_table([result]), as_json=as_json)
         return 0
 
     async def exceptions(self, business: str | None, *, as_json: bool) -> int:
@@ -176,20 +226,24 @@ class SettleCommands:
         say(f"{count} exceptions")
         return 0
 
-    async def lines(self, month: int, business: str | None, counterparty: str | None) -> int:
-        """Write the lines as CSV to stdout, streamed."""
-        batch: list[list[object]] = [list(LINE_COLUMNS)]
+    async def lines(self, month: int, business: str | None, counterparty: str | None, *, as_json: bool) -> int:
+        """Write the lines to stdout, streamed: as CSV, or as a JSON object a line."""
+        batch: list[list[object]] = [] if as_json else [list(LINE_COLUMNS)]
         async with aclosing(self._reader.lines(month, business, counterparty)) as stream:
             async for line in stream:
+                if as_json:
+                    sys.stdout.write(orjson.dumps(line._asdict(), default=str).decode() + "\n")
+                    continue
                 batch.append([getattr(line, name) for name in LINE_COLUMNS])
                 if len(batch) >= LINES_AT_ONCE:
                     sys.stdout.buffer.write(csv_bytes(batch, line_end="\n"))
                     batch.clear()
+        sys.stdout.flush()
         sys.stdout.buffer.write(csv_bytes(batch, line_end="\n"))
         sys.stdout.buffer.flush()
         return 0
 
-    async def statement(self, request: StatementRequest, output: Path) -> int:
+    async def statement(self, request: StatementRequest, output: Path, *, as_json: bool) -> int:
         """Writes a statement to a file; what it is goes to stdout."""
         from gateway.statements.writing import write_statement  # noqa: PLC0415 - only this needs typst and xlsxwriter
 
@@ -199,7 +253,8 @@ class SettleCommands:
         if isinstance(result, StatementRefused):
             return refused(result)
         mark = "PROVISIONAL " if result.provisional else ""
-        show(result, [f"{mark}{result.path}  {result.size_bytes} bytes  sha256 {result.sha256}"], as_json=False)
+        text = [f"{mark}{result.path}  {result.size_bytes} bytes  sha256 {result.sha256}"]
+        show({**asdict(result), "path": str(result.path)}, text, as_json=as_json)
         return 0
 
     async def reconcile(
@@ -211,18 +266,21 @@ class SettleCommands:
 
     async def agreements(self, *, as_json: bool) -> int:
         listed = await list_agreements(self._pool)
-        lines = []
-        for one in listed:
-            terms = one.definition
-            lines.append(
-                f"{one.agreement_id} v{one.version}{' (superseded)' if one.superseded else ''}  {terms.issuer} ->"
-                f" {terms.acceptor}  {terms.benefit or terms.category or terms.instrument}  {terms.rule}"
-                f"  from {terms.valid_from}"
-            )
+        lines = table(
+            ("agreement", "version", "issuer", "acceptor", "of", "rule", "from", "state"),
+            [
+                (
+                    one.agreement_id, f"v{one.version}", one.definition.issuer, one.definition.acceptor,
+                    one.definition.benefit or one.definition.category or one.definition.instrument,
+                    str(one.definition.rule), str(one.definition.valid_from), "superseded" if one.superseded else "",
+                )
+                for one in listed
+            ],
+        )  # fmt: skip
         show(listed, lines, as_json=as_json)
         return 0
 
-    async def add_agreement(self, agreement_id: str, file: Path, by: str) -> int:
+    async def add_agreement(self, agreement_id: str, file: Path, by: str, *, as_json: bool) -> int:
         """From a YAML or JSON file with one agreement, as under `agreements:` of the group file."""
         data = await asyncio.to_thread(file.read_bytes)
         if len(data) > AGREEMENT_FILE_BYTES_MAX:
@@ -238,40 +296,42 @@ class SettleCommands:
         if isinstance(result, AgreementRefused):
             return refused(result)
         note = "added; `tong settle run` tries the exceptions again" if result.fresh else "in force already"
-        show(result, [f"{result.agreement_id} v{result.version} {note}"], as_json=False)
+        show(result, [f"{result.agreement_id} v{result.version} {note}"], as_json=as_json)
         return 0
 
-    async def open_dispute(self, line_id: str, business: str, reason: str, by: str) -> int:
+    async def open_dispute(self, line_id: str, business: str, reason: str, by: str, *, as_json: bool) -> int:
         result = await self._disputes.open(line_id, business, reason, by)
         if isinstance(result, DisputeRefused):
             return refused(result)
-        show(result, [result.dispute_id], as_json=False)
+        show(result, [result.dispute_id], as_json=as_json)
         return 0
 
-    async def resolve_dispute(self, dispute_id: str, amount_minor: int | None, note: str, by: str) -> int:
+    async def resolve_dispute(
+        self, dispute_id: str, amount_minor: int | None, note: str, by: str, *, as_json: bool
+    ) -> int:
         result = await self._disputes.resolve(dispute_id, amount_minor, note, by)
         if isinstance(result, DisputeRefused):
             return refused(result)
-        show(result, [result.correction_id or "the line stands"], as_json=False)
+        show(result, [result.correction_id or "the line stands"], as_json=as_json)
         return 0
 
     async def disputes(self, *, resolved: bool, as_json: bool) -> int:
         listed = await self._disputes.listed(resolved=resolved)
-        lines = [
-            f"{one.dispute_id}  {one.line_id}  by {one.raised_by}: {one.reason}"
-            f"{f'  resolved: {one.note}' if one.resolved_at else ''}"
-            for one in listed
-        ]
+        lines = table(
+            ("dispute", "line", "by", "reason", "resolved"),
+            [
+                (one.dispute_id, one.line_id, one.raised_by, one.reason, (one.note or "") if one.resolved_at else "")
+                for one in listed
+            ],
+        )
         show(listed, lines, as_json=as_json)
         return 0
 
 
-async def with_settlement(settings: Settings, work: Callable[[SettleCommands], Coroutine[Any, Any, int]]) -> int:
+async def with_settlement(settings: Settings, work: Callable[[SettleCommands], Coroutine[Any, Any, Any]]) -> Any:
     """Runs one command over a pool of its own. Raises `SettingsRefused` and PostgreSQL's faults."""
     configure_logs(settings.log_level)
-    if settings.postgres_dsn is None:
-        raise SettingsRefused("TONG_POSTGRES_DSN is needed")
-    pool = await open_pool(settings.postgres_dsn.get_secret_value(), size=2, name="tong-settlement")
+    pool = await open_pool(settings.ledger(), size=2, name="tong-settlement")
     try:
         return await work(SettleCommands(pool, settings.font_path))
     except PeriodAltered as fault:

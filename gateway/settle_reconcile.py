@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from gateway.printing import money, table
 from gateway.reconciliation_files import FILE_FORMS, write_file
 from gateway.wire_reconciliation import head_fields
 from redemption.database import Pool
@@ -58,13 +59,15 @@ def _tell(found: Reconciliation, *, as_json: bool) -> None:
     place = found.outlet or found.business
     note = ", not over yet" if head["provisional"] else ""
     sys.stdout.write(f"{found.reconciliation_id}  {place}  {found.day} ({found.time_zone}{note})\n")
-    for kind in CLASSES:
-        total = head["totals"][kind]
-        sys.stdout.write(
-            f"{kind:18} {total['bills']:6} bills  list {total['list_minor']} {head['currency']}  "
-            f"ledger {total['ledger_minor']} {head['currency']} (minor units)\n"
-        )
+    totals = [(kind, head["totals"][kind]) for kind in CLASSES]
+    currency = head["currency"]
+    rows = [
+        (kind, str(total["bills"]), money(total["list_minor"], currency), money(total["ledger_minor"], currency))
+        for kind, total in totals
+    ]
+    for line in table(("class", "bills", "list", "ledger"), rows):
+        sys.stdout.write(f"{line}\n")
     for listed in head["notes"]:
-        rows = ", ".join(map(str, listed["rows"][:ROWS_TOLD]))
+        numbers = ", ".join(map(str, listed["rows"][:ROWS_TOLD]))
         more = ", …" if listed["rows_total"] > ROWS_TOLD else ""
-        sys.stdout.write(f"note: {listed['explanation']} (rows {rows}{more})\n")
+        sys.stdout.write(f"note: {listed['explanation']} (rows {numbers}{more})\n")

@@ -9,13 +9,15 @@ or demo_life.py and a line in `STEPS`.
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 from pydantic import SecretStr
 
 from gateway.development import demo_life, demo_scan
+from gateway.development.demo_environment import demo_environment, export_lines
 from gateway.development.tour import Differs, Tour
-from gateway.settings import Settings, SettingsRefused
+from gateway.running_stack import read_running
+from gateway.settings import Settings
 
 STEPS: Final[tuple[tuple[str, Callable[[Tour], Awaitable[list[str]]]], ...]] = (
     ("The stack is ready", demo_scan.is_ready),
@@ -48,7 +50,7 @@ STEPS: Final[tuple[tuple[str, Callable[[Tour], Awaitable[list[str]]]], ...]] = (
 
 async def demo(settings: Settings) -> int:
     """Goes through the steps. Returns the exit status: 0 when all came to what they must."""
-    tour = Tour(_running(settings), settings.home / "demo")
+    tour = Tour(read_running(settings.home), settings.home / "demo")
     for number, (title, step) in enumerate(STEPS, 1):
         try:
             line, *details = await step(tour)
@@ -72,7 +74,7 @@ async def codes(settings: Settings, refusal: str | None, *, as_json: bool) -> in
     """Prints how each refusal, or one, is got (refusal_codes.py). Returns the exit status."""
     from gateway.development.refusal_codes import NoSuchRefusal, refusal_lines  # noqa: PLC0415 - not for the tour
 
-    content = _running(settings)
+    content = read_running(settings.home)
     of_the_stack = {
         "valkey_url": SecretStr(content["valkey_url"]),
         "postgres_dsn": SecretStr(content["postgres_dsn"]),
@@ -86,22 +88,17 @@ async def codes(settings: Settings, refusal: str | None, *, as_json: bool) -> in
     return 0
 
 
-def pages(settings: Settings) -> int:
-    """Prints the address of the pages, with the token that lets them offer the demo's identities."""
-    _say(_running(settings)["pages_url"])
+async def environment(settings: Settings, business: str, member_id: str | None, *, as_json: bool) -> int:
+    """Prints the variables that the samples of the documentation use. Returns the exit status."""
+    variables = demo_environment(read_running(settings.home), business=business, member_id=member_id)
+    _say(json.dumps(variables, indent=2) if as_json else "\n".join(export_lines(variables)))
     return 0
 
 
-def _running(settings: Settings) -> dict[str, Any]:
-    """What demo.json says: only a development stack writes one, and only while it runs. Raises `SettingsRefused`."""
-    file = settings.home / "demo.json"
-    try:
-        content: dict[str, Any] = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise SettingsRefused(
-            f"nothing runs on TONG_HOME={settings.home} (no {file.name} there); start it with `tong up`"
-        ) from None
-    return content
+def pages(settings: Settings) -> int:
+    """Prints the address of the pages, with the token that lets them offer the demo's identities."""
+    _say(read_running(settings.home)["pages_url"])
+    return 0
 
 
 def _say(text: str, *, bad: bool = False) -> None:

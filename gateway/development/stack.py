@@ -161,7 +161,7 @@ class _Stack:
         self._give_identity()
         self._give_environment()
         await self._check_servers()
-        await self._once("migrate", "migrate")
+        await self._once("migrate", "migrate", "--yes")
         is_lost = await self._is_frozen()
         if not is_lost:  # it would issue opening balances a second time
             await self._load_group_once()

@@ -113,6 +113,12 @@ def _npm() -> list[str]:
     return [str(node), str(script)]
 
 
+def npm_command() -> list[str]:
+    """Return the command that runs npm with a node new enough, installing one where there is none. Raises
+    BuildFailedError."""
+    return _npm()
+
+
 def _version(node: str) -> tuple[int, ...]:
     """(20, 19, 2) of `v20.19.2`; empty where it does not run."""
     try:

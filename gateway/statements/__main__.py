@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import orjson
 
-from gateway.settings import Settings, SettingsRefused
+from gateway.settings import Settings
 from gateway.statements.exports import ChildRequest
 from gateway.statements.writing import write_statement
 from redemption.database import open_pool
@@ -26,9 +26,7 @@ NICENESS = 10
 
 async def write(asked: ChildRequest, settings: Settings) -> bytes:
     """The answer to one request."""
-    if settings.postgres_dsn is None:
-        raise SettingsRefused("TONG_POSTGRES_DSN is needed")
-    pool = await open_pool(settings.postgres_dsn.get_secret_value(), size=1, name="tong-statements")
+    pool = await open_pool(settings.ledger(), size=1, name="tong-statements")
     try:
         statements = Statements(pool, system_clock)
         result = await write_statement(statements, asked.request, Path(asked.path), settings.font_path)

@@ -86,7 +86,7 @@ class Periods:
 
     async def close(self, month: int, closed_by: str, say: Say = silent) -> Closed | PeriodRefused:
         """Freezes a month (yyyymm) for all pairs; run `Production.run` first. Raises `PeriodAltered`."""
-        if not (2020 <= month // 100 <= 2099 and 1 <= month % 100 <= 12):
+        if not _is_month(month):
             return PeriodRefused("not_well_formed", f"{month} is no month; it is written like 202611")
         async with asyncio.timeout(CLOSE_SECONDS), self._pool.acquire() as connection, connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '60s'")
@@ -103,6 +103,14 @@ class Periods:
                 for period in periods:
                     await self._check(connection, period)
         return Closed(month, month > closed_through, tuple(periods), exceptions)
+
+    async def refusal_to_close(self, month: int) -> PeriodRefused | None:
+        """Why `close` would refuse a month (yyyymm) now; None where it would not. Changes nothing."""
+        if not _is_month(month):
+            return PeriodRefused("not_well_formed", f"{month} is no month; it is written like 202611")
+        async with self._pool.acquire() as connection:
+            closed_through = await connection.fetchval(self._queries["books"])
+            return None if month <= closed_through else await self._refuse_close(connection, month, closed_through)
 
     async def verify(self, month: int) -> list[Period]:
         """The closed periods of a month, each hashed anew. Raises `PeriodAltered`."""
@@ -275,3 +283,7 @@ def open_periods_of(month: int, totals: Sequence[Total]) -> list[Period]:
 
 def _first_day(month: int) -> datetime.date:
     return datetime.date(month // 100, month % 100, 1)
+
+
+def _is_month(month: int) -> bool:
+    return 2020 <= month // 100 <= 2099 and 1 <= month % 100 <= 12

@@ -184,5 +184,5 @@ class LogFlipped(_Log):
             return False
 
         await until("Valkey starts empty", empty)
-        await site.must("rebuild", "--all")
+        await site.must("rebuild", "--yes", "--all")
         world.open.set()

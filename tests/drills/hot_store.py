@@ -43,7 +43,7 @@ class FunctionsMissing(Drill):
             return (await site.get("/readyz")).status_code == 503
 
         await until("/readyz says that the library is missing", unready)
-        await site.must("migrate")
+        await site.must("migrate", "--yes")
         world.over()
 
     async def afterwards(self, site: Site, _world: World) -> list[str]:
@@ -90,7 +90,7 @@ class PoisonedLots(Drill):
         async with site.hot() as hot:
             await hot.set(name, "not a hash")
         await site.until_applied(world, 200)
-        await site.must("rebuild", "--member", victim.member_id, "--freeze")
+        await site.must("rebuild", "--yes", "--member", victim.member_id, "--freeze")
         world.over()
 
 
@@ -124,7 +124,7 @@ class PoisonedStream(Drill):
             await site.until_applied(world, 100)
             await site.until_ledger_caught_up(without=bucket)
             await hot.delete(name)
-        await site.must("rebuild", "--bucket", str(bucket))
+        await site.must("rebuild", "--yes", "--bucket", str(bucket))
         world.over()
 
 

@@ -66,7 +66,7 @@ class Upgraded(Drill):
     async def strike(self, site: Site, world: World) -> None:
         redeem = self.source / "redemption" / "hot" / "functions" / "redeem.lua"
         redeem.write_text(redeem.read_text() + "-- the next version\n")
-        await site.must("migrate")
+        await site.must("migrate", "--yes")
         async with site.hot() as hot:
             libraries = await hot.execute_command("FUNCTION", "LIST", "LIBRARYNAME", "tong_*")
         assert len(libraries) == 2, "both versions are there"
@@ -80,7 +80,7 @@ class Upgraded(Drill):
         await site.until_said("tong: replaced: gateway.0, gateway.1")
         await self._writer_too(site)
         await site.until_applied(world, 60)
-        output = await site.must("migrate", "--prune")
+        output = await site.must("migrate", "--yes", "--prune")
         assert re.search("removed|pruned|older", output), output
         world.over()
 

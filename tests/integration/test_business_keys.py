@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.operations import create_key, list_stored_keys
+from gateway.key_commands import key_table
+from gateway.operations import create_key, read_stored_keys
 from redemption.credentials import UnknownBusiness, UnknownRole
 from tests.support.stack import Stack
 
@@ -10,7 +11,8 @@ from tests.support.stack import Stack
 async def test_a_key_of_one_business_is_listed_with_it(stack: Stack) -> None:
     key = await create_key(stack.settings, None, ("settlement", "operations"), "hotel")
     key_id = key.split("_")[3]
-    line = next(line for line in await list_stored_keys(stack.settings) if line.startswith(key_id))
+    listed = key_table(await read_stored_keys(stack.settings))
+    line = next(line for line in listed if line.startswith(key_id))
     assert "settlement,operations of hotel" in line
 
 

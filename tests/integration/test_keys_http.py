@@ -115,7 +115,7 @@ async def test_keys_rotate_and_retire_without_a_restart(signed: Stack) -> None:
                 assert (await identity(alone, signed, await alone.code(member))).status_code == 201
         assert (await identity(tong, signed, (await tong.codes(member))[0].digits)).status_code == 201
 
-        await command(signed, "code-keys", "retire", old)
+        await command(signed, "code-keys", "retire", old, "--yes")
 
         async def refuses(http: httpx2.AsyncClient) -> bool:
             answer = await identity(TongClient(http), signed, held[4].code)
@@ -169,7 +169,7 @@ async def test_keys_are_made_listed_and_revoked_from_the_command_line_and_shown_
     async with stack.ledger() as connection:
         stored = await connection.fetch("SELECT api_key::text AS everything FROM api_key")
     assert all(secret not in row["everything"] for row in stored)
-    assert (await command(stack, "keys", "revoke", key_id, **servers)).strip() == ""
+    assert (await command(stack, "keys", "revoke", key_id, "--yes", **servers)).count("\n") == 1
 
 
 @pytest.mark.parametrize("spoil", ["other member", "short", "long", "none", "expired"])

@@ -3,6 +3,7 @@
 import datetime
 import gzip
 import hashlib
+import json
 import random
 from pathlib import Path
 
@@ -269,14 +270,19 @@ async def test_the_command_says_by_its_status_whether_every_month_went(
         settings = Settings(home=tmp_path, postgres_dsn=SecretStr(dsn))
         make_seal_key(settings.seal_key_path())
         folder = tmp_path / "archive"
-        assert await commands.archive(settings, datetime.date(2020, 2, 1), folder, dry_run=False, drop=False) == 0
-        assert "no month before 2020-02 has rows" in capsys.readouterr().out
+        early = datetime.date(2020, 2, 1)
+        report = await commands.archive(settings, early, folder, dry_run=False, drop=False)
+        assert commands.archive_status(report) == 0
+        assert commands.archive_lines(report, early, folder) == ["no month before 2020-02 has rows in the ledger"]
         await Book(pool).write("issue", "iss_1", "hotel", [("points", "209912.hotel", "I", "A", 9)], at("2099-10-05"))
         for dry_run in (True, False):
             before = datetime.date(2099, 12, 1)
-            assert await commands.archive(settings, before, folder, dry_run=dry_run, drop=True) == 1
-            assert "2099-10: 1 transactions stay: it is too young" in capsys.readouterr().out
-        assert await commands.listed(settings) == 0
+            report = await commands.archive(settings, before, folder, dry_run=dry_run, drop=True)
+            assert commands.archive_status(report) == 1
+            (line,) = commands.archive_lines(report, before, folder)
+            assert line.startswith("2099-10: 1 transactions stay: it is too young")
+        assert await commands.listed(settings, as_json=True) == 0
+        assert json.loads(capsys.readouterr().out) == []
         with pytest.raises(ArchiveRefused, match="nothing is archived"):
             await commands.restore(settings, folder)
         assert not folder.exists()
