@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from gateway.problem_kinds import Language
 from gateway.problems import grouped
+from redemption.domain.currencies import decimals_of
 from redemption.domain.redemptions import BENEFIT_PREFIX, POINTS
 
 LANGUAGES: Final[tuple[Language, ...]] = ("zh-Hant", "zh-Hans", "en")
-_NO_MINOR_UNITS: Final = frozenset({"JPY", "KRW", "VND"})
 
 # By kind and reason: title and sentence, in the order of LANGUAGES. {what} is a list of what moved.
 _TEXTS: Final[dict[tuple[str, str | None], tuple[tuple[str, str, str], tuple[str, str, str]]]] = {
@@ -105,10 +105,10 @@ def explanation_of(
 
 
 def money(amount_minor: int, currency: str) -> str:
-    """`258.00 CNY`."""
-    if currency in _NO_MINOR_UNITS:
-        return f"{grouped(amount_minor)} {currency}"
-    return f"{grouped(amount_minor // 100)}.{amount_minor % 100:02d} {currency}"
+    """Return `258.00 CNY`, `1.250 JOD`, `500 JPY`."""
+    decimals = decimals_of(currency)
+    whole, part = divmod(amount_minor, 10**decimals)
+    return f"{grouped(whole)}.{part:0{decimals}d} {currency}" if decimals else f"{grouped(whole)} {currency}"
 
 
 def _amount(asset: str, amount: int, benefit_names: Mapping[str, str], index: int) -> str:

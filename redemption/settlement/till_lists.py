@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from redemption.domain.currencies import decimals_of
 from redemption.domain.limits import (
     AMOUNT_MINOR_MAX,
     BILL_REFERENCE_CHARACTERS_MAX,
@@ -49,12 +50,10 @@ COLUMNS: Final[Mapping[Column, tuple[str, ...]]] = {
 """The columns there are and what they may be called. Spaces, case and full-width brackets make no difference."""
 CHARSETS: Final = frozenset({"utf-8", "utf-8-sig", "gbk", "gb18030", "big5", "utf-16"})
 TEXT_CHARACTERS_MAX: Final = 64
-DECIMALS: Final[Mapping[str, int]] = {"JPY": 0, "KRW": 0, "VND": 0, "BHD": 3, "KWD": 3, "OMR": 3}
-"""Decimals of a currency (ISO 4217) where they are not two."""
 
 _NAMED: Final[Mapping[str, Column]] = {name: column for column, names in COLUMNS.items() for name in names}
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
-_DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,13}(?:\.[0-9]{1,3})?", re.ASCII)
+_DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,13}(?:\.[0-9]{1,4})?", re.ASCII)
 _REFERENCE: Final = re.compile(r"[!-~]+(?: [!-~]+)*", re.ASCII)
 _VALUES_MAX: Final = 4 * TILL_LIST_ROWS_MAX
 """Objects and arrays in a JSON list, so that a body of nothing but brackets cannot become a hundred times its size."""
@@ -316,7 +315,7 @@ def _bill_minor(value: Any, terms: ListTerms) -> int:
 
 
 def _amount(value: Any, terms: ListTerms) -> int:
-    decimals = DECIMALS.get(terms.currency, 2)
+    decimals = decimals_of(terms.currency)
     wrong = f"is no amount with at most {decimals} decimals, written like 1250.00; no separators, no currency sign"
     text = str(value) if type(value) is int else value
     if not isinstance(text, str) or _DECIMAL.fullmatch(text) is None:
