@@ -21,7 +21,7 @@ VALUES_MAX: Final = 1_000_000
 DUPLICATES_FOUND_MAX: Final = 100
 
 _MERGE: Final = "tag:yaml.org,2002:merge"
-_JSON_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]')
+_JSON_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]')
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -64,7 +64,7 @@ class _StrictLoader(yaml.SafeLoader):
         self._sizes: dict[int, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        mark = self.peek_event().start_mark
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
         if self.check_event(yaml.AliasEvent):
             node = super().compose_node(parent, index)
             size = self._sizes.get(id(node))
@@ -82,7 +82,7 @@ class _StrictLoader(yaml.SafeLoader):
         self._sizes[id(node)] = self._values - before
         return node
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         # Before merges are resolved: a key beside `<<` may override what is merged, and is no duplicate of it.
         node = super().compose_mapping_node(anchor)
         seen: dict[tuple[str, str], int] = {}
@@ -157,7 +157,9 @@ def read_json(data: bytes) -> Document:
         raise DocumentRefused(f"not JSON: {_one_line(str(fault))[:200]}") from None
     except RecursionError:
         raise DocumentRefused(f"nested more than {DEPTH_MAX} deep") from None
-    _bound_nesting(text)  # of a text that is JSON: on any other the tokens would take time with the square of its length
+    _bound_nesting(
+        text
+    )  # of a text that is JSON: on any other the tokens would take time with the square of its length
     return Document(value, list(duplicate_keys(text)) if twice else [])
 
 
@@ -167,21 +169,21 @@ def duplicate_keys(text: str) -> Iterator[DuplicateKey]:
     open_objects: list[dict[str, int] | None] = []
     expecting, found = False, 0
     line, line_start, counted = 1, 0, 0
-    for match in _JSON_TOKEN.finditer(text):
-        token = match.group()
-        if token == "{" or token == "[":
-            open_objects.append({} if token == "{" else None)
-            expecting = token == "{"
-        elif token in ("}", "]"):
+    for match in _JSON_WORD.finditer(text):
+        word = match.group()
+        if word in ("{", "["):
+            open_objects.append({} if word == "{" else None)
+            expecting = word == "{"
+        elif word in ("}", "]"):
             open_objects.pop()
             expecting = False
-        elif token == ",":
+        elif word == ",":
             expecting = bool(open_objects) and open_objects[-1] is not None
         elif expecting:
             expecting = False
             keys = open_objects[-1]
             assert keys is not None
-            key = json.loads(token)
+            key = json.loads(word)
             breaks = text.count("\n", counted, match.start())
             if breaks:
                 line, line_start = line + breaks, text.rindex("\n", counted, match.start()) + 1
@@ -197,9 +199,9 @@ def duplicate_keys(text: str) -> Iterator[DuplicateKey]:
 def _bound_nesting(text: str) -> None:
     """Raise `DocumentRefused` where a valid JSON text is nested too deeply."""
     depth = 0
-    for match in _JSON_TOKEN.finditer(text):
-        token = match.group()
-        depth += 1 if token in "{[" else -1 if token in "}]" else 0
+    for match in _JSON_WORD.finditer(text):
+        word = match.group()
+        depth += 1 if word in "{[" else -1 if word in "}]" else 0
         if depth > DEPTH_MAX:
             line = text.count("\n", 0, match.start()) + 1
             raise DocumentRefused(f"line {line}: nested more than {DEPTH_MAX} deep")

@@ -10,7 +10,7 @@ import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
-from redemption.group import read_group
+from redemption.group_file import read_group
 from tests.support.ledger import wait_until
 from tests.support.postgres import PrivatePostgres
 from tests.support.settlement import Book, at, differences, group_pool
@@ -122,7 +122,7 @@ async def test_without_a_ledger_the_command_says_what_is_missing_in_a_sentence()
 
 
 def test_the_demo_group_has_an_agreement_for_every_instrument() -> None:
-    agreements = read_group(GROUP_FILE).agreements.values()
+    agreements = read_group(GROUP_FILE).group.agreements.values()
     for instrument in ("points", "benefit", "stored_value"):
         general = [one for one in agreements if (one.issuer, one.acceptor, one.instrument) == ("*", "*", instrument)]
         assert len([one for one in general if one.benefit is None and one.category is None]) == 1

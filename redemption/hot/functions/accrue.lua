@@ -45,11 +45,13 @@ end
 local seconds, millis = now()
 local crossing = tonumber(crossing_days) > 0 and state[6] and state[6] ~= business
   and seconds - integer(state[7]) <= tonumber(crossing_days) * 86400
-local points = 0
+local points = nil
 for _, words in ipairs(split(by_tier, ';', LIMIT.TIERS_MAX)) do
   local word = split(words, ',', 3)
   if word[1] == state[1] then points = integer(crossing and word[3] or word[2]) end
 end
+-- The caller does not know the member's tier yet (a load was a moment ago): nothing is better than earning nothing.
+if not points then return {accrual_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
 local year, month = civil(seconds, tonumber(utc_offset))
 local ends = year * 12 + month - 1 + tonumber(validity_months)
 local lot = text(floor(ends / 12) * 100 + ends % 12 + 1) .. '.' .. business
