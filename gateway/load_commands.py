@@ -16,7 +16,7 @@ from gateway.operations import load_group_file
 from gateway.settings import Settings
 from redemption.configuration import Plan, counted
 from redemption.group import GroupFileRefused
-from redemption.group_load import LoadOptions, LoadReport, LoadRefused
+from redemption.group_load import LoadOptions, LoadRefused, LoadReport
 
 LOADED: Final = 0
 WOULD_CHANGE: Final = 1

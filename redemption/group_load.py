@@ -187,7 +187,7 @@ def _faults_together(file: GroupFile, wanted: State, stored: State, after: State
             yield f"tier {ranks[row['rank']]}: rank {row['rank']} is that of {tier}, {hint}"
     for kind, most in (("tier", TIERS_MAX), ("business", BUSINESSES_MAX), ("benefit", BENEFITS_MAX)):
         if len(after.things[kind]) > most:
-            yield f"{len(after.things[kind])} of kind {kind} would be in force, {most} is the most; --prune retires some"
+            yield f"{len(after.things[kind])} of kind {kind} would be in force, {most} is the most (--prune)"
     currencies = {business: row["currency"] for business, row in after.things["business"].items()}
     yield from map(str, mixed_currencies(currencies, file.unstated))
     try:

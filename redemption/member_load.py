@@ -27,7 +27,8 @@ from redemption.hot import keys
 from redemption.hot.store import HotStore
 
 BATCH_MEMBERS: Final = 1_000
-CALLS_IN_FLIGHT_MAX: Final = 128
+MEMBERS_IN_FLIGHT_MAX: Final = 500
+"""Each with two calls: many at once share a write to disk of the hot store."""
 CALL_SECONDS: Final = 10.0
 
 _STORE_MEMBERS: Final = """
@@ -136,7 +137,7 @@ async def open_members(
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(CALLS_IN_FLIGHT_MAX, len(batch))):
+            for _ in range(min(MEMBERS_IN_FLIGHT_MAX, len(batch))):
                 tasks.create_task(carry())
     except ExceptionGroup as faults:
         raise faults.exceptions[0] from None  # the hot store went away: one fault tells it
@@ -167,7 +168,7 @@ async def _carry(
     """One member into the hot store; why not, where it is refused."""
     member_id = members.member_id(entry.number)
     bucket = members.bucket_of(entry.number, buckets)
-    await store.call(
+    enrolled = store.call(
         "enrol",
         member=keys.member(bucket, member_id),
         tier=entry.tier,
@@ -176,10 +177,11 @@ async def _carry(
         deadline_seconds=CALL_SECONDS,
     )
     if not issue:
+        await enrolled
         return None
     issue_id = _issue_id(member_id)
     lots = _opening_lots(entry, known, clock())
-    reply = await store.call(
+    issued = store.call(
         "issue",
         issued=keys.issued(bucket, issue_id),
         lots=keys.lots(bucket, member_id),
@@ -190,6 +192,8 @@ async def _carry(
         lots_text=";".join(f"{name}={amount}" for name, amount in sorted(lots.items())),
         deadline_seconds=CALL_SECONDS,
     )
+    # Both are sent at once, in this order, on one connection; neither needs the other's answer.
+    _, reply = await asyncio.gather(enrolled, issued)
     if reply[1] == Outcome.UNAVAILABLE:
         return f"bucket {bucket} is frozen until it is rebuilt"
     return None if reply[1] == 0 else "more lots or points than a member may have"

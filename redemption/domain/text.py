@@ -13,9 +13,9 @@ LINE_BREAKS: Final = frozenset("\u2028\u2029")
 
 def fault_of(text: str) -> str | None:
     """Return why the text may not name anything, without repeating the character; None when it may."""
+    if text.isprintable():  # then it has no control, format, surrogate or separator character at all
+        return None
     for place, character in enumerate(text, 1):
-        if character.isascii() and character.isprintable():
-            continue
         kind = _kind_of(character)
         if kind is not None:
             return f"character {place} is U+{ord(character):04X}, {kind}"
