@@ -1,20 +1,16 @@
-"""Numbers and money as people read them, in the texts that the gateway itself writes: hints, notices.
+"""Numbers and money in the texts that the gateway writes for people: hints, notices, what commands print.
 
 Amounts are integers of minor units. Pages format by `Intl` and need nothing of this.
 """
 
-from typing import Final
-
-_NO_MINOR_UNITS: Final = frozenset({"JPY", "KRW", "VND"})
+from gateway.statements.money import money_text
 
 
 def number(amount: int) -> str:
-    """A number in groups of three, as all three languages write it: `2,000`."""
+    """Return a number in groups of three, as all three languages write it: `2,000`."""
     return f"{amount:,}"
 
 
 def money(amount_minor: int, currency: str) -> str:
-    """An amount with its currency: `1,258.00 CNY`."""
-    if currency in _NO_MINOR_UNITS:
-        return f"{amount_minor:,} {currency}"
-    return f"{amount_minor // 100:,}.{amount_minor % 100:02d} {currency}"
+    """Return an amount with its currency: `1,258.00 CNY`, `1.250 JOD`, `-500 JPY`."""
+    return f"{money_text(amount_minor, currency)} {currency}"

@@ -236,12 +236,40 @@ def store_users(
     print(acl_file() if store == "valkey" else roles_file())
 
 
-@app.command(epilog="Example: tong load group.yaml")
-def load(group: Annotated[Path, typer.Argument(help="the group file (YAML)")]) -> None:
-    """Load a group file: businesses, outlets, terminals, tiers, members and their opening balances."""
-    from gateway.operations import load_group_file
+@app.command(epilog="Example: tong load group.yaml --dry-run")
+def load(
+    group: Annotated[Path, typer.Argument(help="the group file (YAML, or JSON where it is called .json)")],
+    members: Annotated[
+        Path | None, typer.Option("--members", help="further members, one JSON object a line; streamed")
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="retire what is in the store and not in the file; holdings are kept")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show the plan and change nothing; status 1 where something would change")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="retire without asking")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the plan and what was done as JSON")] = False,
+) -> None:
+    """Load a group file: businesses, outlets, terminals, levels, benefits, agreements, members, opening balances.
 
-    run(load_group_file(settings(), group))
+    Shows what it changes, applies it in one transaction, and names what is in the store and not in the file.
+    """
+    from gateway.load_commands import Wanted
+    from gateway.load_commands import load as run_load
+
+    wanted = Wanted(group, members, prune=prune, dry_run=dry_run, yes=yes, as_json=as_json)
+    raise typer.Exit(run(run_load(settings(), wanted), cannot_run=2 if dry_run else 1))
+
+
+@app.command(name="export-group", epilog="Example: tong export-group > group.yaml")
+def export_group() -> None:
+    """Print the configuration in force as a group file, without members: `tong export-group > group.yaml`."""
+    import yaml
+
+    from gateway.operations import export_group as export
+
+    print(yaml.safe_dump(run(export(settings())), allow_unicode=True, sort_keys=False), end="")
 
 
 @demo.callback(invoke_without_command=True, epilog="Example: tong demo")

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from gateway.settings import Settings, SettingsRefused
 from redemption.addresses import Addresses
+from redemption.configuration import group_document, stored_state
 from redemption.credentials import (
     SCOPES,
     CredentialRefused,
@@ -26,7 +27,8 @@ from redemption.directory import read_directory
 from redemption.domain.clock import system_clock
 from redemption.domain.limits import HOT_IN_FLIGHT_MAX
 from redemption.domain.members import member_number
-from redemption.group import load_group, read_group
+from redemption.group_file import read_group
+from redemption.group_load import DEFAULT_OPTIONS, LoadOptions, LoadReport, Say, load_group
 from redemption.hot.address import Address
 from redemption.hot.connection import HotConnection
 from redemption.hot.library import assemble
@@ -43,9 +45,11 @@ async def _pool(settings: Settings) -> Pool:
     return await open_pool(settings.ledger(), size=2, name="tong-operations")
 
 
-async def load_group_file(settings: Settings, path: Path) -> None:
-    """Loads the file into both stores. Raises `GroupFileRefused`, `SettingsRefused` and the stores' faults."""
-    group = read_group(path)
+async def load_group_file(
+    settings: Settings, path: Path, *, options: LoadOptions = DEFAULT_OPTIONS, say: Say = lambda _: None
+) -> LoadReport:
+    """Load the file into both stores. Raises `GroupFileRefused`, `SettingsRefused` and the stores' faults."""
+    file = read_group(path)
     if settings.valkey_url is None:
         raise SettingsRefused("TONG_VALKEY_URL is needed")
     pool = await _pool(settings)
@@ -54,8 +58,14 @@ async def load_group_file(settings: Settings, path: Path) -> None:
     )
     try:
         await hot.start()
-        await load_group(
-            group, pool, HotStore(hot, assemble()), buckets=settings.buckets, clock=system_clock, say=print
+        return await load_group(
+            file,
+            pool,
+            HotStore(hot, assemble()),
+            buckets=settings.buckets,
+            clock=system_clock,
+            say=say,
+            options=options,
         )
     finally:
         await hot.close(5.0)
@@ -68,6 +78,16 @@ class MemberTold:
 
     status: str
     text: str
+
+
+async def export_group(settings: Settings) -> dict[str, Any]:
+    """Return the configuration in force as a group file says it, without members."""
+    pool = await _pool(settings)
+    try:
+        async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            return group_document(await stored_state(connection))
+    finally:
+        await pool.close()
 
 
 async def set_member_status(

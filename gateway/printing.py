@@ -15,8 +15,6 @@ import msgspec
 import orjson
 import typer
 
-from gateway.statements.money import money_text
-
 Json = Annotated[bool, typer.Option("--json", help="print JSON: stable names, money as whole minor units")]
 
 _NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?( [A-Z]{3})?")
@@ -36,11 +34,6 @@ def say(text: str) -> None:
     """Print a line of progress, a refusal or a question to standard error."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
-
-
-def money(minor: int, currency: str) -> str:
-    """Return `-1,234.50 CNY` for -123450 fen."""
-    return f"{money_text(minor, currency)} {currency}"
 
 
 def moment(instant: datetime | None) -> str:

@@ -17,10 +17,11 @@ import msgspec
 import orjson
 import yaml
 
+from gateway.amounts import money
 from gateway.closing import closing
 from gateway.collector import BATCH_THRESHOLD, keep_what_is_loaded
 from gateway.logs import configure_logs
-from gateway.printing import money, say, show, table
+from gateway.printing import say, show, table
 from gateway.settings import Settings
 from gateway.settle_reconcile import reconcile
 from gateway.spreadsheets import csv_bytes

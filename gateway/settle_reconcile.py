@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from gateway.printing import money, table
+from gateway.amounts import money
+from gateway.printing import table
 from gateway.reconciliation_files import FILE_FORMS, write_file
 from gateway.wire_reconciliation import head_fields
 from redemption.database import Pool

@@ -23,7 +23,7 @@ class CredentialRefused(Exception):
 
 
 class UnknownTerminal(CredentialRefused):
-    """No terminal of that id is in the configuration."""
+    """No terminal of that id is in force."""
 
 
 class UnknownRole(CredentialRefused):
@@ -98,7 +98,7 @@ async def store_key(
     ):
         raise UnknownBusiness(f"there is no business {business!r}")
     if terminal_id is not None and not await connection.fetchval(
-        "SELECT true FROM terminal WHERE terminal_id = $1", terminal_id
+        "SELECT true FROM terminal WHERE terminal_id = $1 AND retired_at IS NULL", terminal_id
     ):
         raise UnknownTerminal(f"there is no terminal {terminal_id!r}")
     await connection.execute(

@@ -80,6 +80,8 @@ class KeyHolder:
 class Directory:
     """One consistent snapshot of the configuration.
 
+    `businesses` has the retired ones too: they have no terminal that works, and their settlement goes on. Levels and
+    benefits are those in force.
     `terms` are the benefits' caps and levels as functions/redeem.lua reads them: `<day>,<month>,<stay>,<tiers>`.
     """
 
@@ -108,11 +110,15 @@ async def read_directory(connection: Connection) -> Directory:
         zone = ZoneInfo(installation["time_zone"])
         tiers = tuple(
             Tier(row["tier_id"], row["rank"], msgspec.convert(row["rules"], TierRules))
-            for row in await connection.fetch("SELECT tier_id, rank, rules FROM tier ORDER BY rank")
+            for row in await connection.fetch(
+                "SELECT tier_id, rank, rules FROM tier WHERE retired_at IS NULL ORDER BY rank"
+            )
         )
         benefits = {
             row["benefit_id"]: msgspec.convert(row["definition"], BenefitDefinition)
-            for row in await connection.fetch("SELECT benefit_id, definition FROM benefit ORDER BY benefit_id")
+            for row in await connection.fetch(
+                "SELECT benefit_id, definition FROM benefit WHERE retired_at IS NULL ORDER BY benefit_id"
+            )
         }
         businesses = {
             row["business_id"]: Business(
@@ -142,9 +148,11 @@ async def read_directory(connection: Connection) -> Directory:
                 SignatureKey(row["signature_algorithm"], row["signature_key"]) if row["signature_key"] else None,
             )
             for row in await connection.fetch(
-                "SELECT key_id, fingerprint, terminal_id, roles, business_id, revoked_at IS NOT NULL AS revoked,"
-                " scopes, extract(epoch FROM expires_at)::float8 AS ends_at, signature_algorithm, signature_key"
-                " FROM api_key"
+                # A retired terminal's keys are as good as revoked; they work again when the terminal is restored.
+                "SELECT key_id, fingerprint, terminal_id, roles, business_id, scopes,"
+                " revoked_at IS NOT NULL OR retired_at IS NOT NULL AS revoked,"
+                " extract(epoch FROM expires_at)::float8 AS ends_at, signature_algorithm, signature_key"
+                " FROM api_key LEFT JOIN terminal USING (terminal_id)"
             )
         }
     terms = {benefit_id: _terms(definition, tiers) for benefit_id, definition in benefits.items()}

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import asyncpg
+
 from redemption.database import FAULTS, Pool
 
 READ_SECONDS: Final = 2.0
@@ -21,11 +23,12 @@ Names = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class NamedTier:
-    """A level, by rank."""
+    """A level, by rank. `retired`: out of force; its name is still needed for what speaks of it."""
 
     tier_id: str
     rank: int
     name: Names
+    retired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class NamedOutlet:
 
     outlet_id: str
     name: Names
+    retired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +48,18 @@ class NamedBusiness:
     currency: str
     name: Names
     outlets: tuple[NamedOutlet, ...]
+    retired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class GroupNames:
-    """All names of one version of the configuration."""
+    """All names of one version of the configuration, with those of what is retired."""
 
     version: int
     tiers: tuple[NamedTier, ...] = ()
     businesses: tuple[NamedBusiness, ...] = ()
     benefits: Mapping[str, Names] | None = None
+    benefits_retired: frozenset[str] = frozenset()
 
 
 class NamesAway(Exception):
@@ -86,25 +92,37 @@ class NameBook:
 
     async def _read(self, version: int) -> GroupNames:
         async with self._pool.acquire(timeout=READ_SECONDS) as connection, connection.transaction(readonly=True):
-            tiers = await connection.fetch("SELECT tier_id, rank, name FROM tier ORDER BY rank")
-            businesses = await connection.fetch("SELECT business_id, currency, name FROM business ORDER BY business_id")
-            outlets = await connection.fetch("SELECT outlet_id, business_id, name FROM outlet ORDER BY outlet_id")
-            benefits = await connection.fetch("SELECT benefit_id, definition -> 'name' AS name FROM benefit")
+            tiers = await connection.fetch("SELECT tier_id, rank, name, retired_at FROM tier ORDER BY rank")
+            businesses = await connection.fetch(
+                "SELECT business_id, currency, name, retired_at FROM business ORDER BY business_id"
+            )
+            outlets = await connection.fetch(
+                "SELECT outlet_id, business_id, name, retired_at FROM outlet ORDER BY outlet_id"
+            )
+            benefits = await connection.fetch(
+                "SELECT benefit_id, definition -> 'name' AS name, retired_at FROM benefit"
+            )
         return GroupNames(
             version,
-            tuple(NamedTier(row["tier_id"], row["rank"], row["name"]) for row in tiers),
+            tuple(NamedTier(row["tier_id"], row["rank"], row["name"], _retired(row)) for row in tiers),
             tuple(
                 NamedBusiness(
                     row["business_id"],
                     row["currency"],
                     row["name"],
                     tuple(
-                        NamedOutlet(outlet["outlet_id"], outlet["name"])
+                        NamedOutlet(outlet["outlet_id"], outlet["name"], _retired(outlet))
                         for outlet in outlets
                         if outlet["business_id"] == row["business_id"]
                     ),
+                    _retired(row),
                 )
                 for row in businesses
             ),
             {row["benefit_id"]: row["name"] for row in benefits},
+            frozenset(row["benefit_id"] for row in benefits if _retired(row)),
         )
+
+
+def _retired(row: asyncpg.Record) -> bool:
+    return row["retired_at"] is not None

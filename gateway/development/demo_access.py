@@ -4,6 +4,7 @@ Outside the development stack keys are made with `tong keys create` and shown on
 things out needs them again after a restart.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -28,10 +29,11 @@ TOKEN_SECONDS = 30 * 86_400
 ADMIN = "admin"
 
 
-async def demo_members_and_terminals(settings: Settings) -> dict[str, Any]:
+async def demo_members_and_terminals(settings: Settings, own_members: Collection[int]) -> dict[str, Any]:
     """`terminals`, `members` and `admin_api_key` as contract.md has them; points are those of this moment.
 
-    `business_admins` is ours: a key of all roles for each business, which sees that business only. What
+    Only members whose numbers are in `own_members` get a token, the demo group's own: a store may hold any number of
+    others. `business_admins` is ours: a key of all roles for each business, which sees that business only. What
     `tong demo codes` added is left out: it is for being refused.
     """
     assert settings.postgres_dsn is not None
@@ -44,15 +46,15 @@ async def demo_members_and_terminals(settings: Settings) -> dict[str, Any]:
             directory = await read_directory(connection)
             terminals = await connection.fetch(
                 "SELECT business_id, outlet_id, terminal_id FROM terminal JOIN outlet USING (outlet_id) "
-                "JOIN business USING (business_id) ORDER BY business_id <> 'hotel', terminal_id"
+                "JOIN business USING (business_id) WHERE terminal.retired_at IS NULL "
+                "ORDER BY business_id <> 'hotel', terminal_id"
             )
             terminals = [row for row in terminals if row["business_id"] != refusal_group.BUSINESS]
             businesses = [each for each in directory.businesses if each != refusal_group.BUSINESS]
             keys = await _keys(connection, settings, [row["terminal_id"] for row in terminals], businesses)
             numbers = await connection.fetch(
-                "SELECT member_number, member_id, tier_id FROM member WHERE NOT member_number = ANY ($1) "
-                "ORDER BY member_number",
-                refusal_group.MEMBERS,
+                "SELECT member_number FROM member WHERE member_number = ANY ($1) ORDER BY member_number",
+                own_members,
             )
         addresses = Addresses(lambda: directory, system_clock, cluster=settings.valkey_cluster)
         memberships = Memberships(HotStore(hot, assemble()), addresses)

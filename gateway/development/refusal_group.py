@@ -27,8 +27,9 @@ from redemption.group import (
     OutletEntry,
     StoredValueEntry,
     TerminalEntry,
-    load_group,
 )
+from redemption.group_file import GroupFile
+from redemption.group_load import load_group
 from redemption.hot.address import Address
 from redemption.hot.connection import HotConnection
 from redemption.hot.library import assemble
@@ -84,7 +85,7 @@ async def make_refusal_group(settings: Settings) -> TillKeys:
             directory = await read_directory(connection)
         store = HotStore(hot, assemble())
         await load_group(
-            _group(directory), pool, store, buckets=directory.buckets, clock=system_clock, say=lambda _: None
+            GroupFile(_group(directory)), pool, store, buckets=directory.buckets, clock=system_clock, say=lambda _: None
         )
     finally:
         await hot.close(1.0)

@@ -46,6 +46,7 @@ from gateway.supervisor import ChildFailedError, StopRequestedError, Supervisor
 from gateway.workers import worker
 from redemption.domain.clock import system_clock
 from redemption.domain.weakness import ServerRefusedError
+from redemption.group_file import read_group
 from redemption.hot.install import open_client
 from redemption.hot.server_checks import check_hot_store
 from redemption.ledger.chain import make_seal_key
@@ -368,7 +369,8 @@ class _Stack:
         assert settings.postgres_dsn is not None
         from gateway.development.demo_access import demo_members_and_terminals  # noqa: PLC0415 - for the demo only
 
-        access = await demo_members_and_terminals(settings)
+        own_members = [member.number for member in read_group(GROUP_FILE).group.members]
+        access = await demo_members_and_terminals(settings, own_members)
         token = kept_secret(self.home / "pages-token")
         return {
             "base_url": self._base_url,

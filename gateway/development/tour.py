@@ -21,6 +21,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from gateway.statements.money import money_text
 from redemption.database import Pool, open_pool
 
 BENEFIT: Final = "dining-80"
@@ -304,8 +305,8 @@ def told(answer: Answer) -> str:
 
 
 def money(minor: int) -> str:
-    """25800 is 258.00."""
-    return f"{minor // 100}.{minor % 100:02}"
+    """Return the amount in the demo group's currency: 25800 is 258.00."""
+    return money_text(minor, CURRENCY)
 
 
 def bill(base_minor: int = 20_000, *, category: str | None = None, stay: str | None = None) -> dict[str, Any]:

@@ -11,28 +11,36 @@ from redemption.name_book import GroupNames, NamesAway
 
 
 async def read_group(request: Request) -> Response:
-    """Names by language, as of the configuration of the moment. Nothing here is of one member or secret."""
+    """Names by language of what is in force at the moment. Nothing here is of one member or secret."""
     names = await group_names(request)
     return answer(
         200,
         orjson.dumps(
             {
                 "version": names.version,
-                "tiers": [{"tier": tier.tier_id, "rank": tier.rank, "name": tier.name} for tier in names.tiers],
+                "tiers": [
+                    {"tier": tier.tier_id, "rank": tier.rank, "name": tier.name}
+                    for tier in names.tiers
+                    if not tier.retired
+                ],
                 "businesses": [
                     {
                         "business_id": business.business_id,
                         "currency": business.currency,
                         "name": business.name,
                         "outlets": [
-                            {"outlet_id": outlet.outlet_id, "name": outlet.name} for outlet in business.outlets
+                            {"outlet_id": outlet.outlet_id, "name": outlet.name}
+                            for outlet in business.outlets
+                            if not outlet.retired
                         ],
                     }
                     for business in names.businesses
+                    if not business.retired
                 ],
                 "benefits": [
                     {"benefit_id": benefit_id, "name": name}
                     for benefit_id, name in sorted((names.benefits or {}).items())
+                    if benefit_id not in names.benefits_retired
                 ],
             }
         ),

@@ -1,36 +1,11 @@
-"""Minor units as people read them. ISO 4217 gives most currencies two digits after the point; here are the others."""
+"""Minor units as people read them, with the decimals of ISO 4217."""
 
-from typing import Final
-
-_DIGITS: Final = {
-    **dict.fromkeys(
-        (
-            "BIF",
-            "CLP",
-            "DJF",
-            "GNF",
-            "ISK",
-            "JPY",
-            "KMF",
-            "KRW",
-            "PYG",
-            "RWF",
-            "UGX",
-            "VND",
-            "VUV",
-            "XAF",
-            "XOF",
-            "XPF",
-        ),
-        0,
-    ),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-}
+from redemption.domain.currencies import decimals_of
 
 
 def digits_of(currency: str | None) -> int:
-    """How many digits the minor unit of a currency is."""
-    return _DIGITS.get(currency or "", 2)
+    """Return how many digits the minor unit of a currency has."""
+    return decimals_of(currency)
 
 
 def money_text(minor: int, currency: str | None) -> str:

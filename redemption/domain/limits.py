@@ -56,6 +56,17 @@ LOT_NAME_CHARACTERS_MAX: Final = 40
 MEMO_MAX: Final = 4_096  # parsed names of lots, tills, dates that the functions remember: a megabyte each
 MEMBER_NAME_CHARACTERS_MAX: Final = 32
 
+# The group file and the file of members (docs/operations.md). What is named in them is kept in every worker's memory.
+GROUP_FILE_BYTES_MAX: Final = 8 * 1024 * 1024
+GROUP_FILE_MEMBERS_MAX: Final = 20_000  # more come as JSON lines, which are streamed
+BUSINESSES_MAX: Final = 500
+OUTLETS_PER_BUSINESS_MAX: Final = 1_000
+TERMINALS_PER_OUTLET_MAX: Final = 1_000
+NAME_CHARACTERS_MAX: Final = 100
+NAME_LANGUAGES_MAX: Final = 20
+MEMBER_LINE_BYTES_MAX: Final = 65_536
+MEMBER_LINE_FAULTS_MAX: Final = 100  # lines that are told to be wrong
+
 # Settlement over HTTP and a till's list of a day (docs/settlement.md).
 PAGE_ITEMS_DEFAULT: Final = 100
 PAGE_ITEMS_MAX: Final = 500

@@ -107,3 +107,13 @@ class HotStore:
         reply = await self._connection.execute("HGETALL", key, deadline_seconds=deadline_seconds)
         assert isinstance(reply, list)
         return reply
+
+    async def entries_after(
+        self, *, stream: str, after: str, count: int, deadline_seconds: float
+    ) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        """Read at most `count` entries of a stream behind the id `after`: id and fields, in order."""
+        reply = await self._connection.execute(
+            "XRANGE", stream, f"({after}", "+", "COUNT", count, deadline_seconds=deadline_seconds
+        )
+        assert isinstance(reply, list)
+        return [(entry[0], dict(zip(entry[1][::2], entry[1][1::2], strict=True))) for entry in reply]

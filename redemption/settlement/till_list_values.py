@@ -18,10 +18,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from redemption.domain.currencies import DECIMALS_MAX
+
 DecimalMark = Literal[".", ","]
 DateOrder = Literal["day_first", "month_first"]
 VALUE_CHARACTERS_MAX: Final = 64
-DECIMALS_MAX: Final = 3
+GROUP_DIGITS: Final = 3
+"""Digits between two separators of thousands."""
 YEARS: Final = range(1970, 2101)
 """Years of a list. Wide enough for a wrong clock, far enough from where moments of other zones have no number."""
 
@@ -185,8 +188,8 @@ def _readings(number: str) -> dict[DecimalMark, tuple[str, str]]:
 def _usual_mark(number: str, decimals: int) -> DecimalMark | None:
     """Decide `1,250` and `1.250` where nothing else in the list does."""
     if "," in number:
-        return None if decimals == DECIMALS_MAX else "."
-    return "." if decimals == DECIMALS_MAX else None
+        return None if decimals >= GROUP_DIGITS else "."
+    return "." if decimals >= GROUP_DIGITS else None
 
 
 def _is_negative(before: str, after: str, wrong: str) -> bool:

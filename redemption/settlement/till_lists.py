@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from redemption.domain.currencies import decimals_of
 from redemption.domain.limits import (
     AMOUNT_MINOR_MAX,
     BILL_REFERENCE_CHARACTERS_MAX,
@@ -52,8 +53,6 @@ from redemption.settlement.till_list_values import (
 )
 
 TEXT_CHARACTERS_MAX: Final = 64
-DECIMALS: Final[Mapping[str, int]] = {"JPY": 0, "KRW": 0, "VND": 0, "BHD": 3, "KWD": 3, "OMR": 3}
-"""Decimals of a currency (ISO 4217) where they are not two."""
 
 _REFERENCE: Final = re.compile(r"[!-~]+(?: [!-~]+)*", re.ASCII)
 _VALUES_MAX: Final = 4 * TILL_LIST_ROWS_MAX
@@ -349,7 +348,7 @@ def _bill_minor(value: Any, terms: ListTerms, style: _Style) -> int:
 
 
 def _amount(value: Any, terms: ListTerms, style: _Style) -> int:
-    decimals = DECIMALS.get(terms.currency, 2)
+    decimals = decimals_of(terms.currency)
     text = str(value) if type(value) is int else value
     if not isinstance(text, str):
         hint = "; in JSON it is a text" if isinstance(value, float) else ""

@@ -15,8 +15,9 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from gateway.amounts import money
 from gateway.cli import app
-from gateway.printing import money, table
+from gateway.printing import table
 from tests.support.postgres import PrivatePostgres
 from tests.support.settlement import Book, at, group_pool
 from tests.support.stack import TONG, Stack

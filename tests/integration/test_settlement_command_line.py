@@ -12,7 +12,7 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 
 from gateway.spreadsheets import without_guard
-from redemption.group import read_group
+from redemption.group_file import read_group
 from tests.support.ledger import wait_until
 from tests.support.postgres import PrivatePostgres
 from tests.support.settlement import Book, at, differences, group_pool
@@ -134,7 +134,7 @@ async def test_without_a_ledger_the_command_says_what_is_missing_in_a_sentence(t
 
 
 def test_the_demo_group_has_an_agreement_for_every_instrument() -> None:
-    agreements = read_group(GROUP_FILE).agreements.values()
+    agreements = read_group(GROUP_FILE).group.agreements.values()
     for instrument in ("points", "benefit", "stored_value"):
         general = [one for one in agreements if (one.issuer, one.acceptor, one.instrument) == ("*", "*", instrument)]
         assert len([one for one in general if one.benefit is None and one.category is None]) == 1

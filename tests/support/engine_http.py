@@ -23,7 +23,7 @@ import yaml
 from gateway.operations import create_key, load_group_file
 from redemption.domain.members import member_id
 from redemption.domain.records import record_fields, record_text
-from redemption.group import month_after
+from redemption.member_load import month_after
 from tests.support.client import TongClient, client_of, fresh_key
 from tests.support.oracle import until_drained
 from tests.support.problem import refusal_code

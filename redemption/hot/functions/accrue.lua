@@ -59,11 +59,13 @@ end
 
 local crossing = tonumber(crossing_days) > 0 and state[6] and state[6] ~= here.business
   and seconds - integer(state[7]) <= tonumber(crossing_days) * 86400
-local points = 0
+local points = nil
 for _, words in ipairs(split(by_tier, ';', LIMIT.TIERS_MAX)) do
   local word = split(words, ',', 3)
   if word[1] == state[1] then points = integer(crossing and word[3] or word[2]) end
 end
+-- The caller does not know the member's tier yet (a load was a moment ago): nothing is better than earning nothing.
+if not points then return {accrual_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
 
 local outcome, asked, available, which, uses_of_code = 0, -1, -1, 0, nil
 local function consider(other, other_asked, other_available, other_which)

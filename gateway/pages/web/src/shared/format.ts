@@ -1,4 +1,5 @@
 /** Numbers, money and times as people of each language write them. Amounts are integers of minor units. */
+import { CURRENCY_DECIMALS } from './currency_decimals'
 import { language } from './language'
 
 export type Names = Partial<Record<string, string>>
@@ -18,9 +19,16 @@ export function signed(amount: number): string {
   return amount < 0 ? `−${whole(-amount)}` : `+${whole(amount)}`
 }
 
+/** How many decimals the minor unit of a currency has (ISO 4217). The browser's own table says 0 for IQD, which has 3. */
+export function decimalsOf(currency: string): number {
+  return CURRENCY_DECIMALS[currency] ?? 2
+}
+
 export function money(minor: number, currency: string): string {
-  const format = new Intl.NumberFormat(language.value, { style: 'currency', currency, currencyDisplay: 'narrowSymbol' })
-  return format.format(minor / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2))
+  const decimals = decimalsOf(currency)
+  return new Intl.NumberFormat(language.value, {
+    style: 'currency', currency, currencyDisplay: 'narrowSymbol', minimumFractionDigits: decimals, maximumFractionDigits: decimals,
+  }).format(minor / 10 ** decimals)
 }
 
 /** Time of day, with the day where it is not today. */
