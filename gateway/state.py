@@ -13,7 +13,7 @@ from redemption.directory import DirectoryFollower
 from redemption.domain.clock import Clock
 from redemption.domain.weakness import Weakness
 from redemption.hot.connection import HotConnection
-from redemption.ledger.reader import LedgerReader
+from redemption.listing import RedemptionLists
 from redemption.memberships import Memberships
 from redemption.name_book import NameBook
 from redemption.service import Redemptions
@@ -39,7 +39,7 @@ class State:
     redemptions: Redemptions
     memberships: Memberships
     accruals: Accruals
-    ledger: LedgerReader
+    lists: RedemptionLists
     settlement: SettlementDesk
     names: NameBook
     watch: HotWatch

@@ -5,7 +5,7 @@ The order of the checks is the order of the contract's refusals. Nothing is logg
 """
 
 import time
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -17,7 +17,7 @@ from gateway.body import ClientGone, bounded, decode, read_body, require_json
 from gateway.hot_watch import HotWatch
 from gateway.metrics import APPLIED, REPLAYED, Metrics
 from gateway.problems import Problem, malformed, refused
-from gateway.rendering import scan_body
+from gateway.rendering import redemption_document, scan_body
 from gateway.scan_cycle import Answer
 from gateway.tally import Tally
 from gateway.tills import (
@@ -29,10 +29,12 @@ from gateway.tills import (
     idempotency_key,
     read_code_of_key,
 )
+from redemption.directory import Terminal
 from redemption.domain.clock import Clock
 from redemption.domain.commands import VerifyRequest
 from redemption.domain.limits import RATE_WINDOW_SECONDS, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Refusal
+from redemption.hot.faults import HotStoreFault
 from redemption.service import Redemptions, Scan
 from tokens.codec import CodeReader
 
@@ -165,8 +167,22 @@ class VerifyEndpoint:
         )
         if isinstance(result, Refusal):
             problem = refused(result, retry_after=rate.reset_seconds)
+            if result.earlier_id is not None:
+                problem.extensions["earlier"] = await self._earlier(result.earlier_id, terminal)
             problem.headers += rate_headers
             raise problem
         if result.replayed:
             return (201, scan_body(result), (*rate_headers, REPLAYED_HEADER)), REPLAYED
         return (201, scan_body(result), rate_headers), APPLIED
+
+    async def _earlier(self, redemption_id: str, terminal: Terminal) -> dict[str, Any] | None:
+        """Return what a cashier is told of the redemption that a possible duplicate repeats. None where it cannot be
+        read now: the refusal does not wait for it."""
+        try:
+            found = await self._redemptions.find(redemption_id, terminal.business.business_id)
+        except (HotStoreFault, TimeoutError):
+            return None
+        if found is None:
+            return None
+        told = redemption_document(found)
+        return {name: told[name] for name in ("redemption_id", "status", "created_at", "bill")}

@@ -7,12 +7,14 @@ from typing import Any
 from redemption.addresses import Addresses, MemberAddress
 from redemption.directory import Terminal
 from redemption.domain.codes import CodeUse
-from redemption.domain.commands import Bill
+from redemption.domain.commands import Bill, Leg
 from redemption.domain.limits import SLOT_SECONDS, SLOTS_AHEAD_MAX, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot import keys
 from redemption.hot.store import HotStore
+from redemption.rules.basket import Priced
 from redemption.rules.offers import Holding, Offers, offers
+from redemption.rules.quote import quote
 from redemption.service import MemberMissing
 
 NEVER = 999_999
@@ -54,10 +56,11 @@ class MemberState:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Who it is and what may be used here."""
+    """Who it is, what may be used here, and what the legs that were asked about come to (None: none were)."""
 
     member: MemberState
     offers: Offers
+    quote: Priced | None
 
 
 class Memberships:
@@ -102,8 +105,8 @@ class Memberships:
         """A member's state; None when there is no such member."""
         return await self._look(self._addresses.member(member_number))
 
-    async def prepare(self, terminal: Terminal, code: CodeUse, bill: Bill | None) -> Prepared | Refusal:
-        """What the member of a code may use at this terminal for this bill. Uses nothing up.
+    async def of_code(self, terminal: Terminal, code: CodeUse, bill: Bill | None = None) -> MemberState | Refusal:
+        """Return the member of a code that could be used now, blocked or not. Uses nothing up.
 
         Raises `MemberMissing` and the hot store's faults.
         """
@@ -115,10 +118,23 @@ class Memberships:
             (Outcome.CODE_EXPIRED, code.expired),
             (Outcome.CODE_USED, member.code_used),
             (Outcome.CODE_REVOKED, code.revoked or code.made_at < member.codes_valid_from),
-            (Outcome.MEMBER_BLOCKED, member.status == "blocked"),
         ):
             if holds:
                 return Refusal(outcome)
+        return member
+
+    async def prepare(
+        self, terminal: Terminal, code: CodeUse, bill: Bill | None, legs: tuple[Leg, ...] | None = None
+    ) -> Prepared | Refusal:
+        """What the member of a code may use at this terminal for this bill, and what `legs` come to. Uses nothing up.
+
+        Raises `MemberMissing` and the hot store's faults.
+        """
+        member = await self.of_code(terminal, code, bill)
+        if isinstance(member, Refusal):
+            return member
+        if member.status == "blocked":
+            return Refusal(Outcome.MEMBER_BLOCKED)
         directory = self._addresses.directory
         holding = Holding(
             tier=member.tier,
@@ -127,15 +143,13 @@ class Memberships:
             used_month=member.used_month,
             used_stay=member.used_stay,
         )
-        found = offers(
-            terminal.place,
-            directory.benefits,
-            {tier.tier_id: tier.rank for tier in directory.tiers},
-            holding,
-            bill,
-            self._addresses.local(terminal.time_zone),
-        )
-        return Prepared(member, found)
+        ranks = {tier.tier_id: tier.rank for tier in directory.tiers}
+        local = self._addresses.local(terminal.time_zone)
+        found = offers(terminal.place, directory.benefits, ranks, holding, bill, local)
+        priced = None
+        if legs is not None:
+            priced = quote(terminal.place, directory.benefits, ranks, holding, legs, bill, local)
+        return Prepared(member, found, priced)
 
     async def _look(
         self,
