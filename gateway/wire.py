@@ -272,7 +272,9 @@ class ProposedBasket(BestBasket):
 class BasketReason(OfferReason):
     """Why the legs of the request would be refused."""
 
-    leg: Annotated[int | None, Meta(ge=0, description="index of the leg at fault")]
+    leg: Annotated[int, Meta(ge=0, description="index of the leg at fault")] | None
+    asked: Annotated[int, Meta(description="in the unit of the leg; of `exceeds_bill` minor units")] | UnsetType = UNSET
+    available: Annotated[int, Meta(description="in the same unit")] | UnsetType = UNSET
 
 
 class QuotedBasket(Struct):

@@ -19,6 +19,8 @@ from redemption.rules.basket import Priced
 from redemption.rules.definitions import BenefitDefinition
 from redemption.rules.offers import Offer
 
+_REASON: Final = ("code", "detail", "operator_hint")
+_REASON_OF_BASKET: Final = (*_REASON, "leg", "asked", "available")
 _decoder: Final = msgspec.json.Decoder(PrepareRequest)
 
 
@@ -80,15 +82,16 @@ def _bill(bill: Bill | None, discount_minor: int) -> dict[str, int] | None:
 def _quoted(quote: Priced, bill: Bill | None, accept_language: str | None) -> dict[str, Any]:
     """What the legs of the request come to: the value of each and the bill, or why verify would refuse them."""
     if quote.verdict.outcome is not Outcome.APPLIED:
-        reason = _reason(quote.verdict, accept_language)
-        return {"values_minor": [], "bill": None, "reason": {**reason, "leg": quote.verdict.leg}}
+        problem = orjson.loads(refused(quote.verdict).body(accept_language))
+        reason = {"leg": None} | {name: problem[name] for name in _REASON_OF_BASKET if name in problem}
+        return {"values_minor": [], "bill": None, "reason": reason}
     return {"values_minor": quote.values, "bill": _bill(bill, sum(quote.values)), "reason": None}
 
 
 def _reason(refusal: Refusal, accept_language: str | None) -> dict[str, Any]:
     """The members of the problem that verify would answer with, as far as a cashier needs them."""
     problem = orjson.loads(refused(refusal).body(accept_language))
-    return {name: problem[name] for name in ("code", "detail", "operator_hint")}
+    return {name: problem[name] for name in _REASON}
 
 
 def _offer(offer: Offer, definition: BenefitDefinition | None, accept_language: str | None) -> dict[str, Any]:

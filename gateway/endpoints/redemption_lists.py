@@ -118,4 +118,4 @@ def _oldest_ms(state: State) -> int:
 
 
 def _milliseconds(seconds: float | None, otherwise: int) -> int:
-    return otherwise if seconds is None else min(round(seconds * 1000), _FAR_FUTURE_MS)
+    return otherwise if seconds is None else max(0, min(round(seconds * 1000), _FAR_FUTURE_MS))

@@ -44,13 +44,17 @@ LIMIT $7
 -- name: open_holds
 SELECT subject_id, occurred_at, outlet, bill_reference, ledger_hold_until_ms(occurred_at, context) AS hold_until_ms
 FROM ledger_transaction hold
+-- One look per hold into the index by subject: as NOT EXISTS the planner may read the whole ledger for it.
+LEFT JOIN LATERAL (
+    SELECT true AS is_ended
+    FROM ledger_transaction step
+    WHERE step.subject_id = hold.subject_id AND step.kind IN ('capture', 'release', 'reverse')
+    LIMIT 1
+) ended ON true
 WHERE business = $1 AND kind = 'hold' AND occurred_at >= $2 AND occurred_at < $3
     AND (ledger_hold_until_ms(occurred_at, context), subject_id) > ($4, $5) AND ($6::text IS NULL OR outlet = $6)
     AND ($8::text IS NULL OR bill_reference = $8)
-    AND NOT EXISTS (
-        SELECT FROM ledger_transaction step
-        WHERE step.subject_id = hold.subject_id AND step.kind IN ('capture', 'release', 'reverse')
-    )
+    AND is_ended IS NULL
 ORDER BY ledger_hold_until_ms(occurred_at, context), subject_id
 LIMIT $7
 
