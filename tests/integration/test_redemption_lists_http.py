@@ -231,7 +231,8 @@ async def test_a_quote_says_what_verify_does_with_the_same_legs(ground: Ground) 
             assert document["code"] == refusal
             assert quoted["values_minor"] == []
             assert quoted["bill"] is None
-            assert quoted["reason"] == {name: document[name] for name in ("code", "detail", "operator_hint", "leg")}
+            names = ("code", "detail", "operator_hint", "leg", "asked", "available")
+            assert quoted["reason"] == {name: document[name] for name in names if name in document}
 
 
 async def test_points_are_proposed_only_where_the_business_preselects_them(ground: Ground) -> None:
