@@ -41,13 +41,7 @@ STROKES: Final = """(strokes) => {
     }
 }"""
 _PLACES: Final = {"-": ("Minus", False), "_": ("Minus", True), ".": ("Period", False)}
-_FRENCH: Final = dict(zip("0123456789", "à&é\"'(-è_ç", strict=True)) | {
-    "a": "q",
-    "q": "a",
-    "w": "z",
-    "z": "w",
-    "m": ",",
-}
+_FRENCH: Final = dict(zip("0123456789", "à&é\"'(-è_ç", strict=True)) | dict(zip("aqzwm", "qawz,", strict=True))
 _numbers: Final = count(1)
 
 

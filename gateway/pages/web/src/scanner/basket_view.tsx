@@ -37,14 +37,15 @@ export function BasketView() {
         {pricing.value.state === 'refused' && <Notice tone="bad">{pricing.value.reason.operator_hint}</Notice>}
         {pricing.value.state === 'failed' && <Notice tone="warn" title={t.notPriced}>{pricing.value.hint ?? shared().unreachable}</Notice>}
       </div>
+      {!nothing && hold.value && <HoldUntil />}
       <footer class="sum card">
         {withBill && <Sum />}
         {!nothing && (
           <Choice label={t.holdIt} chosen={hold.value ? 'hold' : 'take'} onChoose={(chosen) => (hold.value = chosen === 'hold')}
             options={[{ value: 'take', text: t.takeNow }, { value: 'hold', text: t.holdIt }]} />
         )}
-        {!nothing && hold.value && <HoldUntil />}
-        <div class="row">
+        {!nothing && hold.value && <Deadline />}
+        <div class="row wrap">
           <button type="button" class="button quiet large" onClick={scanAgain}>{t.back}</button>
           <button type="button" class="button large grow confirm" disabled={!isReady}
             onClick={() => void confirm().catch(() => (unkept.value = true))}>
@@ -81,9 +82,8 @@ function HoldUntil() {
   const today = dayOf(now, zone)
   let latest = dayOf(now + holds.maximum_seconds * 1000, zone)
   if (endOfDay(latest, zone) > now + holds.maximum_seconds * 1000) latest = dayAfter(latest, -1)
-  const ends = holdEnds()
   return (
-    <div class="hold-until stack">
+    <div class="hold-until card padded stack">
       {latest >= today && (
         <div class="field">
           <label for={field}>{t.checkOut}</label>
@@ -98,10 +98,18 @@ function HoldUntil() {
         </div>
       )}
       <Stay onDone={() => void billChanged()} />
-      <p class="strong" data-testid="deadline">
-        {ends === null ? t.holdFor(whole(Math.round(holds.default_seconds / 60))) : t.holdUntil(momentAt(ends, zone))}
-      </p>
     </div>
+  )
+}
+
+function Deadline() {
+  const t = scanner()
+  const ends = holdEnds()
+  const minutes = Math.round((terminal.value?.holds?.default_seconds ?? 900) / 60)
+  return (
+    <p class="strong" data-testid="deadline">
+      {ends === null ? t.holdFor(whole(minutes)) : t.holdUntil(momentAt(ends, terminal.value?.time_zone))}
+    </p>
   )
 }
 

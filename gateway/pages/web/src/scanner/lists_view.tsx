@@ -6,7 +6,7 @@ import { money, moment, named, whole } from '../shared/format'
 import { Icon, type IconName } from '../shared/parts/icon'
 import { Choice, Empty, Notice, Waiting, type Tone } from '../shared/parts/parts'
 import { shared } from '../shared/texts'
-import { steps } from './journal'
+import { attempts, steps } from './journal'
 import { find, findByCode, findsByCode, group, lists, more, refreshList, tab, wanted, type List, type Tab } from './lists'
 import { RedemptionSheet } from './redemption_view'
 import { scanner } from './texts'
@@ -30,6 +30,11 @@ export function ListsView() {
     const again = setInterval(() => document.visibilityState === 'visible' && void refreshList(now), REFRESH_MS)
     return () => clearInterval(again)
   }, [now, terminal.value?.terminal_id])
+  // What this till did a moment ago stands in its list at once.
+  const last = attempts.value[0]
+  useEffect(() => {
+    if (last && last.state !== 'sent' && last.state !== 'unknown') void refreshList(tab.peek())
+  }, [last?.key, last?.state])
   const list = lists[now].value
   return (
     <div class="lists">

@@ -93,10 +93,10 @@ function Refused({ attempt }: { attempt: Attempt }) {
   return (
     <Fill tone="bad" icon={duplicate ? 'question' : 'cross'} title={t.refused}>
       <p class="outcome-hint">{problem.operator_hint}</p>
-      <p class="outcome-detail">{inEnglish(problem.detail)}</p>
+      {!duplicate && <p class="outcome-detail">{inEnglish(problem.detail)}</p>}
       {earlier && (
         <p class="outcome-who" data-testid="earlier">
-          {t.earlier(moment(earlier.created_at), earlier.bill ? money(earlier.bill.amount_minor, earlier.bill.currency) : '')}
+          {t.earlier(moment(earlier.created_at), t.status[earlier.status], earlier.bill ? money(earlier.bill.amount_minor, earlier.bill.currency) : '')}
         </p>
       )}
       <p class="outcome-left">{t.nothingTaken}</p>

@@ -21,11 +21,11 @@ export function dayOf(atMs: number, zone: string): string {
   return new Date(atMs + offsetMs(atMs, zone)).toISOString().slice(0, 10)
 }
 
-/** The first moment after a day of the outlet, Unix milliseconds. */
+/** The last second of a day of the outlet, Unix milliseconds. */
 export function endOfDay(day: string, zone: string): number {
   const midnight = Date.parse(`${dayAfter(day, 1)}T00:00:00Z`)
   // The second look is right where the clocks change between the first guess and the moment.
-  return midnight - offsetMs(midnight - offsetMs(midnight, zone), zone)
+  return midnight - offsetMs(midnight - offsetMs(midnight, zone), zone) - 1_000
 }
 
 /** A moment as people at the outlet write it, with its day. */
