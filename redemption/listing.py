@@ -86,7 +86,8 @@ class RedemptionLists:
         """Return what the filter wants of the entries that the ledger does not have yet.
 
         The watermarks are read first: an entry that reaches the ledger meanwhile is found there, and one that is found
-        twice is listed once. Where the streams cannot be read (on a cluster one client cannot) the list is the ledger's.
+        twice is listed once. Where the streams cannot be read (one client cannot on a cluster) the list is the
+        ledger's.
         """
         watermarks = await self._ledger.watermarks()
         try:

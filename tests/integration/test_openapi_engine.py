@@ -148,7 +148,7 @@ async def test_the_life_of_a_redemption_is_answered_as_documented(
         return dinner in {each["redemption_id"] for each in found}
 
     await until(in_the_ledger)
-    nothing = {"redemptions": [], "next_cursor": None}
+    nothing: dict[str, Any] = {"redemptions": [], "next_cursor": None}
     assert (await till.get(listed[1], listed[1], bill_reference="none")).json() == nothing
     assert (await till.get(listed[1], listed[1], status="open")).status_code == 400
 

@@ -287,10 +287,10 @@ async def test_a_page_reads_no_more_of_a_large_ledger_than_it_shows(stack: Stack
         await pool.close()
 
 
-def most_rows(plan: Json) -> float:
+def most_rows(plan: Json) -> int:
     """The rows that the busiest step of a plan handed on or threw away."""
     loops = plan.get("Actual Loops", 0)
-    own = loops * (plan.get("Actual Rows", 0) + plan.get("Rows Removed by Filter", 0))
+    own: int = round(loops * (plan.get("Actual Rows", 0) + plan.get("Rows Removed by Filter", 0)))
     return max([own, *(most_rows(below) for below in plan.get("Plans", ()))])
 
 

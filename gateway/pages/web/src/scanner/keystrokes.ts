@@ -45,10 +45,13 @@ export function strokeOf(event: KeyboardEvent, gap: number): Stroke | null {
 /** An identifier of the symbology that some scanners put in front: `]C0`, `]Q1` (AIM). */
 const AIM_IDENTIFIER = /^\][A-Za-z]\d/
 
-/** Looks like something a member shows: 18 digits, a JWT, or a code of an enrolled device. */
+/**
+ * Looks like something a member shows: 18 digits, a JWT, or a code of an enrolled device. A JWT begins with `{"`, which is
+ * `ey`: with Caps Lock on, with Y and Z exchanged, or with a figure of the bill before it, it does not.
+ */
 export function looksLikeCode(text: string): boolean {
   const bare = text.replace(AIM_IDENTIFIER, '')
-  return /^\d{18}$/.test(bare.replace(/[ -]/g, '')) || /^[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}$/.test(bare) || /^o\d\.[\w.-]{16,}$/.test(bare)
+  return /^\d{18}$/.test(bare.replace(/[ -]/g, '')) || /^ey[\w-]{6,}\.[\w-]{8,}\.[\w-]{8,}$/.test(bare) || /^o\d\.[\w.-]{16,}$/.test(bare)
 }
 
 /** Whether nothing can be missing at the end: 18 digits, or a JWT with a whole signature (HS256 43, EdDSA 86 characters). */
@@ -57,12 +60,8 @@ export function isWhole(text: string): boolean {
   return !text.includes('.') || last.length === 43 || last.length === 86
 }
 
-/**
- * The code that these strokes say, in either reading; null where neither is one. Of two the one that begins as every JWT
- * does is right: with Caps Lock on, or Y and Z exchanged, the other looks like one too.
- */
+/** The code that these strokes say, as they were heard or else by their places; null where neither is one. */
 export function codeOf(strokes: readonly Stroke[]): string | null {
   const readings = [strokes.map((each) => each.typed), strokes.map((each) => each.physical)]
-  const codes = readings.map((each) => each.join('').trim()).filter(looksLikeCode)
-  return codes.find((text) => text.replace(AIM_IDENTIFIER, '').startsWith('ey')) ?? codes[0] ?? null
+  return readings.map((each) => each.join('').trim()).find(looksLikeCode) ?? null
 }
