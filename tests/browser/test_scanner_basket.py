@@ -56,7 +56,7 @@ async def test_what_may_not_stand_together_cannot_be_chosen_and_uses_are_told_to
     browser: Browser, stack: Stack, tong: TongClient
 ) -> None:
     alone_off = {
-        "name": {"zh-Hant": "單獨", "en": "Alone"}, "granted_by": "hotel", "exclusive": True,
+        "name": {"zh-Hant": "單獨", "en": "Alone"}, "granted_by": "hotel", "exclusive": True, "per_day": 1,
         "discount": {"kind": "amount_off", "amount_minor": 1_000},
     }  # fmt: skip
     member = await stack.member(
@@ -67,7 +67,8 @@ async def test_what_may_not_stand_together_cannot_be_chosen_and_uses_are_told_to
         await till.page.get_by_role("button", name="餐飲", exact=True).click()
         await till.scan(await tong.code(member))
         await till.see(".basket", "今日剩 2 次，共剩 4 次")
-        percent, alone = till.page.locator(".offer", has_text="餐飲八折"), till.page.locator(".offer", has_text="單獨")
+        percent = till.page.locator('.offer:has(.strong:text-is("餐飲八折"))')
+        alone = till.page.locator('.offer:has(.strong:text-is("單獨"))')
         await expect(percent.get_by_role("switch")).to_have_attribute("aria-checked", "true")
         assert await percent.locator(".stepper").count() == 0, "a percentage is used once"
         await till.see("[data-testid=payable]", "¥250.00")
@@ -128,14 +129,14 @@ async def test_while_the_sum_is_asked_for_nothing_can_be_confirmed(
         await till.bill("10000")
         await till.scan(await tong.code(member))
         await till.see(".basket")
-        busy = till.page.evaluate(
-            "() => new Promise((told) => new MutationObserver((_, watch) => {"
-            "  if (document.querySelector('.confirm:disabled')) { watch.disconnect(); told(true) }"
-            "}).observe(document.body, {subtree: true, attributes: true, childList: true}))"
+        await till.page.evaluate(
+            "() => new MutationObserver(() => {"
+            "  window.wasBarred ||= document.querySelector('.confirm:disabled') !== null"
+            "}).observe(document.body, {subtree: true, attributes: true, childList: true})"
         )
         await till.press("500")
-        assert await busy, "the button could be pressed before the sum was known"
         await till.see(".notice.warn", "抵扣金額尚未算出")
+        assert await till.page.evaluate("window.wasBarred"), "the button could be pressed before the sum was known"
         assert await till.page.locator("[data-testid=payable]").inner_text() == "…"
         await till.page.locator(".confirm").click()
         await till.see(".outcome.good", "核銷完成")
