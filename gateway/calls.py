@@ -12,6 +12,7 @@ from gateway import examples, wire, wire_group, wire_members
 from gateway.call_rows import Answer, Call, Parameter
 from gateway.calls_live import LIVE_CALLS
 from gateway.calls_settlement import SETTLEMENT_CALLS
+from gateway.queries import CURSOR_CHARACTERS_MAX
 from redemption.domain.commands import (
     REFERENCE_PATTERN,
     AccrualRequest,
@@ -20,10 +21,17 @@ from redemption.domain.commands import (
     CodesRequest,
     PrepareRequest,
     RefundRequest,
+    SearchRequest,
     VerifyRequest,
     VoidRequest,
 )
-from redemption.domain.limits import BILL_REFERENCE_CHARACTERS_MAX, IDEMPOTENCY_KEY_CHARACTERS_MAX
+from redemption.domain.limits import (
+    BILL_REFERENCE_CHARACTERS_MAX,
+    IDEMPOTENCY_KEY_CHARACTERS_MAX,
+    LISTED_DEFAULT,
+    LISTED_MAX,
+)
+from redemption.domain.redemptions import STATUSES
 
 _KEY_SCHEMA: Final = {
     "type": "string",
@@ -61,13 +69,45 @@ _ACCRUAL_ID: Final = Parameter(
     {"type": "string", "pattern": wire_members.ACCRUAL_ID_PATTERN},
     wire_members.ACCRUAL_ID_EXAMPLE,
 )
-_BILL_REFERENCE: Final = Parameter(
-    "bill_reference",
-    "query",
-    "The till's own number of the bill.",
-    {"type": "string", "minLength": 1, "maxLength": BILL_REFERENCE_CHARACTERS_MAX, "pattern": REFERENCE_PATTERN},
-    examples.REFERENCE,
-)
+
+
+def _listed_by(name: str, description: str, schema: dict[str, Any], example: str) -> Parameter:
+    return Parameter(name, "query", description, schema, example, required=False)
+
+
+_DAY_OR_INSTANT: Final = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T.+)?$", "maxLength": 40}
+_LIST_PARAMETERS: Final = (
+    _listed_by(
+        "bill_reference",
+        "The till's own number of the bill.",
+        {"type": "string", "minLength": 1, "maxLength": BILL_REFERENCE_CHARACTERS_MAX, "pattern": REFERENCE_PATTERN},
+        examples.REFERENCE,
+    ),
+    _listed_by(
+        "status",
+        "How they stand. `held`: open holds, in the order of their deadlines.",
+        {"type": "string", "enum": list(STATUSES)},
+        "captured",
+    ),
+    _listed_by(
+        "outlet", "Scanned at this outlet.", {"type": "string", "pattern": "^out_[a-z0-9_-]{1,40}$"}, "out_hotel_lobby"
+    ),
+    _listed_by(
+        "from",
+        "Scanned at this instant (RFC 3339) or later; a day begins in the outlet's time zone. At most 30 days ago.",
+        _DAY_OR_INSTANT,
+        "2026-11-22",
+    ),
+    _listed_by("to", "Scanned before this instant, or on this day at the latest.", _DAY_OR_INSTANT, "2026-11-22"),
+    _listed_by(
+        "cursor", "`next_cursor` of the page before.", {"type": "string", "maxLength": CURSOR_CHARACTERS_MAX},
+        "WyJ0IiwxNzk1MzQ3OTc0MDAwLCJyZG1fMDE2aHdhNTRjd2R6OXpyOW12Il0",
+    ),
+    _listed_by(
+        "limit", "The most redemptions of a page.",
+        {"type": "integer", "minimum": 1, "maximum": LISTED_MAX, "default": LISTED_DEFAULT}, "20",
+    ),
+)  # fmt: skip
 
 TAGS: Final[dict[str, str]] = {
     "Scan": "What a till or a scanner calls while the member stands there. The terminal's key says which outlet it is.",
@@ -152,10 +192,20 @@ CALLS: Final[tuple[Call, ...]] = (
         "/v1/redemptions",
         "Redemptions",
         "terminal",
-        parameters=(_BILL_REFERENCE,),
-        answers=(Answer("The redemptions; none is an empty list.", wire.RedemptionsAnswer,
-                        {"redemptions": [examples.LOOKED_UP]}),),
+        parameters=_LIST_PARAMETERS,
+        answers=(Answer("A page of them; none is an empty list.", wire.RedemptionsAnswer, examples.LISTED),),
         refusals=("malformed", *_TERMINAL, *_STORE),
+    ),
+    Call(
+        "searchRedemptions",
+        "POST",
+        "/v1/redemptions/search",
+        "Redemptions",
+        "terminal",
+        request=SearchRequest,
+        request_examples=examples.SEARCH,
+        answers=(Answer("A page of them; none is an empty list.", wire.RedemptionsAnswer, examples.LISTED),),
+        refusals=(*_BODY, *_TERMINAL, *_STORE, *_SCANNED, "code_expired", "code_used", "code_revoked"),
     ),
     Call(
         "getRedemption",

@@ -42,7 +42,13 @@ VERIFY: Final[dict[str, Any]] = {
 PREPARE: Final[dict[str, Any]] = {
     "for a bill": {"code": DIGITS, "bill": BILL},
     "who is it": {"code": DIGITS},
+    "what these legs come to": {
+        "code": DIGITS,
+        "bill": BILL,
+        "legs": [{"kind": "benefit", "benefit_id": "dining-80"}, {"kind": "points", "points": 2000}],
+    },
 }
+SEARCH: Final[dict[str, Any]] = {"the member's": {"code": DIGITS}, "a page of five": {"code": DIGITS, "limit": 5}}
 CANCEL: Final[dict[str, Any]] = {
     "by key and code": {"idempotency_key": KEY, "code": DIGITS},
     "by id": {"redemption_id": REDEMPTION_ID_EXAMPLE},
@@ -125,7 +131,7 @@ CANCELLED: Final[dict[str, Any]] = {
 PREPARED: Final[dict[str, Any]] = {
     "member": MEMBER,
     "balance": {"points": 10000, "points_held": 0, "stored_value_minor": 50000},
-    "points": {"maximum": 10000, "value_minor": 10000, "minimum": 1},
+    "points": {"maximum": 10000, "value_minor": 10000, "minimum": 1, "preselect": "none"},
     "stored_value": {"maximum_minor": 25800},
     "benefits": [
         {
@@ -133,7 +139,10 @@ PREPARED: Final[dict[str, Any]] = {
             "name": "餐飲八折",
             "usable": True,
             "value_minor": 5000,
-            "remaining_uses": 2,
+            "remaining_uses": 4,
+            "remaining_uses_today": 2,
+            "max_uses_here": 1,
+            "excludes": [],
             "reason": None,
         },
         {
@@ -142,6 +151,9 @@ PREPARED: Final[dict[str, Any]] = {
             "usable": False,
             "value_minor": 0,
             "remaining_uses": 2,
+            "remaining_uses_today": 2,
+            "max_uses_here": 0,
+            "excludes": [],
             "reason": {
                 "code": "benefit_not_now",
                 "detail": "breakfast is for 06:00-10:30",
@@ -154,6 +166,20 @@ PREPARED: Final[dict[str, Any]] = {
         "saving_minor": 15000,
         "bill": {"amount_minor": 25800, "discount_minor": 15000, "payable_minor": 10800},
     },
+    "proposed": {
+        "legs": [{"kind": "benefit", "benefit_id": "dining-80"}],
+        "saving_minor": 5000,
+        "bill": {"amount_minor": 25800, "discount_minor": 5000, "payable_minor": 20800},
+    },
+    "basket": {
+        "values_minor": [5000, 2000],
+        "bill": {"amount_minor": 25800, "discount_minor": 7000, "payable_minor": 18800},
+        "reason": None,
+    },
+}
+LISTED: Final[dict[str, Any]] = {
+    "redemptions": [{**LOOKED_UP, "outlet_id": "out_hotel_lobby"}],
+    "next_cursor": None,
 }
 ACCRUED: Final[dict[str, Any]] = {
     "accrual_id": ACCRUAL_ID_EXAMPLE,

@@ -58,6 +58,7 @@ _MOVEMENT: Final[dict[str, Any]] = {
             ],
         }
     ],
+    "hold_expires_at": None,
 }
 ACTIVITY: Final[dict[str, Any]] = {
     "as_of": "2026-11-22T03:05:00.000Z",
@@ -66,7 +67,6 @@ ACTIVITY: Final[dict[str, Any]] = {
             **_MOVEMENT,
             "status": "partially_refunded",
             "given_back": [{"kind": "points", "amount": 500}],
-            "hold_expires_at": None,
         }
     ],
     "next_cursor": None,

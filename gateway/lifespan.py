@@ -36,6 +36,7 @@ from redemption.hot.server_checks import UNKNOWN, check_hot_store
 from redemption.hot.store import HotStore
 from redemption.ledger.reader import LedgerReader
 from redemption.ledger.server_checks import check_ledger_store
+from redemption.listing import RedemptionLists
 from redemption.memberships import Memberships
 from redemption.name_book import NameBook
 from redemption.service import Redemptions
@@ -111,7 +112,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             memberships=Memberships(store, addresses),
             accruals=Accruals(store, addresses),
             rates=CallRates(store, addresses),
-            ledger=LedgerReader(pool),
+            lists=RedemptionLists(LedgerReader(pool), live.tail),
             settlement=desk,
             names=NameBook(pool, lambda: directory.current.version),
             watch=HotWatch(hot, library, settings.buckets, settings.backlog_max, check),

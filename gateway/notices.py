@@ -109,22 +109,27 @@ def notice(movement: Movement, names: Spoken) -> dict[str, Any]:
         "bill": bill,
         "legs": [_leg(leg, names, _currency(movement)) for leg in movement.legs],
         "changes": [_change(change, names) for change in movement.changes],
+        "hold_expires_at": _hold_end(movement),
     }
+
+
+def _hold_end(movement: Movement) -> str | None:
+    """Return when the hold that a movement places ends by itself; None for every other movement."""
+    if movement.kind != "hold" or not movement.hold_seconds:
+        return None
+    return instant(movement.at_ms + movement.hold_seconds * 1000)
 
 
 def deed(found: Deed, names: Spoken) -> dict[str, Any]:
     """An entry of the history."""
     movement = found.movement
-    hold_expires_at = None
-    if found.status == "held" and movement.hold_seconds:
-        hold_expires_at = instant(movement.at_ms + movement.hold_seconds * 1000)
     return {
         **notice(movement, names),
         "status": found.status,
         "given_back": [
             {**_asset(asset, names), "amount": amount} for asset, amount in found.given_back.items() if amount
         ],
-        "hold_expires_at": hold_expires_at,
+        "hold_expires_at": _hold_end(movement) if found.status == "held" else None,
     }
 
 

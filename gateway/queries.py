@@ -9,6 +9,7 @@ import datetime
 import re
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
 
 import msgspec
 from starlette.requests import Request
@@ -69,27 +70,56 @@ class Query:
         except ValueError:
             raise malformed("is no day, written like 2026-11-22", name) from None
 
-    def limit(self) -> int:
+    def start(self, name: str, zone: ZoneInfo) -> float | None:
+        """Return an instant as Unix seconds; a day (`2026-11-22`) is its first moment in `zone`."""
+        return self._instant(name, zone, days_later=0)
+
+    def end(self, name: str, zone: ZoneInfo) -> float | None:
+        """Return an instant as Unix seconds; a day is the first moment of the next one, so that it is included."""
+        return self._instant(name, zone, days_later=1)
+
+    def _instant(self, name: str, zone: ZoneInfo, *, days_later: int) -> float | None:
+        value = self._values.get(name)
+        if value is None:
+            return None
+        try:
+            if len(value) == len("2026-11-22"):
+                day = datetime.date.fromisoformat(value) + datetime.timedelta(days_later)
+                return datetime.datetime.combine(day, datetime.time(), zone).timestamp()
+            moment = datetime.datetime.fromisoformat(value)
+            if moment.tzinfo is None:
+                raise ValueError
+            return moment.timestamp()
+        except (ValueError, OverflowError):
+            raise malformed(
+                "is neither a day, written like 2026-11-22, nor an instant, like 2026-11-22T03:04:05Z", name
+            ) from None
+
+    def limit(self, default: int = PAGE_ITEMS_DEFAULT, most: int = PAGE_ITEMS_MAX) -> int:
         """How many items a page has."""
-        value = self._values.get("limit", str(PAGE_ITEMS_DEFAULT))
-        if not value.isascii() or not value.isdigit() or len(value) > 6 or not 1 <= int(value) <= PAGE_ITEMS_MAX:
-            raise malformed(f"is no whole number from 1 to {PAGE_ITEMS_MAX}", "limit")
+        value = self._values.get("limit", str(default))
+        if not value.isascii() or not value.isdigit() or len(value) > 6 or not 1 <= int(value) <= most:
+            raise malformed(f"is no whole number from 1 to {most}", "limit")
         return int(value)
 
     def cursor(self, shape: type[T]) -> T | None:
         """The place after which the page begins, of the shape that `cursor_of` was given."""
-        value = self._values.get("cursor")
-        if value is None:
-            return None
-        try:
-            if len(value) > CURSOR_CHARACTERS_MAX:
-                raise ValueError
-            place = base64.b64decode(value + "=" * (-len(value) % 4), b"-_", validate=True)
-            if b"\\u0000" in place:  # in no text of ours, and PostgreSQL takes none
-                raise ValueError
-            return msgspec.json.decode(place, type=shape)
-        except (ValueError, binascii.Error, msgspec.DecodeError):
-            raise malformed("is none that this list gave", "cursor") from None
+        return place_of_cursor(self._values.get("cursor"), shape)
+
+
+def place_of_cursor(value: str | None, shape: type[T]) -> T | None:
+    """Return the place that `cursor_of` made a cursor of; None without one. Raises `malformed`."""
+    if value is None:
+        return None
+    try:
+        if len(value) > CURSOR_CHARACTERS_MAX:
+            raise ValueError
+        place = base64.b64decode(value + "=" * (-len(value) % 4), b"-_", validate=True)
+        if b"\\u0000" in place:  # in no text of ours, and PostgreSQL takes none
+            raise ValueError
+        return msgspec.json.decode(place, type=shape)
+    except (ValueError, binascii.Error, msgspec.DecodeError):
+        raise malformed("is not a valid cursor for this list", "cursor") from None
 
 
 def month_of_text(value: str, place: str) -> int:

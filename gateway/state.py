@@ -14,7 +14,7 @@ from redemption.directory import DirectoryFollower
 from redemption.domain.clock import Clock
 from redemption.domain.weakness import Weakness
 from redemption.hot.connection import HotConnection
-from redemption.ledger.reader import LedgerReader
+from redemption.listing import RedemptionLists
 from redemption.memberships import Memberships
 from redemption.name_book import NameBook
 from redemption.service import Redemptions
@@ -41,7 +41,7 @@ class State:
     memberships: Memberships
     accruals: Accruals
     rates: CallRates
-    ledger: LedgerReader
+    lists: RedemptionLists
     settlement: SettlementDesk
     names: NameBook
     watch: HotWatch

@@ -5,7 +5,7 @@ The order of the checks is the order of the contract's refusals. Nothing is logg
 """
 
 import time
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -17,7 +17,7 @@ from gateway.body import ClientGone, bounded, decode, read_body, require_json
 from gateway.hot_watch import HotWatch
 from gateway.metrics import APPLIED, REPLAYED, Metrics
 from gateway.problems import Problem, malformed, refused
-from gateway.rendering import scan_body
+from gateway.rendering import redemption_document, scan_body
 from gateway.scan_cycle import Answer
 from gateway.tally import Tally
 from gateway.tills import (
@@ -30,10 +30,12 @@ from gateway.tills import (
     read_code_of_key,
     repeat_of,
 )
+from redemption.directory import Terminal
 from redemption.domain.clock import Clock
-from redemption.domain.commands import VerifyRequest
+from redemption.domain.commands import Leg, VerifyRequest
 from redemption.domain.limits import RATE_WINDOW_SECONDS, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Refusal
+from redemption.hot.faults import HotStoreFault
 from redemption.known_keys import KeyRecord
 from redemption.service import Redemptions, Scan
 from tokens.codec import CodeReader
@@ -155,7 +157,7 @@ class VerifyEndpoint:
                 asks=False,
             )
             if isinstance(claim, KeyRecord):
-                return await self._answer_by_key(claim, asked)
+                return await self._answer_by_key(claim, asked, terminal, request.legs)
             scan = Scan(
                 terminal=terminal,
                 code=code_use(claim),
@@ -175,21 +177,42 @@ class VerifyEndpoint:
             (b"ratelimit", b'"terminal";r=%d;t=%d' % (rate.left, rate.reset_seconds)),
         )
         if isinstance(result, Refusal):
-            problem = refused(
-                result, retry_after=rate.reset_seconds, currency=terminal.business.currency, legs=request.legs
-            )
+            problem = await self._refusal(result, terminal, request.legs, rate.reset_seconds)
             problem.headers += rate_headers
             raise problem
         if result.replayed:
             return (201, scan_body(result), (*rate_headers, REPLAYED_HEADER)), REPLAYED
         return (201, scan_body(result), rate_headers), APPLIED
 
-    async def _answer_by_key(self, record: KeyRecord, asked: str) -> tuple[Answer, str]:
+    async def _answer_by_key(
+        self, record: KeyRecord, asked: str, terminal: Terminal, legs: tuple[Leg, ...]
+    ) -> tuple[Answer, str]:
         """The answer that the key was given before, to a repeat whose code cannot be read any more."""
         refusal = record.refusal(asked)
         if refusal is not None:
-            raise refused(refusal)
+            raise await self._refusal(refusal, terminal, legs)
         result = await ask_hot_store(self._redemptions.repeated_scan(record))
         if isinstance(result, Refusal):
             raise refused(result)
         return (201, scan_body(result), (REPLAYED_HEADER,)), REPLAYED
+
+    async def _refusal(
+        self, refusal: Refusal, terminal: Terminal, legs: tuple[Leg, ...], retry_after: int = 1
+    ) -> Problem:
+        """Return the problem that says why nothing was applied, with the earlier redemption of a possible duplicate."""
+        problem = refused(refusal, retry_after=retry_after, currency=terminal.business.currency, legs=legs)
+        if refusal.earlier_id is not None:
+            problem.extensions["earlier"] = await self._earlier(refusal.earlier_id, terminal)
+        return problem
+
+    async def _earlier(self, redemption_id: str, terminal: Terminal) -> dict[str, Any] | None:
+        """Return what a cashier is told of the redemption that a possible duplicate repeats. None where it cannot be
+        read now: the refusal does not wait for it."""
+        try:
+            found = await self._redemptions.find(redemption_id, terminal.business.business_id)
+        except (HotStoreFault, TimeoutError):
+            return None
+        if found is None:
+            return None
+        told = redemption_document(found)
+        return {name: told[name] for name in ("redemption_id", "status", "created_at", "bill")}

@@ -176,10 +176,22 @@ class RedemptionView(Struct):
     balance: Annotated[Balance, Meta(description="after this step; in a look-up, after the scan")]
 
 
-class RedemptionsAnswer(Struct):
-    """The redemptions of one bill."""
+class ListedRedemption(RedemptionView):
+    """One redemption of a list."""
 
-    redemptions: Annotated[tuple[RedemptionView, ...], Meta(description="newest first")]
+    outlet_id: Annotated[str | None, Meta(description="where it was scanned", examples=["out_hotel_lobby"])]
+
+
+class RedemptionsAnswer(Struct):
+    """A page of redemptions."""
+
+    redemptions: Annotated[
+        tuple[ListedRedemption, ...], Meta(description="newest first; with `status=held` by `hold_expires_at`")
+    ]
+    next_cursor: Annotated[
+        str | None,
+        Meta(description="for the next page; null on the last. A page may hold fewer than `limit` and have a next one"),
+    ]
 
 
 class CancelAnswer(Struct):
@@ -198,6 +210,10 @@ class PointsOffer(Struct):
     maximum: PointsCount
     value_minor: Annotated[AmountMinor, Meta(description="what the maximum takes off")]
     minimum: Annotated[PointsCount, Meta(description="fewer are refused")]
+    preselect: Annotated[
+        Literal["none", "best"],
+        Meta(description="none: points are the member's choice and not in `proposed`; best: they are where they save"),
+    ]
 
 
 class StoredValueOffer(Struct):
@@ -221,7 +237,15 @@ class BenefitOffer(Struct):
     name: Annotated[str, Meta(description="in the language of Accept-Language")]
     usable: bool
     value_minor: Annotated[AmountMinor, Meta(description="what one use takes off this bill, alone")]
-    remaining_uses: Annotated[UsesCount, Meta(description="here and now, within its caps")]
+    remaining_uses: Annotated[UsesCount, Meta(description="in all lots together, as the member's app shows them")]
+    remaining_uses_today: Annotated[
+        UsesCount, Meta(description="now, within its caps for a day, a month and a stay; never more than in all")
+    ]
+    max_uses_here: Annotated[UsesCount, Meta(description="in one basket for this bill; 0 when not usable")]
+    excludes: Annotated[
+        tuple[str, ...],
+        Meta(description="usable benefits, and `points`, that may not be in one basket with it", examples=[["points"]]),
+    ]
     reason: Annotated[OfferReason | None, Meta(description="null when usable")]
 
 
@@ -241,6 +265,28 @@ class BestBasket(Struct):
     bill: Annotated[BestBill | None, Meta(description="null without a bill")]
 
 
+class ProposedBasket(BestBasket):
+    """The basket for a till to show first: the best one, without points unless the business preselects them."""
+
+
+class BasketReason(OfferReason):
+    """Why the legs of the request would be refused."""
+
+    leg: Annotated[int, Meta(ge=0, description="index of the leg at fault")] | None
+    asked: Annotated[int, Meta(description="in the unit of the leg; of `exceeds_bill` minor units")] | UnsetType = UNSET
+    available: Annotated[int, Meta(description="in the same unit")] | UnsetType = UNSET
+
+
+class QuotedBasket(Struct):
+    """What the `legs` of the request come to."""
+
+    values_minor: Annotated[
+        tuple[AmountMinor, ...], Meta(description="what each leg takes off, in their order; empty when refused")
+    ]
+    bill: Annotated[BestBill | None, Meta(description="null without a bill and when refused")]
+    reason: Annotated[BasketReason | None, Meta(description="null when verify would grant it")]
+
+
 class PrepareAnswer(Struct):
     """Who it is and what may be used here. The code is still good."""
 
@@ -250,6 +296,8 @@ class PrepareAnswer(Struct):
     stored_value: StoredValueOffer
     benefits: Annotated[tuple[BenefitOffer, ...], Meta(description="usable ones and others, with the reason")]
     best: BestBasket
+    proposed: ProposedBasket
+    basket: Annotated[QuotedBasket | None, Meta(description="null where the request had no `legs`")]
 
 
 class HealthAnswer(Struct):
@@ -310,6 +358,15 @@ class FieldFault(Struct, omit_defaults=True):
     column: str | UnsetType | None = UNSET
 
 
+class EarlierRedemption(Struct):
+    """The redemption that a possible duplicate repeats."""
+
+    redemption_id: RedemptionId
+    status: Literal["held", "captured", "partially_refunded"]
+    created_at: Instant
+    bill: Annotated[BillAnswer | None, Meta(description="null when it had none")]
+
+
 class ProblemAnswer(Struct, omit_defaults=True):
     """Why a request was not answered as asked (RFC 9457), with what the till may do and what the cashier reads."""
 
@@ -335,6 +392,13 @@ class ProblemAnswer(Struct, omit_defaults=True):
             Meta(
                 description="whose calls were too many, with `rate_limited`; what the key may not do, with `forbidden`"
             ),
+        ]
+        | UnsetType
+    ) = UNSET
+    earlier: (
+        Annotated[
+            EarlierRedemption | None,
+            Meta(description="with `possible_duplicate`: what was taken a moment ago; null where it cannot be read"),
         ]
         | UnsetType
     ) = UNSET

@@ -59,6 +59,13 @@ class TerminalBusiness(Struct):
     name: Names
 
 
+class TerminalHolds(Struct):
+    """How long holds may last."""
+
+    default_seconds: Annotated[int, Meta(ge=1, description="of a hold without `hold_seconds`")]
+    maximum_seconds: Annotated[int, Meta(ge=1, description="the longest `hold_seconds`")]
+
+
 class TerminalAnswer(Struct):
     """Which till this key is of."""
 
@@ -68,6 +75,11 @@ class TerminalAnswer(Struct):
     categories: Annotated[
         tuple[Category, ...], Meta(description="that rules name here: what the lines of a bill may be told as")
     ]
+    time_zone: Annotated[str, Meta(description="of the outlet, IANA", examples=["Asia/Shanghai"])]
+    counts_stays: Annotated[
+        bool, Meta(description="whether a benefit that may be used here is counted per stay and wants `bill.stay`")
+    ]
+    holds: TerminalHolds
 
 
 TERMINAL_EXAMPLE: Final[dict[str, Any]] = {
@@ -79,6 +91,9 @@ TERMINAL_EXAMPLE: Final[dict[str, Any]] = {
         "name": {"zh-Hant": "通逸酒店", "zh-Hans": "通逸酒店", "en": "Tong Hotel"},
     },
     "categories": ["dining"],
+    "time_zone": "Asia/Shanghai",
+    "counts_stays": True,
+    "holds": {"default_seconds": 900, "maximum_seconds": 1209600},
 }
 
 EXAMPLE: Final[dict[str, Any]] = {

@@ -195,6 +195,9 @@ class Movement(Struct):
     bill: NoticeBill | None
     legs: tuple[NoticePointsLeg | NoticeBenefitLeg | NoticeStoredValueLeg, ...]
     changes: tuple[PointsChange | BenefitChange | StoredValueChange, ...]
+    hold_expires_at: Annotated[
+        Instant | None, Meta(description="when a hold ends by itself; null for anything else, and once it has ended")
+    ]
 
 
 class ActivityEntry(Movement):
@@ -215,7 +218,6 @@ class ActivityEntry(Movement):
         | None
     )
     given_back: tuple[PointsBack | BenefitBack | StoredValueBack, ...]
-    hold_expires_at: Instant | None
 
 
 class ActivityAnswer(Struct):

@@ -18,7 +18,7 @@ from redemption.addresses import Addresses, KeyPlace
 from redemption.call_rates import rate_refusal
 from redemption.directory import Terminal
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
-from redemption.domain.outcomes import Outcome, Refusal, detail_of, detail_word
+from redemption.domain.outcomes import Outcome, Refusal, detail_word, refusal_of_word
 from redemption.domain.redemptions import REDEMPTION_PREFIX
 from redemption.hot.store import HotStore
 
@@ -67,12 +67,12 @@ class KeyRecord(msgspec.Struct, frozen=True):
             return None
         if len(self.words) >= _WORDS_OF_SCAN:
             leg, asked, available, detail = self.words[:_WORDS_OF_SCAN]
-            return Refusal(
+            return refusal_of_word(
                 self.outcome,
                 None if leg == "-1" else int(leg),
                 int(asked),
                 int(available),
-                detail_of(detail.encode()),
+                detail.encode(),
                 replayed=True,
             )
         asked, available = self.words[:2] if len(self.words) > 1 else ("-1", "-1")

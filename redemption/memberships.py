@@ -8,12 +8,14 @@ from redemption.addresses import Addresses, MemberAddress
 from redemption.call_rates import MEMBER, own_calls, rate_refusal
 from redemption.directory import Terminal
 from redemption.domain.codes import CodeUse
-from redemption.domain.commands import Bill
+from redemption.domain.commands import Bill, Leg
 from redemption.domain.limits import SLOT_SECONDS, SLOTS_AHEAD_MAX, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot import keys
 from redemption.hot.store import HotStore
+from redemption.rules.basket import Priced
 from redemption.rules.offers import Holding, Offers, offers
+from redemption.rules.quote import quote
 from redemption.service import MemberMissing
 
 NEVER = 999_999
@@ -55,10 +57,11 @@ class MemberState:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Who it is and what may be used here."""
+    """Who it is, what may be used here, and what the legs that were asked about come to (None: none were)."""
 
     member: MemberState
     offers: Offers
+    quote: Priced | None
 
 
 class Memberships:
@@ -119,9 +122,9 @@ class Memberships:
         )
         return _member_state(who.member_id, reply) if reply[1] else None
 
-    async def prepare(self, terminal: Terminal, code: CodeUse, bill: Bill | None) -> Prepared | Refusal:
-        """What the member of a code may use at this terminal for this bill. Uses nothing up; from now on the outlet has
-        scanned the member, where the code is good.
+    async def of_code(self, terminal: Terminal, code: CodeUse, bill: Bill | None = None) -> MemberState | Refusal:
+        """Return the member of a code that could be used now, blocked or not. Uses nothing up; from now on the outlet
+        has scanned the member, where the code is good.
 
         Raises `MemberMissing` and the hot store's faults.
         """
@@ -133,10 +136,23 @@ class Memberships:
             (Outcome.CODE_EXPIRED, code.expired),
             (Outcome.CODE_USED, member.code_used),
             (Outcome.CODE_REVOKED, code.revoked or code.made_at < member.codes_valid_from),
-            (Outcome.MEMBER_BLOCKED, member.status == "blocked"),
         ):
             if holds:
                 return Refusal(outcome)
+        return member
+
+    async def prepare(
+        self, terminal: Terminal, code: CodeUse, bill: Bill | None, legs: tuple[Leg, ...] | None = None
+    ) -> Prepared | Refusal:
+        """What the member of a code may use at this terminal for this bill, and what `legs` come to. Uses nothing up.
+
+        Raises `MemberMissing` and the hot store's faults.
+        """
+        member = await self.of_code(terminal, code, bill)
+        if isinstance(member, Refusal):
+            return member
+        if member.status == "blocked":
+            return Refusal(Outcome.MEMBER_BLOCKED)
         directory = self._addresses.directory
         holding = Holding(
             tier=member.tier,
@@ -145,15 +161,13 @@ class Memberships:
             used_month=member.used_month,
             used_stay=member.used_stay,
         )
-        found = offers(
-            terminal.place,
-            directory.benefits,
-            {tier.tier_id: tier.rank for tier in directory.tiers},
-            holding,
-            bill,
-            self._addresses.local(terminal.time_zone),
-        )
-        return Prepared(member, found)
+        ranks = {tier.tier_id: tier.rank for tier in directory.tiers}
+        local = self._addresses.local(terminal.time_zone)
+        found = offers(terminal.place, directory.benefits, ranks, holding, bill, local)
+        priced = None
+        if legs is not None:
+            priced = quote(terminal.place, directory.benefits, ranks, holding, legs, bill, local)
+        return Prepared(member, found, priced)
 
     async def _scanned(
         self, who: MemberAddress, terminal: Terminal, code: CodeUse, bill: Bill | None

@@ -19,7 +19,7 @@ from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.contexts import basket_text, place_text, restore_text
 from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, TOMBSTONE_SECONDS, VERIFY_DEADLINE_SECONDS
-from redemption.domain.outcomes import Outcome, Refusal, detail_of, detail_word
+from redemption.domain.outcomes import Outcome, Refusal, detail_word, refusal_of_word
 from redemption.domain.records import record_fields
 from redemption.domain.redemptions import (
     REDEMPTION_PREFIX,
@@ -443,5 +443,5 @@ def _verified(reply: list[Any], redemption_id: str, member_id: str) -> Scanned |
     if outcome in (Outcome.MEMBER_MISSING, Outcome.LIMIT_REACHED):
         raise MemberMissing(member_id)
     leg = None if reply[3] < 0 else reply[3]
-    detail = detail_of(reply[8]) if len(reply) > 8 else None
-    return Refusal(outcome, leg, reply[4], reply[5], detail, replayed=replayed)
+    word = reply[8] if len(reply) > 8 else b"-"
+    return refusal_of_word(outcome, leg, reply[4], reply[5], word, replayed=replayed)

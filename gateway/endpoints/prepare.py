@@ -1,4 +1,4 @@
-"""POST /v1/prepare: who is it, what may be used here for this bill, and the best basket. Uses nothing up."""
+"""POST /v1/prepare: who is it, what may be used here for this bill, and what a basket comes to. Uses nothing up."""
 
 from typing import Any, Final
 
@@ -9,20 +9,24 @@ from starlette.responses import Response
 
 from gateway.answers import answer
 from gateway.body import decode, read_body, require_json
-from gateway.problems import KIND_OF_OUTCOME, figures_of, language_of, refused
+from gateway.problems import language_of, refused
 from gateway.rendering import balance_of, member_head
 from gateway.state import State
 from gateway.tills import ask_hot_store, check_bill, code_use, read_code_unguessed
-from redemption.domain.commands import PrepareRequest
-from redemption.domain.outcomes import Refusal
+from redemption.domain.commands import Bill, Leg, PrepareRequest
+from redemption.domain.outcomes import Outcome, Refusal
+from redemption.rules.basket import Priced
 from redemption.rules.definitions import BenefitDefinition
 from redemption.rules.offers import Offer
 
+_REASON: Final = ("code", "detail", "operator_hint")
+_REASON_OF_BASKET: Final = (*_REASON, "leg", "asked", "available")
 _decoder: Final = msgspec.json.Decoder(PrepareRequest)
 
 
 async def prepare(request: Request) -> Response:
-    """Reads only: the member, the benefits with value or reason, the most points, the best basket as `legs`."""
+    """Reads only: the member, the benefits with value or reason, the most points, the best basket, the basket to
+    propose, and what the `legs` of the request come to."""
     state: State = request.app.state.tong
     body = await read_body(request.receive)
     require_json(request.headers.get("content-type"))
@@ -31,20 +35,13 @@ async def prepare(request: Request) -> Response:
     terminal = state.authenticator.terminal(authorization, ("redeem", "hold"), request.scope, body)
     check_bill(wanted.bill, terminal)
     code = code_use(await read_code_unguessed(state.redemptions, terminal, state.reader, wanted.code, state.clock()))
-    prepared = await ask_hot_store(state.memberships.prepare(terminal, code, wanted.bill), changes=False)
+    prepared = await ask_hot_store(state.memberships.prepare(terminal, code, wanted.bill, wanted.legs), changes=False)
     if isinstance(prepared, Refusal):
         raise refused(prepared, currency=terminal.business.currency)
     offers, member = prepared.offers, prepared.member
     language = request.headers.get("accept-language")
     catalogue = state.directory.current.benefits
-    bill = wanted.bill
-    best_bill = None
-    if bill is not None:
-        best_bill = {
-            "amount_minor": bill.amount_minor,
-            "discount_minor": offers.best_value,
-            "payable_minor": bill.amount_minor - offers.best_value,
-        }
+    bill, currency = wanted.bill, terminal.business.currency
     return answer(
         200,
         orjson.dumps(
@@ -55,20 +52,48 @@ async def prepare(request: Request) -> Response:
                     "maximum": offers.points_maximum,
                     "value_minor": offers.points_value_minor,
                     "minimum": terminal.business.points.minimum_points,
+                    "preselect": terminal.business.points.preselect,
                 },
                 "stored_value": {"maximum_minor": offers.stored_value_maximum_minor},
                 "benefits": [
-                    _offer(offer, catalogue.get(offer.benefit_id), language, terminal.business.currency)
-                    for offer in offers.benefits
+                    _offer(offer, catalogue.get(offer.benefit_id), language, currency) for offer in offers.benefits
                 ],
-                "best": {
-                    "legs": msgspec.to_builtins(offers.best_legs),
-                    "saving_minor": offers.best_value,
-                    "bill": best_bill,
-                },
+                "best": _basket(offers.best_legs, offers.best_value, bill),
+                "proposed": _basket(offers.proposed_legs, offers.proposed_value, bill),
+                "basket": None if prepared.quote is None else _quoted(prepared.quote, wanted, language, currency),
             }
         ),
     )
+
+
+def _basket(legs: tuple[Leg, ...], saving_minor: int, bill: Bill | None) -> dict[str, Any]:
+    """A basket that was put together here, with the bill it leaves."""
+    return {"legs": msgspec.to_builtins(legs), "saving_minor": saving_minor, "bill": _bill(bill, saving_minor)}
+
+
+def _bill(bill: Bill | None, discount_minor: int) -> dict[str, int] | None:
+    if bill is None:
+        return None
+    return {
+        "amount_minor": bill.amount_minor,
+        "discount_minor": discount_minor,
+        "payable_minor": bill.amount_minor - discount_minor,
+    }
+
+
+def _quoted(quote: Priced, wanted: PrepareRequest, accept_language: str | None, currency: str) -> dict[str, Any]:
+    """What the legs of the request come to: the value of each and the bill, or why verify would refuse them."""
+    if quote.verdict.outcome is not Outcome.APPLIED:
+        problem = orjson.loads(refused(quote.verdict, currency=currency, legs=wanted.legs).body(accept_language))
+        reason = {"leg": None} | {name: problem[name] for name in _REASON_OF_BASKET if name in problem}
+        return {"values_minor": [], "bill": None, "reason": reason}
+    return {"values_minor": quote.values, "bill": _bill(wanted.bill, sum(quote.values)), "reason": None}
+
+
+def _reason(refusal: Refusal, accept_language: str | None, currency: str) -> dict[str, Any]:
+    """The members of the problem that verify would answer with, as far as a cashier needs them."""
+    problem = orjson.loads(refused(refusal, currency=currency).body(accept_language))
+    return {name: problem[name] for name in _REASON}
 
 
 def _offer(
@@ -79,20 +104,14 @@ def _offer(
     name = offer.benefit_id
     if definition is not None:
         name = definition.name.get(language) or next(iter(definition.name.values()))
-    reason = None
-    if offer.refusal is not None:
-        kind = KIND_OF_OUTCOME[offer.refusal.outcome]
-        asked, available = figures_of(offer.refusal, currency) or (None, None)
-        reason = {
-            "code": kind.code,
-            "detail": offer.refusal.detail or kind.title,
-            "operator_hint": kind.hint(language, asked, available),
-        }
     return {
         "benefit_id": offer.benefit_id,
         "name": name,
         "usable": offer.usable,
         "value_minor": offer.value_minor,
-        "remaining_uses": offer.remaining_uses,
-        "reason": reason,
+        "remaining_uses": offer.uses_in_all,
+        "remaining_uses_today": offer.remaining_uses,
+        "max_uses_here": offer.max_uses_here,
+        "excludes": offer.excludes,
+        "reason": None if offer.refusal is None else _reason(offer.refusal, accept_language, currency),
     }

@@ -1,6 +1,5 @@
 """What a till does with a redemption that is there: look it up, capture, void, refund it, or cancel what it may be."""
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -25,12 +24,10 @@ from gateway.tills import (
     read_code_of_key,
     repeat_of,
 )
-from redemption.domain.commands import REFERENCE_PATTERN, CancelRequest, CaptureRequest, RefundRequest, VoidRequest
-from redemption.domain.limits import BILL_REFERENCE_CHARACTERS_MAX, REDEMPTIONS_LISTED_MAX
+from redemption.domain.commands import CancelRequest, CaptureRequest, RefundRequest, VoidRequest
 from redemption.domain.outcomes import Refusal
 from redemption.domain.redemptions import Redemption
 from redemption.known_keys import TOMBSTONE, KeyRecord
-from redemption.ledger.reader import LedgerAway
 from redemption.service import Step
 
 T = TypeVar("T")
@@ -38,7 +35,6 @@ _capture: Final = msgspec.json.Decoder(CaptureRequest)
 _void: Final = msgspec.json.Decoder(VoidRequest)
 _refund: Final = msgspec.json.Decoder(RefundRequest)
 _cancel: Final = msgspec.json.Decoder(CancelRequest)
-_reference: Final = re.compile(REFERENCE_PATTERN)
 NOT_FOUND: Final = "No redemption of this business has this id"
 
 
@@ -52,35 +48,6 @@ async def read_redemption(request: Request) -> Response:
     if found is None:
         raise Problem("not_found", NOT_FOUND)
     return answer(200, redemption_body(found))
-
-
-async def list_redemptions(request: Request) -> Response:
-    """The redemptions of this business for a bill's reference, newest first, as they stand.
-
-    They are found through the ledger, which is a moment behind: a till that lost an answer repeats it with its key.
-    """
-    state: State = request.app.state.tong
-    reference = request.query_params.get("bill_reference", "")
-    if (
-        not 1 <= len(reference) <= BILL_REFERENCE_CHARACTERS_MAX
-        or _reference.fullmatch(reference) is None
-        or set(request.query_params) != {"bill_reference"}
-    ):
-        raise malformed(
-            f"one query parameter of 1 to {BILL_REFERENCE_CHARACTERS_MAX} visible ASCII characters, as the bill had it",
-            "bill_reference",
-        )
-    terminal = await looking_terminal(request)
-    business_id = terminal.business.business_id
-    try:
-        ids = await state.ledger.redemptions_of_bill(business_id, reference, REDEMPTIONS_LISTED_MAX)
-    except LedgerAway:
-        raise Problem("unavailable", "The ledger cannot be reached; a redemption can be read by its id") from None
-    found = [
-        await ask_hot_store(state.redemptions.find(redemption_id, business_id), changes=False) for redemption_id in ids
-    ]
-    documents = [redemption_document(redemption) for redemption in found if redemption is not None]
-    return answer(200, orjson.dumps({"redemptions": documents}))
 
 
 async def capture_redemption(request: Request) -> Response:

@@ -9,14 +9,16 @@ from gateway.endpoints.group import group_names
 from gateway.problems import Problem
 from gateway.rates import looking_terminal
 from gateway.state import State
-from redemption.rules.catalogue import categories_at
+from redemption.domain.limits import HOLD_SECONDS_MAX
+from redemption.rules.catalogue import categories_at, may_be_used_at
 
 
 async def read_terminal(request: Request) -> Response:
-    """The terminal of the key that asks, with its outlet and business, and the categories that rules name there. Any
-    key of a terminal may ask."""
+    """The terminal of the key that asks, with its outlet and business, the categories that rules name there, and how
+    long its holds may last. Any key of a terminal may ask."""
     state: State = request.app.state.tong
     terminal = await looking_terminal(request)
+    directory = state.directory.current
     names = await group_names(request)
     business = next((each for each in names.businesses if each.business_id == terminal.business.business_id), None)
     outlet = next(
@@ -35,7 +37,13 @@ async def read_terminal(request: Request) -> Response:
                     "currency": business.currency,
                     "name": business.name,
                 },
-                "categories": categories_at(terminal.place, terminal.business.earn, state.directory.current.benefits),
+                "time_zone": terminal.time_zone.key,
+                "categories": categories_at(terminal.place, terminal.business.earn, directory.benefits),
+                "counts_stays": any(
+                    benefit.per_stay is not None and may_be_used_at(terminal.place, benefit)
+                    for benefit in directory.benefits.values()
+                ),
+                "holds": {"default_seconds": directory.policy.hold_seconds, "maximum_seconds": HOLD_SECONDS_MAX},
             }
         ),
     )

@@ -117,10 +117,19 @@ class VerifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class PrepareRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`POST /v1/prepare`: who is it, and what may be used here for this bill."""
+    """`POST /v1/prepare`: who is it, and what may be used here for this bill. With `legs` also what these come to."""
 
     code: CodeText
     bill: Bill | None = None
+    legs: Legs | None = None
+
+
+class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`POST /v1/redemptions/search`: the redemptions of the member whose code was scanned."""
+
+    code: CodeText
+    limit: Annotated[int, Meta(ge=1, le=limits.LISTED_MAX)] | None = None
+    cursor: str | None = None
 
 
 class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -50,7 +50,6 @@ LOTS_READ_MAX: Final = 4 * LOTS_MAX  # what is given back may exceed LOTS_MAX: n
 PARTS_MAX: Final = LOTS_MAX + LEGS_MAX  # each leg may share one lot with the next
 TIERS_MAX: Final = 16
 SWEEP_MAX: Final = 100  # holds expired in one call
-REDEMPTIONS_LISTED_MAX: Final = 20  # of one bill's reference
 CONTEXT_BYTES_MAX: Final = 8_192  # what the gateway may attach to a stream entry
 LOT_NAME_CHARACTERS_MAX: Final = 40
 MEMO_MAX: Final = 4_096  # parsed names of lots, tills, dates that the functions remember: a megabyte each
@@ -66,6 +65,12 @@ NAME_CHARACTERS_MAX: Final = 100
 NAME_LANGUAGES_MAX: Final = 20
 MEMBER_LINE_BYTES_MAX: Final = 65_536
 MEMBER_LINE_FAULTS_MAX: Final = 100  # lines that are told to be wrong
+# Lists of redemptions for tills (redemption/listing.py).
+LISTED_DEFAULT: Final = 20
+LISTED_MAX: Final = 100
+LISTED_CANDIDATES_MAX: Final = 100  # looked up in the hot store at once
+LISTED_ROUNDS_MAX: Final = 5  # for one page, where few candidates stand as asked for
+UNLEDGERED_ENTRIES_MAX: Final = 200  # of a bucket, read from its stream because the ledger does not have them yet
 
 # Settlement over HTTP and a till's list of a day (docs/settlement.md).
 PAGE_ITEMS_DEFAULT: Final = 100
@@ -168,5 +173,6 @@ assert POINTS_MAX * LEGS_MAX < SAFE_INTEGER_MAX
 assert (CODES_PER_REQUEST_MAX - 1) * 10 < SLOTS_AHEAD_MAX  # codes fetched ahead are 20 s apart
 assert LEGS_MAX * 200 + 1_024 < CONTEXT_BYTES_MAX  # a leg of a context has under 200 bytes, all the rest under 1 KiB
 assert HOLD_SECONDS_MAX < REDEMPTION_RETENTION_SECONDS
+assert LISTED_DEFAULT <= LISTED_MAX <= LISTED_CANDIDATES_MAX < HOT_IN_FLIGHT_MAX
 assert HOT_IN_FLIGHT_MAX >= VERIFY_IN_FLIGHT_MAX >= VERIFY_STANDING_MAX
 assert CODE_CHARACTERS_MAX + BILL_LINES_MAX * 100 < BODY_BYTES_MAX

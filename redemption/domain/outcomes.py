@@ -68,6 +68,8 @@ class Refusal:
     detail: str | None = None
     replayed: bool = False
     quota: int = -1
+    earlier_id: str | None = None
+    """Of a possible duplicate: the redemption that took the same basket."""
 
 
 NO_REFUSAL = Refusal(Outcome.APPLIED)
@@ -77,6 +79,16 @@ NO_REFUSAL = Refusal(Outcome.APPLIED)
 def detail_word(detail: str | None) -> str:
     """A sentence as one word of an idempotency record."""
     return base64.urlsafe_b64encode(detail.encode()).decode() if detail else "-"
+
+
+def refusal_of_word(
+    outcome: Outcome, leg: int | None, asked: int, available: int, word: bytes, *, replayed: bool
+) -> Refusal:
+    """Return the refusal that a function answered with, its last word read as what the outcome makes of it."""
+    if outcome is Outcome.POSSIBLE_DUPLICATE:
+        earlier = None if word == b"-" else word.decode()
+        return Refusal(outcome, leg, asked, available, replayed=replayed, earlier_id=earlier)
+    return Refusal(outcome, leg, asked, available, detail_of(word), replayed=replayed)
 
 
 def detail_of(word: bytes) -> str | None:

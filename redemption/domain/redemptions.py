@@ -21,6 +21,7 @@ from redemption.domain.records import record_fields
 
 REDEMPTION_PREFIX: Final = "rdm_"
 ACCRUAL_PREFIX: Final = "acr_"
+STATUSES: Final = ("held", "captured", "partially_refunded", "refunded", "voided", "expired", "reversed")
 POINTS: Final = "points"
 BENEFIT_PREFIX: Final = "benefit:"
 UNIT: Final = {"points": "points", "benefit": "uses", "stored_value": "amount_minor"}

@@ -25,7 +25,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from redemption.domain.limits import NOTICES_WAITING_MAX, RESUME_SCANNED_MAX
 from redemption.hot import keys
-from redemption.ledger.entries import PARTS, VERSION_2, Position
+from redemption.ledger.entries import PARTS, VERSION_2, Entry, Position, decode_entry
 from redemption.ledger.streams import StreamClient, ValkeyAwayError, position_of
 from redemption.live.raw_streams import ask
 
@@ -169,6 +169,20 @@ class LedgerTail:
                 return None
             least = "(" + page[-1][0].decode()
         return found
+
+    async def behind(self, watermarks: Mapping[int, Position], count: int) -> list[Entry]:
+        """Reads what the ledger does not have yet: at most `count` entries of each bucket behind its watermark, oldest
+        first within a bucket. Entries that cannot be decoded are left out. Raises `ValkeyAwayError`."""
+        if not watermarks:
+            return []
+        names = [keys.ledger_stream(bucket) for bucket in watermarks]
+        after = [f"{position.ms}-{position.seq}" for position in watermarks.values()]
+        try:
+            replies: Any = await ask(self._client, "XREAD", "COUNT", count, "STREAMS", *names, *after)
+        except (RedisError, OSError, TimeoutError) as fault:
+            raise ValkeyAwayError(type(fault).__name__) from fault
+        decoded = [decode_entry(_mapping(flat)) for _, entries in replies or () for _, flat in entries]
+        return [entry for entry in decoded if isinstance(entry, Entry)]
 
     async def run(self) -> None:
         """Reads until it is cancelled."""

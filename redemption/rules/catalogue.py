@@ -96,10 +96,13 @@ def categories_at(place: Place, earn: EarnRules, catalogue: Mapping[str, Benefit
     points, of what its purchases earn. In order, at most as many as a bill has lines."""
     found = {*(place.points.categories or ()), *earn.categories}
     for definition in catalogue.values():
-        businesses, outlets = definition.businesses, definition.outlets
-        here = (businesses is None or place.business_id in businesses) and (
-            outlets is None or place.outlet_id in outlets
-        )
-        if here and definition.categories is not None:
+        if definition.categories is not None and may_be_used_at(place, definition):
             found.update(definition.categories)
     return tuple(sorted(found)[:BILL_LINES_MAX])
+
+
+def may_be_used_at(place: Place, definition: BenefitDefinition) -> bool:
+    """Return whether the benefit may be used at this outlet of this business at all."""
+    return (definition.businesses is None or place.business_id in definition.businesses) and (
+        definition.outlets is None or place.outlet_id in definition.outlets
+    )

@@ -6,7 +6,7 @@ must hold between them (names that exist, one currency) is checked by catalogue.
 """
 
 import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -35,7 +35,8 @@ class PointRules(Struct, frozen=True, forbid_unknown_fields=True):
     """A business's terms for points: `worth_minor` minor units for every `worth_points` points.
 
     `share_percent` is the largest share of the whole bill that points may cover; `categories` are what they may be
-    used for (None: for all of it). Both need a bill.
+    used for (None: for all of it). Both need a bill. `preselect` is for tills: whether the basket that
+    prepare proposes contains points (`best`) or leaves them to the member's choice (`none`).
     """
 
     accepted: bool = True
@@ -44,6 +45,7 @@ class PointRules(Struct, frozen=True, forbid_unknown_fields=True):
     minimum_points: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 1
     share_percent: Percent = 100
     categories: Categories | None = None
+    preselect: Literal["none", "best"] = "none"
 
 
 class EarnRate(Struct, frozen=True, forbid_unknown_fields=True):

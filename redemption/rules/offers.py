@@ -6,16 +6,16 @@ Each maximum holds on its own, not beside the others; the best basket is one tha
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from redemption.domain.commands import BenefitLeg, Bill, Leg
+from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.limits import AMOUNT_MINOR_MAX, BENEFIT_USES_MAX
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.rules.basket import Place, price
 from redemption.rules.best import Candidate, PointsSupply, best_basket
 from redemption.rules.definitions import POINTS, BenefitDefinition, NoDiscount
-from redemption.rules.eligibility import points_objection
+from redemption.rules.eligibility import not_together, points_objection
 from redemption.rules.remainder import eligible_of, uses_that_fit, value_on
 
 _BENEFIT_ASSET = "benefit:"
@@ -35,19 +35,26 @@ class Holding:
 @dataclass(frozen=True, slots=True)
 class Offer:
     """One benefit the member holds. `value_minor`: what one use alone takes off this bill (its face value without a
-    bill). `remaining_uses`: what lots and caps leave, whether or not it may be used here and now."""
+    bill). `remaining_uses`: what lots and caps leave, whether or not it may be used here and now; `uses_in_all`: what
+    the lots hold. `max_uses_here`: the most uses that one basket for this bill may have. `excludes`: the other usable
+    benefits, and `POINTS`, that may not stand in one basket with it."""
 
     benefit_id: str
     usable: bool
     value_minor: int
     remaining_uses: int
+    uses_in_all: int
+    max_uses_here: int
     refusal: Refusal | None
+    excludes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Offers:
     """All that may be used. Usable benefits first, dearest first, then by id. `best_legs` is empty where nothing can be
-    saved and without a bill; `best_exact` is False where the search was cut short (best.py has the limits)."""
+    saved and without a bill; `best_exact` is False where the search was cut short (best.py has the limits).
+    `proposed_legs` is the basket a till shows first: the best one, without points unless the business preselects them.
+    """
 
     benefits: tuple[Offer, ...]
     points_maximum: int
@@ -56,6 +63,8 @@ class Offers:
     best_legs: tuple[Leg, ...]
     best_value: int
     best_exact: bool
+    proposed_legs: tuple[Leg, ...]
+    proposed_value: int
 
 
 def offers(
@@ -74,15 +83,33 @@ def offers(
         if asset.startswith(_BENEFIT_ASSET)
     ]
     listed.sort(key=lambda offer: (not offer.usable, -offer.value_minor, offer.benefit_id))
+    listed = [_with_exclusions(catalogue, offer, listed) for offer in listed]
     supply = _supply(place, assets.get(POINTS, 0), bill)
     points, points_value = supply.within(_points_room(place, bill))
     stored_value = min(assets.get(place.currency, 0), AMOUNT_MINOR_MAX if bill is None else bill.amount_minor)
     best_legs: tuple[Leg, ...] = ()
     best_value, exact = 0, True
+    proposed_legs: tuple[Leg, ...] = ()
+    proposed_value = 0
     if bill is not None:
         candidates = _candidates(catalogue, listed, bill)
         best_legs, best_value, exact = best_basket(catalogue, candidates, supply, bill)
-    return Offers(tuple(listed), points, points_value, stored_value, best_legs, best_value, exact)
+        if place.points.preselect == "none" and any(isinstance(leg, PointsLeg) for leg in best_legs):
+            without_points = PointsSupply(place.points, 0)
+            proposed_legs, proposed_value, _ = best_basket(catalogue, candidates, without_points, bill)
+        else:
+            proposed_legs, proposed_value = best_legs, best_value
+    return Offers(
+        tuple(listed),
+        points,
+        points_value,
+        stored_value,
+        best_legs,
+        best_value,
+        exact,
+        proposed_legs,
+        proposed_value,
+    )
 
 
 def remaining_uses(benefit_id: str, definition: BenefitDefinition, holding: Holding, in_lots: int) -> int:
@@ -120,8 +147,33 @@ def _offer(
     priced = price(place, catalogue, (BenefitLeg(benefit_id),), bill, local)
     refusal = priced.verdict if priced.verdict.outcome is not Outcome.APPLIED else None
     if definition is not None:
-        refusal = _first(refusal, _exhausted(benefit_id, left), _too_low(benefit_id, definition, holding.tier, ranks))
-    return Offer(benefit_id, refusal is None, sum(priced.values), left, refusal)
+        refusal = _first(refusal, _exhausted(benefit_id, left), too_low(benefit_id, definition, holding.tier, ranks))
+    most = 0 if refusal is not None or definition is None else _most_uses(definition, left, bill)
+    return Offer(benefit_id, refusal is None, sum(priced.values), left, in_lots, most, refusal)
+
+
+def _most_uses(definition: BenefitDefinition, left: int, bill: Bill | None) -> int:
+    """Return how many uses one basket may have: a percentage is used once, and no use may take nothing off."""
+    most = min(left, BENEFIT_USES_MAX)
+    if bill is None or isinstance(definition.discount, NoDiscount):
+        return most
+    return min(most, uses_that_fit(definition.discount, eligible_of(bill, definition.categories)))
+
+
+def _with_exclusions(catalogue: Mapping[str, BenefitDefinition], offer: Offer, listed: list[Offer]) -> Offer:
+    if not offer.usable:
+        return offer
+    leg = BenefitLeg(offer.benefit_id)
+    excluded = [
+        other.benefit_id
+        for other in listed
+        if other.usable
+        and other.benefit_id != offer.benefit_id
+        and not_together(catalogue, leg, BenefitLeg(other.benefit_id)) is not None
+    ]
+    if not_together(catalogue, leg, PointsLeg(1)) is not None:
+        excluded.append(POINTS)
+    return replace(offer, excludes=tuple(sorted(excluded)))
 
 
 def _exhausted(benefit_id: str, left: int) -> Refusal | None:
@@ -130,7 +182,7 @@ def _exhausted(benefit_id: str, left: int) -> Refusal | None:
     return Refusal(Outcome.BENEFIT_EXHAUSTED, 0, 1, 0, f"{benefit_id} has no use left for now")
 
 
-def _too_low(benefit_id: str, definition: BenefitDefinition, tier: str, ranks: Mapping[str, int]) -> Refusal | None:
+def too_low(benefit_id: str, definition: BenefitDefinition, tier: str, ranks: Mapping[str, int]) -> Refusal | None:
     wanted = definition.minimum_tier
     if wanted is None or (wanted in ranks and ranks.get(tier, -1) >= ranks[wanted]):
         return None
@@ -164,6 +216,6 @@ def _candidates(catalogue: Mapping[str, BenefitDefinition], listed: list[Offer],
             continue
         definition = catalogue[offer.benefit_id]
         eligible = eligible_of(bill, definition.categories)
-        uses = min(offer.remaining_uses, BENEFIT_USES_MAX, uses_that_fit(definition.discount, eligible))
+        uses = offer.max_uses_here
         candidates.append(Candidate(offer.benefit_id, definition, uses, value_on(definition.discount, uses, eligible)))
     return candidates

@@ -51,7 +51,7 @@ async def test_what_prepare_calls_the_best_basket_is_granted_by_verify(
     assert answer.status_code == 200, answer.text
     assert again.content == answer.content
     told = answer.json()
-    assert set(told) == {"member", "balance", "points", "stored_value", "benefits", "best"}
+    assert set(told) == {"member", "balance", "points", "stored_value", "benefits", "best", "proposed", "basket"}
     assert told["member"] == {"member_id": member.member_id, "tier": "gold", "display_name": "測****"}
     assert told["balance"] == {"points": 5_000, "points_held": 0, "stored_value_minor": 50_000}
     best = told["best"]
@@ -73,7 +73,12 @@ async def test_prepare_tells_of_each_benefit_what_it_is_worth_or_why_not(ground:
     found = {entry["benefit_id"]: entry for entry in told["benefits"]}
     assert {name for name in found if not name.startswith("eng-")} == set()
     assert (found["eng-percent"]["usable"], found["eng-percent"]["value_minor"]) == (True, 5_000)
-    assert (found["eng-percent"]["remaining_uses"], found["eng-percent"]["reason"]) == (3, None), "three a day"
+    percent = found["eng-percent"]
+    assert (percent["remaining_uses"], percent["remaining_uses_today"], percent["reason"]) == (5, 3, None)
+    assert percent["max_uses_here"] == 1, "a percentage is used once"
+    assert found["eng-plain"]["max_uses_here"] == 5
+    assert "points" in found["eng-alone"]["excludes"]
+    assert found["eng-left"]["excludes"] == ["eng-alone", "eng-right"]
     assert found["eng-stay"]["usable"]
     reasons = {name: entry["reason"]["code"] for name, entry in found.items() if entry["reason"]}
     assert reasons == {
@@ -202,9 +207,9 @@ async def test_redemptions_of_a_bill_are_listed_to_their_own_business_alone(grou
         (second["redemption_id"], "held"),
         (first["redemption_id"], "captured"),
     ]
-    assert found[0] == await ground.shown(second)
+    assert found[0] == {**await ground.shown(second), "outlet_id": ground.shop.outlet}
     elsewhere = await ground.get(f"/v1/redemptions?bill_reference={reference}", terminal=ground.terminals["eng-few"])
-    assert elsewhere.json() == {"redemptions": []}
+    assert elsewhere.json() == {"redemptions": [], "next_cursor": None}
 
 
 CHANGES: list[tuple[str, str, Callable[[httpx2.Response], bool]]] = [

@@ -174,6 +174,8 @@ ROWS: tuple[Row, ...] = (
     _till("POST", "/v1/cancel", "redeem", "hold", body={"redemption_id": "{to_cancel}"}),
     _till("POST", "/v1/cancel", "redeem", "hold", body={**_CODE, "idempotency_key": "{fresh_key}"}, other=(DONE,)),
     _till("GET", "/v1/redemptions", query={"bill_reference": "{reference}"}, other=(DONE,)),
+    _till("GET", "/v1/redemptions", query={"status": "held"}, other=(DONE,)),
+    _till("POST", "/v1/redemptions/search", "redeem", "hold", "refund", body=_CODE, other=(DONE,)),
     _till("GET", _STEP, objects={"redemption_id": "captured"}),
     _till("POST", f"{_STEP}/capture", "hold", objects={"redemption_id": "to_capture"}, body={}, key="capture-1"),
     _till("POST", f"{_STEP}/void", "hold", objects={"redemption_id": "to_void"}, body={}, key="void-1"),

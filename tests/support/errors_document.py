@@ -33,8 +33,8 @@ TILL_DOES: Final[dict[str, str]] = {
     "request again with its own key instead.",
     "code_revoked": "Scans the code the app shows now, with a new key.",
     "member_blocked": "Charges without the membership.",
-    "possible_duplicate": 'Asks the cashier. If it is meant: a new key and `"confirm_duplicate": true`. A bill that '
-    "has earned earns again with another amount only.",
+    "possible_duplicate": "Asks the cashier, with time and amount of the redemption in `earlier`. If it is meant: a "
+    'new key and `"confirm_duplicate": true`. A bill that has earned earns again with another amount only.',
     "leg_not_allowed_here": "Takes the leg `leg` out. `POST /v1/prepare` shows beforehand what may be used.",
     "benefit_unknown": "Takes the leg `leg` out.",
     "benefit_not_now": "Takes the leg `leg` out; `detail` says when it can be used.",

@@ -142,14 +142,26 @@ class Stack:
             development=True,
         )
 
-    async def member(self, *lots: Lot, tier: str = "gold", benefits: Mapping[str, int] | None = None) -> Member:
+    async def member(
+        self,
+        *lots: Lot,
+        tier: str = "gold",
+        benefits: Mapping[str, int] | None = None,
+        definitions: Mapping[str, Any] | None = None,
+    ) -> Member:
         """A new member with these lots and uses of benefits; nobody else uses it."""
-        return (await self.members([lots], tier=tier, benefits=benefits))[0]
+        return (await self.members([lots], tier=tier, benefits=benefits, definitions=definitions))[0]
 
     async def members(
-        self, lots_of_each: Sequence[Sequence[Lot]], *, tier: str = "gold", benefits: Mapping[str, int] | None = None
+        self,
+        lots_of_each: Sequence[Sequence[Lot]],
+        *,
+        tier: str = "gold",
+        benefits: Mapping[str, int] | None = None,
+        definitions: Mapping[str, Any] | None = None,
     ) -> list[Member]:
-        """New members, one for each sequence of lots, each with so many uses of the benefits."""
+        """New members, one for each sequence of lots, each with so many uses of the benefits; `definitions` are of
+        benefits that the demo group does not have."""
         granted = [
             {"benefit": benefit, "uses": uses, "expires_in_months": 2} for benefit, uses in (benefits or {}).items()
         ]
@@ -164,16 +176,23 @@ class Stack:
             }
             for number, lots in zip(numbers, lots_of_each, strict=True)
         ]
-        await self.load(members=entries)
+        await self.load(members=entries, benefits=definitions)
         return [
             Member(number, member_id(number), sum(points for _, points, _ in lots), self.access_token(number))
             for number, lots in zip(numbers, lots_of_each, strict=True)
         ]
 
-    async def load(self, *, members: Sequence[dict[str, Any]] = (), businesses: Sequence[dict[str, Any]] = ()) -> None:
-        """`tong load` of the demo group with further businesses and with these members."""
+    async def load(
+        self,
+        *,
+        members: Sequence[dict[str, Any]] = (),
+        businesses: Sequence[dict[str, Any]] = (),
+        benefits: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`tong load` of the demo group with further businesses and benefits and with these members."""
         group = yaml.safe_load(GROUP_FILE.read_bytes())
         group["businesses"] += businesses
+        group["benefits"] |= benefits or {}
         group["members"] = list(members)
         path = self._folder / f"group-{next(self._loads)}.yaml"
         path.write_text(yaml.safe_dump(group, allow_unicode=True))

@@ -27,7 +27,41 @@ BURST: Final = """(keys) => {
         target.dispatchEvent(new Event('input', {bubbles: true}))
     }
 }"""
+STROKES: Final = """(strokes) => {
+    let at = performance.now()
+    for (const {gap, ...stroke} of strokes) {
+        const pressed = new KeyboardEvent('keydown', {bubbles: true, cancelable: true, ...stroke})
+        Object.defineProperty(pressed, 'timeStamp', {value: (at += gap)})
+        const target = document.activeElement ?? document.body
+        const isKept = target.dispatchEvent(pressed)
+        if (isKept && stroke.key === 'Enter' && target.tagName === 'BUTTON') target.click()
+        if (!isKept || stroke.key.length > 1 || target.tagName !== 'INPUT') continue
+        target.value += stroke.key  // as the browser does with a key that nobody prevented
+        target.dispatchEvent(new Event('input', {bubbles: true}))
+    }
+}"""
+_PLACES: Final = {"-": ("Minus", False), "_": ("Minus", True), ".": ("Period", False)}
+_FRENCH: Final = dict(zip("0123456789", "à&é\"'(-è_ç", strict=True)) | dict(zip("aqzwm", "qawz,", strict=True))
 _numbers: Final = count(1)
+
+
+def stroke(character: str, *, gap: float = 2, heard: str | None = None) -> dict[str, Any]:
+    """A key as a scanner presses it on a keyboard of the United States; `heard` is what the computer makes of it."""
+    if character.isdigit():
+        code, shift = f"Digit{character}", False
+    elif character.isalpha():
+        code, shift = f"Key{character.upper()}", character.isupper()
+    else:
+        code, shift = _PLACES[character]
+    return {"key": character if heard is None else heard, "code": code, "shiftKey": shift, "gap": gap}
+
+
+ENTER: Final[dict[str, Any]] = {"key": "Enter", "code": "Enter", "shiftKey": False, "gap": 2}
+
+
+def french(character: str) -> str:
+    """What a French layout makes of the key of a character."""
+    return _FRENCH.get(character.lower(), character)
 
 
 class Till:
@@ -54,11 +88,20 @@ class Till:
         await self.visitor.wait(selector, text)
 
     async def take(self, member: Member, figures: str) -> None:
-        """Bill, scan and confirm; what comes of it is not waited for."""
+        """Bill, scan, all points and confirm; what comes of it is not waited for."""
         await self.bill(figures)
         await self.scan(await self.tong.code(member))
         await self.see(".basket")
+        await self.all_points()
         await self.page.locator(".confirm").click()
+
+    async def all_points(self) -> None:
+        """Chooses as many points as may be used here."""
+        await self.page.locator(".points .quick .button.quiet").last.click()
+
+    async def strokes(self, strokes: list[dict[str, Any]]) -> None:
+        """Presses keys that say themselves when they came."""
+        await self.page.evaluate(STROKES, strokes)
 
     async def journal(self) -> list[dict[str, Any]]:
         kept = await self.page.evaluate("localStorage.getItem('tong.scanner.journal')")

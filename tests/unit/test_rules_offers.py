@@ -151,5 +151,5 @@ def test_search_keeps_its_limits_and_what_it_finds_is_granted() -> None:
 
 def test_member_with_nothing_is_offered_nothing() -> None:
     empty = Holding("standard", {}, {}, {}, {})
-    assert offers(PLACE, {}, RANKS, empty, BILL, NOON) == Offers((), 0, 0, 0, (), 0, True)
+    assert offers(PLACE, {}, RANKS, empty, BILL, NOON) == Offers((), 0, 0, 0, (), 0, True, (), 0)
     assert PLACE.points == PointRules()

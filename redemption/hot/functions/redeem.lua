@@ -23,7 +23,7 @@
 --                      in the order of the request; caps 0 are none, tiers are "gold|diamond" or "*"
 --
 -- returns: {redemption_id, outcome, replayed, leg, asked, available, rate left, rate reset [, record or detail [, id]]};
---          id is that of the record where it is a repeat
+--          id is that of the record where it is a repeat; the detail of a possible duplicate is the earlier one's id
 --
 -- Keeps I2 (nothing negative, uses within limits), I4 (refused: no value changed), I5, I6, I11, I12.
 
@@ -82,6 +82,7 @@ if texts[4] and legs ~= '' and confirmed == '0' then
   local twin = read_redemption(prefix .. texts[4])
   if twin and (twin.status == 'captured' or twin.status == 'held' or twin.status == 'partially_refunded') then
     consider(OUTCOME.POSSIBLE_DUPLICATE)
+    if outcome == OUTCOME.POSSIBLE_DUPLICATE then detail = texts[4] end
   end
 end
 

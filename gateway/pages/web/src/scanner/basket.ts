@@ -1,5 +1,5 @@
-/** The basket the cashier puts together from what prepare offered: which legs, how much. Verify decides; this only asks. */
-import type { Leg, Prepared } from './types'
+/** The basket the cashier puts together from what prepare offered: which legs, how much. What it comes to says prepare. */
+import type { BenefitOffer, Leg, Prepared, QuoteReason } from './types'
 
 export interface Basket {
   points: number
@@ -9,6 +9,8 @@ export interface Basket {
 }
 
 export const EMPTY: Basket = { points: 0, benefits: {}, storedValueMinor: 0 }
+/** Amounts of points that one tap chooses. */
+export const QUICK_POINTS = [500, 1_000] as const
 
 export function basketOf(legs: readonly Leg[]): Basket {
   const basket: Basket = { points: 0, benefits: {}, storedValueMinor: 0 }
@@ -34,17 +36,25 @@ export function isEmpty(basket: Basket): boolean {
   return legsOf(basket).length === 0
 }
 
-/** What these points take off, by the proportion that prepare told for the most of them. */
-export function pointsValueMinor(prepared: Prepared, points: number): number {
-  return prepared.points.maximum > 0 ? Math.floor((prepared.points.value_minor * points) / prepared.points.maximum) : 0
+/** The benefits in the basket that may not stand beside this one. */
+export function excludedBy(offer: BenefitOffer, offers: readonly BenefitOffer[], basket: Basket): string[] {
+  return offers.filter((other) => offer.excludes.includes(other.benefit_id) && (basket.benefits[other.benefit_id] ?? 0) > 0).map((other) => other.name)
+}
+
+/** The benefits in the basket beside which no points may be used. */
+export function againstPoints(offers: readonly BenefitOffer[], basket: Basket): string[] {
+  return offers.filter((offer) => offer.excludes.includes('points') && (basket.benefits[offer.benefit_id] ?? 0) > 0).map((offer) => offer.name)
 }
 
 /**
- * About what the basket takes off: benefits one by one may come to less together (percent after percent), so it is an
- * estimate until verify answers, and said to be one.
+ * The basket with as much of the leg at fault as the bill has room for; null where that cannot be helped. It is priced
+ * again before anything of it is shown.
  */
-export function estimateMinor(prepared: Prepared, basket: Basket): number {
-  let sum = pointsValueMinor(prepared, basket.points) + basket.storedValueMinor
-  for (const offer of prepared.benefits) sum += offer.value_minor * (basket.benefits[offer.benefit_id] ?? 0)
-  return sum
+export function fitted(prepared: Prepared, basket: Basket, legs: readonly Leg[], reason: QuoteReason): Basket | null {
+  const leg = reason.leg === null ? undefined : legs[reason.leg]
+  if (reason.code !== 'exceeds_bill' || reason.available === undefined || !leg) return null
+  if (leg.kind === 'stored_value') return { ...basket, storedValueMinor: Math.min(basket.storedValueMinor, reason.available) }
+  if (leg.kind === 'benefit' || prepared.points.value_minor === 0) return null
+  const points = Math.floor((reason.available * prepared.points.maximum) / prepared.points.value_minor)
+  return { ...basket, points: points < prepared.points.minimum ? 0 : Math.min(basket.points, points) }
 }

@@ -1,23 +1,27 @@
 /**
- * The till's journal: the last 50 attempts and how each stands, in localStorage.
+ * The till's journal: what nobody knows the outcome of yet, in localStorage. Everything else is asked of the gateway, so
+ * that any till of the business sees and ends it.
  *
- * An attempt is written down with its key and body BEFORE it is sent. So a page that was reloaded, closed or crashed in
- * the middle of a call knows on its return what it has to ask again, with the same key. What was decided forgets its
- * code; the key of the terminal never stands here.
+ * An attempt, and a step on a redemption, is written down with its key and body BEFORE it is sent. So a page that was
+ * reloaded, closed or crashed in the middle of a call knows on its return what it has to ask again, with the same key.
+ * What was decided leaves the storage; the last ones stay in memory, for the screen. The key of the terminal never
+ * stands here.
  */
 import { signal } from '@preact/signals'
 
 import type { Problem } from '../shared/api'
-import type { Redemption, Scan } from './types'
+import type { Earlier, Redemption, Scan } from './types'
 
 /**
  * sent      written down, on its way or never answered
  * unknown   asked and not answered: the same key will tell
- * applied   201: captured or held, and what became of it since (`redemption.status`)
+ * applied   201: captured or held
  * refused   a problem document that says "not applied"
  * cancelled given up: undone, or never applied at all
  */
 export type State = 'sent' | 'unknown' | 'applied' | 'refused' | 'cancelled'
+
+export type Refusal = Pick<Problem, 'code' | 'title' | 'detail' | 'operator_hint' | 'retry'> & { earlier?: Earlier | null }
 
 export interface Attempt {
   key: string
@@ -28,32 +32,40 @@ export interface Attempt {
   memberName: string
   state: State
   redemption?: Redemption
-  problem?: Pick<Problem, 'code' | 'title' | 'detail' | 'operator_hint' | 'retry'>
+  problem?: Refusal
   effect?: 'reversed' | 'tombstoned'
-  /** A step on the redemption that was written down and not answered yet: capture, void, refund with their key. */
-  step?: Step | undefined
 }
 
+/** A step on a redemption that was written down and not answered yet. */
 export interface Step {
+  redemptionId: string
+  terminal: string
+  memberName: string
   call: 'capture' | 'void' | 'refund'
   key: string
   body: unknown
 }
 
-export const KEPT_MAX = 50
+const IN_MEMORY_MAX = 5
 const KEPT_AS = 'tong.scanner.journal'
+const STEPS_KEPT_AS = 'tong.scanner.steps'
 
-export const attempts = signal<readonly Attempt[]>(read())
+export const attempts = signal<readonly Attempt[]>(read<Attempt>(KEPT_AS).filter(isOpen))
+export const steps = signal<readonly Step[]>(read<Step>(STEPS_KEPT_AS))
+
+function isOpen({ state }: Attempt): boolean {
+  return state === 'sent' || state === 'unknown'
+}
 
 /** What a till has to settle before it scans anything else: nobody knows yet whether it was applied. */
 export function unsettledOf(terminal: string): Attempt | undefined {
-  return attempts.peek().find((each) => each.terminal === terminal && (each.state === 'sent' || each.state === 'unknown'))
+  return attempts.peek().find((each) => each.terminal === terminal && isOpen(each))
 }
 
-function read(): Attempt[] {
+function read<T>(keptAs: string): T[] {
   try {
-    const found: unknown = JSON.parse(localStorage.getItem(KEPT_AS) ?? '[]')
-    return Array.isArray(found) ? (found as Attempt[]) : []
+    const found: unknown = JSON.parse(localStorage.getItem(keptAs) ?? '[]')
+    return Array.isArray(found) ? (found as T[]) : []
   } catch {
     return []
   }
@@ -61,12 +73,10 @@ function read(): Attempt[] {
 
 /** Writes first and shows afterwards. Throws where nothing can be kept: then nothing may be sent either. */
 function keep(list: readonly Attempt[]): void {
-  // What is not settled is never pushed out by what is.
-  const open = list.filter((each) => each.state === 'sent' || each.state === 'unknown')
-  const rest = list.filter((each) => !open.includes(each)).slice(0, Math.max(0, KEPT_MAX - open.length))
-  const kept = list.filter((each) => open.includes(each) || rest.includes(each))
-  localStorage.setItem(KEPT_AS, JSON.stringify(kept))
-  attempts.value = kept
+  const open = list.filter(isOpen)
+  const decided = list.filter((each) => !isOpen(each)).slice(0, IN_MEMORY_MAX)
+  localStorage.setItem(KEPT_AS, JSON.stringify(open))
+  attempts.value = list.filter((each) => open.includes(each) || decided.includes(each))
 }
 
 export function begin(attempt: Attempt): void {
@@ -79,7 +89,7 @@ export function change(key: string, changes: Partial<Attempt>): void {
     attempts.peek().map((each) => {
       if (each.key !== key) return each
       const changed = { ...each, ...changes }
-      if (changed.state !== 'sent' && changed.state !== 'unknown') {
+      if (!isOpen(changed)) {
         const { code: _, ...rest } = changed.scan
         changed.scan = rest
       }
@@ -90,4 +100,22 @@ export function change(key: string, changes: Partial<Attempt>): void {
 
 export function attemptOf(key: string): Attempt | undefined {
   return attempts.peek().find((each) => each.key === key)
+}
+
+export function stepOn(redemptionId: string): Step | undefined {
+  return steps.value.find((each) => each.redemptionId === redemptionId)
+}
+
+/** Throws where nothing can be kept. */
+export function beginStep(step: Step): void {
+  keepSteps([step, ...steps.peek().filter((each) => each.redemptionId !== step.redemptionId)])
+}
+
+export function endStep(key: string): void {
+  keepSteps(steps.peek().filter((each) => each.key !== key))
+}
+
+function keepSteps(list: readonly Step[]): void {
+  localStorage.setItem(STEPS_KEPT_AS, JSON.stringify(list))
+  steps.value = list
 }

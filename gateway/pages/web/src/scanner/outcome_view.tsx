@@ -7,8 +7,9 @@ import { Icon, type IconName } from '../shared/parts/icon'
 import { TierChip } from '../shared/parts/parts'
 import type { Attempt } from './journal'
 import { inEnglish, scanner } from './texts'
-import { billMinor, code, confirm, current, currency, earn, nextCustomer, notTaken, prepared, scanAgain, screen, tryAgain } from './till'
+import { billMinor, code, confirm, current, currency, earn, nextCustomer, notTaken, prepared, scanAgain, screen, terminal, tryAgain } from './till'
 import type { Redemption } from './types'
+import { momentAt } from './zone'
 
 export function OutcomeView() {
   const attempt = current.value
@@ -35,18 +36,19 @@ function Applied({ attempt, redemption }: { attempt: Attempt; redemption: Redemp
   const t = scanner()
   const { bill, balance } = redemption
   const isHold = redemption.status === 'held'
+  const zone = terminal.value?.time_zone
   const title = isHold ? t.held : redemption.legs.length === 0 ? t.identified : t.done
   return (
     <Fill tone={isHold ? 'held' : 'good'} icon={isHold ? 'lock' : redemption.legs.length === 0 ? 'user' : 'check'} title={title}>
       <p class="outcome-who">{redemption.member.display_name} <TierChip tier={redemption.member.tier} /></p>
       {bill && (
         <p class="outcome-amount">
-          <span>{t.charge}</span>
+          <span>{isHold ? t.payableExpected : t.charge}</span>
           <b class="figure" data-testid="charge">{money(bill.payable_minor, bill.currency)}</b>
           {bill.discount_minor > 0 && <span>{t.saved} {money(bill.discount_minor, bill.currency)}</span>}
         </p>
       )}
-      {redemption.hold_expires_at && <p>{t.holdUntil(moment(redemption.hold_expires_at))}</p>}
+      {redemption.hold_expires_at && <p class="strong">{t.holdUntil(momentAt(Date.parse(redemption.hold_expires_at), zone))}</p>}
       <p class="outcome-left">
         {t.left} <b class="figure">{t.pointsHas(whole(balance.points))}</b>
         {balance.stored_value_minor > 0 && <> · {t.storedHas(money(balance.stored_value_minor, currency.value))}</>}
@@ -83,6 +85,7 @@ function Refused({ attempt }: { attempt: Attempt }) {
   if (!problem) return null
   const here = prepared.value !== null && code.value !== ''
   const duplicate = problem.code === 'possible_duplicate'
+  const { earlier } = problem
   function backToBasket(): void {
     notTaken.value = null
     screen.value = 'basket'
@@ -90,11 +93,17 @@ function Refused({ attempt }: { attempt: Attempt }) {
   return (
     <Fill tone="bad" icon={duplicate ? 'question' : 'cross'} title={t.refused}>
       <p class="outcome-hint">{problem.operator_hint}</p>
-      <p class="outcome-detail">{inEnglish(problem.detail)}</p>
+      {!duplicate && <p class="outcome-detail">{inEnglish(problem.detail)}</p>}
+      {earlier && (
+        <p class="outcome-who" data-testid="earlier">
+          {t.earlier(moment(earlier.created_at), t.status[earlier.status], earlier.bill ? money(earlier.bill.amount_minor, earlier.bill.currency) : '')}
+        </p>
+      )}
       <p class="outcome-left">{t.nothingTaken}</p>
       <div class="outcome-ways">
+        {duplicate && <button type="button" class="button large first" onClick={nextCustomer}>{t.isDuplicate}</button>}
         {here && duplicate && (
-          <button type="button" class="button large first" onClick={() => void confirm({ duplicate: true })}>{t.notDuplicate}</button>
+          <button type="button" class="button quiet" onClick={() => void confirm({ duplicate: true })}>{t.notDuplicate}</button>
         )}
         {here && !duplicate && problem.retry === 'same_key' && (
           <button type="button" class="button large first" onClick={() => void tryAgain()}>{t.sameAgain}</button>
@@ -103,9 +112,11 @@ function Refused({ attempt }: { attempt: Attempt }) {
           <button type="button" class="button large first" onClick={backToBasket}>{t.changeBasket}</button>
         )}
         {problem.retry === 'new_code' && <button type="button" class="button large first" onClick={scanAgain}>{t.freshCode}</button>}
-        <button type="button" class={`button ${here || problem.retry === 'new_code' ? 'quiet' : 'large first'}`} onClick={nextCustomer}>
-          {t.newCustomer}
-        </button>
+        {!duplicate && (
+          <button type="button" class={`button ${here || problem.retry === 'new_code' ? 'quiet' : 'large first'}`} onClick={nextCustomer}>
+            {t.newCustomer}
+          </button>
+        )}
       </div>
       {billMinor.value > 0 && <p class="small">{t.bill} {money(billMinor.value, currency.value)}</p>}
     </Fill>

@@ -1,5 +1,5 @@
 /** The scanner page: one column of work, one of what was done; on a phone the second is a sheet. */
-import { effect, useSignal } from '@preact/signals'
+import { effect, signal, useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 
 import { named } from '../shared/format'
@@ -10,18 +10,24 @@ import { TopBar } from '../shared/parts/top_bar'
 import { Waiting } from '../shared/parts/parts'
 import { shared } from '../shared/texts'
 import { BasketView } from './basket_view'
-import { attempts } from './journal'
-import { JournalView } from './journal_view'
+import { attempts, steps } from './journal'
+import { findByCode, findsByCode, forgetLists, readGroup } from './lists'
+import { ListsView } from './lists_view'
 import { OutcomeView } from './outcome_view'
-import { pressed, ReadyView } from './ready_view'
+import { marked, pressed, ReadyView } from './ready_view'
 import { scanner } from './texts'
-import { open, readTerminal, scanned, screen, session, settleFirst, signedIn as signIn, signOut, terminal } from './till'
+import { open, readTerminal, scanned, screen, session, settleFirst, signedIn as signIn, signOut, swallowed, terminal } from './till'
 import { UnknownView } from './unknown_view'
 import { listen } from './wedge'
 
 effect(() => {
   document.title = `${scanner().title} · Tong`
 })
+
+/** Where there is room for them the lists stand beside the work (scanner.css has the same width). */
+const WIDE = window.matchMedia('(min-width: 76rem)')
+const isWide = signal(WIDE.matches)
+WIDE.addEventListener('change', () => (isWide.value = WIDE.matches))
 
 export function Page() {
   const signedIn = session.current.value !== null
@@ -52,13 +58,13 @@ function LastScans() {
   const t = scanner()
   return (
     <>
-      <button type="button" class="icon-button last-scans" aria-label={t.today} aria-haspopup="dialog" onClick={() => (opened.value = true)}>
+      <button type="button" class="icon-button last-scans" aria-label={t.lists} aria-haspopup="dialog" onClick={() => (opened.value = true)}>
         <Icon name="list" />
-        {attempts.value.some((each) => each.state === 'unknown' || each.step) && <span class="dot-mark" />}
+        {(steps.value.length > 0 || attempts.value.some((each) => each.state === 'unknown')) && <span class="dot-mark" />}
       </button>
       {opened.value && (
-        <Sheet title={t.today} onClose={() => (opened.value = false)}>
-          <JournalView />
+        <Sheet title={t.lists} onClose={() => (opened.value = false)}>
+          <ListsView />
         </Sheet>
       )}
     </>
@@ -72,11 +78,14 @@ function Till() {
   // the wrong moment presses no button. `scanned` takes it only where a code is waited for.
   useEffect(() => {
     const wedge = listen({
-      onCode: (text) => void scanned(text),
+      onCode: (text) => void (findsByCode.peek() ? findByCode(text.trim()) : scanned(text)),
       onKey: (key) => screen.peek() === 'ready' && pressed(key),
+      onMark: marked,
+      onUnreadable: () => (swallowed.value = screen.peek() === 'ready'),
     })
     return () => wedge.stop()
   }, [])
+  useEffect(() => void readGroup(), [])
   // A tab that comes back may have something to settle that another tab began.
   useEffect(() => {
     const back = () => document.visibilityState === 'visible' && settleFirst()
@@ -92,16 +101,22 @@ function Till() {
           : now === 'unknown' ? <UnknownView />
           : <Waiting text={t.working} />}
       </main>
-      <aside class="beside" aria-label={t.today}>
-        <h2>{t.today}</h2>
-        <JournalView />
-      </aside>
+      {isWide.value && (
+        <aside class="beside" aria-label={t.lists}>
+          <h2>{t.lists}</h2>
+          <ListsView />
+        </aside>
+      )}
     </div>
   )
 }
 
 function Leave() {
-  return <button type="button" class="button quiet wide" onClick={signOut}>{shared().signOut}</button>
+  function leave(): void {
+    signOut()
+    forgetLists()
+  }
+  return <button type="button" class="button quiet wide" onClick={leave}>{shared().signOut}</button>
 }
 
 function TillSignIn() {

@@ -6,10 +6,11 @@ import { grouped, money } from '../shared/format'
 import { Icon } from '../shared/parts/icon'
 import { Notice, Waiting } from '../shared/parts/parts'
 import { shared } from '../shared/texts'
+import { Stay } from './basket_view'
 import { parts } from './bill_parts'
 import { BillParts } from './bill_parts_view'
 import { inEnglish, scanner } from './texts'
-import { billMinor, currency, notTaken, reference, scanned } from './till'
+import { billMinor, currency, notTaken, reference, scanned, swallowed, terminal } from './till'
 
 const MOST_MINOR = 10 ** 12
 const KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '00', '0'] as const
@@ -32,6 +33,12 @@ function clear(): void {
 export function pressed(key: string): void {
   if (/^\d$/.test(key)) press(key)
   else if (key === 'Backspace') backspace()
+}
+
+/** Remembers the bill as it is; what it returns brings it back. */
+export function marked(): () => void {
+  const before = billMinor.peek()
+  return () => (billMinor.value = before)
 }
 
 export function ReadyView() {
@@ -67,6 +74,7 @@ function BillEntry() {
         </div>
         <button type="button" class="button quiet" disabled={billMinor.value === 0} onClick={clear}>{t.clear}</button>
       </div>
+      {(terminal.value?.counts_stays || terminal.value?.categories?.includes('room')) && <Stay />}
     </section>
   )
 }
@@ -79,6 +87,7 @@ function CodeEntry() {
     <section class="code-entry" aria-label={t.scanNow}>
       <div role="alert">
         {fault === 'unreachable' && <Notice tone="warn" title={shared().offline}>{t.notReached}</Notice>}
+        {swallowed.value && <Notice tone="warn" title={t.inputMethodOn}>{t.inputMethodOff}</Notice>}
         {fault !== null && fault !== 'unreachable' && <Notice tone="bad" title={fault.operator_hint}>{inEnglish(fault.detail)}</Notice>}
       </div>
       {way.value === 'camera' ? (

@@ -6,11 +6,12 @@ import { computed, signal } from '@preact/signals'
 
 import { call, newIdempotencyKey, type Answered, type Problem } from '../shared/api'
 import { sessionOf } from '../shared/session'
-import { EMPTY, basketOf, legsOf, type Basket } from './basket'
+import { EMPTY, basketOf, fitted, legsOf, type Basket } from './basket'
 import { beep } from './beep'
 import { linesOf, only, parts, shareOf } from './bill_parts'
-import { attempts, attemptOf, begin, change, unsettledOf, type Attempt, type Step } from './journal'
-import type { Bill, CancelAnswer, Prepared, Redemption, Scan, Terminal } from './types'
+import { attempts, attemptOf, begin, beginStep, change, endStep, stepOn, unsettledOf, type Attempt, type Refusal, type Step } from './journal'
+import type { BilledBasket, Bill, CancelAnswer, Leg, Prepared, Reason, Redemption, Scan, Terminal } from './types'
+import { endOfDay } from './zone'
 
 /**
  * ready    bill and code are entered      basket   who it is and what is used     working  a call is on its way
@@ -26,10 +27,26 @@ export const terminal = signal<Terminal | null>(readKeptTerminal())
 export const screen = signal<Screen>('ready')
 export const billMinor = signal(0)
 export const reference = signal('')
+/** The number of the hotel stay that the bill belongs to. */
+export const stay = signal('')
 export const code = signal('')
 export const prepared = signal<Prepared | null>(null)
 export const basket = signal<Basket>(EMPTY)
+/**
+ * What the basket comes to, as the gateway says: nothing here computes a saving. `asked`: on its way. `failed`: it could
+ * not be asked, so the sum is known only once the scan is confirmed.
+ */
+export type Pricing =
+  | { state: 'asked' }
+  | { state: 'priced'; values: readonly number[]; bill: BilledBasket | null }
+  | { state: 'refused'; reason: Reason }
+  | { state: 'failed'; hint: string | null }
+export const pricing = signal<Pricing>({ state: 'asked' })
 export const hold = signal(false)
+/** The last day of a hold at the outlet (`2026-12-03`); null: the group's short hold. */
+export const holdDay = signal<string | null>(null)
+/** An input method swallowed what a scanner typed. */
+export const swallowed = signal(false)
 /** Why the last prepare was refused; shown where the code is scanned. */
 export const notTaken = signal<Pick<Problem, 'code' | 'title' | 'detail' | 'operator_hint' | 'retry'> | 'unreachable' | null>(null)
 /** The attempt that the screens `working`, `outcome` and `unknown` are about. */
@@ -41,6 +58,9 @@ export const asking = signal(false)
 const ASK_AGAIN_MS = [600, 1_500, 3_000]
 const VERIFY_MS = 6_000
 const PREPARE_MS = 6_000
+/** A basket is priced once the taps pause, so that a stepper held down is one question. */
+const PRICE_PAUSE_MS = 150
+const FITS_MAX = 3
 
 export const currency = computed(() => terminal.value?.business.currency ?? 'CNY')
 
@@ -102,10 +122,13 @@ export function nextCustomer(): void {
   prepared.value = null
   basket.value = EMPTY
   hold.value = false
+  holdDay.value = null
   notTaken.value = null
+  swallowed.value = false
   billMinor.value = 0
   parts.value = []
   reference.value = ''
+  stay.value = ''
   screen.value = 'ready'
 }
 
@@ -121,7 +144,8 @@ function bill(): Bill | undefined {
   if (billMinor.peek() === 0) return undefined
   if (reference.peek() === '') reference.value = newReference()
   const lines = linesOf(parts.peek(), billMinor.peek())
-  const whole = { reference: reference.peek(), amount_minor: billMinor.peek(), currency: currency.peek() }
+  const whole: Bill = { reference: reference.peek(), amount_minor: billMinor.peek(), currency: currency.peek() }
+  if (stay.peek() !== '') whole.stay = stay.peek()
   return lines.length > 0 ? { ...whole, lines } : whole
 }
 
@@ -138,6 +162,11 @@ export async function scanned(text: string): Promise<void> {
   await prepare(text.trim())
 }
 
+/** On the basket: what the bill is was told further (its stay). Asked again with the same code. */
+export async function billChanged(): Promise<void> {
+  if (screen.peek() === 'basket' && code.peek() !== '') await prepare(code.peek())
+}
+
 /** On the basket: all of the bill is of this category. Asked again with the same code, which is not used up yet. */
 export async function billIsFor(category: string): Promise<void> {
   if (screen.peek() !== 'basket' || code.peek() === '') return
@@ -148,6 +177,7 @@ export async function billIsFor(category: string): Promise<void> {
 async function prepare(text: string): Promise<void> {
   code.value = text
   notTaken.value = null
+  swallowed.value = false
   screen.value = 'working'
   currentKey.value = null
   const wanted = bill()
@@ -155,7 +185,11 @@ async function prepare(text: string): Promise<void> {
   const answer = await call<Prepared>('POST', '/v1/prepare', { credential: credential(), body, timeoutMs: PREPARE_MS })
   if (answer.kind === 'answered') {
     prepared.value = answer.body
-    basket.value = wanted ? basketOf(answer.body.best.legs) : EMPTY
+    const { proposed } = answer.body
+    basket.value = wanted ? basketOf(proposed.legs) : EMPTY
+    if (!wanted || proposed.legs.length === 0) pricing.value = { state: 'priced', values: [], bill: proposed.bill }
+    else if (proposed.legs.length === 1) pricing.value = { state: 'priced', values: [proposed.saving_minor], bill: proposed.bill }
+    else void price(0)
     screen.value = 'basket'
     beep('read')
     return
@@ -163,6 +197,60 @@ async function prepare(text: string): Promise<void> {
   notTaken.value = answer.kind === 'refused' ? answer.problem : 'unreachable'
   screen.value = 'ready'
   beep('bad')
+}
+
+/** Another basket: shown at once, its sum as soon as the gateway has said it. */
+export function choose(next: Basket): void {
+  basket.value = next
+  void price(PRICE_PAUSE_MS)
+}
+
+let question = 0
+
+/** Asks what the basket comes to. What is more than the bill has room for is made less, and asked about again. */
+async function price(pauseMs: number): Promise<void> {
+  const mine = ++question
+  pricing.value = { state: 'asked' }
+  await new Promise((resume) => setTimeout(resume, pauseMs))
+  for (let fits = 0; fits < FITS_MAX; fits++) {
+    const wanted = bill()
+    const legs = legsOf(basket.peek())
+    const body = wanted ? { code: code.peek(), bill: wanted, legs } : { code: code.peek(), legs }
+    if (mine !== question || screen.peek() !== 'basket') return
+    const answer = await call<Prepared>('POST', '/v1/prepare', { credential: credential(), body, timeoutMs: PREPARE_MS })
+    if (mine !== question || screen.peek() !== 'basket') return
+    if (answer.kind !== 'answered') {
+      pricing.value = { state: 'failed', hint: answer.kind === 'refused' ? answer.problem.operator_hint : null }
+      return
+    }
+    const quote = answer.body.basket
+    if (!quote) return
+    const less = quote.reason ? fitted(answer.body, basket.peek(), legs, quote.reason) : null
+    if (!less) {
+      pricing.value = quote.reason
+        ? { state: 'refused', reason: quote.reason }
+        : { state: 'priced', values: quote.values_minor, bill: quote.bill }
+      return
+    }
+    basket.value = less
+  }
+}
+
+/** What the leg takes off, where the basket is priced. */
+export function valueOf(kind: Leg['kind']): number | null {
+  const now = pricing.value
+  const index = legsOf(basket.value).findIndex((leg) => leg.kind === kind)
+  return now.state === 'priced' ? (now.values[index] ?? null) : null
+}
+
+/** When a hold until the end of the day ends, Unix milliseconds; null for a short hold. */
+export function holdEnds(day: string | null = holdDay.value): number | null {
+  return day === null ? null : endOfDay(day, terminal.value?.time_zone ?? 'UTC')
+}
+
+function holdSeconds(): number | undefined {
+  const ends = holdEnds(holdDay.peek())
+  return ends === null ? undefined : Math.floor((ends - Date.now()) / 1000)
 }
 
 /** Confirms the basket. The attempt is written down with its key before it is sent. */
@@ -173,7 +261,9 @@ export async function confirm(options: { duplicate?: boolean } = {}): Promise<vo
   const wanted = bill()
   const legs = legsOf(basket.peek())
   const scan: Scan = { code: code.peek(), legs, capture: !hold.peek() }
+  const seconds = hold.peek() ? holdSeconds() : undefined
   if (wanted) scan.bill = wanted
+  if (seconds !== undefined) scan.hold_seconds = seconds
   if (options.duplicate) scan.confirm_duplicate = true
   const attempt: Attempt = {
     key: newIdempotencyKey('scn'),
@@ -206,7 +296,7 @@ async function send(key: string): Promise<boolean> {
   }
   // Refused for now (busy, too many): nothing was applied, and the same key may be sent again.
   if (answer.kind === 'refused' && answer.problem.outcome === 'not_applied') {
-    change(key, { state: 'refused', problem: answer.problem })
+    change(key, { state: 'refused', problem: answer.problem as Refusal })
     if (currentKey.peek() === key) screen.value = 'outcome'
     beep('bad')
     return true
@@ -264,19 +354,27 @@ export async function giveUp(): Promise<void> {
     screen.value = 'outcome'
     beep('good')
   } else if (answer.kind === 'refused' && answer.problem.outcome === 'not_applied' && answer.problem.retry === 'never') {
-    change(attempt.key, { state: 'refused', problem: answer.problem })
+    change(attempt.key, { state: 'refused', problem: answer.problem as Refusal })
     screen.value = 'outcome'
   } else beep('bad')
 }
 
-/** A step on a redemption of the list: written down with its key, then sent; an open one is sent again as it was. */
-export async function step(key: string, wanted: Omit<Step, 'key'> | null): Promise<string | null | 'unreachable'> {
-  const attempt = attemptOf(key)
-  const id = attempt?.redemption?.redemption_id
-  if (!attempt || !id || asking.peek()) return null
-  const made: Step | undefined = attempt.step ?? (wanted ? { ...wanted, key: newIdempotencyKey(wanted.call) } : undefined)
+/**
+ * A step on a redemption: written down with its key, then sent; one that was not answered is sent again as it was. Gives
+ * the redemption as it stands now, why it was refused, or that nobody answered.
+ */
+export async function step(
+  redemption: Pick<Redemption, 'redemption_id' | 'member'>, wanted: Pick<Step, 'call' | 'body'> | null,
+): Promise<{ redemption: Redemption } | { refused: string } | 'unreachable' | null> {
+  const id = redemption.redemption_id
+  const at = terminal.peek()
+  if (asking.peek() || !at) return null
+  const open = stepOn(id)
+  const made: Step | undefined = open ?? (wanted
+    ? { ...wanted, redemptionId: id, terminal: at.terminal_id, memberName: redemption.member.display_name, key: newIdempotencyKey(wanted.call) }
+    : undefined)
   if (!made) return null
-  change(key, { step: made })
+  if (!open) beginStep(made)
   asking.value = true
   const answer = await call<Redemption>('POST', `/v1/redemptions/${id}/${made.call}`, {
     credential: credential(),
@@ -285,25 +383,16 @@ export async function step(key: string, wanted: Omit<Step, 'key'> | null): Promi
   })
   asking.value = false
   if (answer.kind === 'answered') {
-    change(key, { redemption: answer.body, step: undefined })
+    endStep(made.key)
     beep('good')
-    return null
+    return { redemption: answer.body }
   }
   beep('bad')
   if (answer.kind === 'refused' && answer.problem.outcome === 'not_applied') {
-    change(key, { step: undefined })
-    await refresh(key)
-    return answer.problem.operator_hint
+    endStep(made.key)
+    return { refused: answer.problem.operator_hint }
   }
   return 'unreachable'
-}
-
-/** How a redemption stands now. */
-export async function refresh(key: string): Promise<void> {
-  const id = attemptOf(key)?.redemption?.redemption_id
-  if (!id) return
-  const answer = await call<Redemption>('GET', `/v1/redemptions/${id}`, { credential: credential() })
-  if (answer.kind === 'answered') change(key, { redemption: answer.body })
 }
 
 export interface Earned {

@@ -14,6 +14,7 @@ export interface Bill {
   reference: string
   amount_minor: number
   currency: string
+  stay?: string
   lines?: BillLine[]
 }
 
@@ -39,26 +40,62 @@ export interface Balance {
   stored_value_minor: number
 }
 
+export interface Reason {
+  code: string
+  detail: string
+  operator_hint: string
+}
+
 export interface BenefitOffer {
   benefit_id: string
   name: string
   usable: boolean
   value_minor: number
   remaining_uses: number
-  reason: { code: string; detail: string; operator_hint: string } | null
+  remaining_uses_today: number
+  max_uses_here: number
+  /** Ids of benefits, and `points`. */
+  excludes: string[]
+  reason: Reason | null
+}
+
+export interface BilledBasket {
+  amount_minor: number
+  discount_minor: number
+  payable_minor: number
+}
+
+export interface QuoteReason extends Reason {
+  leg: number | null
+  available?: number
+}
+
+export interface Quote {
+  values_minor: number[]
+  bill: BilledBasket | null
+  reason: QuoteReason | null
+}
+
+export interface OfferedBasket {
+  legs: Leg[]
+  saving_minor: number
+  bill: BilledBasket | null
 }
 
 /** What POST /v1/prepare answers. */
 export interface Prepared {
   member: MemberHead
   balance: Balance
-  points: { maximum: number; value_minor: number; minimum: number }
+  points: { maximum: number; value_minor: number; minimum: number; preselect: 'none' | 'best' }
   stored_value: { maximum_minor: number }
   benefits: BenefitOffer[]
-  best: { legs: Leg[]; saving_minor: number }
+  best: OfferedBasket
+  proposed: OfferedBasket
+  basket: Quote | null
 }
 
-export type Status = 'held' | 'captured' | 'partially_refunded' | 'refunded' | 'voided' | 'expired' | 'reversed'
+export const STATUSES = ['held', 'captured', 'partially_refunded', 'refunded', 'voided', 'expired', 'reversed'] as const
+export type Status = (typeof STATUSES)[number]
 
 export interface LegTaken {
   kind: Leg['kind']
@@ -75,6 +112,8 @@ export interface LegTaken {
   refunded_amount_minor?: number
 }
 
+export type RedemptionBill = Bill & { discount_minor: number; payable_minor: number }
+
 export interface Redemption {
   redemption_id: string
   status: Status
@@ -82,8 +121,23 @@ export interface Redemption {
   hold_expires_at: string | null
   member: MemberHead
   legs: LegTaken[]
-  bill: (Bill & { discount_minor: number; payable_minor: number }) | null
+  bill: RedemptionBill | null
   balance: Balance
+  /** In lists. */
+  outlet_id?: string | null
+}
+
+export interface RedemptionPage {
+  redemptions: Redemption[]
+  next_cursor: string | null
+}
+
+/** What a possible duplicate repeats. */
+export interface Earlier {
+  redemption_id: string
+  status: Status
+  created_at: string
+  bill: RedemptionBill | null
 }
 
 export interface CancelAnswer {
@@ -91,11 +145,22 @@ export interface CancelAnswer {
   redemption: Redemption | null
 }
 
-/** What GET /v1/terminal answers: which till this key is of. */
+type Names = Record<string, string>
+
+/** What GET /v1/terminal answers: which till this key is of. One that was kept by an older page has less. */
 export interface Terminal {
   terminal_id: string
-  business: { business_id: string; name: Record<string, string>; currency: string }
-  outlet: { outlet_id: string; name: Record<string, string> }
-  /** Those that rules name here. A terminal that was kept by an older page has none. */
+  business: { business_id: string; name: Names; currency: string }
+  outlet: { outlet_id: string; name: Names }
+  /** Those that rules name here. */
   categories?: string[]
+  time_zone?: string
+  counts_stays?: boolean
+  holds?: { default_seconds: number; maximum_seconds: number }
+}
+
+/** What GET /v1/group answers, as far as names of outlets and benefits go. */
+export interface Group {
+  businesses: { business_id: string; outlets: { outlet_id: string; name: Names }[] }[]
+  benefits: { benefit_id: string; name: Names }[]
 }

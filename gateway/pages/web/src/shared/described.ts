@@ -48,9 +48,9 @@ export interface ActivityEntry {
   bill: NoticeBill | null
   legs: (NoticePointsLeg | NoticeBenefitLeg | NoticeStoredValueLeg)[]
   changes: (PointsChange | BenefitChange | StoredValueChange)[]
+  hold_expires_at: string | null
   status: 'accrued' | 'captured' | 'expired' | 'held' | 'identified' | 'partially_refunded' | 'refunded' | 'reversed' | 'voided' | null
   given_back: (PointsBack | BenefitBack | StoredValueBack)[]
-  hold_expires_at: string | null
 }
 
 /** What should be looked at now. */
@@ -76,6 +76,16 @@ export interface Balance {
   points: number
   points_held: number
   stored_value_minor: number
+}
+
+/** Why the legs of the request would be refused. */
+export interface BasketReason {
+  code: string
+  detail: string
+  operator_hint: string
+  leg: number | null
+  asked?: number
+  available?: number
 }
 
 /** Uses that came back. */
@@ -123,6 +133,9 @@ export interface BenefitOffer {
   usable: boolean
   value_minor: number
   remaining_uses: number
+  remaining_uses_today: number
+  max_uses_here: number
+  excludes: string[]
   reason: OfferReason | null
 }
 
@@ -224,6 +237,14 @@ export interface Device {
 /** The member's devices. */
 export interface DevicesAnswer {
   devices: Device[]
+}
+
+/** The redemption that a possible duplicate repeats. */
+export interface EarlierRedemption {
+  redemption_id: string
+  status: 'captured' | 'held' | 'partially_refunded'
+  created_at: string
+  bill: BillAnswer | null
 }
 
 /** What the member has now. */
@@ -517,6 +538,7 @@ export interface PointsOffer {
   maximum: number
   value_minor: number
   minimum: number
+  preselect: 'best' | 'none'
 }
 
 /** A points leg as it stands. */
@@ -545,6 +567,8 @@ export interface PrepareAnswer {
   stored_value: StoredValueOffer
   benefits: BenefitOffer[]
   best: BestBasket
+  proposed: ProposedBasket
+  basket: QuotedBasket | null
 }
 
 /** Why a request was not answered as asked (RFC 9457), with what the till may do and what the cashier reads. */
@@ -563,7 +587,22 @@ export interface ProblemAnswer {
   errors?: FieldFault[]
   errors_total?: number
   scope?: string
+  earlier?: EarlierRedemption | null
   reasons?: string[]
+}
+
+/** The basket for a till to show first: the best one, without points unless the business preselects them. */
+export interface ProposedBasket {
+  legs: (PointsLeg | BenefitLeg | StoredValueLeg)[]
+  saving_minor: number
+  bill: BestBill | null
+}
+
+/** What the `legs` of the request come to. */
+export interface QuotedBasket {
+  values_minor: number[]
+  bill: BestBill | null
+  reason: BasketReason | null
 }
 
 /** One redemption as verify answers it, the first time and every time. */
@@ -708,6 +747,9 @@ export interface TerminalAnswer {
   outlet: GroupOutlet
   business: TerminalBusiness
   categories: string[]
+  time_zone: string
+  counts_stays: boolean
+  holds: TerminalHolds
 }
 
 /** The business a terminal belongs to. */
@@ -715,6 +757,12 @@ export interface TerminalBusiness {
   business_id: string
   currency: string
   name: Record<string, string>
+}
+
+/** How long holds may last. */
+export interface TerminalHolds {
+  default_seconds: number
+  maximum_seconds: number
 }
 
 /** A code that a device made by itself was used. */
