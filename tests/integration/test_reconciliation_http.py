@@ -18,6 +18,7 @@ import pytest
 from gateway.operations import create_key
 from gateway.spreadsheets import without_guard
 from redemption.domain.limits import SETTLEMENT_TRANSFERS_MAX, TILL_LIST_BYTES_MAX, TILL_LIST_ROWS_MAX
+from redemption.group import GroupFileRefused
 from tests.support.client import TongClient, fresh_key, points_leg
 from tests.support.oracle import until_drained
 from tests.support.settlement_http import BASE, GROUP_ZONE, Office
@@ -493,3 +494,21 @@ def resident_kib(pid: int) -> int:
     """Memory of a process that is in RAM."""
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+
+
+async def test_the_cut_off_hour_of_the_group_file_is_stored_and_bounded(stack: Stack) -> None:
+    def bar(hour: int) -> dict[str, Any]:
+        outlet = {"id": "out_bar_1", "name": {"en": "Bar"}, "terminals": [], "cut_off_hour": hour}
+        return {"id": "bar", "name": {"en": "Bar"}, "currency": "CNY", "outlets": [outlet]}
+
+    async def stored() -> object:
+        async with stack.ledger() as ledger:
+            return await ledger.fetchval("SELECT cut_off_hour FROM outlet WHERE outlet_id = 'out_bar_1'")
+
+    for hour in (4, 0, 12):
+        await stack.load(businesses=[bar(hour)])
+        assert await stored() == hour
+    for hour in (13, -1):
+        with pytest.raises(GroupFileRefused, match="cut_off_hour"):
+            await stack.load(businesses=[bar(hour)])
+    assert await stored() == 12

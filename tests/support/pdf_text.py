@@ -5,6 +5,7 @@ No general reader of PDF: it knows what our statements are made of, and fails on
 
 import re
 import zlib
+from collections.abc import Iterator
 
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 
@@ -28,11 +29,15 @@ def _page_runs(page: bytes, objects: dict[int, bytes]) -> list[str]:
         maps[name] = _characters(_stream(objects[int(to_unicode[1])]))
     contents = re.search(rb"/Contents (\d+) 0 R", page)
     assert contents is not None
-    return [
-        _run(run, maps[name])
-        for run in re.findall(rb"BT .*?ET\n", _stream(objects[int(contents[1])]), re.S)
-        for name in re.findall(rb"/(\w+) [0-9.]+ Tf ", run)
-    ]
+    runs = re.findall(rb"BT .*?ET\n", _stream(objects[int(contents[1])]), re.S)
+    return ["".join(_parts(run, maps)) for run in runs]
+
+
+def _parts(run: bytes, maps: dict[bytes, dict[int, str]]) -> Iterator[str]:
+    """The text of a run, font by font."""
+    _, *parts = re.split(rb"/(\w+) [0-9.]+ Tf ", run)
+    for name, part in zip(parts[::2], parts[1::2], strict=True):
+        yield _run(part, maps[name])
 
 
 def _stream(body: bytes) -> bytes:
