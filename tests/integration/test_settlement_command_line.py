@@ -11,6 +11,8 @@ import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
+import pytest
+
 from redemption.group import read_group
 from tests.support.ledger import wait_until
 from tests.support.postgres import PrivatePostgres
@@ -37,6 +39,7 @@ async def done(dsn: str, *arguments: str) -> str:
     return out
 
 
+@pytest.mark.timeout(400)  # some twenty processes, one after another
 async def test_a_month_is_settled_closed_disputed_approved_and_paid_from_the_command_line(
     postgres: PrivatePostgres, tmp_path: Path
 ) -> None:
