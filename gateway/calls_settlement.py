@@ -115,7 +115,6 @@ def _agreements() -> tuple[Call, ...]:
 
 def _periods() -> tuple[Call, ...]:
     one = Answer("The period.", wire_settlement.PeriodAnswer, examples.PERIOD)
-    month = Parameter("month", "path", "The month.", _MONTH, "2026-11")
     file = Answer(
         "The canonical lines.", None, examples.EXPORT, media_type="text/plain; charset=utf-8",
         headers=("ETag", "Content-Disposition"),
@@ -169,6 +168,12 @@ def _periods() -> tuple[Call, ...]:
             request=wire_settlement.PayRequest,
             request_examples=examples.PAY,
         ),
+    )
+
+
+def _months() -> tuple[Call, ...]:
+    month = Parameter("month", "path", "The month.", _MONTH, "2026-11")
+    return (
         _row(
             "closeMonth",
             "POST",
@@ -328,5 +333,5 @@ def _reconciliations() -> tuple[Call, ...]:
 
 
 SETTLEMENT_CALLS: Final[tuple[Call, ...]] = (
-    *_agreements(), *_periods(), *_statements(), *_disputes(), *_reconciliations(),
+    *_agreements(), *_periods(), *_months(), *_statements(), *_disputes(), *_reconciliations(),
 )  # fmt: skip

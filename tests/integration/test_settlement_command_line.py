@@ -11,6 +11,8 @@ import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
+import pytest
+
 from gateway.spreadsheets import without_guard
 from redemption.group_file import read_group
 from tests.support.ledger import wait_until
@@ -39,6 +41,7 @@ async def done(dsn: str, *arguments: str) -> str:
     return out
 
 
+@pytest.mark.timeout(400)  # some twenty processes, one after another
 async def test_a_month_is_settled_closed_disputed_approved_and_paid_from_the_command_line(
     postgres: PrivatePostgres, tmp_path: Path
 ) -> None:

@@ -63,7 +63,7 @@ def test_every_runtime_dependency_is_locked_with_hashes(name: str) -> None:
 
 
 def test_no_lock_names_a_download_host() -> None:
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-clients.lock"):
         assert "://" not in (ROOT / name).read_text()
 
 
