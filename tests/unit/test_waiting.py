@@ -91,6 +91,7 @@ async def test_a_task_that_cannot_be_ended_is_left_behind_and_named(monkeypatch:
         raise ValueError("told to nobody")
 
     task = asyncio.create_task(stays(), name="the stubborn one")
+    await asyncio.sleep(0)  # it has begun: before that a cancellation ends any task
     await end_tasks(task, asyncio.create_task(fails()), seconds=0.1)
     assert said == ["the stubborn one did not end within 0 s and is left behind"]
     stay = False
