@@ -74,8 +74,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             raise SettingsRefused(
                 f"TONG_BUCKETS is {settings.buckets}, the installation has {directory.current.buckets}"
             )
-        check = LibraryCheck(library)
-        hot = _hot_connection(valkey_url, check)
+        hot = _hot_connection(valkey_url, check := LibraryCheck(library))
         await hot.start()
         stack.push_async_callback(closing("the hot store's connection", lambda: hot.close(PART_SECONDS / 2)))
         frozen: dict[int, str] = {}

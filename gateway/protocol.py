@@ -23,44 +23,31 @@ nothing for the scans that are taken.
 
 import asyncio
 import re
-import socket
-import struct
-from functools import cache
 from typing import Any, Final, NoReturn
 
 import httptools
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.answers import send_answer
 from gateway.app import Application
 from gateway.event_streams import ABORT
-from gateway.problem_kinds import Language
-from gateway.problems import CONTENT_TYPE, Problem, language_of, malformed
+from gateway.problems import language_of
+from gateway.raw_answers import Refusing, whole_malformed, whole_overloaded
 from gateway.scan_cycle import ScanCycle
-from gateway.security_headers import SECURITY_LINES
-from gateway.verify import OVERLOADED, VERIFY_PATH
+from gateway.verify import VERIFY_PATH
+from gateway.write_bounds import WriteBounded
 from redemption.domain.limits import (
     BODY_BYTES_OF_PERIOD,
     BODY_SECONDS,
     HEAD_BYTES_MAX,
     HEAD_SECONDS,
-    LINGER_SECONDS,
     PARSED_AT_ONCE_BYTES_MAX,
     QUIET_BYTES_MAX,
     UNREAD_BODY_BYTES_MAX,
-    WRITE_BYTES_OF_PERIOD,
-    WRITE_SECONDS,
 )
 
 STREAMS: Final = b"/events"
 """How the paths of streams end: they may have to be cut (gateway/event_streams.py)."""
 ONCE: Final = frozenset({b"authorization", b"content-type", b"host", b"idempotency-key", b"transfer-encoding"})
 """Headers that say who asks for what: of two, one reader may believe the first and another the second."""
-
-RESET: Final = struct.pack("ii", 1, 0)
-"""A `struct linger` of no time: closing resets (socket(7))."""
 
 _SCAN_URL: Final = VERIFY_PATH.encode()
 _SCAN: Final = b"POST %s HTTP/1.1\r\n" % _SCAN_URL
@@ -77,17 +64,7 @@ class HeadRefused(Exception):
     """Raised inside the parser, which ends the request."""
 
 
-class _Flow(FlowControl):
-    """uvicorn's flow control, which does not read on while the protocol has more than it can use."""
-
-    is_held = False
-
-    def resume_reading(self) -> None:
-        if not self.is_held:
-            super().resume_reading()
-
-
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(WriteBounded):
     """One connection. A head that is too large or too slow, or no HTTP at all, gets a problem document and the end."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -105,9 +82,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_timer: asyncio.TimerHandle | None = None
         self._unread_bytes = 0  # of the body of a request that has its answer
         self._unparsed = b""
-        self._write_timer: asyncio.TimerHandle | None = None
-        self._unwritten_bytes = 0  # when the timer was set
-        self._linger_timer: asyncio.TimerHandle | None = None
         self._host: bytes | None = b"\0"  # the last one that was found to be right; no host is \0
         self._reason = "the request is not HTTP/1.1"
         assert isinstance(self.config.app, Application)
@@ -119,15 +93,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.flow = _Flow(transport)
         self._close_in(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         self._stop_body_timer()
-        self._stop_write_timer()
-        if self._linger_timer is not None:
-            self._linger_timer.cancel()
         self._unparsed = b""
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
@@ -158,11 +128,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._flow.is_held = False
             if not self.pipeline:
                 self.flow.resume_reading()
-
-    @property
-    def _flow(self) -> _Flow:
-        assert isinstance(self.flow, _Flow)
-        return self.flow
 
     def _stop_reading(self) -> None:
         self._flow.is_held = True
@@ -367,35 +332,6 @@ class BoundedProtocol(HttpToolsProtocol):
             else:
                 self.transport.close()
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._watch_writing()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if not self.transport.is_closing():
-            self._stop_write_timer()
-
-    def _watch_writing(self) -> None:
-        """Looks in a while whether the client took enough of what waits to be sent."""
-        if self._write_timer is None:
-            self._unwritten_bytes = self.transport.get_write_buffer_size()
-            self._write_timer = self.loop.call_later(WRITE_SECONDS, self._look_at_writing)
-
-    def _look_at_writing(self) -> None:
-        self._write_timer = None
-        left = self.transport.get_write_buffer_size()
-        if left and self._unwritten_bytes - left < min(WRITE_BYTES_OF_PERIOD, self._unwritten_bytes):
-            self._cut_off()
-        elif left:
-            self._watch_writing()
-
-    def _cut_off(self) -> None:
-        """Resets the connection: the kernel would else keep what is in its buffers for a client that does not read."""
-        connection = self.transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self.transport.abort()
-
     def default_head(self) -> bytes:
         """The headers that every answer of this server has, as one piece; uvicorn makes a new list each second."""
         headers = self.server_state.default_headers
@@ -427,14 +363,8 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             cycle.disconnected = True  # whoever waits for the body need not, and nobody else writes an answer
             cycle.message_event.set()
-        self.transport.write(_malformed(reason))
+        self.transport.write(whole_malformed(reason))
         self._linger()
-
-    def _linger(self) -> None:
-        """Sends what is left and the end, and cuts the connection a little later: closing it at once, with bytes of the
-        client unread, would reset it, and the answer might be lost on the way (RFC 9112, 9.6)."""
-        self.transport.write_eof()
-        self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def _look_at_body(self) -> None:
         self._body_timer = None
@@ -454,7 +384,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if head < 0 or length is None or len(data) != head + 4 + int(length[1]) or not self._verify.admission.refuses():
             return False
         language = _LANGUAGE.search(data, 0, head)
-        self.transport.write(_refusal(language_of(str(language[1], "latin-1") if language else None)))
+        self.transport.write(whole_overloaded(language_of(str(language[1], "latin-1") if language else None)))
         self._verify.turned_away()
         self.on_response_complete()
         return True
@@ -464,44 +394,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _stop_write_timer(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
-
     def _stop_body_timer(self) -> None:
         if self._body_timer is not None:
             self._body_timer.cancel()
             self._body_timer = None
-
-
-class Refusing:
-    """The application of a request that cannot be read to its end, where others are answered before it."""
-
-    def __init__(self, reason: str) -> None:
-        self._problem = malformed(reason, "head")
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        headers = (*self._problem.headers, (b"connection", b"close"))
-        await send_answer(send, self._problem.kind.status, self._problem.body(None), headers)
-
-
-def _malformed(reason: str) -> bytes:
-    """The whole answer to what cannot be read."""
-    body = malformed(reason, "head").body(None)
-    return (
-        b"HTTP/1.1 400 Bad Request\r\ncontent-type: %s\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
-        b"%sconnection: close\r\n\r\n%s" % (CONTENT_TYPE, len(body), SECURITY_LINES, body)
-    )
-
-
-@cache
-def _refusal(language: Language) -> bytes:
-    """The whole answer to a scan that is not taken."""
-    problem = Problem("overloaded", OVERLOADED)
-    body = problem.body(language)
-    head = b"".join(b"%s: %s\r\n" % pair for pair in problem.headers)
-    return (
-        b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: %s\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
-        b"%s%s\r\n%s" % (CONTENT_TYPE, len(body), SECURITY_LINES, head, body)
-    )

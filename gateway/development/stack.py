@@ -13,7 +13,6 @@ Order of a start: folder, lock, servers, checks, migrations, demo group, listeni
 
 import asyncio
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -22,8 +21,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +29,7 @@ import asyncpg
 from pydantic import SecretStr
 
 from gateway.child import Child
+from gateway.development.home_lock import HomeInUseError, home_lock
 from gateway.development.postgres_account import AccountProblemError, Passage
 from gateway.development.postgres_server import make_missing_database, private_postgres
 from gateway.development.precedence import keep_precedence
@@ -81,6 +80,7 @@ _PROBLEMS: Final = (
     ServerMissingError,
     AccountProblemError,
     PortTakenError,
+    HomeInUseError,
 )
 
 
@@ -114,7 +114,7 @@ async def up(settings: Settings) -> int:
     status = 0
     try:
         private_folder(stack.home)
-        with _lock(stack.home):
+        with home_lock(stack.home):
             try:
                 await stack.start()
                 await supervisor.stopping.wait()
@@ -396,24 +396,6 @@ class _Stack:
             "settlement": pids["settlement"],
         }
         write_private(self.home / "demo.json", json.dumps(self._demo, ensure_ascii=False, indent=1).encode())
-
-
-@contextmanager
-def _lock(home: Path) -> Iterator[None]:
-    """Held while the stack runs; the kernel lets go of it however we end. Raises StackProblemError."""
-    with (home / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise StackProblemError(
-                f"another `tong up` (pid {file.read().strip() or 'unknown'}) runs on {home}. Stop it, "
-                "or set TONG_HOME to another folder and TONG_PORT to another port."
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 def _server_environment() -> dict[str, str]:

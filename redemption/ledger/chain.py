@@ -15,6 +15,7 @@ import os
 import secrets
 import stat
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -68,14 +69,20 @@ def read_seal_key(path: Path) -> SealKey:
 
 
 def make_seal_key(path: Path) -> None:
-    """Writes a fresh key where none is; mode 0600 from its first byte."""
+    """Writes a fresh key where none is; whole or not at all, mode 0600 from its first byte. Raises OSError."""
     if path.exists():
         return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(KEY_BYTES) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(KEY_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):  # somebody made one meanwhile, and it may be in use
+            os.link(aside, path)
+    finally:
+        aside.unlink()
 
 
 class Place(NamedTuple):

@@ -73,7 +73,8 @@ async def test_a_client_that_does_not_read_loses_its_connection(
             await over.wait()
             tail = await last_of(reader)
         writer.close()
-        await writer.wait_closed()
+        with suppress(ConnectionResetError):  # the server reset it: what is in the kernel's buffers is dropped too
+            await writer.wait_closed()
     assert not tail.endswith(b"0\r\n\r\n")  # cut off, not ended
     assert "returned without completing" not in caplog.text
 

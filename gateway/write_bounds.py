@@ -1,0 +1,96 @@
+"""uvicorn's HTTP protocol with a bound on the time that a client may take to read its answers.
+
+Guarantees: a client that takes less than `WRITE_BYTES_OF_PERIOD` in `WRITE_SECONDS` while more waits for it is reset,
+and what the process and the kernel keep for it is dropped. Nothing is read from a connection that is held. What is
+refused in the middle is answered before the connection is cut.
+
+Does not guarantee that a client reads what the kernel's own buffers have taken.
+"""
+
+import asyncio
+import socket
+import struct
+from typing import Any, Final
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from redemption.domain.limits import LINGER_SECONDS, WRITE_BYTES_OF_PERIOD, WRITE_SECONDS
+
+RESET: Final = struct.pack("ii", 1, 0)
+"""A `struct linger` of no time: closing resets (socket(7))."""
+
+
+class HeldFlow(FlowControl):
+    """uvicorn's flow control, which does not read on while the protocol has more than it can use."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        if not self.is_held:
+            super().resume_reading()
+
+
+class WriteBounded(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._unwritten_bytes = 0  # when the timer was set
+        self._linger_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def _flow(self) -> HeldFlow:
+        assert isinstance(self.flow, HeldFlow)
+        return self.flow
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = HeldFlow(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_write_timer()
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_write_timer()
+
+    def _watch_writing(self) -> None:
+        """Looks in a while whether the client took enough of what waits to be sent."""
+        if self._write_timer is None:
+            self._unwritten_bytes = self.transport.get_write_buffer_size()
+            self._write_timer = self.loop.call_later(WRITE_SECONDS, self._look_at_writing)
+
+    def _look_at_writing(self) -> None:
+        self._write_timer = None
+        left = self.transport.get_write_buffer_size()
+        if left and self._unwritten_bytes - left < min(WRITE_BYTES_OF_PERIOD, self._unwritten_bytes):
+            self._cut_off()
+        elif left:
+            self._watch_writing()
+
+    def _cut_off(self) -> None:
+        """Resets the connection: the kernel would else keep what is in its buffers for a client that does not read."""
+        connection = self.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.transport.abort()
+
+    def _linger(self) -> None:
+        """Sends what is left and the end, and cuts the connection a little later: closing it at once, with bytes of the
+        client unread, would reset it, and the answer might be lost on the way (RFC 9112, 9.6)."""
+        self.transport.write_eof()
+        self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
