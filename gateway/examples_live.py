@@ -131,7 +131,7 @@ SNAPSHOT: Final[dict[str, Any]] = {
         {
             "code": "ledger_lag",
             "severity": "warning",
-            "title": "帳本落後",
+            "title": "入帳延遲",
             "text": "最舊的未入帳紀錄已等待 14.2 秒（上限 10）。檢查 PostgreSQL 是否繁忙或中斷",
             "value": 14.2,
             "threshold": 10,
@@ -155,7 +155,7 @@ REFUSALS: Final[dict[str, Any]] = {
             "outlet": _LOBBY,
             "terminal_id": "trm_hotel_lobby_1",
             "code": "code_expired",
-            "title": "請會員重新整理代碼後再掃",
+            "title": "此碼已失效，請掃 App 上的新碼",
             "path": "/v1/verify",
         }
     ]

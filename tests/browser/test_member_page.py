@@ -251,7 +251,8 @@ async def test_reloaded_without_network_the_last_copy_is_shown_with_its_time_unt
 async def test_what_does_not_load_says_so_and_loads_by_itself_later(browser: Browser, stack: Stack) -> None:
     """The network is there, the gateway is not: no event of the browser tells when it is back."""
     member = await stack.member(*LOTS)
-    async with member_page(browser, stack, member, "/app/#benefits") as visitor:
+    # A page that a service worker looks after does not ask a test's routes.
+    async with member_page(browser, stack, member, "/app/#benefits", service_workers="block") as visitor:
         page = visitor.page
         await page.evaluate("sessionStorage.removeItem('tong.member.copy')")
         await visitor.context.route("**/v1/me**", lambda route: route.abort())
@@ -296,7 +297,11 @@ async def test_the_demo_offers_its_members_and_a_bad_token_is_refused(browser: B
 
 @pytest.mark.parametrize(
     ("locale", "language", "words"),
-    [("zh-HK", "zh-Hant", "請向店員出示"), ("zh-CN", "zh-Hans", "请向店员出示"), ("en-GB", "en", "Show this code")],
+    [
+        ("zh-HK", "zh-Hant", "請向店員出示。調亮屏幕"),
+        ("zh-CN", "zh-Hans", "请向店员出示"),
+        ("en-GB", "en", "Show this code"),
+    ],
 )
 async def test_the_page_speaks_the_language_of_the_browser_and_the_one_chosen(
     browser: Browser, stack: Stack, locale: str, language: str, words: str

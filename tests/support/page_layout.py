@@ -22,6 +22,22 @@ LAYOUT: Final = """() => {
     const scrolls = (style) => /auto|scroll/.test(style.overflowX + style.overflowY)
     const hidden = (element) => element.closest('.unseen, .skip, .u-over, svg, option') !== null
 
+    const known = new Map()  // what an element and those around it do to a text within
+    const around = (element) => {
+        if (!element || element === within.parentElement)
+            return {floating: false, clip: null, free: false, ellipsis: false, heard: false}
+        if (known.has(element)) return known.get(element)
+        const {...told} = around(element.parentElement), style = getComputedStyle(element)
+        if (/fixed|sticky/.test(style.position)) told.floating = true
+        if (style.clipPath !== 'none' && element.clientWidth <= 1) told.heard = true  // for screen readers only
+        if (style.textOverflow === 'ellipsis' && element.scrollWidth > element.clientWidth + 1) told.ellipsis = true
+        if (element !== document.body && element !== document.documentElement) {
+            if (scrolls(style)) [told.free, told.clip] = [true, null]
+            else if (/hidden|clip/.test(style.overflowX + style.overflowY)) told.clip = element.getBoundingClientRect()
+        }
+        known.set(element, told)
+        return told
+    }
     const lines = []  // every line of text: its element, its rectangle, whether it floats above the page
     const walker = document.createTreeWalker(within, NodeFilter.SHOW_TEXT)
     while (walker.nextNode()) {
@@ -29,17 +45,7 @@ LAYOUT: Final = """() => {
         if (!node.data.trim() || !element || hidden(element) || !shown(element)) continue
         const range = document.createRange()
         range.selectNodeContents(node)
-        let floating = false, clip = null, free = false, ellipsis = false, heard = false
-        for (let each = element; each && each !== within.parentElement; each = each.parentElement) {
-            const style = getComputedStyle(each)
-            if (/fixed|sticky/.test(style.position)) floating = true
-            if (style.clipPath !== 'none' && each.clientWidth <= 1) heard = true  // for screen readers only
-            if (style.textOverflow === 'ellipsis' && each.scrollWidth > each.clientWidth + 1) ellipsis = true
-            if (each === document.body || each === document.documentElement) continue
-            if (scrolls(style)) free = true
-            else if (!free && !clip && /hidden|clip/.test(style.overflowX + style.overflowY))
-                clip = each.getBoundingClientRect()
-        }
+        const {floating, clip, free, ellipsis, heard} = around(element)
         if (heard) continue
         if (ellipsis) found.push(`cut off: "${node.data.trim().slice(0, 40)}" in ${name(element)}`)
         for (const rect of range.getClientRects()) {

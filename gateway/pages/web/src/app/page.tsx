@@ -83,7 +83,7 @@ function Member() {
         {TABS.map((each) => (
           <a key={each} href={`#${each}`} class={`tab tab-${each}`} aria-current={each === now ? 'page' : undefined}>
             <Icon name={ICONS[each]} size={26} />
-            <span>{t[each]}</span>
+            <span>{each === 'code' ? t.codeTab : t[each]}</span>
           </a>
         ))}
       </nav>
