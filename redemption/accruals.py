@@ -113,7 +113,7 @@ class Accruals:
             raise RecordMissing("a key names an accrual of no bucket")
         (frozen,) = await self._store.read_many(keys.frozen(bucket), deadline_seconds=VERIFY_DEADLINE_SECONDS)
         if frozen is not None:
-            return Refusal(Outcome.UNAVAILABLE)
+            return Refusal(Outcome.UNAVAILABLE, replayed=True)
         flat = await self._store.read_fields(
             key=keys.accrual(bucket, record.subject), deadline_seconds=VERIFY_DEADLINE_SECONDS
         )

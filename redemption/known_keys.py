@@ -170,7 +170,7 @@ class KnownKeys:
         if outcome == Outcome.RATE_LIMITED:
             return Refusal(Outcome.RATE_LIMITED, None, GUESSES_OF_DIGITS, wait)
         if outcome == Outcome.UNAVAILABLE:
-            return Refusal(Outcome.UNAVAILABLE)
+            return Refusal(Outcome.UNAVAILABLE, replayed=True)
         return refusal
 
 

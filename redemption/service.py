@@ -16,7 +16,7 @@ from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.contexts import basket_text, place_text, restore_text
-from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
+from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, SLOT_SECONDS, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal, detail_of, detail_word
 from redemption.domain.records import record_fields
 from redemption.domain.redemptions import (
@@ -198,23 +198,29 @@ class Redemptions:
         reply = await self._cancel(terminal, terminal.business.business_id, bucket, redemption_id=redemption_id)
         return _cancelled(reply)
 
-    async def cancel_key(self, terminal: Terminal, key: str, behind: int | KeyRecord) -> Cancelled | Refusal | None:
+    async def cancel_key(self, terminal: Terminal, key: str, behind: CodeUse | KeyRecord) -> Cancelled | Refusal | None:
         """Undoes the scan that a key stands for, wherever it was made; or makes sure that the key never applies.
 
-        `behind` is the number of the member whose code came with the cancel or, where no code can be read, what the key
-        was found to stand for. Raises `HotStoreFault`, `RecordMissing`.
+        `behind` is the code that came with the cancel or, where none can be read, what the key was found to stand for.
+        Raises `HotStoreFault`, `RecordMissing`.
         """
         if isinstance(behind, KeyRecord):
             if behind.is_scan:
                 return await self._cancel_scan(terminal, key, behind.subject)
             bucket = behind.bucket
         else:
-            bucket = self._addresses.member(behind).bucket
+            bucket = self._addresses.member(behind.member_number).bucket
+            if self._is_older_than_any_key(behind) and await self.known_keys.find(terminal, key) is None:
+                return Refusal(Outcome.WINDOW_CLOSED)
         reply = await self._cancel(terminal, terminal.business.business_id, bucket, key=key)
         if reply[1] == Outcome.NOT_FOUND and reply[2]:
             # The scan is of another member than the code, or was made before the terminal moved to another business.
             return await self._cancel_scan(terminal, key, reply[2].decode())
         return _cancelled(reply)
+
+    def _is_older_than_any_key(self, code: CodeUse) -> bool:
+        """Whether what was applied with this code may have been forgotten with its key by now."""
+        return self._addresses.slot_now() * SLOT_SECONDS - code.made_at > REDEMPTION_RETENTION_SECONDS
 
     async def _cancel_scan(self, terminal: Terminal, key: str, redemption_id: str) -> Cancelled | Refusal | None:
         """Undoes a redemption that the terminal's own key stands for, in the name of the business it was made at."""
@@ -265,7 +271,7 @@ class Redemptions:
             keys.frozen(bucket), keys.redemption(bucket, record.subject), deadline_seconds=VERIFY_DEADLINE_SECONDS
         )
         if frozen is not None:
-            return Refusal(Outcome.UNAVAILABLE)
+            return Refusal(Outcome.UNAVAILABLE, replayed=True)
         if text is None:
             raise RecordMissing("a key names a redemption that is gone")
         if "cancelled" in record_fields(text):

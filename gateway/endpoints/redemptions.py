@@ -19,6 +19,7 @@ from gateway.tills import (
     REPLAYED_HEADER,
     ask_hot_store,
     check_bill,
+    code_use,
     fingerprint,
     idempotency_key,
     read_code_of_key,
@@ -130,7 +131,7 @@ async def cancel(request: Request) -> Response:
             fingerprint=TOMBSTONE,
             asks=True,
         )
-        behind = claim if isinstance(claim, KeyRecord) else claim.member_number
+        behind = claim if isinstance(claim, KeyRecord) else code_use(claim)
         call = state.redemptions.cancel_key(terminal, key, behind)
     done = await ask_hot_store(call)
     if done is None:

@@ -13,7 +13,7 @@
 --
 -- Keeps I1. What a reversed accrual left owing is taken from the points earned here.
 
-if frozen(ledger) then return {accrual_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
+if frozen(ledger) then return {accrual_id, OUTCOME.UNAVAILABLE, known(idempotency), -1, -1} end
 local seen = recorded(idempotency)
 if seen then
   if tombstoned(seen) then return {accrual_id, OUTCOME.CANCELLED, 1, -1, -1} end

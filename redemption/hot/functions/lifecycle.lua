@@ -251,7 +251,7 @@ end
 -- month, and the member's keys, which only the record names.
 local function open_step(ledger, idempotency, call_id, fingerprint, redemption, business, utc_offset, lots_prefix,
     member_prefix)
-  if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
+  if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, known(idempotency), -1, -1} end
   local before = repeated(idempotency, call_id, fingerprint, redemption)
   if before then return before end
   local record = open_redemption(redemption)

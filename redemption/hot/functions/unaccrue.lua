@@ -7,7 +7,7 @@
 --
 -- Keeps I1, I2: a balance is never pushed below nothing.
 
-if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
+if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, known(idempotency), -1, -1} end
 if idempotency ~= '' then
   local seen = recorded(idempotency)
   if seen then
