@@ -10,9 +10,7 @@ from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.domain.redemptions import ACCRUAL_PREFIX, Accrual, accrual_from_record, bucket_of_id, new_id
 from redemption.hot import keys
-from redemption.hot.faults import RecordMissing
 from redemption.hot.store import HotStore
-from redemption.known_keys import KeyRecord
 from redemption.legs import step_context
 from redemption.rules.earning import earned, growth_value, points_by_tier
 from redemption.service import MemberMissing, ReplyCrossed
@@ -105,21 +103,6 @@ class Accruals:
         if outcome in (Outcome.MEMBER_MISSING, Outcome.LIMIT_REACHED):
             raise MemberMissing(who.member_id)
         return Refusal(outcome, replayed=replayed)
-
-    async def repeated_accrual(self, record: KeyRecord) -> Accrual | Refusal:
-        """The answer that the accrual behind a key was given. Raises `HotStoreFault`, `RecordMissing`."""
-        bucket = bucket_of_id(ACCRUAL_PREFIX, record.subject, self._addresses.directory.buckets)
-        if bucket is None:
-            raise RecordMissing("a key names an accrual of no bucket")
-        (frozen,) = await self._store.read_many(keys.frozen(bucket), deadline_seconds=VERIFY_DEADLINE_SECONDS)
-        if frozen is not None:
-            return Refusal(Outcome.UNAVAILABLE, replayed=True)
-        flat = await self._store.read_fields(
-            key=keys.accrual(bucket, record.subject), deadline_seconds=VERIFY_DEADLINE_SECONDS
-        )
-        if not flat:
-            raise RecordMissing("a key names an accrual that is gone")
-        return accrual_from_record(flat, replayed=True)
 
     async def reverse(
         self, terminal: Terminal, accrual_id: str, *, key: str | None, fingerprint: str

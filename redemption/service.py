@@ -262,22 +262,6 @@ class Redemptions:
         _same_call(reply, call_id)
         return reply
 
-    async def repeated_scan(self, record: KeyRecord) -> Scanned | Refusal:
-        """The answer that the scan behind a key was given. Raises `HotStoreFault`, `RecordMissing`."""
-        bucket = bucket_of_id(REDEMPTION_PREFIX, record.subject, self._addresses.directory.buckets)
-        if bucket is None:
-            raise RecordMissing("a key names a redemption of no bucket")
-        frozen, text = await self._store.read_many(
-            keys.frozen(bucket), keys.redemption(bucket, record.subject), deadline_seconds=VERIFY_DEADLINE_SECONDS
-        )
-        if frozen is not None:
-            return Refusal(Outcome.UNAVAILABLE, replayed=True)
-        if text is None:
-            raise RecordMissing("a key names a redemption that is gone")
-        if "cancelled" in record_fields(text):
-            return Refusal(Outcome.CANCELLED, replayed=True)
-        return Scanned(record.subject, text, replayed=True)
-
     async def find(self, redemption_id: str, business_id: str) -> Redemption | None:
         """What became of a redemption, to the business it happened at; None to every other and when there is none."""
         bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)

@@ -169,17 +169,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         {"reject": [("  remember(idempotency, SECONDS.REFUSAL_MARK_SECONDS, '-', text(OUTCOME.CANCELLED))\n", "")]},
     ),
     Mutation(
-        "redeem: the key of a hold lives as long as the hold",
-        {
-            "redeem": [
-                (
-                    "fingerprint .. ' 0 ' .. redemption_id, 'EX', retention)",
-                    "fingerprint .. ' 0 ' .. redemption_id, 'EX', SECONDS.REDEMPTION_RETENTION_SECONDS)",
-                )
-            ]
-        },
-    ),
-    Mutation(
         "cancel: leaves a tombstone",
         {
             "cancel": [

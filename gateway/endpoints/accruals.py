@@ -65,7 +65,7 @@ async def accrue(request: Request) -> Response:
             code, number = code_use(claim), claim.member_number
     done: Accrual | Refusal | None
     if record is not None:
-        done = record.refusal(asked) or await ask_hot_store(state.accruals.repeated_accrual(record))
+        done = record.refusal(asked) or await ask_hot_store(state.redemptions.known_keys.accrual_of(record))
     else:
         assert number is not None
         purchase = Purchase(terminal, number, code, key, asked, wanted.bill)

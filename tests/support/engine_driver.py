@@ -197,7 +197,7 @@ class Engine:
         if isinstance(found, Refusal):
             return answer_of(found)
         refusal = found.refusal(scan.fingerprint)
-        result = refusal if refusal is not None else await self.redemptions.repeated_scan(found)
+        result = refusal if refusal is not None else await self.redemptions.known_keys.scan_of(found)
         return first_answer(result) if isinstance(result, Scanned) else answer_of(result)
 
     def cancel_key(self, terminal: Terminal, key: str, code: Code | None) -> Answer:
