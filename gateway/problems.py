@@ -242,9 +242,9 @@ def refused(
         extensions["available"] = refusal.available
     headers = ((b"idempotency-replayed", b"true"),) if refusal.replayed else ()
     kind = KIND_OF_OUTCOME[refusal.outcome]
-    if refusal.outcome is Outcome.UNAVAILABLE:
-        # While a bucket is rebuilt the records of its keys are away: that nothing was applied cannot be said.
-        return Problem(kind.code, _detail(refusal), unknown=True)
+    if refusal.outcome is Outcome.UNAVAILABLE and refusal.replayed:
+        # The key was used before, or may have been: a frozen bucket does not tell whether its request was applied.
+        return Problem(kind.code, "This part of the members is frozen until its data is restored", unknown=True)
     detail = refusal.detail or _detail(refusal)
     return Problem(kind.code, detail, headers=headers, figures=figures_of(refusal, currency, legs), **extensions)
 
@@ -300,7 +300,7 @@ def grouped(amount: int) -> str:
 
 
 _DETAILS: Final[dict[Outcome, str]] = {
-    Outcome.UNAVAILABLE: "This part of the members is frozen until its data is restored; nothing is applied meanwhile",
+    Outcome.UNAVAILABLE: "This part of the members is frozen until its data is restored; nothing was applied",
     Outcome.IDEMPOTENCY_KEY_REUSED: "This Idempotency-Key was used by this terminal for a request with another body",
     Outcome.CANCELLED: "This key was cancelled; it can never be applied",
     Outcome.CODE_EXPIRED: "The code is no longer valid; the member's app shows a fresh one",

@@ -12,7 +12,6 @@ from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.domain.redemptions import ACCRUAL_PREFIX, Accrual, accrual_from_record, bucket_of_id, new_id
 from redemption.hot import keys
-from redemption.hot.faults import RecordMissing
 from redemption.hot.store import HotStore
 from redemption.known_keys import KeyRecord
 from redemption.legs import step_context
@@ -66,6 +65,15 @@ def _detail(outcome: Outcome, asked: int, available: int, which: int) -> str | N
             asked=f"{asked:,}".replace(",", " "), available=f"{available:,}".replace(",", " ")
         )
     return None
+
+
+def refusal_of_key(record: KeyRecord, fingerprint: str) -> Refusal | None:
+    """Return the refusal that a purchase was answered with under a key; None where it was applied."""
+    refusal = record.refusal(fingerprint)
+    if refusal is None:
+        return None
+    which = int(record.words[2]) if len(record.words) > 2 else 0
+    return replace(refusal, detail=_detail(refusal.outcome, refusal.asked, refusal.available, which))
 
 
 class Accruals:
@@ -152,25 +160,6 @@ class Accruals:
             return rate_refusal(directory.policy, reply[3], reply[4])
         detail = _detail(outcome, *reply[3:6]) if len(reply) > 5 else None
         return Refusal(outcome, None, reply[3], reply[4], detail, replayed=replayed)
-
-    async def repeated(self, record: KeyRecord, fingerprint: str) -> Accrual | Refusal:
-        """The answer that the request behind a key was given. Raises `HotStoreFault`, `RecordMissing`."""
-        refusal = record.refusal(fingerprint)
-        if refusal is not None:
-            which = int(record.words[2]) if len(record.words) > 2 else 0
-            return replace(refusal, detail=_detail(refusal.outcome, refusal.asked, refusal.available, which))
-        bucket = bucket_of_id(ACCRUAL_PREFIX, record.subject, self._addresses.directory.buckets)
-        if bucket is None:
-            raise RecordMissing("a key names an accrual of no bucket")
-        (frozen,) = await self._store.read_many(keys.frozen(bucket), deadline_seconds=VERIFY_DEADLINE_SECONDS)
-        if frozen is not None:
-            return Refusal(Outcome.UNAVAILABLE)
-        flat = await self._store.read_fields(
-            key=keys.accrual(bucket, record.subject), deadline_seconds=VERIFY_DEADLINE_SECONDS
-        )
-        if not flat:
-            raise RecordMissing("a key names an accrual that is gone")
-        return accrual_from_record(flat, replayed=True)
 
     async def reverse(
         self, terminal: Terminal, accrual_id: str, *, key: str | None, fingerprint: str

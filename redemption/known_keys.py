@@ -19,7 +19,17 @@ from redemption.call_rates import rate_refusal
 from redemption.directory import Terminal
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal, detail_word, refusal_of_word
-from redemption.domain.redemptions import REDEMPTION_PREFIX
+from redemption.domain.records import record_fields
+from redemption.domain.redemptions import (
+    ACCRUAL_PREFIX,
+    REDEMPTION_PREFIX,
+    Accrual,
+    Scanned,
+    accrual_from_record,
+    bucket_of_id,
+)
+from redemption.hot import keys
+from redemption.hot.faults import RecordMissing
 from redemption.hot.store import HotStore
 
 TOMBSTONE: Final = "-"
@@ -141,6 +151,39 @@ class KnownKeys:
         refusals = [each for each in settled if isinstance(each, Refusal)]
         return min(refusals, key=lambda each: each.outcome)
 
+    async def scan_of(self, record: KeyRecord) -> Scanned | Refusal:
+        """The answer that the scan behind a key was given. Raises `HotStoreFault`, `RecordMissing`."""
+        bucket = self._bucket_of(REDEMPTION_PREFIX, record)
+        frozen, text = await self._store.read_many(
+            keys.frozen(bucket), keys.redemption(bucket, record.subject), deadline_seconds=VERIFY_DEADLINE_SECONDS
+        )
+        if frozen is not None:
+            return Refusal(Outcome.UNAVAILABLE, replayed=True)
+        if text is None:
+            raise RecordMissing("a key names a redemption that is gone")
+        if "cancelled" in record_fields(text):
+            return Refusal(Outcome.CANCELLED, replayed=True)
+        return Scanned(record.subject, text, replayed=True)
+
+    async def accrual_of(self, record: KeyRecord) -> Accrual | Refusal:
+        """The answer that the accrual behind a key was given. Raises `HotStoreFault`, `RecordMissing`."""
+        bucket = self._bucket_of(ACCRUAL_PREFIX, record)
+        (frozen,) = await self._store.read_many(keys.frozen(bucket), deadline_seconds=VERIFY_DEADLINE_SECONDS)
+        if frozen is not None:
+            return Refusal(Outcome.UNAVAILABLE, replayed=True)
+        flat = await self._store.read_fields(
+            key=keys.accrual(bucket, record.subject), deadline_seconds=VERIFY_DEADLINE_SECONDS
+        )
+        if not flat:
+            raise RecordMissing("a key names an accrual that is gone")
+        return accrual_from_record(flat, replayed=True)
+
+    def _bucket_of(self, prefix: str, record: KeyRecord) -> int:
+        bucket = bucket_of_id(prefix, record.subject, self._addresses.directory.buckets)
+        if bucket is None:
+            raise RecordMissing("a key names what is in no bucket")
+        return bucket
+
     async def _settle_at(
         self,
         place: KeyPlace,
@@ -172,7 +215,7 @@ class KnownKeys:
         if outcome == Outcome.RATE_LIMITED:
             return rate_refusal(self._addresses.directory.policy, whose, wait)
         if outcome == Outcome.UNAVAILABLE:
-            return Refusal(Outcome.UNAVAILABLE)
+            return Refusal(Outcome.UNAVAILABLE, replayed=True)
         return refusal
 
 

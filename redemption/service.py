@@ -13,12 +13,17 @@ import msgspec
 import orjson
 
 from redemption.addresses import Addresses
-from redemption.call_rates import rate_refusal
+from redemption.call_rates import CallRates, rate_refusal
 from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.contexts import basket_text, place_text, restore_text
-from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, TOMBSTONE_SECONDS, VERIFY_DEADLINE_SECONDS
+from redemption.domain.limits import (
+    REDEMPTION_RETENTION_SECONDS,
+    SLOT_SECONDS,
+    TOMBSTONE_SECONDS,
+    VERIFY_DEADLINE_SECONDS,
+)
 from redemption.domain.outcomes import Outcome, Refusal, detail_word, refusal_of_word
 from redemption.domain.records import record_fields
 from redemption.domain.redemptions import (
@@ -116,6 +121,7 @@ class Redemptions:
     def __init__(self, store: HotStore, addresses: Addresses) -> None:
         self._store = store
         self._addresses = addresses
+        self._rates = CallRates(store, addresses)
         self.known_keys = KnownKeys(store, addresses)
 
     async def verify(self, scan: Scan, *, deadline_seconds: float = VERIFY_DEADLINE_SECONDS) -> Verified:
@@ -209,25 +215,31 @@ class Redemptions:
         return self._cancelled(reply)
 
     async def cancel_key(
-        self, terminal: Terminal, key: str, behind: int | KeyRecord, *, good_until: float = 0
+        self, terminal: Terminal, key: str, behind: CodeUse | KeyRecord, *, good_until: float = 0
     ) -> Cancelled | Refusal | None:
         """Undoes the scan that a key stands for, wherever it was made; or makes sure that the key never applies.
 
-        `behind` is the number of the member whose code came with the cancel or, where no code can be read, what the key
-        was found to stand for. `good_until` (Unix seconds) is when the code ends: a tombstone outlives it. Raises
-        `HotStoreFault`, `RecordMissing`.
+        `behind` is the code that came with the cancel or, where none can be read, what the key was found to stand for.
+        `good_until` (Unix seconds) is when the code ends: a tombstone outlives it. Raises `HotStoreFault`,
+        `RecordMissing`.
         """
         if isinstance(behind, KeyRecord):
             if behind.is_scan:
                 return await self._cancel_scan(terminal, key, behind.subject)
             bucket = behind.bucket
         else:
-            bucket = self._addresses.member(behind).bucket
+            bucket = self._addresses.member(behind.member_number).bucket
+            if self._is_older_than_any_key(behind) and await self.known_keys.find(terminal, key) is None:
+                return await self._rates.terminal(terminal) or Refusal(Outcome.WINDOW_CLOSED)
         reply = await self._cancel(terminal, terminal.business.business_id, bucket, key=key, good_until=good_until)
         if reply[1] == Outcome.NOT_FOUND and reply[2]:
             # The scan is of another member than the code, or was made before the terminal moved to another business.
             return await self._cancel_scan(terminal, key, reply[2].decode())
         return self._cancelled(reply)
+
+    def _is_older_than_any_key(self, code: CodeUse) -> bool:
+        """Whether what was applied with this code may have been forgotten with its key by now."""
+        return self._addresses.slot_now() * SLOT_SECONDS - code.made_at > REDEMPTION_RETENTION_SECONDS
 
     async def _cancel_scan(self, terminal: Terminal, key: str, redemption_id: str) -> Cancelled | Refusal | None:
         """Undoes a redemption that the terminal's own key stands for, in the name of the business it was made at."""
@@ -298,22 +310,6 @@ class Redemptions:
         if effect == "tombstoned":
             return Cancelled(effect, None)
         return Cancelled(effect, after_step(redemption_told(reply[3]), reply[4], replayed=False))
-
-    async def repeated_scan(self, record: KeyRecord) -> Scanned | Refusal:
-        """The answer that the scan behind a key was given. Raises `HotStoreFault`, `RecordMissing`."""
-        bucket = bucket_of_id(REDEMPTION_PREFIX, record.subject, self._addresses.directory.buckets)
-        if bucket is None:
-            raise RecordMissing("a key names a redemption of no bucket")
-        frozen, text = await self._store.read_many(
-            keys.frozen(bucket), keys.redemption(bucket, record.subject), deadline_seconds=VERIFY_DEADLINE_SECONDS
-        )
-        if frozen is not None:
-            return Refusal(Outcome.UNAVAILABLE)
-        if text is None:
-            raise RecordMissing("a key names a redemption that is gone")
-        if "cancelled" in record_fields(text):
-            return Refusal(Outcome.CANCELLED, replayed=True)
-        return Scanned(record.subject, text, replayed=True)
 
     async def find(self, redemption_id: str, business_id: str) -> Redemption | None:
         """What became of a redemption, to the business it happened at; None to every other and when there is none."""

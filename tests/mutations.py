@@ -149,6 +149,26 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("refund: window", {"refund": [("> tonumber(window_seconds) * 1000 then", "> 1e15 then")]}),
     Mutation("cancel: window", {"cancel": [("> tonumber(window_seconds) * 1000 then", "> 1e15 then")]}),
     Mutation(
+        "reject: a key that is known comes before its code",
+        {"reject": [("if seen then return {0, -1, seen} end\n", "")]},
+        core=True,
+    ),
+    Mutation(
+        "reject: a refusal is kept under its key",
+        {
+            "reject": [
+                (
+                    "  remember(idempotency, SECONDS.REFUSAL_MARK_SECONDS, fingerprint, outcome, '-1', '-1', '-1', detail)\n",
+                    "",
+                )
+            ]
+        },
+    ),
+    Mutation(
+        "reject: a cancel leaves a tombstone",
+        {"reject": [("  remember(idempotency, SECONDS.REFUSAL_MARK_SECONDS, '-', text(OUTCOME.CANCELLED))\n", "")]},
+    ),
+    Mutation(
         "cancel: leaves a tombstone",
         {"prelude": [("  remember(idempotency, text(lasts), '-', text(OUTCOME.CANCELLED))\n", "")]},
         core=True,

@@ -20,6 +20,8 @@ from tokens.digits import LENGTH
 GROUPED_CHARACTERS_MAX: Final = 4 * LENGTH
 """More characters than 18 digits in groups ever have; a longer text is looked at no further."""
 _AIM_IDENTIFIER: Final = re.compile(r"\][A-Za-z][0-9A-Za-z]", re.ASCII)
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._-]*[A-Za-z._][A-Za-z0-9._-]*", re.ASCII)
+"""Characters of codes only, and not digits in groups: nothing is to be taken off."""
 _CONTROLS: Final = "\x01\x02\x03\x04\t\n\v\f\r\x1c\x1d\x1e\x1f\x85"
 """SOH, STX, ETX, EOT, the separators FS to US, tabs and line ends."""
 _ZERO_WIDTH: Final = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff"
@@ -35,6 +37,8 @@ _FULL_WIDTH: Final = {ord("\uff10") + digit: ord("0") + digit for digit in range
 def cleaned(text: str) -> str:
     """The code in what was scanned: 18 plain digits where that is what it comes to, else the text without what stands
     at its ends. Reads `text` a few times over; the caller bounds its length."""
+    if _PLAIN.fullmatch(text) is not None:
+        return text
     inner = _trimmed(text)
     found = _AIM_IDENTIFIER.match(inner)
     if found is not None:

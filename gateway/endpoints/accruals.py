@@ -22,7 +22,7 @@ from gateway.tills import (
     read_code_of_key,
     repeat_of,
 )
-from redemption.accruals import Purchase
+from redemption.accruals import Purchase, refusal_of_key
 from redemption.domain.commands import AccrualRequest, VoidRequest
 from redemption.domain.members import member_number
 from redemption.domain.outcomes import Refusal
@@ -66,7 +66,7 @@ async def accrue(request: Request) -> Response:
             code, number = code_use(claim), claim.member_number
     done: Accrual | Refusal | None
     if record is not None:
-        done = await ask_hot_store(state.accruals.repeated(record, asked))
+        done = refusal_of_key(record, asked) or await ask_hot_store(state.redemptions.known_keys.accrual_of(record))
     else:
         assert number is not None
         purchase = Purchase(terminal, number, code, key, asked, wanted.bill, wanted.confirm_duplicate)

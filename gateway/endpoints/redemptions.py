@@ -19,6 +19,7 @@ from gateway.tills import (
     REPLAYED_HEADER,
     ask_hot_store,
     check_bill,
+    code_use,
     fingerprint,
     idempotency_key,
     read_code_of_key,
@@ -96,7 +97,7 @@ async def cancel(request: Request) -> Response:
             fingerprint=TOMBSTONE,
             asks=True,
         )
-        behind = claim if isinstance(claim, KeyRecord) else claim.member_number
+        behind = claim if isinstance(claim, KeyRecord) else code_use(claim)
         good_until = 0 if isinstance(claim, KeyRecord) else claim.expires_at
         call = state.redemptions.cancel_key(terminal, key, behind, good_until=good_until)
     done = await ask_hot_store(call)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from redemption.domain.limits import GUESSES_PER_TERMINAL
+from redemption.hot import keys
 from tests.support.client import bill, fresh_key, points_leg
 from tests.support.engine_http import until_true
 from tests.support.problem import problem_of
@@ -20,7 +21,7 @@ from tokens.keyring import KeyRing
 
 REPLAYED = "idempotency-replayed"
 DAY = 86_400
-TILLS = len(WAYS) + sum(way.unreadable for way in WAYS) + 3
+TILLS = len(WAYS) + sum(way.unreadable for way in WAYS) + 4
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +166,30 @@ async def test_a_moved_terminal_reverses_in_the_books_of_the_business_it_sold_fo
             "SELECT count(*) FROM ledger_posting WHERE account = 'business_redeemed' AND owner = $1", "keys-moved-books"
         )
         assert owed == 0
+
+
+async def test_while_a_bucket_is_frozen_a_repeat_is_told_unknown_and_then_its_first_answer(till: Till) -> None:
+    worker = till.worker
+    codes = await codes_of(till, "digits")
+    story, scan = await told(till, codes)
+    fresh = next(codes)
+    cancel = {"idempotency_key": scan.key, "code": story.asked[0].body["code"]}  # type: ignore[index]
+    async with worker.stack.hot() as hot:
+        await hot.set(keys.frozen(till.member.bucket), "a test")
+        try:
+            first = problem_of(await till.post("/v1/verify", {"code": fresh}, fresh_key()))
+            assert (first["code"], first["outcome"]) == ("unavailable", "not_applied")
+            for readable in (True, False):
+                worker.ahead = 0 if readable else 65 * 60
+                for asked in story.asked:
+                    document = problem_of(await till.post(asked.path, asked.body, asked.key))
+                    assert (document["code"], document["outcome"]) == ("unavailable", "unknown"), asked.name
+                assert problem_of(await till.post("/v1/cancel", cancel))["code"] == "unavailable"
+            unread = problem_of(await till.post("/v1/verify", {"code": fresh}, fresh_key()))
+            assert (unread["code"], unread["outcome"]) == ("unavailable", "unknown"), "its record may be away"
+        finally:
+            await hot.delete(keys.frozen(till.member.bucket))
+    for asked in story.asked:
+        again = await till.post(asked.path, asked.body, asked.key)
+        assert (again.status_code, again.content) == (asked.answer.status_code, asked.answer.content), asked.name
+    assert (await till.post("/v1/cancel", cancel)).json()["effect"] == "reversed"

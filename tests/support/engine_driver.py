@@ -198,21 +198,21 @@ class Engine:
         if isinstance(found, Refusal):
             return answer_of(found)
         refusal = found.refusal(scan.fingerprint)
-        result = refusal if refusal is not None else await self.redemptions.repeated_scan(found)
+        result = refusal if refusal is not None else await self.redemptions.known_keys.scan_of(found)
         return first_answer(result) if isinstance(result, Scanned) else answer_of(result)
 
-    def cancel_key(self, terminal: Terminal, key: str, member_number: int | None) -> Answer:
-        """By key and the code of a member, or (None) a code of which nothing can be read."""
-        return answer_of(self.run(self._cancel_key(terminal, key, member_number)))
+    def cancel_key(self, terminal: Terminal, key: str, code: Code | None) -> Answer:
+        """By key and code, or (None) a code of which nothing can be read."""
+        return answer_of(self.run(self._cancel_key(terminal, key, code)))
 
-    async def _cancel_key(self, terminal: Terminal, key: str, member_number: int | None) -> Cancelled | Refusal | None:
-        behind: int | KeyRecord | Refusal
-        if member_number is None:
+    async def _cancel_key(self, terminal: Terminal, key: str, code: Code | None) -> Cancelled | Refusal | None:
+        behind: CodeUse | KeyRecord | Refusal
+        if code is None:
             behind = await self.redemptions.known_keys.settle(terminal, key, TOMBSTONE, UNREAD, is_guess=False)
             if isinstance(behind, Refusal):
                 return behind
         else:
-            behind = member_number
+            behind = _code(code)
         return await self.redemptions.cancel_key(terminal, key, behind)
 
     def cancel_id(self, terminal: Terminal, redemption_id: str) -> Answer:

@@ -272,13 +272,14 @@ class EngineMachine(Checked):
             key = scan.key
         elif kind == "scan":
             scan = self.scans[-1 - which % min(6, len(self.scans))]
-            terminal, key, number = scan.terminal, scan.key, scan.code.member_number
+            terminal, key, code = scan.terminal, scan.key, scan.code
         else:
             terminal, key = self.known_keys[-1 - which % len(self.known_keys)]
+            code = self.code(number, "jwt")
         if moves:
             terminal = moved(terminal, at)
-        actual = self.engine.cancel_key(terminal, key, None if unread else number)
-        expected = self.model.cancel_key(terminal, key, unread)
+        actual = self.engine.cancel_key(terminal, key, None if unread else code)
+        expected = self.model.cancel_key(terminal, key, None if unread else code)
         if actual[:2] == ("cancelled", "tombstoned"):
             self.dead_keys[terminal.terminal_id, key] = None, self.model.age
         self.settle("cancel", actual, expected)

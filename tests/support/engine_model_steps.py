@@ -8,7 +8,7 @@ from redemption.domain import limits
 from redemption.domain.members import bucket_of, member_id
 from redemption.domain.outcomes import Outcome
 from redemption.rules.earning import earned, growth_value, points_by_tier
-from tests.support.engine_commands import Purchase, Step
+from tests.support.engine_commands import Code, Purchase, Step
 from tests.support.engine_model import (
     CANCELLED,
     DAY,
@@ -197,15 +197,17 @@ class EngineModel(Model):
 
     # Cancel, sweep.
 
-    def cancel_key(self, terminal: Terminal, key: str, unread: bool = False) -> Answer:
+    def cancel_key(self, terminal: Terminal, key: str, code: Code | None) -> Answer:
         """By key, whatever code comes with it and wherever the terminal is now: what was applied is undone; where
-        nothing was, the key never applies. `unread`: nothing can be read of the code, so that a key nobody knows is
-        refused too."""
+        nothing was, the key never applies. A key nobody knows is refused where nothing can be read of the code (None),
+        and where the code is so old that the key may have been forgotten."""
         limited = self.limited(terminal)
         if limited is not None:
             return limited
         mark = self.mark(terminal, key)
-        if mark is None and unread:
+        if mark is None and code is not None and self.now_ms // 2000 * 2 - code.made_at > EVER:
+            return refused(Outcome.WINDOW_CLOSED)
+        if mark is None and code is None:
             seconds = limits.REFUSAL_MARK_SECONDS
             self.marks[terminal.terminal_id, key] = Mark(None, CANCELLED, self.age + seconds)
             return refused(Outcome.CODE_FORGED)

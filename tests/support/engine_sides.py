@@ -173,6 +173,11 @@ def directory() -> Directory:
     )
 
 
+def _code(subject: int, claim: Claim) -> CodeUse:
+    now = int(time.time())
+    return CodeUse(subject, slot_at(now), claim, now, expired=False)
+
+
 @dataclass
 class InProcess:
     """The use cases in this process, over a private Valkey."""
@@ -210,9 +215,7 @@ class InProcess:
         legs: tuple[Leg, ...] = (PointsLeg(points),) if points else ()
         if benefit:
             legs += (BenefitLeg(benefit),)
-        now = int(time.time())
-        code = CodeUse(subject, slot_at(now), claim, now, expired=False)
-        scan = Scan(TILL, code, key, f"of-{claim}", Bill("R", amount, "CNY"), legs, hold_seconds)
+        scan = Scan(TILL, _code(subject, claim), key, f"of-{claim}", Bill("R", amount, "CNY"), legs, hold_seconds)
         result = (await self.redemptions.verify(scan)).result
         if isinstance(result, Refusal):
             return Ended("scan", result.outcome.name.lower())
@@ -226,7 +229,7 @@ class InProcess:
         return Ended(name, done.outcome.name.lower() if isinstance(done, Refusal) else "ok")
 
     async def cancel(self, till: int, subject: int, claim: Claim, key: str) -> Ended:
-        return _cancelled(await self.redemptions.cancel_key(TILL, key, subject))
+        return _cancelled(await self.redemptions.cancel_key(TILL, key, _code(subject, claim)))
 
     async def cancel_id(self, till: int, redemption: str) -> Ended:
         return _cancelled(await self.redemptions.cancel(TILL, redemption))

@@ -21,7 +21,7 @@
 --
 -- Keeps I1, I12. What a reversed accrual left owing is taken from the points earned here.
 
-if frozen(ledger) then return {accrual_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
+if frozen(ledger) then return {accrual_id, OUTCOME.UNAVAILABLE, known(idempotency), -1, -1} end
 local seconds, millis = now()
 local here = till_named(till)
 local by_id = marker == ''

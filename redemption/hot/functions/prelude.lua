@@ -336,6 +336,11 @@ local function recorded(idempotency)
   return seen and split(seen, ' ', 16) or nil
 end
 
+-- 1 where a key stands for something, else 0: a frozen bucket says so, for it cannot say for what. Empty is no key.
+local function known(idempotency)
+  return idempotency ~= '' and call('EXISTS', idempotency) or 0
+end
+
 -- A cancel that found nothing under a key left "-" where a fingerprint would be: nothing ever applies under it.
 local function tombstoned(seen)
   return seen[1] == '-'

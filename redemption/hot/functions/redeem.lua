@@ -37,7 +37,8 @@ end
 -- All that is one text, read at once.
 local prefix = sub(redemption, 1, -#redemption_id - 1)
 local texts = call('MGET', sub(ledger, 1, -7) .. 'frozen', idempotency, code, recent, redemption)
-if texts[1] then return answer(OUTCOME.UNAVAILABLE, 0, -1, -1, -1) end
+-- A frozen bucket says of a key that is known that it was used: whether anything was applied is not known meanwhile.
+if texts[1] then return answer(OUTCOME.UNAVAILABLE, texts[2] and 1 or 0, -1, -1, -1) end
 if exceeded then return answer(OUTCOME.RATE_LIMITED, 0, -1, exceeded, -1) end
 
 if texts[2] then

@@ -8,7 +8,7 @@
 --
 -- Keeps I1, I2: a balance is never pushed below nothing.
 
-if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, 0, -1, -1} end
+if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, known(idempotency), -1, -1} end
 local seconds, millis = now()
 local exceeded, _, reset = over_rate(till_named(till), seconds, rate_terminal, rate_outlet, '')
 if exceeded then return {call_id, OUTCOME.RATE_LIMITED, 0, exceeded, reset} end
