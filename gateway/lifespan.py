@@ -94,7 +94,6 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
         stack.push_async_callback(closing("the settlement's pool", settlement_pool.close))
         exports = StatementExports(settings, settlement_pool, clock)
         stack.push_async_callback(closing("statements that are being written", exports.close))
-        desk = SettlementDesk(settlement_pool, clock, exports)
         state = State(
             settings=settings,
             clock=clock,
@@ -111,7 +110,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             accruals=Accruals(store, addresses),
             rates=CallRates(store, addresses),
             ledger=LedgerReader(pool),
-            settlement=desk,
+            settlement=SettlementDesk(settlement_pool, clock, exports),
             names=NameBook(pool, lambda: directory.current.version),
             watch=HotWatch(hot, library, settings.buckets, settings.backlog_max),
             live=live,

@@ -9,21 +9,40 @@ Not guaranteed: while the hot store does not answer nothing is counted and calls
 unavailable anyway, and what PostgreSQL answers has its own bound of calls in hand.
 """
 
+import math
 from typing import Final
 
 from redemption.addresses import Addresses
 from redemption.directory import Terminal
+from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, TOMBSTONE_SECONDS
 from redemption.domain.members import member_id
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot import keys
 from redemption.hot.faults import HotStoreFault
 from redemption.hot.store import HotStore
-from redemption.service import rate_refusal
+from redemption.rules.policy import Policy
 
 COUNT_DEADLINE_SECONDS: Final = 0.5
-TERMINAL: Final = 1
 MEMBER: Final = 3
+GUESSES: Final = 4
+"""The rate that a terminal or outlet exceeds by digits nobody made, beside those of terminal, outlet and member."""
+TOMBSTONES: Final = 5
+"""The same for cancels that find nothing under their key."""
 OFFICE_KEY: Final = 6
+
+
+def tombstone_seconds(code_left_seconds: float) -> int:
+    """How long a tombstone is kept: as long as the mark of a used code, and in any case as long as the code of the
+    cancelled call is good (a device may have made it for a later moment)."""
+    left = min(math.ceil(code_left_seconds) + TOMBSTONE_SECONDS, REDEMPTION_RETENTION_SECONDS)
+    return max(TOMBSTONE_SECONDS, left)
+
+
+def rate_refusal(policy: Policy, whose: int, seconds: int) -> Refusal:
+    """The refusal of a call that exceeds a rate: whose (1 terminal, 2 outlet, 3 member, 4 guesses, 5 cancels) and the
+    seconds to wait."""
+    quota = {1: policy.terminal_rate, 2: policy.outlet_rate, 3: policy.member_rate}.get(whose, -1)
+    return Refusal(Outcome.RATE_LIMITED, None, whose, seconds, quota=quota)
 
 
 class CallRates:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redemption.addresses import Addresses, MemberAddress
-from redemption.call_rates import MEMBER, own_calls
+from redemption.call_rates import MEMBER, own_calls, rate_refusal
 from redemption.directory import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill
@@ -14,7 +14,7 @@ from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot import keys
 from redemption.hot.store import HotStore
 from redemption.rules.offers import Holding, Offers, offers
-from redemption.service import MemberMissing, rate_refusal
+from redemption.service import MemberMissing
 
 NEVER = 999_999
 """Sorts what never expires behind every month."""

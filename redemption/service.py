@@ -5,19 +5,19 @@ Every call is one round trip to one function. Knows no HTTP: the gateway turns r
 answers.
 """
 
-import math
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import orjson
 
 from redemption.addresses import Addresses
+from redemption.call_rates import rate_refusal, tombstone_seconds
 from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.contexts import basket_text, place_text, restore_text
-from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, TOMBSTONE_SECONDS, VERIFY_DEADLINE_SECONDS
+from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal, detail_of, detail_word
 from redemption.domain.redemptions import (
     REDEMPTION_PREFIX,
@@ -41,7 +41,6 @@ from redemption.legs import (
 )
 from redemption.rules.basket import price
 from redemption.rules.eligibility import state_detail
-from redemption.rules.policy import Policy
 
 
 class Scan(msgspec.Struct, frozen=True):
@@ -90,26 +89,6 @@ class Cancelled:
 
     effect: str
     redemption: Redemption | None
-
-
-GUESSES: Final = 4
-"""The rate that a terminal or outlet exceeds by digits nobody made, beside those of terminal, outlet and member."""
-TOMBSTONES: Final = 5
-"""The same for cancels that find nothing under their key."""
-
-
-def tombstone_seconds(code_left_seconds: float) -> int:
-    """How long a tombstone is kept: as long as the mark of a used code, and in any case as long as the code of the
-    cancelled call is good (a device may have made it for a later moment)."""
-    left = min(math.ceil(code_left_seconds) + TOMBSTONE_SECONDS, REDEMPTION_RETENTION_SECONDS)
-    return max(TOMBSTONE_SECONDS, left)
-
-
-def rate_refusal(policy: Policy, whose: int, seconds: int) -> Refusal:
-    """The refusal of a call that exceeds a rate: whose (1 terminal, 2 outlet, 3 member, 4 guesses, 5 cancels) and the
-    seconds to wait."""
-    quota = {1: policy.terminal_rate, 2: policy.outlet_rate, 3: policy.member_rate}.get(whose, -1)
-    return Refusal(Outcome.RATE_LIMITED, None, whose, seconds, quota=quota)
 
 
 class MemberMissing(Exception):

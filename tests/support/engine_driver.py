@@ -15,6 +15,7 @@ import uvloop
 from redemption.accruals import Accruals, Reversed
 from redemption.accruals import Purchase as ProductPurchase
 from redemption.addresses import Addresses
+from redemption.call_rates import GUESSES
 from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.members import bucket_of, member_id
@@ -26,7 +27,7 @@ from redemption.hot.connection import Address, HotConnection
 from redemption.hot.library import Library, assemble
 from redemption.hot.store import HotStore
 from redemption.memberships import Memberships, MemberState
-from redemption.service import GUESSES, Cancelled, Redemptions
+from redemption.service import Cancelled, Redemptions
 from redemption.service import Scan as ProductScan
 from redemption.service import Step as ProductStep
 from tests.support.engine_commands import Code, Purchase, Scan, Step
