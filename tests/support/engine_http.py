@@ -70,7 +70,7 @@ BENEFITS: dict[str, Json] = {
 }
 
 EARN_CEILINGS = {"bill_points": 100, "member_day_points": 400, "terminal_day_points": 1_000}
-"""What a purchase may earn at `eng-earn`."""
+"""What a purchase may earn at `eng-earn` and `eng-earn-race`."""
 
 BUSINESSES: dict[str, Json] = {
     "eng-shop": {"earn": {"points": 1, "per_minor": 100, "categories": {"groceries": {"points": 1, "per_minor": 200}}}},
@@ -86,6 +86,7 @@ BUSINESSES: dict[str, Json] = {
     "eng-cancels": {},
     "eng-tight": {},
     "eng-earn": {"earn": {"ceilings": EARN_CEILINGS}},
+    "eng-earn-race": {"earn": {"ceilings": EARN_CEILINGS}},
 }
 
 STANDARD: Json = {
