@@ -65,7 +65,7 @@ async def issued(side: InProcess, subjects: Sequence[int], *, bill: str = "", ca
         assert done is not None
         return 0 if isinstance(done, Refusal) else done.points
 
-    return sum(await asyncio.gather(*(earn(number) for number in range(CALLS))))
+    return sum(await asyncio.gather(*(earn(number) for number in range(calls))))
 
 
 @pytest.fixture

@@ -85,7 +85,14 @@ class World:
         whole = body.get("agreement") or body.get("list")
         if whole is not None:  # all of the body is one object of the world
             return self.objects[whole.strip("{}")]
-        return {name: self._text(value) if isinstance(value, str) else value for name, value in body.items()}
+        return {
+            name: self._text(value)
+            if isinstance(value, str)
+            else self._filled(value)
+            if isinstance(value, Mapping)
+            else value
+            for name, value in body.items()
+        }
 
     def _text(self, value: str) -> str:
         if value == "{code}":
