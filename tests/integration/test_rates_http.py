@@ -114,7 +114,7 @@ async def test_a_member_is_limited_over_all_businesses(slow: Ground) -> None:
 PATHS: dict[str, Callable[[str], dict[str, Any]]] = {
     "verify": lambda code: {"code": code},
     "prepare": lambda code: {"code": code},
-    "accruals": lambda code: {"code": code, "bill": DINNER},
+    "accruals": lambda code: {"code": code, "bill": {**DINNER, "reference": fresh_key()}},
     "cancel": lambda code: {"code": code, "idempotency_key": fresh_key()},
 }
 
