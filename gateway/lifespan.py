@@ -95,7 +95,6 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
         stack.push_async_callback(closing("the settlement's pool", settlement_pool.close))
         exports = StatementExports(settings, settlement_pool, clock)
         stack.push_async_callback(closing("statements that are being written", exports.close))
-        desk = SettlementDesk(settlement_pool, clock, exports)
         state = State(
             settings=settings,
             clock=clock,
@@ -112,7 +111,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             accruals=Accruals(store, addresses),
             rates=CallRates(store, addresses),
             lists=RedemptionLists(LedgerReader(pool), live.tail),
-            settlement=desk,
+            settlement=SettlementDesk(settlement_pool, clock, exports),
             names=NameBook(pool, lambda: directory.current.version),
             watch=HotWatch(hot, library, settings.buckets, settings.backlog_max, check),
             live=live,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from redemption.addresses import Addresses
+from redemption.addresses import Addresses, MemberAddress
 from redemption.call_rates import rate_refusal
 from redemption.directory import Terminal
 from redemption.domain.codes import CodeUse
@@ -89,62 +89,26 @@ class Accruals:
 
         Raises the hot store's faults, `MemberMissing`.
         """
-        addresses, terminal, code = self._addresses, purchase.terminal, purchase.code
+        addresses, code = self._addresses, purchase.code
         directory = addresses.directory
         who = addresses.member(purchase.member_number)
-        rules = terminal.business.earn
-        ceilings = ceilings_of(directory.policy.earn_ceilings, rules.ceilings)
-        till = addresses.till(terminal, who.bucket)
-        base = earned(rules, purchase.bill)
-        by_tier = points_by_tier(rules, base, {tier.tier_id: tier.rules for tier in directory.tiers})
         accrual_id = new_id(ACCRUAL_PREFIX, who.bucket)
         reply = await self._store.call(
             "accrue",
-            idempotency=till.idempotency_prefix + purchase.key,
-            member=keys.member(who.bucket, who.member_id),
-            lots=keys.lots(who.bucket, who.member_id),
-            code=keys.code(who.bucket, who.number, code.slot if code else 0),
             accrual=keys.accrual(who.bucket, accrual_id),
-            ledger=keys.ledger_stream(who.bucket),
-            rate_terminal=till.rate_terminal,
-            rate_outlet=till.rate_outlet,
-            rate_member=keys.rate(who.bucket, who.member_id),
-            guess_terminal=till.guess_terminal,
-            guess_outlet=till.guess_outlet,
-            bill=keys.bill(addresses.outlet_bucket(terminal, who.bucket), terminal.outlet_id, purchase.bill.reference),
-            cancelled=till.cancelled,
-            earned_member=keys.earned(who.bucket, who.member_id),
-            earned_terminal=till.earned_terminal,
             accrual_id=accrual_id,
-            till=addresses.till_terms(terminal).words,
+            till=addresses.till_terms(purchase.terminal).words,
             till_key=purchase.key,
             fingerprint=purchase.fingerprint,
             member_id=who.member_id,
             confirmed=1 if purchase.confirm_duplicate else 0,
             amount=purchase.bill.amount_minor,
-            ceilings=f"{ceilings.bill_minor},{ceilings.bill_points},{ceilings.member_day_points},"
-            f"{ceilings.terminal_day_points}",
             marker=code.marker if code else "",
             code_time=code.made_at if code else 0,
             code_refusal=int(code.refusal.outcome) if code and code.refusal else 0,
             utc_offset=addresses.utc_offset(directory.time_zone),
-            validity_months=rules.validity_months,
-            crossing_days=rules.crossing_days,
-            growth=growth_value(base),
-            by_tier=";".join(f"{tier},{plain},{bonus}" for tier, (plain, bonus) in by_tier.items()),
-            context=step_context(
-                terminal,
-                directory.version,
-                purchase.key,
-                purchase.bill,
-                {
-                    "fingerprint": purchase.fingerprint,
-                    "code": [code.slot, code.marker] if code else None,
-                    "growth": growth_value(base),
-                    "validity_months": rules.validity_months,
-                    "crossing_days": rules.crossing_days,
-                },
-            ),
+            **self._keys(purchase, who),
+            **self._terms(purchase),
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         if reply[0] != accrual_id.encode():
@@ -160,6 +124,51 @@ class Accruals:
             return rate_refusal(directory.policy, reply[3], reply[4])
         detail = _detail(outcome, *reply[3:6]) if len(reply) > 5 else None
         return Refusal(outcome, None, reply[3], reply[4], detail, replayed=replayed)
+
+    def _keys(self, purchase: Purchase, who: MemberAddress) -> dict[str, str]:
+        """The keys of functions/accrue.lua but the accrual's own."""
+        addresses, terminal = self._addresses, purchase.terminal
+        till = addresses.till(terminal, who.bucket)
+        outlet_bucket = addresses.outlet_bucket(terminal, who.bucket)
+        return {
+            "idempotency": till.idempotency_prefix + purchase.key,
+            "member": keys.member(who.bucket, who.member_id),
+            "lots": keys.lots(who.bucket, who.member_id),
+            "code": keys.code(who.bucket, who.number, purchase.code.slot if purchase.code else 0),
+            "ledger": keys.ledger_stream(who.bucket),
+            "rate_terminal": till.rate_terminal,
+            "rate_outlet": till.rate_outlet,
+            "rate_member": keys.rate(who.bucket, who.member_id),
+            "guess_terminal": till.guess_terminal,
+            "guess_outlet": till.guess_outlet,
+            "bill": keys.bill(outlet_bucket, terminal.outlet_id, purchase.bill.reference),
+            "cancelled": till.cancelled,
+            "earned_member": keys.earned(who.bucket, who.member_id),
+            "earned_terminal": till.earned_terminal,
+        }
+
+    def _terms(self, purchase: Purchase) -> dict[str, str | int | bytes]:
+        """What the purchase earns under the rules of the moment, and what the ledger keeps of that."""
+        directory, terminal, code = self._addresses.directory, purchase.terminal, purchase.code
+        rules = terminal.business.earn
+        most = ceilings_of(directory.policy.earn_ceilings, rules.ceilings)
+        base = earned(rules, purchase.bill)
+        by_tier = points_by_tier(rules, base, {tier.tier_id: tier.rules for tier in directory.tiers})
+        restore = {
+            "fingerprint": purchase.fingerprint,
+            "code": [code.slot, code.marker] if code else None,
+            "growth": growth_value(base),
+            "validity_months": rules.validity_months,
+            "crossing_days": rules.crossing_days,
+        }
+        return {
+            "ceilings": f"{most.bill_minor},{most.bill_points},{most.member_day_points},{most.terminal_day_points}",
+            "validity_months": rules.validity_months,
+            "crossing_days": rules.crossing_days,
+            "growth": growth_value(base),
+            "by_tier": ";".join(f"{tier},{plain},{bonus}" for tier, (plain, bonus) in by_tier.items()),
+            "context": step_context(terminal, directory.version, purchase.key, purchase.bill, restore),
+        }
 
     async def reverse(
         self, terminal: Terminal, accrual_id: str, *, key: str | None, fingerprint: str

@@ -9,10 +9,12 @@ Not guaranteed: while the hot store does not answer nothing is counted and calls
 unavailable anyway, and what PostgreSQL answers has its own bound of calls in hand.
 """
 
+import math
 from typing import Final
 
 from redemption.addresses import Addresses
 from redemption.directory import Terminal
+from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, TOMBSTONE_SECONDS
 from redemption.domain.members import member_id
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot import keys
@@ -29,6 +31,13 @@ GUESSES: Final = 4
 TOMBSTONES: Final = 5
 """Of a terminal or outlet: cancels that find nothing under their key."""
 OFFICE_KEY: Final = 6
+
+
+def tombstone_seconds(code_left_seconds: float) -> int:
+    """How long a tombstone is kept: as long as the mark of a used code, and in any case as long as the code of the
+    cancelled call is good (a device may have made it for a later moment)."""
+    left = min(math.ceil(code_left_seconds) + TOMBSTONE_SECONDS, REDEMPTION_RETENTION_SECONDS)
+    return max(TOMBSTONE_SECONDS, left)
 
 
 def rate_refusal(policy: Policy, whose: int, seconds: int) -> Refusal:

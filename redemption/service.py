@@ -5,7 +5,6 @@ Every call is one round trip to one function. Knows no HTTP: the gateway turns r
 answers.
 """
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,17 +12,12 @@ import msgspec
 import orjson
 
 from redemption.addresses import Addresses
-from redemption.call_rates import CallRates, rate_refusal
+from redemption.call_rates import CallRates, rate_refusal, tombstone_seconds
 from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.contexts import basket_text, place_text, restore_text
-from redemption.domain.limits import (
-    REDEMPTION_RETENTION_SECONDS,
-    SLOT_SECONDS,
-    TOMBSTONE_SECONDS,
-    VERIFY_DEADLINE_SECONDS,
-)
+from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, SLOT_SECONDS, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal, detail_word, refusal_of_word
 from redemption.domain.records import record_fields
 from redemption.domain.redemptions import (
@@ -98,13 +92,6 @@ class Cancelled:
 
     effect: str
     redemption: Redemption | None
-
-
-def tombstone_seconds(code_left_seconds: float) -> int:
-    """How long a tombstone is kept: as long as the mark of a used code, and in any case as long as the code of the
-    cancelled call is good (a device may have made it for a later moment)."""
-    left = min(math.ceil(code_left_seconds) + TOMBSTONE_SECONDS, REDEMPTION_RETENTION_SECONDS)
-    return max(TOMBSTONE_SECONDS, left)
 
 
 class MemberMissing(Exception):

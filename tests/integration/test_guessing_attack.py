@@ -15,7 +15,9 @@ import pytest
 
 from redemption.domain.limits import (
     GUESS_WINDOW_SECONDS,
+    GUESSES_IN_GROUP,
     GUESSES_PER_OUTLET,
+    GUESSES_PER_OUTLET_THEN,
     GUESSES_PER_TERMINAL,
     MEMBER_NUMBERS,
 )
@@ -29,6 +31,7 @@ pytestmark = pytest.mark.alone
 DAY = 86_400
 STEP_SECONDS = 300
 STOLEN_TILLS = 5
+OUTLETS = 30
 MEMBERS = 1_000_000
 """Of a large group, for the stated chance."""
 ANSWERED_MAX = GUESSES_PER_OUTLET * (DAY // GUESS_WINDOW_SECONDS + 1)
@@ -69,6 +72,26 @@ def test_a_day_of_guessing_at_an_outlet_gets_few_answers_and_the_chance_of_one_c
     some_member = any_number * MEMBERS / MEMBER_NUMBERS
     assert any_number < 0.006, "one code of any number in 170 days of guessing, on average"
     assert some_member < 0.000_06, "one code of a member in 45 years"
+
+
+def test_many_outlets_together_get_little_more_than_the_groups_bound_and_an_honest_till_goes_on(
+    engine: Engine,
+) -> None:
+    engine.reset(world.directory(world.POLICIES["grace"]), START_MS)
+    tills = [
+        replace(world.TERMINALS[0], terminal_id=f"trm_{number}_{till}", outlet_id=f"out_{number}")
+        for number in range(OUTLETS)
+        for till in range(2)
+    ]
+    answered = 0
+    for till in tills:  # one outlet after the other, as much as it can
+        while engine.run(engine.redemptions.guessed(till)) is None:
+            answered += 1
+    assert answered > GUESSES_IN_GROUP, "the bound of the group was met"
+    assert answered <= GUESSES_IN_GROUP + OUTLETS * GUESSES_PER_OUTLET_THEN
+    assert engine.run(engine.redemptions.guessed(world.TERMINALS[2], guesses=0)) is None, "it never guessed"
+    engine.advance(GUESS_WINDOW_SECONDS)
+    assert engine.run(engine.redemptions.guessed(tills[0])) is None, "the next window begins anew"
 
 
 def test_without_the_bound_the_same_day_would_be_long_enough() -> None:

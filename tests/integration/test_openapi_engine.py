@@ -239,7 +239,7 @@ async def test_the_bodies_shown_for_the_steps_are_taken_by_what_verify_shows(
         basket = bodies["/v1/verify"]["points, a benefit and stored value"]
         body = {**basket, "code": await tong.code(member), "capture": capture, "confirm_duplicate": True}
         taken = await till.post("/v1/verify", body, key=fresh_key(), status=201)
-        await till.step(taken["redemption_id"], verb, bodies[f"{REDEMPTION}/{verb}"]["a part"]["legs"])
+        await till.step(taken["redemption_id"], verb, bodies[f"{REDEMPTION}/{verb}"]["a part"]["legs"], key=fresh_key())
     prepare = {**bodies["/v1/prepare"]["for a bill"], "code": await tong.code(member)}
     await till.post("/v1/prepare", prepare, status=200)
     accrue = {**bodies["/v1/accruals"]["by code"], "code": await tong.code(member)}

@@ -27,6 +27,7 @@ NEIGHBOURS = f":{member_id(NEIGHBOUR)}"
 HOLD_SECONDS = 120
 TILL = TERMINALS[0]
 BILL = Bill(reference="B-1", amount_minor=50_000, currency="CNY", stay="room-7")
+ANOTHER_BILL = Bill(reference="B-2", amount_minor=50_000, currency="CNY")
 LOTS = {
     ("points", "209912.hotel"): 500,
     ("CNY", "-.hotel"): 5_000,
@@ -123,7 +124,7 @@ CALLS: dict[str, Callable[[Ground], Any]] = {
     "cancel a hold": lambda ground: ground.engine.cancel_id(TILL, ground.held),
     "cancel a redemption": lambda ground: ground.engine.cancel_id(TILL, ground.captured),
     "accrue": lambda ground: ground.engine.accrue(
-        Purchase(TILL, MEMBER, Code(MEMBER, NOW_MS // 2_000 + 2_000, "nonce", False), "k-another", BILL)
+        Purchase(TILL, MEMBER, Code(MEMBER, NOW_MS // 2_000 + 2_000, "nonce", False), "k-another", ANOTHER_BILL)
     ),
     "reverse an accrual": lambda ground: ground.engine.reverse(Step("reverse", TILL, ground.accrual, "k-reverse")),
     "issue": lambda ground: ground.engine.issue("iss_another", MEMBER, LOTS),

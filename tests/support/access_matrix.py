@@ -1,6 +1,7 @@
 """Who may call what: every path of the gateway, every kind of caller, what each must be answered.
 
-A row is one call on objects that belong to the business `OWN` (or the member `own`); what a caller is answered follows
+A row is one call on objects that belong to the business `OWN` (or the member `own`), and whose count it is in, or why
+in none; what a caller is answered follows
 from the row and the caller (`verdicts`), and a route without a row fails the test. What the objects are is
 tests/support/access_world.py.
 """
@@ -98,6 +99,11 @@ class Row:
     key: str | None = None
     """Idempotency-Key: one fresh for each call (`fresh`), or this one for all, so that repeats are answered again."""
     stream: bool = False
+    limited_by: tuple[str, ...] = ()
+    """Whose count the call is in, as `scope` of `rate_limited` names it: a terminal (and its outlet), a member, a
+    back-office key; by caller where several kinds may call. tests/integration/test_access_rates.py exceeds it."""
+    unlimited: str = ""
+    """Why there is none, where `limited_by` is empty."""
 
     @property
     def name(self) -> str:
@@ -129,29 +135,35 @@ def verdicts(row: Row, caller: Caller) -> tuple[Verdict, ...]:
 
 
 def _till(method: Any, path: str, *needs: str, **rest: Any) -> Row:
-    return Row(method, path, ("terminal",), needs, **rest)
+    return Row(method, path, ("terminal",), needs, limited_by=("terminal",), **rest)
 
 
 def _member(method: Any, path: str, other: Verdict = DONE, **rest: Any) -> Row:
-    return Row(method, path, ("member",), other=(other,), **rest)
+    return Row(method, path, ("member",), other=(other,), limited_by=("member",), **rest)
 
 
 def _operations(path: str, **rest: Any) -> Row:
-    return Row("GET", path, ("back office",), ("operations",), other=(DONE,), **rest)
+    return Row("GET", path, ("back office",), ("operations",), other=(DONE,), limited_by=("key",), **rest)
 
 
 def _settles(method: Any, path: str, **rest: Any) -> Row:
-    return Row(method, BASE + path, ("back office",), ("settlement",), **rest)
+    return Row(method, BASE + path, ("back office",), ("settlement",), limited_by=("key",), **rest)
 
 
 def _reconciles(method: Any, path: str, **rest: Any) -> Row:
-    return Row(method, f"{BASE}/reconciliations{path}", ("terminal", "back office"), ("settlement",), **rest)
+    return Row(
+        method, f"{BASE}/reconciliations{path}", ("terminal", "back office"), ("settlement",),
+        limited_by=("terminal", "key"), **rest,
+    )  # fmt: skip
 
 
-def _anybody(path: str, *verdicts: Verdict, **rest: Any) -> Row:
-    return Row("GET", path, ("nobody",), own=verdicts or (DONE,), **rest)
+def _anybody(path: str, unlimited: str, *verdicts: Verdict, **rest: Any) -> Row:
+    return Row("GET", path, ("nobody",), own=verdicts or (DONE,), unlimited=unlimited, **rest)
 
 
+_MEMORY = "answered from memory, tells nothing of a member and writes nothing"
+_PLATFORM = "asked by the platform without credentials; a probe that is refused would restart a good worker"
+_FILE = "a file that everybody may have; tells and writes nothing"
 _CODE = {"code": "{code}"}
 _SEEN_BY_NAME = {"business": OWN}
 _NOT_CLOSED: Verdict = (409, "period_not_closed")
@@ -181,7 +193,8 @@ ROWS: tuple[Row, ...] = (
     _till("POST", f"{_STEP}/void", "hold", objects={"redemption_id": "to_void"}, body={}, key="void-1"),
     _till("POST", f"{_STEP}/refund", "refund", objects={"redemption_id": "to_refund"}, body={}, key="refund-1"),
     _till("POST", "/v1/accruals", "accrue", key="fresh", own=(MADE,), other=(MADE,),
-          body={"member_id": "{member_own}", "bill": {"reference": "M-1", "amount_minor": 500, "currency": "CNY"}}),
+          body={"member_id": "{member_own}",
+                "bill": {"reference": "{fresh_key}", "amount_minor": 500, "currency": "CNY"}}),
     _till("POST", "/v1/accruals/{accrual_id}/reverse", "accrue", body={}, key="reverse-1"),
     _till("GET", "/v1/terminal", other=(DONE,)),
     _member("POST", "/v1/me/codes", body={"count": 1}),
@@ -225,16 +238,17 @@ ROWS: tuple[Row, ...] = (
     _reconciles("GET", "/{reconciliation_id}"),
     _reconciles("GET", "/{reconciliation_id}/bills"),
     _reconciles("GET", "/{reconciliation_id}/file", query={"format": "json"}),
-    _anybody("/v1/group"),
-    _anybody("/healthz"),
-    _anybody("/readyz"),
-    _anybody("/metrics"),
-    _anybody("/.well-known/jwks.json"),
-    _anybody("/openapi.json"),
-    _anybody("/docs"),
-    _anybody("/v1/demo/sign-ins", (401, "unauthenticated")),  # it has a token of its own
-    *(_anybody(f"/{folder}", *PAGE) for folder in ("app", "scanner", "ops")),
-    *(_anybody(f"/{folder}/{{path:path}}", *PAGE, objects={"path:path": "file"}) for folder in
+    _anybody("/v1/group", f"names only, the same for everybody; {_MEMORY}"),
+    _anybody("/healthz", _PLATFORM),
+    _anybody("/readyz", _PLATFORM),
+    _anybody("/metrics", _PLATFORM),
+    _anybody("/.well-known/jwks.json", f"public keys; {_MEMORY}"),
+    _anybody("/openapi.json", f"the description; {_MEMORY}"),
+    _anybody("/docs", f"the description; {_MEMORY}"),
+    # It has a token of its own.
+    _anybody("/v1/demo/sign-ins", "only in the development stack, from memory", (401, "unauthenticated")),
+    *(_anybody(f"/{folder}", _FILE, *PAGE) for folder in ("app", "scanner", "ops")),
+    *(_anybody(f"/{folder}/{{path:path}}", _FILE, *PAGE, objects={"path:path": "file"}) for folder in
       ("app", "scanner", "ops", "assets")),
-    *(_anybody(path, *PAGE) for path in ("/", "/first.js", "/mark.svg")),
+    *(_anybody(path, _FILE, *PAGE) for path in ("/", "/first.js", "/mark.svg")),
 )  # fmt: skip

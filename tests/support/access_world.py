@@ -45,6 +45,8 @@ class World:
     other_member: Member
     credentials: dict[str, str | None] = field(default_factory=dict, repr=False)
     objects: dict[str, Any] = field(default_factory=dict)
+    last_headers: httpx2.Headers = field(default_factory=httpx2.Headers)
+    """Of the last answer, where calls are made one after the other."""
 
     def code(self) -> str:
         """A genuine code of the member `own`; no two are the same."""
@@ -70,6 +72,7 @@ class World:
         query = {name: self._text(value) for name, value in row.query.items()}
         request = self.tong.http.build_request(row.method, path, params=query, headers=headers, content=content)
         answer = await self.tong.http.send(request, stream=True)
+        self.last_headers = answer.headers
         try:
             if row.stream and answer.status_code == 200:
                 return (200, ""), ""  # it goes on
@@ -83,7 +86,14 @@ class World:
         whole = body.get("agreement") or body.get("list")
         if whole is not None:  # all of the body is one object of the world
             return self.objects[whole.strip("{}")]
-        return {name: self._text(value) if isinstance(value, str) else value for name, value in body.items()}
+        return {
+            name: self._text(value)
+            if isinstance(value, str)
+            else self._filled(value)
+            if isinstance(value, Mapping)
+            else value
+            for name, value in body.items()
+        }
 
     def _text(self, value: str) -> str:
         if value == "{code}":

@@ -70,6 +70,9 @@ BENEFITS: dict[str, Json] = {
     "eng-changing": _benefit(_off(300)),
 }
 
+EARN_CEILINGS = {"bill_points": 100, "member_day_points": 400, "terminal_day_points": 1_000}
+"""What a purchase may earn at `eng-earn` and `eng-earn-race`."""
+
 BUSINESSES: dict[str, Json] = {
     "eng-shop": {"earn": {"points": 1, "per_minor": 100, "categories": {"groceries": {"points": 1, "per_minor": 200}}}},
     "eng-other": {"earn": {"points": 1, "per_minor": 200, "validity_months": 3}},
@@ -80,6 +83,11 @@ BUSINESSES: dict[str, Json] = {
     "eng-guess-prepare": {},
     "eng-guess-accruals": {},
     "eng-guess-cancel": {},
+    "eng-guess-ids": {},
+    "eng-cancels": {},
+    "eng-tight": {},
+    "eng-earn": {"earn": {"ceilings": EARN_CEILINGS}},
+    "eng-earn-race": {"earn": {"ceilings": EARN_CEILINGS}},
 }
 
 STANDARD: Json = {

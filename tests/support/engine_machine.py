@@ -47,7 +47,7 @@ class EngineMachine(Checked):
     """The rules: one call each, mostly such as a till would make next."""
 
     @initialize(
-        policy=st.sampled_from(("grace", "grace", "forfeit", "forfeit", "few calls")), start=st.sampled_from(STARTS)
+        policy=st.sampled_from(("grace", "ceilings", "forfeit", "forfeit", "few calls")), start=st.sampled_from(STARTS)
     )
     def begin(self, policy: str, start: int) -> None:
         directory = world.directory(world.POLICIES[policy])

@@ -73,7 +73,8 @@ TERMS: Final = {
     "upgrade": "0,1,0,*",
 }
 POLICIES: Final = {
-    "grace": Policy(
+    "grace": Policy(hold_seconds=120, cancel_window_seconds=3_600, refund_window_seconds=86_400),
+    "ceilings": Policy(
         hold_seconds=120,
         cancel_window_seconds=3_600,
         refund_window_seconds=86_400,

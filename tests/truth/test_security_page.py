@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway import alarms
 from redemption import rights
+from redemption.domain import limits
 from redemption.hot import users
 from redemption.hot.library import FUNCTION_FILES, SHARED_FILES, assemble
+from redemption.rules.policy import Policy
 from tests.support.key_space import declared_keys
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +50,42 @@ def test_every_threat_has_a_counter_measure_and_a_test() -> None:
 def test_the_page_shows_what_the_command_prints(command: str, text: str) -> None:
     assert f"### `tong store-users {command}`" in PAGE
     assert f"\n{text}\n```" in PAGE, f"docs/security.md differs from `tong store-users {command}`: put its output there"
+
+
+def spaced(number: float) -> str:
+    return f"{round(number):,}".replace(",", " ")
+
+
+def test_the_numbers_of_an_insider_are_those_of_the_limits() -> None:
+    """What one till's key is worth in a day, and what guessing over many outlets gets, from the limits in force."""
+    policy, most = Policy(), Policy().earn_ceilings
+    windows = 86_400 // limits.GUESS_WINDOW_SECONDS + 1
+    outlets, digits_tags, members_share = 100, 1_562_500, 0.01
+    of_group = limits.GUESSES_IN_GROUP + outlets * limits.GUESSES_PER_OUTLET_THEN
+    unbounded = outlets * limits.GUESSES_PER_OUTLET * windows
+    at_once = limits.TOMBSTONES_PER_TERMINAL * (limits.TOMBSTONE_SECONDS // limits.GUESS_WINDOW_SECONDS + 1)
+    a_day = policy.terminal_rate * 86_400 // limits.RATE_WINDOW_SECONDS
+    for told in (
+        f"{spaced(most.bill_points)} a bill, {spaced(most.member_day_points)} a member, "
+        f"{spaced(most.terminal_day_points)} a till: so {most.terminal_day_points // most.member_day_points} members",
+        f"At 1 fen a point {most.terminal_day_points // 100 // 1_000} {most.terminal_day_points // 100 % 1_000:03d}.00",
+        f"{spaced(limits.GUESSES_PER_TERMINAL * windows)} tries a till, "
+        f"{spaced(limits.GUESSES_PER_OUTLET * windows)} an outlet",
+        f"{policy.terminal_rate} in {limits.RATE_WINDOW_SECONDS} s: {spaced(a_day)}",
+        f"{spaced(limits.TOMBSTONES_PER_TERMINAL)} in ten minutes, two hours each: {spaced(at_once)} at once",
+        f"over {spaced(alarms.POINTS_ISSUED_MIN)} in a minute",
+        f"over {alarms.GUESSES_PER_MINUTE} in a minute",
+        f"{limits.GUESSES_IN_GROUP} guesses in ten minutes over all outlets",
+        f"most {spaced(of_group * windows)} answers: chance {of_group * windows / digits_tags:.1%} of a code".replace(
+            "%", " %"
+        ),
+        f"{of_group * windows / digits_tags * members_share:.3%} of a member's".replace("%", " %"),
+        f"{spaced(unbounded)} answers and {unbounded / digits_tags * members_share:.2%}".replace("%", " %"),
+    ):
+        assert told in " ".join(PAGE.split()), told
+    assert limits.GUESS_WINDOW_SECONDS == 600
+    assert limits.TOMBSTONE_SECONDS == 7_200
+    assert a_day * 100_000_000 / 2**80 < 1e-9
 
 
 def test_every_table_has_its_line_in_the_rights_and_every_line_its_table() -> None:
