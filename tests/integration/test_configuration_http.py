@@ -62,7 +62,7 @@ async def test_a_retired_terminal_and_benefit_are_gone_within_a_second_and_come_
     ]
     for till in tills:
         stack.remembered.add("a terminal's key", till.api_key)
-    member = await stack.member(("kiosk", 500, 3), benefits={"dining-80": 1})
+    member = await stack.member(("mall", 500, 3))
 
     async def code_of(http: httpx2.AsyncClient, till: Terminal) -> str:
         answer = await http.get("/v1/redemptions/none", headers={"authorization": f"Bearer {till.api_key}"})
