@@ -54,6 +54,8 @@ async def load(settings: Settings, wanted: Wanted) -> int:
     except LoadRefused as refused:
         if wanted.as_json:
             _write(orjson.dumps({"applied": False, "plan": refused.plan.document()}).decode())
+        else:
+            _tell_plan(refused.plan)
         raise
     if wanted.as_json:
         _write(orjson.dumps(_document(report, applied=not wanted.dry_run)).decode())
@@ -82,7 +84,8 @@ def _asked(plan: Plan) -> bool:
 
 def _tell_plan(plan: Plan) -> None:
     first = any(kind == "group" for kind, _ in plan.added)
-    lines = [line for line in plan.lines() if not (first and line.startswith("add "))]
+    left_out = ("refuse ", "add ") if first else ("refuse ",)  # what is refused is said as the fault it is
+    lines = [line for line in plan.lines() if not line.startswith(left_out)]
     if first:
         kinds = Counter(kind for kind, _ in plan.added if kind != "group")
         lines = [f"add      {', '.join(counted(kind, count) for kind, count in kinds.items())}", *lines]

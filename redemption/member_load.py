@@ -193,8 +193,7 @@ async def _carry(
         deadline_seconds=CALL_SECONDS,
     )
     # Both are sent at once, in this order, on one connection; neither needs the other's answer.
-    reply: list[Any]
-    _, reply = await asyncio.gather(enrolled, issued)
+    reply: list[Any] = (await asyncio.gather(enrolled, issued))[1]
     if reply[1] == Outcome.UNAVAILABLE:
         return f"bucket {bucket} is frozen until it is rebuilt"
     return None if reply[1] == 0 else "more lots or points than a member may have"

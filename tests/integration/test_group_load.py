@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import subprocess
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from gateway.cli import app
 from redemption import group_load
 from redemption.directory import read_directory
 from redemption.domain.members import member_id
@@ -20,7 +21,6 @@ from redemption.group_load import LoadDeclined, LoadRefused
 from tests.support.postgres import PrivatePostgres
 from tests.support.servers import ValkeyServer, private_valkey
 from tests.support.settlement import Book
-from tests.support.stack import TONG
 from tests.support.stores import BUCKETS, Json, Stores, normalised, stores_on
 
 MONEY = {"points": {"worth_minor": 1, "worth_points": 1}, "earn": {"points": 1, "per_minor": 100}}
@@ -357,7 +357,7 @@ async def test_memory_does_not_grow_with_the_file_of_members(stores: Stores, tmp
 async def test_the_command_shows_asks_and_says_by_its_status(
     private_stack: Callable[..., AbstractAsyncContextManager[Any]], tmp_path: Path
 ) -> None:
-    """The whole command line, as the operations' user with its rights."""
+    """The command line on a running stack."""
     async with private_stack() as stack:
         env = {
             "TONG_HOME": str(stack.home),
@@ -366,13 +366,9 @@ async def test_the_command_shows_asks_and_says_by_its_status(
         }
 
         async def tong(*arguments: str) -> tuple[int, str, str]:
-            process = await asyncio.create_subprocess_exec(
-                str(TONG), *arguments, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-            )
-            out, err = await asyncio.wait_for(process.communicate(), 120)
-            assert process.returncode is not None
-            assert "Traceback" not in err.decode()
-            return process.returncode, out.decode(), err.decode()
+            done = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=env)
+            assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+            return done.exit_code, done.stdout, done.stderr
 
         exported = (await tong("export-group"))[1]
         file = tmp_path / "group.yaml"
