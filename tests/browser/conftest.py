@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from gateway.pages.build import build
-from tests.support.browser import browsing
+from tests.support.browser import WAIT_MS, browsing
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,5 +17,6 @@ def pages() -> None:
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
+    expect.set_options(timeout=WAIT_MS)  # five seconds are little where other work shares the machine
     async with browsing() as running:
         yield running

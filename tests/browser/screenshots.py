@@ -203,7 +203,7 @@ async def scan(visitor: Visitor, demo: Demo, tier: str, figures: str) -> str:
 async def scanner_states(visitor: Visitor, demo: Demo, tier: str, shoot: Callable[[str], Awaitable[None]]) -> None:
     """Every state of the till, one after the other; few points are taken, so that the next visit finds some."""
     page = visitor.page
-    points = page.locator(".points-choice input")
+    points = page.locator(".points .stepper input")
     await visitor.wait(".scan-target")
     await shoot("ready")
     for figure in "25800":
@@ -247,9 +247,9 @@ async def scanner_states(visitor: Visitor, demo: Demo, tier: str, shoot: Callabl
         await page.locator(".last-scans").click()
         await visitor.wait(".sheet .entry")
         await shoot("list")
-        await page.locator(".sheet .entry").nth(2).click()
+        await page.locator(".sheet .entry:has(.chip.info)").first.click()
     else:
-        await page.locator(".beside .entry").nth(2).click()
+        await page.locator(".beside .entry:has(.chip.info)").first.click()
     await visitor.wait(".sheet .offer")
     await shoot("held-open")
 

@@ -123,6 +123,8 @@ async def confirmed(till: Till, film: Film, page: Page, selector: str) -> None:
         await till.press("使用相機")
         await till.see(".basket, .code-entry .notice")
         if await till.page.locator(".basket").count():
+            if await till.page.locator(".points .quick").count():
+                await till.all_points()
             await till.page.locator(".confirm").click()
             await till.see(".outcome.good, .outcome.bad")
             if await till.page.locator(".outcome.good").count():
@@ -165,7 +167,7 @@ async def test_the_bars_below_the_code_are_read_by_the_camera_too(
         till_of(with_camera, stack, tong, size=PHONE) as till,
     ):
         await confirmed(till, film, phone, ".bars")
-        await till.see(".outcome.good", "身分已確認")
+        await till.see(".outcome.good", "會員已核對")
         await phone.locator(".happened").wait_for()
 
 

@@ -6,7 +6,7 @@ import { computed, signal } from '@preact/signals'
 
 import { call, newIdempotencyKey, type Answered, type Problem } from '../shared/api'
 import { sessionOf } from '../shared/session'
-import { EMPTY, basketOf, fitted, legsOf, type Basket } from './basket'
+import { EMPTY, basketOf, fitted, isEmpty, legsOf, type Basket } from './basket'
 import { beep } from './beep'
 import { linesOf, only, parts, shareOf } from './bill_parts'
 import { attempts, attemptOf, begin, beginStep, change, endStep, stepOn, unsettledOf, type Attempt, type Refusal, type Step } from './journal'
@@ -162,9 +162,12 @@ export async function scanned(text: string): Promise<void> {
   await prepare(text.trim())
 }
 
-/** On the basket: what the bill is was told further (its stay). Asked again with the same code. */
+/** On the basket: the stay of the bill was told. Asked again with the same code; what was chosen stays chosen. */
 export async function billChanged(): Promise<void> {
-  if (screen.peek() === 'basket' && code.peek() !== '') await prepare(code.peek())
+  if (screen.peek() !== 'basket' || code.peek() === '') return
+  const before = basket.peek()
+  await prepare(code.peek())
+  if (!isEmpty(before)) choose(before)
 }
 
 /** On the basket: all of the bill is of this category. Asked again with the same code, which is not used up yet. */
