@@ -40,6 +40,7 @@ test-unit: $(PROJECT_READY)
 	@exec $(BIN)/pytest -q -m unit
 
 check: pages
+	$(BIN)/python -m tests.support.page_types
 	$(BIN)/python -m gateway.pages.build check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

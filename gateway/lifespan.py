@@ -22,6 +22,7 @@ from gateway.statements.exports import StatementExports
 from redemption.accruals import Accruals
 from redemption.addresses import Addresses
 from redemption.call_rates import CallRates
+from redemption.cancellation import Cancellations
 from redemption.database import open_pool
 from redemption.directory import DirectoryFollower
 from redemption.domain.clock import Clock
@@ -107,6 +108,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             issuer=CodeIssuer(key_ring.ring, settings.code_algorithm, clock),
             reader=CodeReader(key_ring.ring, live.revoked.numbers),
             redemptions=Redemptions(store, addresses),
+            cancellations=Cancellations(store, addresses),
             memberships=Memberships(store, addresses),
             accruals=Accruals(store, addresses),
             rates=CallRates(store, addresses),

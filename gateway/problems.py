@@ -117,7 +117,11 @@ KINDS: Final[dict[str, Kind]] = {
               "抵扣超過可抵金額：要抵 {asked}，可抵 {available}", "抵扣超过可抵金额：要抵 {asked}，可抵 {available}",
               "More than the bill allows: {asked} asked, {available} left to discount")),
         _kind("earning_limit_reached", 409, "Earns more than allowed", "new_key",
-              "超過積分發放上限，請聯絡主管", "超过积分发放上限，请联系主管", "More points than allowed: call a supervisor"),
+              "超過積分發放上限，請聯絡主管", "超过积分发放上限，请联系主管", "More points than allowed: call a supervisor",
+              _figures(
+              "points",
+              "超過積分發放上限：本筆 {asked}，尚可 {available}。請聯絡主管", "超过积分发放上限：本笔 {asked}，还可 {available}。请联系主管",
+              "Over the earning limit: {asked} asked, {available} allowed. Call a supervisor")),
         _kind("hold_expired", 410, "Hold expired", "new_code",
               "預留已過期，請重新掃碼", "预留已过期，请重新扫码", "The hold has expired: scan again"),
         _kind("already_captured", 409, "Already captured", "never",
@@ -255,7 +259,7 @@ def figures_of(refusal: Refusal, currency: str | None, legs: Sequence[Leg] | Non
     kind = KIND_OF_OUTCOME[refusal.outcome]
     if kind.figures is None or refusal.asked < 0 or refusal.available < 0 or refusal.asked == refusal.available:
         return None  # equal figures explain nothing: a rule needs a bill and there is none
-    unit = kind.figures.unit
+    unit = "money" if refusal.is_money else kind.figures.unit
     if unit == "leg":
         found = _unit_of(refusal.asked, legs or ())
         if found is None:

@@ -10,6 +10,7 @@ from gateway.settings import Settings
 from gateway.settlement_desk import SettlementDesk
 from redemption.accruals import Accruals
 from redemption.call_rates import CallRates
+from redemption.cancellation import Cancellations
 from redemption.directory import DirectoryFollower
 from redemption.domain.clock import Clock
 from redemption.domain.weakness import Weakness
@@ -38,6 +39,7 @@ class State:
     issuer: CodeIssuer
     reader: CodeReader
     redemptions: Redemptions
+    cancellations: Cancellations
     memberships: Memberships
     accruals: Accruals
     rates: CallRates

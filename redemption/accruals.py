@@ -51,6 +51,8 @@ _CEILINGS: Final = (
     "{asked} points asked, {available} left of what this terminal may issue today",
 )
 """Which ceiling functions/accrue.lua found reached, by its number."""
+BILL_MINOR: Final = 1
+"""The ceiling on a bill's amount; the others are of points."""
 _EARNED_BEFORE: Final = (
     "This bill has earned already; confirm_duplicate lets another amount of it through, never the same one"
 )
@@ -67,13 +69,19 @@ def _detail(outcome: Outcome, asked: int, available: int, which: int) -> str | N
     return None
 
 
+def _explained(refusal: Refusal, which: int) -> Refusal:
+    """Return the refusal with the sentence that only accruals have. `which`: the number of the ceiling."""
+    detail = _detail(refusal.outcome, refusal.asked, refusal.available, which)
+    is_money = refusal.outcome is Outcome.EARNING_LIMIT_REACHED and which == BILL_MINOR
+    return replace(refusal, detail=detail, is_money=is_money)
+
+
 def refusal_of_key(record: KeyRecord, fingerprint: str) -> Refusal | None:
     """Return the refusal that a purchase was answered with under a key; None where it was applied."""
     refusal = record.refusal(fingerprint)
     if refusal is None:
         return None
-    which = int(record.words[2]) if len(record.words) > 2 else 0
-    return replace(refusal, detail=_detail(refusal.outcome, refusal.asked, refusal.available, which))
+    return _explained(refusal, int(record.words[2]) if len(record.words) > 2 else 0)
 
 
 class Accruals:
@@ -122,8 +130,8 @@ class Accruals:
             raise MemberMissing(who.member_id)
         if outcome is Outcome.RATE_LIMITED:
             return rate_refusal(directory.policy, reply[3], reply[4])
-        detail = _detail(outcome, *reply[3:6]) if len(reply) > 5 else None
-        return Refusal(outcome, None, reply[3], reply[4], detail, replayed=replayed)
+        refusal = Refusal(outcome, None, reply[3], reply[4], replayed=replayed)
+        return _explained(refusal, reply[5]) if len(reply) > 5 else refusal
 
     def _keys(self, purchase: Purchase, who: MemberAddress) -> dict[str, str]:
         """The keys of functions/accrue.lua but the accrual's own."""

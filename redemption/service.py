@@ -1,4 +1,4 @@
-"""The use cases of a redemption: verify, capture, void, refund, cancel, find, in the words of the domain.
+"""The use cases of a redemption: verify, capture, void, refund, find, in the words of the domain.
 
 Guarantees: an outcome (applied or refused) is a returned value; a raised fault says whether anything can have happened.
 Every call is one round trip to one function. Knows no HTTP: the gateway turns requests into these calls and values into
@@ -12,14 +12,13 @@ import msgspec
 import orjson
 
 from redemption.addresses import Addresses
-from redemption.call_rates import CallRates, rate_refusal, tombstone_seconds
+from redemption.call_rates import rate_refusal
 from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.contexts import basket_text, place_text, restore_text
-from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, SLOT_SECONDS, VERIFY_DEADLINE_SECONDS
+from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal, detail_word, refusal_of_word
-from redemption.domain.records import record_fields
 from redemption.domain.redemptions import (
     REDEMPTION_PREFIX,
     Redemption,
@@ -31,9 +30,8 @@ from redemption.domain.redemptions import (
     redemption_told,
 )
 from redemption.hot import keys
-from redemption.hot.faults import RecordMissing
 from redemption.hot.store import HotStore
-from redemption.known_keys import KeyRecord, KnownKeys
+from redemption.known_keys import KnownKeys
 from redemption.legs import (
     basket_digest,
     bill_context,
@@ -86,14 +84,6 @@ class Step:
     bill: Bill | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
-    """What a cancel did: `reversed` with the redemption, or `tombstoned`."""
-
-    effect: str
-    redemption: Redemption | None
-
-
 class MemberMissing(Exception):
     """The hot store has no such member: it was lost or never loaded. Nothing was applied."""
 
@@ -108,7 +98,6 @@ class Redemptions:
     def __init__(self, store: HotStore, addresses: Addresses) -> None:
         self._store = store
         self._addresses = addresses
-        self._rates = CallRates(store, addresses)
         self.known_keys = KnownKeys(store, addresses)
 
     async def verify(self, scan: Scan, *, deadline_seconds: float = VERIFY_DEADLINE_SECONDS) -> Verified:
@@ -193,111 +182,6 @@ class Redemptions:
             wants=wants(step.legs, step.terminal.business.currency),
         )
 
-    async def cancel(self, terminal: Terminal, redemption_id: str) -> Cancelled | Refusal | None:
-        """Undoes the redemption of an id. None: this business has no such redemption."""
-        bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)
-        if bucket is None:
-            return None
-        reply = await self._cancel(terminal, terminal.business.business_id, bucket, redemption_id=redemption_id)
-        return self._cancelled(reply)
-
-    async def cancel_key(
-        self, terminal: Terminal, key: str, behind: CodeUse | KeyRecord, *, good_until: float = 0
-    ) -> Cancelled | Refusal | None:
-        """Undoes the scan that a key stands for, wherever it was made; or makes sure that the key never applies.
-
-        `behind` is the code that came with the cancel or, where none can be read, what the key was found to stand for.
-        `good_until` (Unix seconds) is when the code ends: a tombstone outlives it. Raises `HotStoreFault`,
-        `RecordMissing`.
-        """
-        if isinstance(behind, KeyRecord):
-            if behind.is_scan:
-                return await self._cancel_scan(terminal, key, behind.subject)
-            bucket = behind.bucket
-        else:
-            bucket = self._addresses.member(behind.member_number).bucket
-            if self._is_older_than_any_key(behind) and await self.known_keys.find(terminal, key) is None:
-                return await self._rates.terminal(terminal) or Refusal(Outcome.WINDOW_CLOSED)
-        reply = await self._cancel(terminal, terminal.business.business_id, bucket, key=key, good_until=good_until)
-        if reply[1] == Outcome.NOT_FOUND and reply[2]:
-            # The scan is of another member than the code, or was made before the terminal moved to another business.
-            return await self._cancel_scan(terminal, key, reply[2].decode())
-        return self._cancelled(reply)
-
-    def _is_older_than_any_key(self, code: CodeUse) -> bool:
-        """Whether what was applied with this code may have been forgotten with its key by now."""
-        return self._addresses.slot_now() * SLOT_SECONDS - code.made_at > REDEMPTION_RETENTION_SECONDS
-
-    async def _cancel_scan(self, terminal: Terminal, key: str, redemption_id: str) -> Cancelled | Refusal | None:
-        """Undoes a redemption that the terminal's own key stands for, in the name of the business it was made at."""
-        bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)
-        if bucket is None:
-            raise RecordMissing("a key names a redemption of no bucket")
-        text = await self._store.read(
-            key=keys.redemption(bucket, redemption_id), deadline_seconds=VERIFY_DEADLINE_SECONDS
-        )
-        if text is None:
-            raise RecordMissing("a key names a redemption that is gone")
-        business_id = record_fields(text)["business"]
-        return self._cancelled(await self._cancel(terminal, business_id, bucket, key=key, redemption_id=redemption_id))
-
-    async def _cancel(
-        self,
-        terminal: Terminal,
-        business_id: str,
-        bucket: int,
-        *,
-        key: str = "",
-        redemption_id: str = "",
-        good_until: float = 0,
-    ) -> list[Any]:
-        """Calls functions/cancel.lua for a redemption of `business_id`, by id, or by key where no id is given."""
-        addresses = self._addresses
-        directory = addresses.directory
-        call_id = new_id(REDEMPTION_PREFIX, bucket)
-        places = self._places(terminal, bucket)
-        if business_id != terminal.business.business_id:
-            made_at = directory.businesses.get(business_id, terminal.business)
-            places |= {"business": business_id, "currency": made_at.currency}
-        till = addresses.till(terminal, bucket)
-        reply = await self._store.call(
-            "cancel",
-            idempotency=till.idempotency_prefix + key,
-            holds=keys.holds(bucket),
-            ledger=keys.ledger_stream(bucket),
-            rate_terminal=till.rate_terminal,
-            rate_outlet=till.rate_outlet,
-            tombstones_terminal=till.tombstones_terminal,
-            tombstones_outlet=till.tombstones_outlet,
-            cancelled=till.cancelled,
-            till=addresses.till_terms(terminal).words,
-            till_key=key,
-            lasts=tombstone_seconds(good_until - addresses.now),
-            call_id=call_id,
-            redemption_id=redemption_id,
-            redemption_prefix=keys.redemption(bucket, ""),
-            window_seconds=directory.policy.cancel_window_seconds,
-            context=step_context(terminal, directory.version, key, business_id=business_id),
-            **places,
-            deadline_seconds=VERIFY_DEADLINE_SECONDS,
-        )
-        _same_call(reply, call_id)
-        return reply
-
-    def _cancelled(self, reply: list[Any]) -> Cancelled | Refusal | None:
-        """The value behind functions/cancel.lua's reply."""
-        outcome = Outcome(reply[1])
-        if outcome is Outcome.NOT_FOUND:
-            return None
-        if outcome is Outcome.RATE_LIMITED:
-            return rate_refusal(self._addresses.directory.policy, reply[3], reply[4])
-        if outcome is not Outcome.APPLIED:
-            return Refusal(outcome)
-        effect = reply[2].decode()
-        if effect == "tombstoned":
-            return Cancelled(effect, None)
-        return Cancelled(effect, after_step(redemption_told(reply[3]), reply[4], replayed=False))
-
     async def find(self, redemption_id: str, business_id: str) -> Redemption | None:
         """What became of a redemption, to the business it happened at; None to every other and when there is none."""
         bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)
@@ -367,11 +251,11 @@ class Redemptions:
             context=step_context(
                 step.terminal, directory.version, step.key, step.bill, {"fingerprint": step.fingerprint}
             ),
-            **self._places(step.terminal, bucket),
+            **step_places(addresses, step.terminal, bucket),
             **special,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
-        _same_call(reply, call_id)
+        same_call(reply, call_id)
         outcome, replayed = Outcome(reply[1]), reply[2] == 1
         if outcome is Outcome.NOT_FOUND:
             return None
@@ -381,16 +265,18 @@ class Redemptions:
             return Refusal(outcome, None, reply[3], reply[4], replayed=replayed)
         return after_step(redemption_told(reply[5]), reply[6], replayed=replayed)
 
-    def _places(self, terminal: Terminal, bucket: int) -> dict[str, str | int]:
-        directory = self._addresses.directory
-        return {
-            "business": terminal.business.business_id,
-            "currency": terminal.business.currency,
-            "lots_prefix": keys.lots(bucket, ""),
-            "member_prefix": keys.member(bucket, ""),
-            "utc_offset": self._addresses.utc_offset(directory.time_zone),
-            "policy": directory.policy.expired_lot,
-        }
+
+def step_places(addresses: Addresses, terminal: Terminal, bucket: int) -> dict[str, str | int]:
+    """Return the arguments of every function that changes a redemption: whose it is, where its member is."""
+    directory = addresses.directory
+    return {
+        "business": terminal.business.business_id,
+        "currency": terminal.business.currency,
+        "lots_prefix": keys.lots(bucket, ""),
+        "member_prefix": keys.member(bucket, ""),
+        "utc_offset": addresses.utc_offset(directory.time_zone),
+        "policy": directory.policy.expired_lot,
+    }
 
 
 def _verdict_words(verdict: Refusal) -> str:
@@ -411,14 +297,15 @@ def _explained(result: Scanned | Refusal, scan: Scan, directory: Directory) -> S
     return result
 
 
-def _same_call(reply: list[Any], call_id: str) -> None:
+def same_call(reply: list[Any], call_id: str) -> None:
+    """Raise `ReplyCrossed` for a reply that does not echo the id of its call."""
     if reply[0] != call_id.encode():
         raise ReplyCrossed(call_id)
 
 
 def _verified(reply: list[Any], redemption_id: str, member_id: str) -> Scanned | Refusal:
     """The value behind functions/redeem.lua's reply. Raises `MemberMissing`, `ReplyCrossed`."""
-    _same_call(reply, redemption_id)
+    same_call(reply, redemption_id)
     replayed = reply[2] == 1
     if reply[1] == 0:
         return Scanned(reply[9].decode() if replayed else redemption_id, reply[8], replayed)

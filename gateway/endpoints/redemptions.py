@@ -84,7 +84,7 @@ async def cancel(request: Request) -> Response:
     terminal = state.authenticator.terminal(authorization, ("redeem", "hold"), request.scope, body)
     if by_id:
         assert wanted.redemption_id is not None
-        call = state.redemptions.cancel(terminal, wanted.redemption_id)
+        call = state.cancellations.by_id(terminal, wanted.redemption_id)
     else:
         assert wanted.code is not None
         claim = await read_code_of_key(
@@ -99,7 +99,7 @@ async def cancel(request: Request) -> Response:
         )
         behind = claim if isinstance(claim, KeyRecord) else code_use(claim)
         good_until = 0 if isinstance(claim, KeyRecord) else claim.expires_at
-        call = state.redemptions.cancel_key(terminal, key, behind, good_until=good_until)
+        call = state.cancellations.by_key(terminal, key, behind, good_until=good_until)
     done = await ask_hot_store(call)
     if done is None:
         raise Problem("not_found", NOT_FOUND)

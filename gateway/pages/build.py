@@ -25,7 +25,8 @@ NODE_FOLDER: Final = HERE.parents[1] / ".node"
 NODE_AT_LEAST: Final = (20, 19)
 NPM_SECONDS: Final = 600
 BUILD_SECONDS: Final = 300
-NOT_SOURCES: Final = {"node_modules", ".build-lock"}
+NOT_SOURCES: Final = {"node_modules", ".build-lock", "described.ts"}
+"""`described.ts` has types only, made of the API's description for the type checker; a build leaves types out."""
 
 
 class BuildFailedError(Exception):

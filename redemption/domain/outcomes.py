@@ -68,6 +68,9 @@ class Refusal:
     detail: str | None = None
     replayed: bool = False
     quota: int = -1
+    """Of a rate: how many calls a window has; -1 where that is not told."""
+    is_money: bool = False
+    """`asked` and `available` are minor units, although the outcome is mostly about points."""
     earlier_id: str | None = None
     """Of a possible duplicate: the redemption that took the same basket."""
 

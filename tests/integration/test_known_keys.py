@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from redemption.addresses import Addresses
+from redemption.cancellation import Cancellations
 from redemption.domain import limits
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.rules.policy import Policy
@@ -106,6 +107,7 @@ def clustered(engine: Engine) -> Engine:
     """The same engine where the keys of a terminal lie in the buckets of the members."""
     addresses = Addresses(lambda: engine.directory, lambda: engine.now_ms / 1000, cluster=True)
     engine.redemptions = Redemptions(engine.store, addresses)
+    engine.cancellations = Cancellations(engine.store, addresses)
     return engine
 
 

@@ -16,6 +16,7 @@ from redemption.accruals import Accruals, Reversed
 from redemption.accruals import Purchase as ProductPurchase
 from redemption.addresses import Addresses
 from redemption.call_rates import GUESSES
+from redemption.cancellation import Cancellations, Cancelled
 from redemption.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.members import bucket_of, member_id
@@ -28,7 +29,7 @@ from redemption.hot.library import Library, assemble
 from redemption.hot.store import HotStore
 from redemption.known_keys import TOMBSTONE, KeyRecord
 from redemption.memberships import Memberships, MemberState
-from redemption.service import Cancelled, Redemptions
+from redemption.service import Redemptions
 from redemption.service import Scan as ProductScan
 from redemption.service import Step as ProductStep
 from tests.support.engine_commands import Code, Purchase, Scan, Step
@@ -131,6 +132,7 @@ class Engine:
         addresses = Addresses(lambda: directory, lambda: self.now_ms / 1000, cluster=False)
         self.directory = directory
         self.redemptions = Redemptions(self.store, addresses)
+        self.cancellations = Cancellations(self.store, addresses)
         self.accruals = Accruals(self.store, addresses)
         self.memberships = Memberships(self.store, addresses)
         self.run(self._reset())
@@ -213,10 +215,10 @@ class Engine:
                 return behind
         else:
             behind = _code(code)
-        return await self.redemptions.cancel_key(terminal, key, behind)
+        return await self.cancellations.by_key(terminal, key, behind)
 
     def cancel_id(self, terminal: Terminal, redemption_id: str) -> Answer:
-        return answer_of(self.run(self.redemptions.cancel(terminal, redemption_id)))
+        return answer_of(self.run(self.cancellations.by_id(terminal, redemption_id)))
 
     def sweep(self, bucket: int) -> Answer:
         return ("swept", *self.run(self.redemptions.sweep(bucket)))

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 
 from redemption.accruals import Accruals, Purchase
 from redemption.addresses import Addresses
+from redemption.cancellation import Cancellations, Cancelled
 from redemption.directory import Business, Directory, Terminal, Tier
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
@@ -29,7 +30,7 @@ from redemption.hot.store import HotStore
 from redemption.rules.definitions import BenefitDefinition, EarnRules, NoDiscount, PointRules, TierRules
 from redemption.rules.eligibility import Place
 from redemption.rules.policy import Policy
-from redemption.service import Cancelled, Redemptions, Scan, Step
+from redemption.service import Redemptions, Scan, Step
 from tests.support.client import TongClient, fresh_key
 from tests.support.engine_http import Ground, Holdings
 from tests.support.servers import private_valkey
@@ -185,6 +186,7 @@ class InProcess:
     hot: Any
     store: HotStore
     redemptions: Redemptions
+    cancellations: Cancellations
     accruals: Accruals
     numbers: "count[int]" = field(default_factory=lambda: count(5_000))
     nonces: "count[int]" = field(default_factory=count)
@@ -229,10 +231,10 @@ class InProcess:
         return Ended(name, done.outcome.name.lower() if isinstance(done, Refusal) else "ok")
 
     async def cancel(self, till: int, subject: int, claim: Claim, key: str) -> Ended:
-        return _cancelled(await self.redemptions.cancel_key(TILL, key, _code(subject, claim)))
+        return _cancelled(await self.cancellations.by_key(TILL, key, _code(subject, claim)))
 
     async def cancel_id(self, till: int, redemption: str) -> Ended:
-        return _cancelled(await self.redemptions.cancel(TILL, redemption))
+        return _cancelled(await self.cancellations.by_id(TILL, redemption))
 
     async def accrue(self, subject: int) -> Ended:
         bill, now = Bill(f"R-{fresh_key()}", POINTS * 100, "CNY"), int(time.time())
@@ -287,7 +289,9 @@ async def without(*removals: Removal) -> AsyncIterator[InProcess]:
         try:
             store, one = HotStore(connection, library), directory()
             addresses = Addresses(lambda: one, time.time, cluster=False)
-            yield InProcess(hot, store, Redemptions(store, addresses), Accruals(store, addresses))
+            yield InProcess(
+                hot, store, Redemptions(store, addresses), Cancellations(store, addresses), Accruals(store, addresses)
+            )
         finally:
             await connection.close(0)
 

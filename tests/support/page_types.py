@@ -1,9 +1,9 @@
 """The pages' types, made of the API's description: `python -m tests.support.page_types`.
 
-Writes gateway/pages/web/src/shared/described.ts. A test (tests/truth/test_page_types.py) holds the file equal to this,
-so a page cannot count on a field that the API may leave null. The file is kept in git because the pages are built
-without Python (gateway/pages/build.py). openapi-typescript makes the same of it, but needs the compiler interface of
-TypeScript 5, which TypeScript 7 no longer has.
+Writes gateway/pages/web/src/shared/described.ts, which `make check` reads with the type checker: a page cannot count on
+a field that the API may leave null. The file is not kept in git. Building the pages needs no Python and not this file
+either, because types are left out of what is built. openapi-typescript makes the same of the description, but needs the
+compiler interface of TypeScript 5, which TypeScript 7 no longer has.
 """
 
 import json
@@ -44,7 +44,7 @@ _SIMPLE: Final = {"string": "string", "integer": "number", "number": "number", "
 _HEAD: Final = """\
 /**
  * The API's answers and requests as the pages use them. Made of its description by
- * `python -m tests.support.page_types`; a test holds it equal. What the API may leave out or null is so here.
+ * `python -m tests.support.page_types` and not kept in git. What the API may leave out or null is so here.
  */
 """
 

@@ -11,10 +11,6 @@ SOURCES = TARGET.parents[1]
 DERIVED = ("app/types.ts", "ops/types.ts")
 
 
-def test_the_types_of_the_pages_are_those_of_the_description() -> None:
-    assert TARGET.read_text(encoding="utf-8") == render(), "run `python -m tests.support.page_types`"
-
-
 def test_what_the_api_may_leave_null_is_null_in_the_types() -> None:
     bill = re.search(r"export interface NoticeBill \{(.*?)\n\}", render(), re.DOTALL)
     assert bill is not None

@@ -381,7 +381,7 @@ export const scanner = dictionary({
     cameraNone: '没有相机。',
     cameraHint: '请将会员码放入框内',
     torch: '手电筒',
-    storageFull: '此浏览器无法保存记录，因此不能安全送出。请离开无痕模式或清理存储空间。',
+    storageFull: '此浏览器无法保存记录，因此不能安全提交。请离开无痕模式或清理存储空间。',
     inputMethodOn: '输入法已开启',
     inputMethodOff: '没有读到内容。请关闭输入法（切换为英文键盘）后再扫一次。',
     unreachableStep: '暂未收到结果。请再查一次：只会执行一次。',

@@ -1,0 +1,154 @@
+"""The use cases of a cancel: for a till that does not know what happened.
+
+Guarantees: what a key or an id stands for is undone once, however often the cancel is repeated; a key that stands for
+nothing never applies later (I12). The key comes before the code: a cancel by key finds the scan whatever became of its
+code, its member or the terminal's place (ADR 0010).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from redemption.addresses import Addresses
+from redemption.call_rates import CallRates, rate_refusal, tombstone_seconds
+from redemption.directory import Terminal
+from redemption.domain.codes import CodeUse
+from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, SLOT_SECONDS, VERIFY_DEADLINE_SECONDS
+from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.records import record_fields
+from redemption.domain.redemptions import (
+    REDEMPTION_PREFIX,
+    Redemption,
+    after_step,
+    bucket_of_id,
+    new_id,
+    redemption_told,
+)
+from redemption.hot import keys
+from redemption.hot.faults import RecordMissing
+from redemption.hot.store import HotStore
+from redemption.known_keys import KeyRecord, KnownKeys
+from redemption.legs import step_context
+from redemption.service import same_call, step_places
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The effect of a cancel: `reversed` with the redemption, or `tombstoned`."""
+
+    effect: str
+    redemption: Redemption | None
+
+
+class Cancellations:
+    """Use cases over one hot store."""
+
+    def __init__(self, store: HotStore, addresses: Addresses) -> None:
+        self._store = store
+        self._addresses = addresses
+        self._rates = CallRates(store, addresses)
+        self._known_keys = KnownKeys(store, addresses)
+
+    async def by_id(self, terminal: Terminal, redemption_id: str) -> Cancelled | Refusal | None:
+        """Undoes the redemption of an id. None: this business has no such redemption."""
+        bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)
+        if bucket is None:
+            return None
+        reply = await self._call(terminal, terminal.business.business_id, bucket, redemption_id=redemption_id)
+        return self._value(reply)
+
+    async def by_key(
+        self, terminal: Terminal, key: str, behind: CodeUse | KeyRecord, *, good_until: float = 0
+    ) -> Cancelled | Refusal | None:
+        """Undoes the scan that a key stands for, wherever it was made; or makes sure that the key never applies.
+
+        `behind` is the code that came with the cancel or, where none can be read, what the key was found to stand for.
+        `good_until` (Unix seconds) is when the code ends: a tombstone outlives it. Raises `HotStoreFault`,
+        `RecordMissing`.
+        """
+        if isinstance(behind, KeyRecord):
+            if behind.is_scan:
+                return await self._scan(terminal, key, behind.subject)
+            bucket = behind.bucket
+        else:
+            bucket = self._addresses.member(behind.member_number).bucket
+            if self._is_older_than_any_key(behind) and await self._known_keys.find(terminal, key) is None:
+                return await self._rates.terminal(terminal) or Refusal(Outcome.WINDOW_CLOSED)
+        reply = await self._call(terminal, terminal.business.business_id, bucket, key=key, good_until=good_until)
+        if reply[1] == Outcome.NOT_FOUND and reply[2]:
+            # The scan is of another member than the code, or was made before the terminal moved to another business.
+            return await self._scan(terminal, key, reply[2].decode())
+        return self._value(reply)
+
+    def _is_older_than_any_key(self, code: CodeUse) -> bool:
+        """Whether what was applied with this code may have been forgotten with its key by now."""
+        return self._addresses.slot_now() * SLOT_SECONDS - code.made_at > REDEMPTION_RETENTION_SECONDS
+
+    async def _scan(self, terminal: Terminal, key: str, redemption_id: str) -> Cancelled | Refusal | None:
+        """Undoes a redemption that the terminal's own key stands for, in the name of the business it was made at."""
+        bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)
+        if bucket is None:
+            raise RecordMissing("a key names a redemption of no bucket")
+        text = await self._store.read(
+            key=keys.redemption(bucket, redemption_id), deadline_seconds=VERIFY_DEADLINE_SECONDS
+        )
+        if text is None:
+            raise RecordMissing("a key names a redemption that is gone")
+        business_id = record_fields(text)["business"]
+        return self._value(await self._call(terminal, business_id, bucket, key=key, redemption_id=redemption_id))
+
+    async def _call(
+        self,
+        terminal: Terminal,
+        business_id: str,
+        bucket: int,
+        *,
+        key: str = "",
+        redemption_id: str = "",
+        good_until: float = 0,
+    ) -> list[Any]:
+        """Calls functions/cancel.lua for a redemption of `business_id`, by id, or by key where no id is given."""
+        addresses = self._addresses
+        directory = addresses.directory
+        call_id = new_id(REDEMPTION_PREFIX, bucket)
+        places = step_places(addresses, terminal, bucket)
+        if business_id != terminal.business.business_id:
+            made_at = directory.businesses.get(business_id, terminal.business)
+            places |= {"business": business_id, "currency": made_at.currency}
+        till = addresses.till(terminal, bucket)
+        reply = await self._store.call(
+            "cancel",
+            idempotency=till.idempotency_prefix + key,
+            holds=keys.holds(bucket),
+            ledger=keys.ledger_stream(bucket),
+            rate_terminal=till.rate_terminal,
+            rate_outlet=till.rate_outlet,
+            tombstones_terminal=till.tombstones_terminal,
+            tombstones_outlet=till.tombstones_outlet,
+            cancelled=till.cancelled,
+            till=addresses.till_terms(terminal).words,
+            till_key=key,
+            lasts=tombstone_seconds(good_until - addresses.now),
+            call_id=call_id,
+            redemption_id=redemption_id,
+            redemption_prefix=keys.redemption(bucket, ""),
+            window_seconds=directory.policy.cancel_window_seconds,
+            context=step_context(terminal, directory.version, key, business_id=business_id),
+            **places,
+            deadline_seconds=VERIFY_DEADLINE_SECONDS,
+        )
+        same_call(reply, call_id)
+        return reply
+
+    def _value(self, reply: list[Any]) -> Cancelled | Refusal | None:
+        """The value behind functions/cancel.lua's reply."""
+        outcome = Outcome(reply[1])
+        if outcome is Outcome.NOT_FOUND:
+            return None
+        if outcome is Outcome.RATE_LIMITED:
+            return rate_refusal(self._addresses.directory.policy, reply[3], reply[4])
+        if outcome is not Outcome.APPLIED:
+            return Refusal(outcome)
+        effect = reply[2].decode()
+        if effect == "tombstoned":
+            return Cancelled(effect, None)
+        return Cancelled(effect, after_step(redemption_told(reply[3]), reply[4], replayed=False))
