@@ -53,7 +53,8 @@ async def demo_members_and_terminals(settings: Settings, own_members: Collection
             businesses = [each for each in directory.businesses if each != refusal_group.BUSINESS]
             keys = await _keys(connection, settings, [row["terminal_id"] for row in terminals], businesses)
             numbers = await connection.fetch(
-                "SELECT member_number FROM member WHERE member_number = ANY ($1) ORDER BY member_number",
+                "SELECT member_number, member_id, tier_id FROM member WHERE member_number = ANY ($1) "
+                "ORDER BY member_number",
                 own_members,
             )
         addresses = Addresses(lambda: directory, system_clock, cluster=settings.valkey_cluster)
