@@ -121,13 +121,18 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             weaknesses=await weaknesses(settings),
         )
         live.begin()
-        housekeeping = asyncio.create_task(_keep_house(state), name="housekeeping")
-        stack.push_async_callback(ending("housekeeping", housekeeping))
-        flushing = asyncio.create_task(_flush_counts(state), name="flush counts")
-        stack.callback(metrics.flush)
-        stack.push_async_callback(ending("the flushing of counts", flushing))
+        _begin_tasks(state, stack)
         yield state
         state.draining = True
+
+
+def _begin_tasks(state: State, stack: AsyncExitStack) -> None:
+    """Start what a worker does by itself, and end it with the worker's parts."""
+    housekeeping = asyncio.create_task(_keep_house(state), name="housekeeping")
+    stack.push_async_callback(ending("housekeeping", housekeeping))
+    flushing = asyncio.create_task(_flush_counts(state), name="flush counts")
+    stack.callback(state.metrics.flush)
+    stack.push_async_callback(ending("the flushing of counts", flushing))
 
 
 def _hot_connection(valkey_url: str, check: LibraryCheck) -> HotConnection:

@@ -77,7 +77,7 @@ async def make_refusal_group(settings: Settings) -> TillKeys:
     assert settings.valkey_url is not None
     pool = await open_pool(settings.postgres_dsn.get_secret_value(), size=2, name="tong-demo")
     hot = HotConnection(
-        Address.from_url(settings.valkey_url.get_secret_value()), in_flight_max=len(MEMBERS), name="tong-demo"
+        Address.from_url(settings.valkey_url.get_secret_value()), in_flight_max=2 * len(MEMBERS), name="tong-demo"
     )
     try:
         await hot.start()

@@ -27,14 +27,15 @@ ROOT_COMMAND = typer.main.get_command(app)
 
 WITHOUT_JSON = {
     "up", "serve", "write-ledger", "seal",  # they run until they are ended
-    "heads", "store-users",  # what they print is a file already: JSON, an ACL file, SQL
-    "migrate", "load", "demo",  # they do something and say how far they are
+    "heads", "store-users", "export-group",  # what they print is a file already: JSON, an ACL file, SQL, YAML
+    "migrate", "demo",  # they do something and say how far they are
+    "demo pages",  # one address
 }  # fmt: skip
 ASKS = {
     "rebuild", "migrate", "ledger archive", "ledger restore", "keys revoke", "code-keys retire", "members block",
-    "members revoke-codes", "settle close", "settle approve", "settle pay", "settle dispute resolve",
+    "members revoke-codes", "settle close", "settle approve", "settle pay", "settle dispute resolve", "load",
 }  # fmt: skip
-"""What cannot be undone."""
+"""What cannot be undone; and `load`, which asks before it retires anything."""
 
 
 def commands(group: Any = ROOT_COMMAND, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

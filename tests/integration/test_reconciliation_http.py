@@ -62,7 +62,7 @@ class Tills:
         answer = await self.tong.http.post(
             f"/v1/redemptions/{self.ids[name]}/{verb}",
             json={"legs": [points_leg(points)]},
-            headers={"authorization": f"Bearer {self.terminal.api_key}"},
+            headers={"authorization": f"Bearer {self.terminal.api_key}", "idempotency-key": fresh_key()},
         )
         assert answer.status_code == 200, answer.text
         return int(answer.json()["bill"]["discount_minor"])
