@@ -76,15 +76,20 @@ class Cancellations:
         reply = await self._call(terminal, terminal.business.business_id, bucket, key=key, good_until=good_until)
         if reply[1] == Outcome.NOT_FOUND and reply[2]:
             # The scan is of another member than the code, or was made before the terminal moved to another business.
-            return await self._scan(terminal, key, reply[2].decode())
+            return await self._scan(terminal, key, reply[2].decode(), counts=False)
         return self._value(reply)
 
     def _is_older_than_any_key(self, code: CodeUse) -> bool:
         """Whether what was applied with this code may have been forgotten with its key by now."""
         return self._addresses.slot_now() * SLOT_SECONDS - code.made_at > REDEMPTION_RETENTION_SECONDS
 
-    async def _scan(self, terminal: Terminal, key: str, redemption_id: str) -> Cancelled | Refusal | None:
-        """Undoes a redemption that the terminal's own key stands for, in the name of the business it was made at."""
+    async def _scan(
+        self, terminal: Terminal, key: str, redemption_id: str, *, counts: bool = True
+    ) -> Cancelled | Refusal | None:
+        """Undoes a redemption that the terminal's own key stands for, in the name of the business it was made at.
+
+        `counts` is False where the request was counted in the terminal's rate already.
+        """
         bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)
         if bucket is None:
             raise RecordMissing("a key names a redemption of no bucket")
@@ -94,7 +99,8 @@ class Cancellations:
         if text is None:
             raise RecordMissing("a key names a redemption that is gone")
         business_id = record_fields(text)["business"]
-        return self._value(await self._call(terminal, business_id, bucket, key=key, redemption_id=redemption_id))
+        reply = await self._call(terminal, business_id, bucket, key=key, redemption_id=redemption_id, counts=counts)
+        return self._value(reply)
 
     async def _call(
         self,
@@ -105,6 +111,7 @@ class Cancellations:
         key: str = "",
         redemption_id: str = "",
         good_until: float = 0,
+        counts: bool = True,
     ) -> list[Any]:
         """Calls functions/cancel.lua for a redemption of `business_id`, by id, or by key where no id is given."""
         addresses = self._addresses
@@ -133,6 +140,7 @@ class Cancellations:
             redemption_prefix=keys.redemption(bucket, ""),
             window_seconds=directory.policy.cancel_window_seconds,
             context=step_context(terminal, directory.version, key, business_id=business_id),
+            counts=1 if counts else 0,
             **places,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )

@@ -150,7 +150,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("cancel: window", {"cancel": [("> tonumber(window_seconds) * 1000 then", "> 1e15 then")]}),
     Mutation(
         "reject: a key that is known comes before its code",
-        {"reject": [("if seen then return {0, -1, seen} end\n", "")]},
+        {"reject": [("if seen then return {0, -1, seen, -1} end\n", "")]},
         core=True,
     ),
     Mutation(

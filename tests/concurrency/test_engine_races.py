@@ -260,8 +260,8 @@ async def test_a_key_is_never_applied_and_tombstoned_together(http: OverHttp) ->
 
 
 async def test_control_without_the_tombstone_a_cancelled_key_applies_later() -> None:
-    tombstone = "remember(idempotency, SECONDS.REDEMPTION_RETENTION_SECONDS, '-', text(OUTCOME.CANCELLED))"
-    async with without(("cancel", tombstone, "")) as side:
+    tombstone = "remember(idempotency, text(lasts), '-', text(OUTCOME.CANCELLED))"
+    async with without(("prelude", tombstone, "")) as side:
         assert await cancel_or_verify(side, await side.subjects(4), Counter()) != []
 
 

@@ -105,9 +105,16 @@ async def test_every_step_is_told_in_order_and_the_history_tells_the_same(stack:
     history = (await activity(tong, member))["activity"]
     assert [each["kind"] for each in history] == [*reversed(expected), "issue"]
     for live, kept in zip(reversed(told), history, strict=False):
-        assert {name: live[name] for name in live if name != "balance"} == {
+        assert {name: live[name] for name in live if name not in ("balance", "hold_expires_at")} == {
             name: kept[name] for name in kept if name not in ("status", "given_back", "hold_expires_at")
         }
+    # A notice tells when the hold would have ended; the history only of what is still held.
+    assert [each["hold_expires_at"] for each in told if each["kind"] == "hold"] == [
+        held["hold_expires_at"],
+        voided["hold_expires_at"],
+    ]
+    assert {each["hold_expires_at"] for each in told if each["kind"] != "hold"} == {None}
+    assert {each["hold_expires_at"] for each in history} == {None}
     by_id = {each["subject_id"]: each for each in history if each["status"] is not None}
     assert by_id[held["redemption_id"]]["status"] == "partially_refunded"
     assert by_id[held["redemption_id"]]["given_back"] == [{"kind": "points", "amount": 150}]

@@ -249,6 +249,9 @@ class Model:
 
     def unread(self, scan: Scan) -> Answer:
         """The same scan where nothing can be read of its code: the key alone answers, or it is refused for good."""
+        limited = self.limited(scan.terminal)
+        if limited is not None:
+            return limited
         mark = self.mark(scan.terminal, scan.key)
         if mark is None:
             answer = refused(Outcome.CODE_FORGED)

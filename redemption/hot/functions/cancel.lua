@@ -3,7 +3,7 @@
 --
 -- keys: idempotency holds ledger rate_terminal rate_outlet tombstones_terminal tombstones_outlet cancelled
 -- args: call_id till till_key lasts redemption_id business currency redemption_prefix lots_prefix member_prefix utc_offset policy
--- args: window_seconds context
+-- args: window_seconds context counts
 --
 --   idempotency        the record of the till's key; its own name for a cancel by id, which leaves it alone
 --   redemption_id      for a cancel by id; empty for one by key
@@ -11,6 +11,7 @@
 --   till_key           the till's key; empty for a cancel by id
 --   lasts              how long a tombstone is kept, seconds: until no code could come with the key any more
 --   cancelled          the terminal's cancelled keys: for what has no code that becomes too old
+--   counts             0 where this function counted the same request already, in another bucket or business; else 1
 --
 -- returns: {call_id, outcome, effect [, record, state]}; effect is "reversed" or "tombstoned"; of RATE_LIMITED
 --          {call_id, outcome, "", whose rate, seconds to wait}. For a key that stands for a scan of another bucket or
@@ -20,8 +21,10 @@
 
 if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, ''} end
 local seconds, millis = now()
-local exceeded, _, reset = over_rate(till_named(till), seconds, rate_terminal, rate_outlet, '')
-if exceeded then return {call_id, OUTCOME.RATE_LIMITED, '', exceeded, reset} end
+if counts == '1' then
+  local exceeded, _, reset = over_rate(till_named(till), seconds, rate_terminal, rate_outlet, '')
+  if exceeded then return {call_id, OUTCOME.RATE_LIMITED, '', exceeded, reset} end
+end
 local id = redemption_id
 if id == '' then
   local seen = recorded(idempotency)

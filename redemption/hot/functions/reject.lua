@@ -1,5 +1,6 @@
 -- The answer to a key whose code cannot be read, so that neither the member nor the bucket is known: what the key stands for
--- already, or a refusal, remembered (ADR 0004, ADR 0010). Counts the call first.
+-- already, or a refusal, remembered (ADR 0004, ADR 0010). Counts the call first, but for a cancel whose key is known: that
+-- goes on to cancel.lua, which counts it.
 --
 -- keys: idempotency guess_terminal guess_outlet rate_terminal rate_outlet
 -- args: till fingerprint outcome detail guesses frozen_names
@@ -16,9 +17,11 @@
 -- Keeps I6, I12. The key comes first: a repeat is never a guess.
 
 local here = till_named(till)
-local exceeded, _, reset = over_rate(here, now(), rate_terminal, rate_outlet, '')
-if exceeded then return {OUTCOME.RATE_LIMITED, reset, '', exceeded} end
 local seen = call('GET', idempotency)
+if not seen or fingerprint ~= '-' then
+  local exceeded, _, reset = over_rate(here, now(), rate_terminal, rate_outlet, '')
+  if exceeded then return {OUTCOME.RATE_LIMITED, reset, '', exceeded} end
+end
 if seen then return {0, -1, seen, -1} end
 -- A rebuild takes the records of a frozen bucket's keys away before it writes them anew.
 for _, name in ipairs(split(frozen_names, ' ', LIMIT.BUCKETS_MAX)) do
