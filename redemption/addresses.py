@@ -102,7 +102,7 @@ class Addresses:
         self._cluster = cluster
         self._offsets: dict[str, tuple[int, int]] = {}
         self._moments: dict[str, tuple[int, datetime]] = {}
-        self._terms: dict[str, TillTerms] = {}
+        self._terms: dict[tuple[str, str], TillTerms] = {}
         self._terms_of: tuple[Directory | None, int] = (None, -1)
 
     @property
@@ -142,7 +142,9 @@ class Addresses:
         made_of, made_in = self._terms_of
         if made_of is not directory or made_in != quarter or len(self._terms) > _TILLS_KEPT:
             self._terms, self._terms_of = {}, (directory, quarter)
-        known = self._terms.get(terminal.terminal_id)
+        # With its outlet: a request from before the terminal moved may still be under way in the new directory.
+        name = (terminal.terminal_id, terminal.outlet_id)
+        known = self._terms.get(name)
         if known is None:
             business, policy, offset = terminal.business, directory.policy, self.utc_offset(terminal.time_zone)
             known = TillTerms(
@@ -152,7 +154,7 @@ class Addresses:
                 till_text(business.business_id, terminal.outlet_id, terminal.terminal_id, directory.version),
                 offset,
             )
-            self._terms[terminal.terminal_id] = known
+            self._terms[name] = known
         return known
 
     def idempotency(self, terminal: Terminal, bucket: int, key: str) -> str:
