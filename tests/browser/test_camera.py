@@ -204,7 +204,7 @@ async def test_a_camera_with_a_light_offers_it_and_one_without_does_not(stack: S
     ):
         await till.press("使用相機")
         await looked_through(till)
-        light = till.page.get_by_role("button", name="補光")
+        light = till.page.get_by_role("button", name="手電筒")
         await expect(light).to_have_count(0)
         await till.press("關閉相機")
         await till.page.evaluate(LIT)

@@ -148,7 +148,7 @@ async def test_signing_in(
     browser: Browser, stack: Stack, size: tuple[int, int], theme: str, large: bool, path: str
 ) -> None:
     async with window(browser, stack, size, theme, large) as visitor:
-        await visitor.open(path)
+        await visitor.open(f"{path}#demo={stack.demo['pages_access_token']}")
         await visitor.wait(".who")
         await visitor.page.locator(".sign-in details").evaluate("found => { found.open = true }")
         await visitor.page.locator("input[type=password]").fill("not a key")

@@ -78,7 +78,7 @@ async def test_the_charts_have_the_last_hour_and_a_piece_of_it_can_be_looked_at(
 
 async def test_a_key_without_the_role_is_told_so(browser: Browser, stack: Stack) -> None:
     async with visiting(browser, stack.base_url, size=TABLET) as visitor:
-        await visitor.open("/ops/")
+        await visitor.open(f"/ops/#demo={stack.demo['pages_access_token']}")
         await visitor.page.locator("details summary").click()
         await visitor.page.locator("input[type=password]").fill(stack.terminals["hotel"].api_key)
         await visitor.page.get_by_role("button", name="登入").click()
