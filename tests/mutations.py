@@ -180,7 +180,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "cancel: what has no code stays refused for 30 days",
         {"prelude": [("  return till_key ~= '' and call('ZSCORE', cancelled, till_key)\n", "  return false\n")]},
-        core=True,
+        # Not core: the machine seldom waits out a tombstone and then repeats its key. tests/integration/test_limits_http.py
+        # does so each time.
     ),
     Mutation(
         "every call is counted: capture, void, refund",
