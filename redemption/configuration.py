@@ -153,7 +153,7 @@ async def stored_state(connection: Connection) -> State:
     state = State({kind.name: {} for kind in KINDS}, {kind.name: {} for kind in KINDS})
     for kind in KINDS:
         rows = await connection.fetch(
-            f"SELECT {kind.key}, {', '.join(kind.columns)}, retired_at IS NOT NULL AS retired FROM {kind.name}"  # noqa: S608 - names of KINDS
+            f"SELECT {kind.key}, {', '.join(kind.columns)}, retired_at IS NOT NULL AS retired FROM {kind.name}"  # noqa: S608 - names of KINDS # nosec B608
             f" ORDER BY {kind.key}"
         )
         for row in rows:
@@ -229,7 +229,7 @@ async def apply_plan(connection: Connection, plan: Plan, wanted: State, buckets:
         columns = list(kind.columns)
         if written:
             await connection.executemany(
-                f"INSERT INTO {kind.name} ({', '.join([kind.key, *columns])})"  # noqa: S608 - names of KINDS
+                f"INSERT INTO {kind.name} ({', '.join([kind.key, *columns])})"  # noqa: S608 - names of KINDS # nosec B608
                 f" VALUES ({', '.join(f'${place}' for place in range(1, len(columns) + 2))})"
                 f" ON CONFLICT ({kind.key}) DO UPDATE SET retired_at = NULL,"
                 f" {', '.join(f'{column} = excluded.{column}' for column in columns)}",
@@ -239,7 +239,7 @@ async def apply_plan(connection: Connection, plan: Plan, wanted: State, buckets:
         gone = [thing for name, thing in plan.retired if name == kind.name]
         if gone:
             await connection.execute(
-                f"UPDATE {kind.name} SET retired_at = now() WHERE {kind.key} = ANY ($1)",  # noqa: S608 - names of KINDS
+                f"UPDATE {kind.name} SET retired_at = now() WHERE {kind.key} = ANY ($1)",  # noqa: S608 - names of KINDS # nosec B608
                 gone,
             )
 
