@@ -114,10 +114,12 @@ def application(state: State) -> Application:
 def methods_of_path(request: Request) -> str:
     """What a path takes, for the header Allow (RFC 9110, 10.2.1): by all its routes. Starlette looks at the first."""
     path = request.url.path
+    matching = [route for route in request.app.routes if isinstance(route, Route) and route.path_regex.fullmatch(path)]
+    # `/v1/redemptions/search` is a path of its own, although it has the form of an id's.
+    literal = [route for route in matching if route.path == path]
     taken: set[str] = set()
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.path_regex.fullmatch(path):
-            taken |= route.methods or set()
+    for route in literal or matching:
+        taken |= route.methods or set()
     return ", ".join(sorted(taken))
 
 

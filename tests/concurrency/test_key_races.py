@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import httpx2
@@ -64,6 +65,10 @@ async def without(stack: Stack, guard: str) -> AsyncIterator[None]:
             await hot.execute_command("FUNCTION", "LOAD", "REPLACE", library)
 
 
+_amounts = count(1_000)
+"""No two baskets of this file are alike, in whatever order its tests run."""
+
+
 async def raced(first: Call, second: Call, number: int) -> tuple[httpx2.Response, httpx2.Response]:
     """Both calls at once. From pair to pair the first, then the second, is some more turns of the loop ahead, so that
     either comes first, by a little and by much."""
@@ -80,7 +85,7 @@ async def scans_and_repeats(two: Two, seen: "Counter[str]") -> list[str]:
     headers = {"authorization": f"Bearer {two.till.api_key}"}
     wrong = []
     for number in range(PAIRS):
-        body = {"code": next(two.codes), "bill": bill(1_000 + number), "legs": [points_leg(1)]}
+        body = {"code": next(two.codes), "bill": bill(next(_amounts)), "legs": [points_leg(1)]}
         keyed = {**headers, "idempotency-key": fresh_key()}
         original, repeat = await raced(
             two.reads.http.post("/v1/verify", json=body, headers=keyed),
@@ -103,7 +108,7 @@ async def scans_and_cancels(two: Two, seen: "Counter[str]") -> list[str]:
     headers = {"authorization": f"Bearer {two.till.api_key}"}
     wrong = []
     for number in range(PAIRS):
-        body = {"code": next(two.codes), "bill": bill(9_000 + number), "legs": [points_leg(1)]}
+        body = {"code": next(two.codes), "bill": bill(next(_amounts)), "legs": [points_leg(1)]}
         key = fresh_key()
         scan = two.reads.http.post("/v1/verify", json=body, headers={**headers, "idempotency-key": key})
         undo = two.cannot.http.post("/v1/cancel", json={"idempotency_key": key, "code": body["code"]}, headers=headers)

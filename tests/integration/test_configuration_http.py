@@ -124,7 +124,9 @@ async def test_a_purchase_in_a_level_that_the_gateway_does_not_know_yet_is_not_t
 
     async def earned(slots_ago: int) -> httpx2.Response:
         code = stack.code_issuer().issue(member.number, int(time.time()) // 2 - slots_ago).code
-        return await tong.http.post("/v1/accruals", json={"code": code, "bill": bill(5_000)}, headers=headers)
+        return await tong.http.post(
+            "/v1/accruals", json={"code": code, "bill": {**bill(5_000), "reference": fresh_key()}}, headers=headers
+        )
 
     async with stack.hot() as hot:
         key = f"{{b{member.bucket}}}:member:{member.member_id}"

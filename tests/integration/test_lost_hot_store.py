@@ -131,7 +131,7 @@ async def test_a_stack_whose_hot_store_was_lost_says_what_to_do_and_has_every_ba
             "unavailable",
             "not_applied",
         )
-        await tong(running, "rebuild", "--all")
+        await tong(running, "rebuild", "--all", "--yes")
         await until_ready(running, 200)
         assert await balance(running) == before
         second = await scan(running)
@@ -151,7 +151,7 @@ async def test_a_running_gateway_says_that_its_hot_store_was_emptied_and_goes_on
         os.kill(valkey, signal.SIGKILL)
         await until_ready(running, 503, SAYS)
         assert "not connected" not in (await ready(running)).text
-        await tong(running, "rebuild", "--all")
+        await tong(running, "rebuild", "--all", "--yes")
         await until_ready(running, 200)
         assert await balance(running) == before
         assert (await scan(running)).status_code == 201

@@ -175,7 +175,7 @@ async def test_a_cancel_is_answered_as_documented(
         ({"redemption_id": "rdm_000000000000000000"}, 404),
         ({}, 400),
         ({**by_key, "idempotency_key": "no key"}, 400),
-        ({**by_key, "code": "hello"}, 409),
+        ({"idempotency_key": fresh_key(), "code": "hello"}, 409),
     ):
         await till.post("/v1/cancel", refused, status=status)
 

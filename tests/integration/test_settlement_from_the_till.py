@@ -15,7 +15,7 @@ async def step(tong: TongClient, terminal: Terminal, redemption_id: str, verb: s
     answer = await tong.http.post(
         f"/v1/redemptions/{redemption_id}/{verb}",
         json={"legs": [points_leg(points)]},
-        headers={"authorization": f"Bearer {terminal.api_key}"},
+        headers={"authorization": f"Bearer {terminal.api_key}", "idempotency-key": fresh_key()},
     )
     assert answer.status_code == 200, answer.text
 

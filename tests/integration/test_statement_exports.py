@@ -136,7 +136,7 @@ async def test_the_pdf_says_it_in_its_language_with_the_font_in_it(
 
 
 async def test_a_provisional_statement_says_so_everywhere(pool: Pool, tmp_path: Path) -> None:
-    note = "PROVISIONAL: the period is not closed"
+    note = "PROVISIONAL: the month is not closed"
     for period in (None, "2026-11", "2026-10-05", "202611.hotel.mall"):
         data = {
             kind: await export(pool, tmp_path / f"s.{kind}", "hotel", period, format=kind, language="en")
