@@ -95,7 +95,7 @@ async def test_the_page_shows_every_call_and_every_refusal_in_three_languages(
 
 async def test_the_command_shown_for_verify_works_as_shown(stack: Stack, tong: TongClient) -> None:
     text = (await tong.http.get("/docs")).text
-    shown = unescape(text.split('id="verify"', 1)[1].split("<pre>", 1)[1].split("</pre>", 1)[0])
+    shown = unescape(text.split('id="verify"', 1)[1].split('<pre tabindex="0">', 1)[1].split("</pre>", 1)[0])
     member = await wealthy_member(stack)
     till = stack.terminals["hotel"]
     shell = await asyncio.create_subprocess_exec(
