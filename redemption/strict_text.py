@@ -20,7 +20,6 @@ DEPTH_MAX: Final = 32
 VALUES_MAX: Final = 1_000_000
 DUPLICATES_FOUND_MAX: Final = 100
 
-_MERGE: Final = "tag:yaml.org,2002:merge"
 _JSON_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]')
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 

@@ -15,7 +15,6 @@ from gateway.statements.tables import CellKind, Column
 
 DAY_ZERO: Final = datetime.date(1899, 12, 30)
 TIME_ZERO: Final = datetime.datetime(1899, 12, 30, tzinfo=datetime.UTC)
-DAY_SECONDS: Final = 86_400
 _SPECIAL: Final = re.compile("[&<>\x00-\x08\x0b-\x1f\ufffe\uffff]|_x[0-9A-Fa-f]{4}_")
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 

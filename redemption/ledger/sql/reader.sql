@@ -1,5 +1,5 @@
 -- Look-ups of redemption/ledger/reader.py. Each names a business and a span of time, so that only the partitions of that
--- time are read; each has an index of its own (migrations 0002 and 0013).
+-- time are read; each has an index of its own (migrations 0002 and 0011).
 
 -- name: newest
 SELECT subject_id, occurred_at, outlet
