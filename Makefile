@@ -32,15 +32,15 @@ pages: $(PROJECT_READY)
 	@exec $(BIN)/python -m gateway.pages.build
 
 test: pages
-	@$(BIN)/python -m tests.support.chromium
-	@$(BIN)/python -m tests.support.guide_clients
+	@$(BIN)/python -m tests.support.pages.chromium
+	@$(BIN)/python -m tests.support.api.guide_clients
 	@exec $(BIN)/python -m tests.run_suite
 
 test-unit: $(PROJECT_READY)
 	@exec $(BIN)/pytest -q -m unit
 
 check: pages
-	$(BIN)/python -m tests.support.page_types
+	$(BIN)/python -m tests.support.pages.page_types
 	$(BIN)/python -m gateway.pages.build check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

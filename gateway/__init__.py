@@ -1,1 +1,1 @@
-"""The HTTP edge: endpoints, settings, composition, command line. Knows tokens and redemption."""
+"""The HTTP edge: interface, composition, command line. Knows tokens and redemption; they do not know it."""

@@ -2,7 +2,7 @@
 
 The development stack (`tong up`) fills in what is missing: its own Valkey and PostgreSQL, keys and the development
 issuer. A part that runs alone (`tong serve`, `tong write-ledger`, …) needs both addresses given. Every other command
-takes those of the stack that runs on TONG_HOME when none is given (gateway/running_stack.py).
+takes those of the stack that runs on TONG_HOME when none is given (gateway/administration/running_stack.py).
 """
 
 from pathlib import Path

@@ -5,7 +5,7 @@ from typing import Final
 
 from redemption.addresses import Addresses, MemberAddress
 from redemption.call_rates import rate_refusal
-from redemption.directory import Terminal
+from redemption.configuration.directory import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from redemption.directory import Directory, Terminal
+from redemption.configuration.directory import Directory, Terminal
 from redemption.domain import members
 from redemption.domain.clock import Clock
 from redemption.domain.contexts import till_text

@@ -13,7 +13,7 @@ import math
 from typing import Final
 
 from redemption.addresses import Addresses
-from redemption.directory import Terminal
+from redemption.configuration.directory import Terminal
 from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, TOMBSTONE_SECONDS
 from redemption.domain.members import member_id
 from redemption.domain.outcomes import Outcome, Refusal

@@ -10,7 +10,7 @@ from typing import Any
 
 from redemption.addresses import Addresses
 from redemption.call_rates import CallRates, rate_refusal, tombstone_seconds
-from redemption.directory import Terminal
+from redemption.configuration.directory import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, SLOT_SECONDS, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal

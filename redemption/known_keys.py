@@ -16,7 +16,7 @@ import msgspec
 
 from redemption.addresses import Addresses, KeyPlace
 from redemption.call_rates import rate_refusal
-from redemption.directory import Terminal
+from redemption.configuration.directory import Terminal
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal, detail_word, refusal_of_word
 from redemption.domain.records import record_fields

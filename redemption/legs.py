@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from redemption.directory import Directory, Terminal
+from redemption.configuration.directory import Directory, Terminal
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.redemptions import UNIT, Redemption
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from redemption.addresses import Addresses, MemberAddress
 from redemption.call_rates import MEMBER, own_calls, rate_refusal
-from redemption.directory import Terminal
+from redemption.configuration.directory import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill, Leg
 from redemption.domain.limits import SLOT_SECONDS, SLOTS_AHEAD_MAX, VERIFY_DEADLINE_SECONDS

@@ -13,7 +13,7 @@ import orjson
 
 from redemption.addresses import Addresses
 from redemption.call_rates import rate_refusal
-from redemption.directory import Directory, Terminal
+from redemption.configuration.directory import Directory, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.contexts import basket_text, place_text, restore_text

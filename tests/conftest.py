@@ -6,7 +6,7 @@ stack           `tong up` with two gateway workers, started once; tests make mem
 tong            a client of that stack
 private_stack   makes a stack that a test may break: `async with private_stack(workers=1) as own`
 postgres        a PostgreSQL of the module's own, which makes a fresh database for each test
-pool            connections to such a database, with the businesses of tests/support/settlement.py
+pool            connections to such a database, with the businesses of tests/support/settlement/settlement.py
 chance          a source of random numbers whose seed is printed
 """
 
@@ -19,14 +19,14 @@ from pathlib import Path
 import pytest
 
 from redemption.database import Pool
-from tests.support.client import TongClient, client_of
-from tests.support.key_space import lasting_keys_not_allowed
-from tests.support.oracle import find_violations, until_drained
-from tests.support.postgres import PrivatePostgres, private_postgres
-from tests.support.settlement import group_pool
-from tests.support.stack import Stack, running_stack
-from tests.support.store_users import refused_inside_functions
-from tests.support.tiers import MARKERS, tier_of
+from tests.support.api.client import TongClient, client_of
+from tests.support.ledger.oracle import find_violations, until_drained
+from tests.support.servers.key_space import lasting_keys_not_allowed
+from tests.support.servers.postgres import PrivatePostgres, private_postgres
+from tests.support.servers.stack import Stack, running_stack
+from tests.support.servers.store_users import refused_inside_functions
+from tests.support.settlement.settlement import group_pool
+from tests.support.suite.tiers import MARKERS, tier_of
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -12,10 +12,10 @@ import msgspec
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg, StoredValueLeg
 from redemption.domain.limits import LEGS_MAX, LOTS_MAX
 from redemption.rules.definitions import BenefitDefinition, Item
-from tests.support import engine_world as world
-from tests.support.engine_commands import Code, Scan, Step
-from tests.support.engine_driver import Engine, frozen_library
-from tests.support.servers import ValkeyServer
+from tests.support.engine import world
+from tests.support.engine.commands import Code, Scan, Step
+from tests.support.engine.driver import Engine, frozen_library
+from tests.support.servers.private_servers import ValkeyServer
 
 ROUNDS = 200
 NOW_MS = 1_795_881_600_000

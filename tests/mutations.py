@@ -12,7 +12,7 @@ Changes = dict[str, list[tuple[str, str]]]
 
 @dataclass(frozen=True)
 class Mutation:
-    """`bounds`: found by tests/support/engine_bounds.py instead of the state machine. `core`: runs with the suite."""
+    """`bounds`: found by tests/support/engine/bounds.py instead of the state machine. `core`: runs with the suite."""
 
     guard: str
     changes: Changes = field(repr=False)
@@ -180,7 +180,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "cancel: what has no code stays refused for 30 days",
         {"prelude": [("  return till_key ~= '' and call('ZSCORE', cancelled, till_key)\n", "  return false\n")]},
-        # Not core: the machine seldom waits out a tombstone and then repeats its key. tests/integration/test_limits_http.py
+        # Not core: the machine seldom waits out a tombstone and then repeats its key. tests/integration/redemptions/test_limits_http.py
         # does so each time.
     ),
     Mutation(

@@ -15,9 +15,9 @@ from collections import Counter
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.support.engine_checks import Checked
-from tests.support.engine_driver import Engine, running_engine
-from tests.support.engine_machine import EngineMachine
+from tests.support.engine.checks import Checked
+from tests.support.engine.driver import Engine, running_engine
+from tests.support.engine.machine import EngineMachine
 
 EXAMPLES = 100
 STEPS = 50

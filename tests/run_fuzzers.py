@@ -11,8 +11,8 @@ import math
 import sys
 import time
 
-from tests.support.fuzz_targets import decoders
-from tests.support.fuzzing import Finding, Fuzzer
+from tests.support.fuzzing.fuzz_targets import decoders
+from tests.support.fuzzing.fuzzing import Finding, Fuzzer
 
 
 def main() -> None:

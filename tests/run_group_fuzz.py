@@ -1,7 +1,7 @@
 """The long run of the group file's fuzz: `python -m tests.run_group_fuzz --pairs 2000 --seed 1`.
 
-Valid files are loaded with `--prune` from valid states on real stores (tests/support/random_groups.py). The run ends
-with the number of the pair and the seed where a load came to anything else than what the file says.
+Valid files are loaded with `--prune` from valid states on real stores (tests/support/fuzzing/random_groups.py). The run
+ends with the number of the pair and the seed where a load came to anything else than what the file says.
 """
 
 # ruff: noqa: T201 - a program whose result is what it prints
@@ -11,9 +11,9 @@ import asyncio
 import random
 import time
 
-from tests.support.postgres import private_postgres
-from tests.support.random_groups import fuzz_groups
-from tests.support.servers import private_valkey
+from tests.support.fuzzing.random_groups import fuzz_groups
+from tests.support.servers.postgres import private_postgres
+from tests.support.servers.private_servers import private_valkey
 
 
 async def run(pairs: int, seed: int) -> None:

@@ -16,10 +16,10 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from redemption.hot.connection import HotStoreFault
 from tests.mutations import MUTATIONS, Mutation
-from tests.support.engine_bounds import check_bound_of_lots
-from tests.support.engine_driver import Engine, frozen_library
-from tests.support.engine_machine import EngineMachine
-from tests.support.servers import ValkeyServer
+from tests.support.engine.bounds import check_bound_of_lots
+from tests.support.engine.driver import Engine, frozen_library
+from tests.support.engine.machine import EngineMachine
+from tests.support.servers.private_servers import ValkeyServer
 
 SEEDS = 20
 EXAMPLES = 40

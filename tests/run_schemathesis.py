@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.stack import Stack, running_stack
+from tests.support.servers.stack import Stack, running_stack
 
 CONFIGURATION = Path(__file__).parent / "support" / "schemathesis.toml"
 PROGRAM = Path(sys.executable).with_name("schemathesis")

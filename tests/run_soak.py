@@ -17,8 +17,8 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 
-from tests.support.client import TongClient, bill, client_of, fresh_key, points_leg
-from tests.support.stack import Member, Stack, running_stack
+from tests.support.api.client import TongClient, bill, client_of, fresh_key, points_leg
+from tests.support.servers.stack import Member, Stack, running_stack
 
 GROWTH_BYTES_MAX = 4 << 20
 VERDICT_MINUTES_MIN = 6

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.support.tiers import ALONE, TIERS
+from tests.support.suite.tiers import ALONE, TIERS
 
 ROOT: Final = Path(__file__).parents[1]
 WORKERS: Final = 2
@@ -53,7 +53,7 @@ def run_phase(title: str, *arguments: str) -> Phase:
     print(f"\n== {title}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "failures.json"
-        command = [sys.executable, "-m", "pytest", "-p", "tests.support.failure_report", *arguments]
+        command = [sys.executable, "-m", "pytest", "-p", "tests.support.suite.failure_report", *arguments]
         began = time.monotonic()
         status = subprocess.run(
             command, cwd=ROOT, env=os.environ | {"TONG_TEST_FAILURES": str(report)}, check=False

@@ -19,9 +19,9 @@ from pathlib import Path
 import asyncpg
 
 from tests.drills.shim import Shim
-from tests.support.postgres import private_postgres
-from tests.support.servers import private_valkey
-from tests.support.stack import GROUP_FILE, TONG
+from tests.support.servers.postgres import private_postgres
+from tests.support.servers.private_servers import private_valkey
+from tests.support.servers.stack import GROUP_FILE, TONG
 
 STOP_SECONDS = 10.0
 UP_SECONDS = 60.0

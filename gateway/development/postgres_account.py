@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from gateway.child import Account
+from gateway.processes.child import Account
 
 ACCOUNT_NAME: Final = "tong-postgres"
 COMMAND_SECONDS: Final = 30.0

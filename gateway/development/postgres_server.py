@@ -18,13 +18,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-from gateway.child import Account, Child
 from gateway.development import postgres_account
 from gateway.development.leftovers import end_leftover, forget_foreign_pid, wait_for_orphans
 from gateway.development.postgres_account import Passage
 from gateway.development.private_files import fits_a_socket, kept_port, kept_secret, private_folder
 from gateway.development.valkey_server import PrivateServer, ServerMissingError
-from gateway.supervisor import ChildFailedError, Supervisor
+from gateway.processes.child import Account, Child
+from gateway.processes.supervisor import ChildFailedError, Supervisor
 from redemption.rights import ROLES
 
 DATABASE: Final = "tong"

@@ -28,24 +28,24 @@ from typing import Any, Final
 import asyncpg
 from pydantic import SecretStr
 
-from gateway.child import Child
+from gateway.administration.migrations import LOST
 from gateway.development.home_lock import HomeInUseError, home_lock
 from gateway.development.postgres_account import AccountProblemError, Passage
 from gateway.development.postgres_server import make_missing_database, private_postgres
-from gateway.development.precedence import keep_precedence
 from gateway.development.private_files import kept_secret, private_folder, write_private
+from gateway.development.process_priority import keep_precedence
 from gateway.development.store_roles import GATEWAY, OPERATIONS, SEALER, SETTLEMENT, WRITER, Access, make_roles
 from gateway.development.try_it import what_to_try
 from gateway.development.valkey_server import ServerMissingError, private_valkey
-from gateway.lifespan import development_issuer
-from gateway.listening import PortTakenError, base_url, listening_socket, status_line
-from gateway.migrate import LOST
+from gateway.processes.child import Child
+from gateway.processes.listening import PortTakenError, base_url, listening_socket, status_line
+from gateway.processes.supervisor import ChildFailedError, StopRequestedError, Supervisor
+from gateway.server.lifespan import development_issuer
+from gateway.server.worker_processes import worker
 from gateway.settings import Settings
-from gateway.supervisor import ChildFailedError, StopRequestedError, Supervisor
-from gateway.workers import worker
+from redemption.configuration.group_file import read_group
 from redemption.domain.clock import system_clock
 from redemption.domain.weakness import ServerRefusedError
-from redemption.group_file import read_group
 from redemption.hot.install import open_client
 from redemption.hot.server_checks import check_hot_store
 from redemption.ledger.chain import make_seal_key
@@ -367,7 +367,7 @@ class _Stack:
         settings = self.settings
         assert settings.valkey_url is not None
         assert settings.postgres_dsn is not None
-        from gateway.development.demo_access import demo_members_and_terminals  # noqa: PLC0415 - for the demo only
+        from gateway.development.demo.access import demo_members_and_terminals  # noqa: PLC0415 - for the demo only
 
         own_members = [member.number for member in read_group(GROUP_FILE).group.members]
         access = await demo_members_and_terminals(settings, own_members)

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from gateway.child import Child
 from gateway.development.leftovers import end_leftover
 from gateway.development.private_files import fits_a_socket, kept_port, kept_secret, private_folder, write_private
+from gateway.processes.child import Child
 from redemption.hot.users import RULES, user_line
 
 MAXMEMORY: Final = "4gb"

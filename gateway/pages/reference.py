@@ -18,12 +18,12 @@ from urllib.parse import quote
 
 import orjson
 
-from gateway.call_rows import PROBLEM_JSON
-from gateway.calls import ANYWHERE
+from gateway.api.calls import ANYWHERE
+from gateway.openapi.operation import PROBLEM_JSON
 from gateway.pages.flows import LIFE, LOST_ANSWER
 from gateway.pages.schema_rows import Row, rows
-from gateway.problem_kinds import Kind, Language, Retry
-from gateway.problems import KINDS
+from gateway.problems.documents import KINDS
+from gateway.problems.kinds import Kind, Language, Retry
 
 _RETRY: Final[dict[Retry, tuple[str, str]]] = {
     "same_key": (

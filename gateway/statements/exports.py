@@ -33,7 +33,8 @@ EXPORTS_WAITING_MAX: Final = 8
 QUEUE_SECONDS: Final = 20.0
 EXPORT_SECONDS: Final = 1_800.0
 STOP_SECONDS: Final = 0.5
-"""From the end of its stdin until a process is killed: less than a worker has for closing this (gateway/closing.py)."""
+"""From the end of its stdin until a process is killed: less than a worker has for closing this
+(gateway/processes/closing.py)."""
 ERROR_CHARACTERS_MAX: Final = 2_000
 ANSWER_BYTES_MAX: Final = 64 * 1024
 

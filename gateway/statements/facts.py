@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.statements.money import money_text
+from gateway.formats.money import money_text
 from gateway.statements.tables import CellKind
 from gateway.statements.texts import TEXTS, Language
 from redemption.settlement.figures import Statement

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, Final
 import orjson
 import typst
 
+from gateway.formats.money import money_text
 from gateway.statements.facts import facts_of, title_of
 from gateway.statements.fonts import REGIONS, FoundFont
-from gateway.statements.money import money_text
 from gateway.statements.printing import PrintedText, breakable
 from gateway.statements.tables import SUMMED, Column, Section, StreamedTable, Table, figure_tables
 from gateway.statements.texts import TEXTS, Language

@@ -3,13 +3,13 @@
 Money is integer minor units, so that a column adds up exactly. In English headings and words are those of the API; in
 Chinese they are translated. The first column of every row is the statement's status: a provisional one says so in each.
 
-What a spreadsheet would take for a formula is guarded (gateway/spreadsheets.py).
+What a spreadsheet would take for a formula is guarded (gateway/formats/spreadsheets.py).
 """
 
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from gateway.spreadsheets import BYTE_ORDER_MARK, csv_bytes
+from gateway.formats.spreadsheets import BYTE_ORDER_MARK, csv_bytes
 from gateway.statements.tables import Column, StreamedTable, Table
 from gateway.statements.texts import TEXTS, Language
 from redemption.settlement.figures import Statement

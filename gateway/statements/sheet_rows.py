@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from gateway.statements.money import digits_of
+from gateway.formats.money import digits_of
 from gateway.statements.tables import CellKind, Column
 
 DAY_ZERO: Final = datetime.date(1899, 12, 30)

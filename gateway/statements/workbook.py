@@ -16,9 +16,9 @@ from xlsxwriter.format import Format as CellFormat  # type: ignore[import-untype
 from xlsxwriter.utility import xl_rowcol_to_cell  # type: ignore[import-untyped]
 from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
-from gateway.spreadsheets import open_workbook, write_text
+from gateway.formats.money import digits_of
+from gateway.formats.spreadsheets import open_workbook, write_text
 from gateway.statements.facts import facts_of, title_of
-from gateway.statements.money import digits_of
 from gateway.statements.sheet_rows import SheetRows, day_number, time_number
 from gateway.statements.tables import (
     COLUMNS,

@@ -11,7 +11,7 @@ A stack of its own, one worker. In turn, each but the last once what works behin
   * after: the probe again, until it is not refused any more.
 
 A probe's latency counts from when it was due. The first `SETTLE_SECONDS` of the overload are reported on their own: a
-burst is let in and waits (gateway/admission.py), and then the queue is cut. Exit status 1 when a line fails.
+burst is let in and waits (gateway/hot_path/admission.py), and then the queue is cut. Exit status 1 when a line fails.
 """
 
 import argparse

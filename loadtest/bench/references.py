@@ -1,4 +1,4 @@
-"""What one scan is compared with: three servers under the very uvicorn settings of gateway/serve.py.
+"""What one scan is compared with: three servers under the very uvicorn settings of gateway/server/serve.py.
 
     starlette   a Starlette endpoint that decodes JSON and answers JSON: the least any such service does
     raw         the same without Starlette: an ASGI function that reads the body and answers

@@ -31,7 +31,7 @@ CODES_PER_REQUEST_MAX: Final = 5
 SLOT_SECONDS: Final = 2
 SLOTS_AHEAD_MAX: Final = 48
 
-# Connections of the gateway (gateway/protocol.py).
+# Connections of the gateway (gateway/server/protocol.py).
 HEAD_BYTES_MAX: Final = 16_384
 HEAD_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 10.0

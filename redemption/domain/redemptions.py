@@ -115,8 +115,8 @@ class Redemption(msgspec.Struct, frozen=True):
 
 
 class Scanned(msgspec.Struct, frozen=True):
-    """What a scan came to, now or when its key came first. The record's lines are the answer (gateway/rendering.py);
-    what became of it later stands behind them and is no part of it."""
+    """What a scan came to, now or when its key came first. The record's lines are the answer
+    (gateway/scans/serializers.py); what became of it later stands behind them and is no part of it."""
 
     redemption_id: str
     record: bytes

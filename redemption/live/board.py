@@ -2,8 +2,8 @@
 
 Every worker adds a report a second; one of them, elected by a lock that expires, makes one sample a second of them;
 every worker reads the samples. Guarantees: everything kept is bounded; a second has at most one sample, whoever thinks
-that it is the elected one (the sample's id is its second, and ids only grow); nothing here is on the way of a scan,
-and what is lost here is figures, never value. What the texts say is the gateway's (gateway/figures.py).
+that it is the elected one (the sample's id is its second, and ids only grow); nothing here is on the way of a scan, and
+what is lost here is figures, never value. What the texts say is the gateway's (gateway/observability/stats_store.py).
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 -- migrate:up
 
 -- Months of the ledger that were written to files and detached. Each is a part; parts are a stack: the last one that
--- was archived is the first that may be put back. redemption/ledger/archive.py writes them, manifest.py says what a
+-- was archived is the first that may be put back. redemption/ledger/archive/archiving.py writes them, manifest.py says what a
 -- manifest holds. A part stands here in the very transaction that takes its rows out of the ledger.
 --
 -- What was detached and not dropped yet is a table like ledger_transaction_2026_01_part_7.

@@ -27,7 +27,7 @@ from typing import Any, Final, Literal, get_args
 
 from redemption.domain.limits import TILL_LIST_NOTED_ROWS_MAX
 from redemption.settlement.till_days import Elsewhere, Movement
-from redemption.settlement.till_lists import TillRow
+from redemption.settlement.till_lists.reading import TillRow
 
 Class = Literal[
     "different_amount", "missing_here", "missing_there", "duplicate_in_list", "other_day", "cancelled_here", "matched"

@@ -42,14 +42,14 @@ from redemption.settlement.reconciliation import (
     with_elsewhere,
 )
 from redemption.settlement.till_days import Elsewhere, Movement, elsewhere, movements_of
-from redemption.settlement.till_list_terms import ListTerms
-from redemption.settlement.till_lists import (
+from redemption.settlement.till_lists.reading import (
     TillList,
     TillListRefused,
     TillRow,
     read_csv,
     read_json,
 )
+from redemption.settlement.till_lists.terms import ListTerms
 from redemption.settlement.uses import Places
 
 ITEMS_OF_PART: Final = 1_000

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from gateway.pages.build import build
-from tests.support.browser import WAIT_MS, browsing
+from tests.support.pages.browser import WAIT_MS, browsing
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,8 +22,8 @@ import httpx2
 from PIL import Image
 from playwright.async_api import Browser
 
-from tests.support.browser import DESKTOP, PHONE, TABLET, Visitor, browsing, symbols, visiting
-from tests.support.till_page import BURST
+from tests.support.pages.browser import DESKTOP, PHONE, TABLET, Visitor, browsing, symbols, visiting
+from tests.support.pages.till_page import BURST
 
 Demo = dict[str, Any]
 Scene = Callable[[Browser, Demo, Path], Awaitable[None]]

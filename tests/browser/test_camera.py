@@ -14,10 +14,10 @@ import pytest
 from PIL import Image, ImageOps
 from playwright.async_api import Browser, Page, expect
 
-from tests.support.browser import PHONE, TABLET, WAIT_MS, browsing, visiting
-from tests.support.client import TongClient
-from tests.support.stack import Stack
-from tests.support.till_page import Till, till_of
+from tests.support.api.client import TongClient
+from tests.support.pages.browser import PHONE, TABLET, WAIT_MS, browsing, visiting
+from tests.support.pages.till_page import Till, till_of
+from tests.support.servers.stack import Stack
 
 FRAME: Final = (1280, 720)
 MARGIN: Final = 40

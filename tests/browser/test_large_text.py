@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser
 
-from tests.support.browser import Visitor, visiting
-from tests.support.client import TongClient, bill, fresh_key, points_leg
-from tests.support.page_layout import LAYOUT, TEXT_AT_200_PERCENT
-from tests.support.stack import Member, Stack, Terminal
-from tests.support.till_page import Till
+from tests.support.api.client import TongClient, bill, fresh_key, points_leg
+from tests.support.pages.browser import Visitor, visiting
+from tests.support.pages.page_layout import LAYOUT, TEXT_AT_200_PERCENT
+from tests.support.pages.till_page import Till
+from tests.support.servers.stack import Member, Stack, Terminal
 
 pytestmark = pytest.mark.timeout(300)
 """axe-core looks at up to six states in one test."""

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page
 
-from tests.support.browser import DESKTOP, PHONE, TABLET, Visitor, symbols, visiting
-from tests.support.client import TongClient, bill, fresh_key, points_leg
-from tests.support.stack import Member, Stack
+from tests.support.api.client import TongClient, bill, fresh_key, points_leg
+from tests.support.pages.browser import DESKTOP, PHONE, TABLET, Visitor, symbols, visiting
+from tests.support.servers.stack import Member, Stack
 
 LOTS = (("hotel", 6_000, 1), ("mall", 4_000, 7))
 

@@ -5,9 +5,9 @@ import json
 import pytest
 from playwright.async_api import Browser, Locator, expect
 
-from tests.support.browser import DESKTOP, PHONE, TABLET, WAIT_MS, Visitor, visiting
-from tests.support.client import TongClient, bill, fresh_key, points_leg
-from tests.support.stack import Stack, Terminal
+from tests.support.api.client import TongClient, bill, fresh_key, points_leg
+from tests.support.pages.browser import DESKTOP, PHONE, TABLET, WAIT_MS, Visitor, visiting
+from tests.support.servers.stack import Stack, Terminal
 
 
 def signed_in(stack: Stack) -> dict[str, dict[str, str]]:

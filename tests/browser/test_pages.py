@@ -10,9 +10,9 @@ import pytest
 from playwright.async_api import Browser
 
 from gateway.pages.site import BUILT, FOLDERS, PagesMissingError, Site
-from tests.support.browser import visiting
-from tests.support.client import TongClient
-from tests.support.stack import Stack
+from tests.support.api.client import TongClient
+from tests.support.pages.browser import visiting
+from tests.support.servers.stack import Stack
 
 BUDGET_BYTES = 60_000
 """Of everything a page needs before it shows itself, gzipped; what it loads later (the camera's decoder) is extra."""

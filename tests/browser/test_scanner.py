@@ -9,11 +9,11 @@ import time
 import pytest
 from playwright.async_api import Browser, Route, expect
 
-from tests.support.browser import DESKTOP, PHONE, TABLET
-from tests.support.client import TongClient
-from tests.support.oracle import until_drained
-from tests.support.stack import Member, Stack, Terminal
-from tests.support.till_page import till_of
+from tests.support.api.client import TongClient
+from tests.support.ledger.oracle import until_drained
+from tests.support.pages.browser import DESKTOP, PHONE, TABLET
+from tests.support.pages.till_page import till_of
+from tests.support.servers.stack import Member, Stack, Terminal
 from tokens import base64url
 from tokens.offline import step_at, write_offline
 

@@ -4,10 +4,10 @@ import json
 
 from playwright.async_api import Browser, Route, expect
 
-from tests.support.browser import DESKTOP, PHONE
-from tests.support.client import TongClient
-from tests.support.stack import Stack
-from tests.support.till_page import till_of
+from tests.support.api.client import TongClient
+from tests.support.pages.browser import DESKTOP, PHONE
+from tests.support.pages.till_page import till_of
+from tests.support.servers.stack import Stack
 
 
 async def test_one_enter_spends_no_points_and_quick_amounts_choose_them(

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.support.client import TongClient
-from tests.support.stack import Stack
-from tests.support.till_page import ENTER, french, stroke, till_of
+from tests.support.api.client import TongClient
+from tests.support.pages.till_page import ENTER, french, stroke, till_of
+from tests.support.servers.stack import Stack
 
 Strokes = list[dict[str, Any]]
 

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from playwright.async_api import Browser, Route, expect
 
-from tests.support.browser import PHONE, TABLET, visiting
-from tests.support.client import TongClient, fresh_key, points_leg
-from tests.support.stack import Member, Stack, Terminal
-from tests.support.till_page import Till, till_of
+from tests.support.api.client import TongClient, fresh_key, points_leg
+from tests.support.pages.browser import PHONE, TABLET, visiting
+from tests.support.pages.till_page import Till, till_of
+from tests.support.servers.stack import Member, Stack, Terminal
 
 
 async def scan(tong: TongClient, terminal: Terminal, member: Member, points: int, reference: str, **more: Any) -> None:

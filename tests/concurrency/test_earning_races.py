@@ -14,11 +14,11 @@ from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill
 from redemption.domain.outcomes import Refusal
 from redemption.rules.policy import EarnCeilings
-from tests.support import engine_sides
-from tests.support.client import TongClient, fresh_key
-from tests.support.engine_http import EARN_CEILINGS, Ground, clients_of_each_worker, open_ground
-from tests.support.engine_sides import TILL, InProcess, Removal, without
-from tests.support.stack import Stack
+from tests.support.api.client import TongClient, fresh_key
+from tests.support.engine import sides as engine_sides
+from tests.support.engine.http import EARN_CEILINGS, Ground, clients_of_each_worker, open_ground
+from tests.support.engine.sides import TILL, InProcess, Removal, without
+from tests.support.servers.stack import Stack
 from tokens.claims import slot_at
 
 CALLS = 60

@@ -1,7 +1,7 @@
 """Races of the redemption engine: through HTTP over two workers, and each again with its guard taken out.
 
 What must hold is said once, as checks that answer with sentences. On the stack they find nothing; on the side without
-the guard (tests/support/engine_sides.py) they must find something, or the check is worth nothing.
+the guard (tests/support/engine/sides.py) they must find something, or the check is worth nothing.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.client import TongClient, fresh_key
-from tests.support.engine_http import Holdings, clients_of_each_worker, open_ground, unbalanced
-from tests.support.engine_sides import CAPPED, POINTS, Ended, OverHttp, Side, without
-from tests.support.stack import Stack
-from tests.support.waiting import wait_until
+from tests.support.api.client import TongClient, fresh_key
+from tests.support.engine.http import Holdings, clients_of_each_worker, open_ground, unbalanced
+from tests.support.engine.sides import CAPPED, POINTS, Ended, OverHttp, Side, without
+from tests.support.servers.stack import Stack
+from tests.support.suite.waiting import wait_until
 
 PAIRS = 40
 USES = 500

@@ -17,9 +17,9 @@ import httpx2
 import pytest
 
 from redemption.hot.library import assemble
-from tests.support.client import bill, fresh_key, points_leg
-from tests.support.spoilt_codes import Codes, Till, Worker, codes_of, running_worker, tills_of
-from tests.support.stack import Stack, running_stack
+from tests.support.api.client import bill, fresh_key, points_leg
+from tests.support.fuzzing.spoilt_codes import Codes, Till, Worker, codes_of, running_worker, tills_of
+from tests.support.servers.stack import Stack, running_stack
 from tokens.keyring import KeyRing
 
 Call = Coroutine[Any, Any, httpx2.Response]

@@ -16,11 +16,11 @@ import pytest
 from redis.asyncio import Redis
 
 from redemption.hot.library import assemble
-from tests.support.client import TongClient, bill, client_of, fresh_key, points_leg
-from tests.support.oracle import until_drained
-from tests.support.race import Said, covered_only, one_answer, one_use
-from tests.support.servers import private_valkey
-from tests.support.stack import Member, Stack, Terminal, running_stack
+from tests.support.api.client import TongClient, bill, client_of, fresh_key, points_leg
+from tests.support.engine.race import Said, covered_only, one_answer, one_use
+from tests.support.ledger.oracle import until_drained
+from tests.support.servers.private_servers import private_valkey
+from tests.support.servers.stack import Member, Stack, Terminal, running_stack
 
 SCANS = 200
 SPENDS = 1_000

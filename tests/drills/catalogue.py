@@ -1,7 +1,18 @@
 """Every drill there is, in the order in which they run."""
 
-from tests.drills import backups, clients, clocks, disks, hot_store, kills, network, paused, postgres_away, restarts
 from tests.drills.drill import Drill
+from tests.drills.faults import (
+    backups,
+    clients,
+    clocks,
+    disks,
+    hot_store,
+    kills,
+    network,
+    paused,
+    postgres_away,
+    restarts,
+)
 
 DRILLS: tuple[type[Drill], ...] = (
     kills.GatewayKilled,

@@ -4,10 +4,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from tests.drills.builds import Changes, build
-from tests.drills.disks import PowerCut
 from tests.drills.drill import Drill
-from tests.drills.kills import WriterKilled
-from tests.drills.network import RepliesDropped
+from tests.drills.faults.disks import PowerCut
+from tests.drills.faults.kills import WriterKilled
+from tests.drills.faults.network import RepliesDropped
 from tests.mutations import MUTATIONS
 
 _IN_THE_TRANSACTION = """                await self.write(session, items, watermarks)

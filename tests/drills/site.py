@@ -26,8 +26,8 @@ from redemption.domain.members import member_id
 from tests.drills import layout
 from tests.drills.rest import REST_SECONDS, entries_added, rows_of_this_life, until, until_no_hold_is_due
 from tests.drills.tills import World
-from tests.support.servers import free_port
-from tests.support.stack import GROUP_FILE, START_SECONDS, TONG, Member, Stack, processes_of
+from tests.support.servers.private_servers import free_port
+from tests.support.servers.stack import GROUP_FILE, START_SECONDS, TONG, Member, Stack, processes_of
 
 STOP_SECONDS = 60.0
 COMMAND_SECONDS = 120.0

@@ -16,7 +16,7 @@ from itertools import count
 import httpx2
 
 from tests.drills.journal import Answer, Intent, Journal, Json
-from tests.support.stack import Member, Terminal
+from tests.support.servers.stack import Member, Terminal
 
 TIMEOUT_SECONDS = 12.0
 PAUSE_SECONDS = 0.15  # after a call that came to nothing: as a till would, not as fast as it can

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from redemption.database import Pool
 from redemption.ledger.streams import open_stream_client
-from tests.support.archives import BUCKETS, archived, fill, findings, restored, rows, settled_and_sealed
-from tests.support.ledger import add, install, redeem_fields, wait_until
-from tests.support.ledger_writers import ledger_writer, running
-from tests.support.postgres import PrivatePostgres
-from tests.support.servers import private_valkey
-from tests.support.settlement import at, group_pool
+from tests.support.ledger.archives import BUCKETS, archived, fill, findings, restored, rows, settled_and_sealed
+from tests.support.ledger.ledger import add, install, redeem_fields, wait_until
+from tests.support.ledger.writers import ledger_writer, running
+from tests.support.servers.postgres import PrivatePostgres
+from tests.support.servers.private_servers import private_valkey
+from tests.support.settlement.settlement import at, group_pool
 
 ROUNDS_MAX = 60
 
@@ -36,7 +36,7 @@ async def killed_until_done(pool: Pool, what: str, dsn: str, folder: Path, chanc
 async def killed_after(what: str, dsn: str, folder: Path, steps: int, pause: float) -> int:
     """Lets the command take so many steps and, with a pause, begin the next; then kills it. Its exit status."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.archives", what, dsn, str(folder), stdin=PIPE, stdout=PIPE
+        sys.executable, "-m", "tests.support.ledger.archives", what, dsn, str(folder), stdin=PIPE, stdout=PIPE
     )
     assert process.stdin is not None
     assert process.stdout is not None

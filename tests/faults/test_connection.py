@@ -19,11 +19,11 @@ from redemption.hot.connection import (
     ServerRefused,
     TooManyInFlight,
 )
-from tests.support.hot import STALL_SECONDS, ask, connected, outcomes, text
-from tests.support.proxy import FaultProxy, stop_listening
-from tests.support.servers import ValkeyServer, private_valkey
-from tests.support.storm import Tally, echo_storm
-from tests.support.waiting import wait_until
+from tests.support.engine.storm import Tally, echo_storm
+from tests.support.servers.hot import STALL_SECONDS, ask, connected, outcomes, text
+from tests.support.servers.private_servers import ValkeyServer, private_valkey
+from tests.support.servers.proxy import FaultProxy, stop_listening
+from tests.support.suite.waiting import wait_until
 
 STORM_STALL_SECONDS = 0.08  # short, for the storms meet many
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from redemption.hot.connection import Address, HotConnection, NotSent, Reply, ReplyLost, ServerRefused
-from tests.support.hot import STALL_SECONDS, ask, connected, outcomes, text
-from tests.support.proxy import FaultProxy
-from tests.support.servers import ValkeyServer, private_valkey
-from tests.support.waiting import wait_until
+from tests.support.servers.hot import STALL_SECONDS, ask, connected, outcomes, text
+from tests.support.servers.private_servers import ValkeyServer, private_valkey
+from tests.support.servers.proxy import FaultProxy
+from tests.support.suite.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

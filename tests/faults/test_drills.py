@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.drills.disks import PowerCut
 from tests.drills.drill import Drill
+from tests.drills.faults.disks import PowerCut
+from tests.drills.faults.network import RepliesDropped
+from tests.drills.faults.restarts import RollingRestart
 from tests.drills.journal import Record, read_journal
-from tests.drills.network import RepliesDropped
 from tests.drills.oracle import Books, judge
 from tests.drills.rest import until_at_rest
-from tests.drills.restarts import RollingRestart
 from tests.drills.site import Site
 from tests.drills.story import statuses, stories
 from tests.drills.tills import World

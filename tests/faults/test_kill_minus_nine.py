@@ -1,7 +1,7 @@
 """SIGKILL of each part in the middle of load; the stack starts it again by itself, and the invariants hold.
 
 Every intent is in a journal before it is sent. What stayed unknown is repeated with its key after the recovery, as
-tills do. The judge (tests/support/oracle.py) imports nothing of the product. Each test has a stack of its own.
+tills do. The judge (tests/support/ledger/oracle.py) imports nothing of the product. Each test has a stack of its own.
 """
 
 import os
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
-from tests.support.client import client_of
-from tests.support.load import Load, load_on
-from tests.support.oracle import Intent, Journal, find_violations, until_drained
-from tests.support.stack import Member, Stack, running_stack
-from tests.support.waiting import wait_until
+from tests.support.api.client import client_of
+from tests.support.ledger.oracle import Intent, Journal, find_violations, until_drained
+from tests.support.servers.load import Load, load_on
+from tests.support.servers.stack import Member, Stack, running_stack
+from tests.support.suite.waiting import wait_until
 
 BEFORE, AFTER = 150, 150
 RECOVERY_SECONDS = 30.0

@@ -1,6 +1,7 @@
 """The ledger writer while it, PostgreSQL or Valkey is killed, paused or away. I3 and I7 have to hold afterwards.
 
-Every check reads only streams and SQL (tests/support/ledger.py). Each control lacks one safeguard and must fail it.
+Every check reads only streams and SQL (tests/support/ledger/ledger.py). Each control lacks one safeguard and must fail
+it.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ import pytest
 from redemption.hot import keys
 from redemption.ledger.streams import StreamClient, open_stream_client
 from redemption.ledger.writer import LedgerStoppedError
-from tests.support.ledger import (
+from tests.support.ledger.ledger import (
     Acknowledged,
     EntryGenerator,
     LedgerCheck,
@@ -29,10 +30,10 @@ from tests.support.ledger import (
     wait_until,
     watermark_rows,
 )
-from tests.support.ledger_writers import ledger_writer, running
-from tests.support.postgres import PrivatePostgres, private_postgres
-from tests.support.ready_process import ready_process
-from tests.support.servers import ValkeyServer, private_valkey
+from tests.support.ledger.writers import ledger_writer, running
+from tests.support.servers.postgres import PrivatePostgres, private_postgres
+from tests.support.servers.private_servers import ValkeyServer, private_valkey
+from tests.support.servers.ready_process import ready_process
 
 BUCKETS = 8
 
@@ -104,7 +105,7 @@ async def storm(postgres: PrivatePostgres) -> AsyncIterator[Storm]:
 def writer_process(storm: Storm, variant: str = "shipped") -> Iterator["subprocess.Popen[bytes]"]:
     """A writer as a process of its own, ready to write; killed at the end if it still runs."""
     arguments = (variant, storm.valkey.url, storm.dsn, str(BUCKETS))
-    with ready_process("tests.support.ledger_writers", *arguments) as process:
+    with ready_process("tests.support.ledger.writers", *arguments) as process:
         yield process
 
 

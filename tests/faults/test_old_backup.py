@@ -10,11 +10,11 @@ import signal
 from pathlib import Path
 
 from redemption.hot import keys
-from tests.support.client import client_of
-from tests.support.engine_http import STANDARD, Ground, open_ground, points
-from tests.support.ledger_life import Books, books_of, until_ready_names
-from tests.support.stack import Member, Stack, running_stack
-from tests.support.waiting import wait_until
+from tests.support.api.client import client_of
+from tests.support.engine.http import STANDARD, Ground, open_ground, points
+from tests.support.ledger.life import Books, books_of, until_ready_names
+from tests.support.servers.stack import Member, Stack, running_stack
+from tests.support.suite.waiting import wait_until
 
 
 def append_only_files(stack: Stack) -> Path:

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from tests.support.client import client_of
-from tests.support.engine_http import (
+from tests.support.api.client import client_of
+from tests.support.engine.http import (
     benefit,
     open_ground,
     points,
@@ -16,8 +16,8 @@ from tests.support.engine_http import (
     unbalanced,
     until_true,
 )
-from tests.support.stack import START_SECONDS, STOP_SECONDS, TONG, Stack
-from tests.support.waiting import wait_until
+from tests.support.servers.stack import START_SECONDS, STOP_SECONDS, TONG, Stack
+from tests.support.suite.waiting import wait_until
 
 
 async def restarted(stack: Stack) -> None:

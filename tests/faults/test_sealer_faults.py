@@ -21,11 +21,19 @@ from redemption.database import open_pool
 from redemption.ledger.chain import BATCH_ROWS, SealKey, SealKeyRefused, make_seal_key, read_seal_key
 from redemption.ledger.sealer import OtherKeyError, Sealer
 from redemption.ledger.streams import StreamClient, open_stream_client
-from tests.support.ledger import Acknowledged, EntryGenerator, add, connected, install, rows_in_ledger, wait_until
-from tests.support.ledger_writers import ledger_writer, running
-from tests.support.postgres import PrivatePostgres
-from tests.support.ready_process import ready_process
-from tests.support.servers import ValkeyServer, private_valkey
+from tests.support.ledger.ledger import (
+    Acknowledged,
+    EntryGenerator,
+    add,
+    connected,
+    install,
+    rows_in_ledger,
+    wait_until,
+)
+from tests.support.ledger.writers import ledger_writer, running
+from tests.support.servers.postgres import PrivatePostgres
+from tests.support.servers.private_servers import ValkeyServer, private_valkey
+from tests.support.servers.ready_process import ready_process
 
 BUCKETS = 4
 SECRET = bytes(range(32))
@@ -131,7 +139,7 @@ async def _macs(
 
 @contextmanager
 def sealer_process(place: Place) -> Iterator["subprocess.Popen[bytes]"]:
-    with ready_process("tests.support.sealers", place.dsn, str(BUCKETS), SECRET.hex()) as process:
+    with ready_process("tests.support.ledger.sealers", place.dsn, str(BUCKETS), SECRET.hex()) as process:
         yield process
 
 

@@ -18,10 +18,10 @@ from redemption.database import FAULTS, Pool, open_pool
 from redemption.domain.clock import Clock
 from redemption.settlement.periods import Closed, Periods
 from redemption.settlement.production import Production
-from tests.support.ledger import wait_until
-from tests.support.postgres import PrivatePostgres, private_postgres
-from tests.support.settlement import BUSINESSES, Book, agree, at, differences, group_pool
-from tests.support.settlement_process import TAKEOVER_SECONDS
+from tests.support.ledger.ledger import wait_until
+from tests.support.servers.postgres import PrivatePostgres, private_postgres
+from tests.support.settlement.process import TAKEOVER_SECONDS
+from tests.support.settlement.settlement import BUSINESSES, Book, agree, at, differences, group_pool
 
 ENTRIES = 1_200
 BATCH = 10
@@ -52,7 +52,7 @@ async def fill(pool: Pool, chance: random.Random) -> None:
 async def settling(dsn: str, variant: str = "shipped") -> AsyncIterator[Process]:
     """A settling process that is ready; killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.settlement_process", variant, dsn, str(BATCH), stdout=PIPE
+        sys.executable, "-m", "tests.support.settlement.process", variant, dsn, str(BATCH), stdout=PIPE
     )
     try:
         assert process.stdout is not None

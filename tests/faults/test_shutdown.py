@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.workers import STOP_SECONDS
+from gateway.server.worker_processes import STOP_SECONDS
 from loadtest.processes import children, standing_still
-from tests.support.client import client_of
-from tests.support.event_streams import listening
-from tests.support.stack import Stack, running_stack
-from tests.support.waiting import wait_until
+from tests.support.api.client import client_of
+from tests.support.api.event_streams import listening
+from tests.support.servers.stack import Stack, running_stack
+from tests.support.suite.waiting import wait_until
 
 STREAMS = 3
 

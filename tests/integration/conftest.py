@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.client import client_of
-from tests.support.engine_http import Ground, open_ground
-from tests.support.ledger_life import Books, books_of
-from tests.support.stack import Stack, running_stack
+from tests.support.api.client import client_of
+from tests.support.engine.http import Ground, open_ground
+from tests.support.ledger.life import Books, books_of
+from tests.support.servers.stack import Stack, running_stack
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A short run of the state machine of tests/support/engine_machine.py, and that it notices when a guard is gone.
+"""A short run of the state machine of tests/support/engine/machine.py, and that it notices when a guard is gone.
 
 The long run and all mutations: docs/testing.md.
 """
@@ -11,9 +11,9 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.mutations import MUTATIONS, Mutation
 from tests.run_mutations import killed_by
-from tests.support.engine_bounds import check_bound_of_lots
-from tests.support.engine_driver import Engine, running_engine
-from tests.support.engine_machine import EngineMachine
+from tests.support.engine.bounds import check_bound_of_lots
+from tests.support.engine.driver import Engine, running_engine
+from tests.support.engine.machine import EngineMachine
 
 EXAMPLES = 50
 STEPS = 40

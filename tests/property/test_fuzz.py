@@ -8,8 +8,8 @@ import random
 
 import pytest
 
-from tests.support.fuzz_targets import decoders
-from tests.support.fuzzing import Finding, Fuzzer, Refusal, Target
+from tests.support.fuzzing.fuzz_targets import decoders
+from tests.support.fuzzing.fuzzing import Finding, Fuzzer, Refusal, Target
 
 INPUTS = 2_000
 DECODERS = decoders()

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from tests.support.postgres import PrivatePostgres
-from tests.support.random_groups import fuzz_groups
-from tests.support.servers import private_valkey
+from tests.support.fuzzing.random_groups import fuzz_groups
+from tests.support.servers.postgres import PrivatePostgres
+from tests.support.servers.private_servers import private_valkey
 
 PAIRS = 100
 

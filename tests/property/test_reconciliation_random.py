@@ -7,7 +7,7 @@ from typing import Any
 
 from redemption.settlement.reconciliation import CLASSES, Item, compare, digest_of, totals_of
 from redemption.settlement.till_days import Movement, movements_of_history
-from redemption.settlement.till_lists import TillRow
+from redemption.settlement.till_lists.reading import TillRow
 
 NOON = datetime.datetime(2026, 11, 22, 4, tzinfo=datetime.UTC)
 OUTLETS = ("out_mall_1", "out_mall_2")

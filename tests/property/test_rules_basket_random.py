@@ -15,7 +15,7 @@ from redemption.domain.outcomes import NO_REFUSAL, Outcome
 from redemption.rules.basket import Place, price
 from redemption.rules.definitions import AmountOff, BenefitDefinition, Item, PercentOff, PointRules
 from redemption.rules.remainder import remainder_of
-from tests.support.rule_cases import NOON, baskets, benefits, bills, catalogues, places
+from tests.support.engine.rule_cases import NOON, baskets, benefits, bills, catalogues, places
 
 Catalogue = dict[str, BenefitDefinition]
 maybe_bills = st.none() | bills()

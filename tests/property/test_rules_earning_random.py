@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from redemption.domain.commands import Bill
 from redemption.rules.definitions import EarnRate, EarnRules, TierRules
 from redemption.rules.earning import earned, growth_value, points_by_tier
-from tests.support.rule_cases import bills
+from tests.support.engine.rule_cases import bills
 
 rates = st.builds(EarnRate, st.integers(0, 5), st.integers(1, 300))
 rules_of_a_business = st.builds(

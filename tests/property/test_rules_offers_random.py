@@ -13,7 +13,7 @@ from redemption.domain.outcomes import NO_REFUSAL
 from redemption.rules.basket import Place, price
 from redemption.rules.definitions import BenefitDefinition
 from redemption.rules.offers import Holding, offers
-from tests.support.rule_cases import NOON, RANKS, bills, catalogues, granted_to, holdings, places
+from tests.support.engine.rule_cases import NOON, RANKS, bills, catalogues, granted_to, holdings, places
 
 Catalogue = dict[str, BenefitDefinition]
 

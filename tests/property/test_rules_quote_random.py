@@ -12,7 +12,7 @@ from redemption.rules.basket import Place, price
 from redemption.rules.definitions import POINTS, BenefitDefinition
 from redemption.rules.offers import Holding, offers
 from redemption.rules.quote import quote
-from tests.support.rule_cases import NOON, RANKS, baskets, bills, catalogues, granted_to, holdings, places
+from tests.support.engine.rule_cases import NOON, RANKS, baskets, bills, catalogues, granted_to, holdings, places
 
 Catalogue = dict[str, BenefitDefinition]
 

@@ -24,8 +24,8 @@ from redemption.settlement.netting import business_nets, pair_nets, settle_up
 from redemption.settlement.periods import Closed, Period, Periods
 from redemption.settlement.production import Production
 from redemption.settlement.reading import SettlementReader
-from tests.support.postgres import PrivatePostgres
-from tests.support.settlement import BUSINESSES, Book, Move, agree, at, differences, group_pool
+from tests.support.servers.postgres import PrivatePostgres
+from tests.support.settlement.settlement import BUSINESSES, Book, Move, agree, at, differences, group_pool
 
 STEPS = ("redeem", "redeem", "redeem", "hold", "capture", "refund", "refund_all", "reverse", "produce", "close",
          "agree", "dispute")  # fmt: skip

@@ -1,4 +1,5 @@
-"""The operations page and Prometheus alarm at the same numbers: gateway/alarms.py and deploy/prometheus/tong.rules.yml.
+"""The operations page and Prometheus alarm at the same numbers: gateway/observability/alarms.py and
+deploy/prometheus/tong.rules.yml.
 
 Every alarm of the page has its rules here, with the threshold that the expression must end in, or a reason why it has
 none.
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.alarms import (
+from gateway.observability.alarms import (
     BACKLOG_ENTRIES,
     CODES,
     LAG_SECONDS,

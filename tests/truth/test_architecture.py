@@ -47,7 +47,7 @@ def test_every_package_of_the_product_has_its_place_in_the_architecture() -> Non
 
 def test_the_check_tells_paths_from_other_things() -> None:
     text = (
-        "`gateway/app.py` [x](docs/adr/0001-x.md) `/v1/verify` `make run` `README.md` `redis.call` "
+        "`gateway/server/app.py` [x](docs/adr/0001-x.md) `/v1/verify` `make run` `README.md` `redis.call` "
         "https://a/b.md `tests/*/`"
     )
-    assert named_paths(text) == {"gateway/app.py", "docs/adr/0001-x.md", "README.md", "tests/*/"}
+    assert named_paths(text) == {"gateway/server/app.py", "docs/adr/0001-x.md", "README.md", "tests/*/"}

@@ -1,4 +1,5 @@
-"""All cells of others' text go through gateway/spreadsheets.py: no other module writes CSV or opens a workbook."""
+"""All cells of others' text go through gateway/formats/spreadsheets.py: no other module writes CSV or opens a
+workbook."""
 
 import ast
 import re
@@ -8,9 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WRITER = "gateway/spreadsheets.py"
+WRITER = "gateway/formats/spreadsheets.py"
 SHEET_XML = "gateway/statements/sheet_rows.py"
-"""Writes the rows of a sheet as XML, each text an inline string (tests/integration/test_statement_exports.py)."""
+"""Writes the rows of a sheet as XML, each text an inline string
+(tests/integration/settlement/test_statement_exports.py)."""
 
 
 def sources() -> list[Path]:

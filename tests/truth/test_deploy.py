@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.metrics import Metrics
+from gateway.observability.metrics import Metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from gateway import alarms, notice_texts
-from gateway.problems import KINDS
+from gateway.live import notice_texts
+from gateway.observability import alarms
+from gateway.problems.documents import KINDS
 from gateway.statements.texts import TEXTS as STATEMENT_TEXTS
 
 ROOT = Path(__file__).parents[2]

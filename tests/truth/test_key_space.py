@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from redemption.hot import keys
-from tests.support.key_space import KeyRow, declared_keys
+from tests.support.servers.key_space import KeyRow, declared_keys
 
 NOT_KEYS = {"tag", "bucket_of_terminal"}
 VALUES = {

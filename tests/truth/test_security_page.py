@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway import alarms
+from gateway.observability import alarms
 from redemption import rights
 from redemption.domain import limits
 from redemption.hot import users
 from redemption.hot.library import FUNCTION_FILES, SHARED_FILES, assemble
 from redemption.rules.policy import Policy
-from tests.support.key_space import declared_keys
+from tests.support.servers.key_space import declared_keys
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")

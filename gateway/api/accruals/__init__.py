@@ -1,0 +1,1 @@
+"""Earning: purchases earn points, and are reversed."""

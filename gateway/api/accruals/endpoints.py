@@ -1,0 +1,114 @@
+"""POST /v1/accruals and its reversal: purchases earn points."""
+
+from typing import Final
+
+import msgspec
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.state import State
+from gateway.http.body import decode, read_body, require_json
+from gateway.http.responses import Headers, answer
+from gateway.problems.documents import Problem, malformed, refused
+from gateway.scans.input import (
+    REPLAYED_HEADER,
+    ask_hot_store,
+    check_bill,
+    code_use,
+    fingerprint,
+    idempotency_key,
+    read_code_of_key,
+    repeat_of,
+)
+from gateway.scans.serializers import accrual_document, reversed_document
+from redemption.accruals import Purchase, refusal_of_key
+from redemption.domain.commands import AccrualRequest, VoidRequest
+from redemption.domain.members import member_number
+from redemption.domain.outcomes import Refusal
+from redemption.domain.redemptions import Accrual
+from redemption.known_keys import KeyRecord
+
+_accrual: Final = msgspec.json.Decoder(AccrualRequest)
+_nothing: Final = msgspec.json.Decoder(VoidRequest)
+NOT_SCANNED: Final = "This outlet scanned no member of this id in the last 15 minutes: scan the member's code"
+
+
+async def accrue(request: Request) -> Response:
+    """A purchase earns points, for the member of a code (which is used up) or of an id."""
+    state: State = request.app.state.tong
+    body = await read_body(request.receive)
+    require_json(request.headers.get("content-type"))
+    wanted, canonical = decode(body, _accrual)
+    if (wanted.code is None) == (wanted.member_id is None):
+        raise malformed("either code or member_id", "body")
+    key = idempotency_key(request.headers.get("idempotency-key"))
+    number = member_number(wanted.member_id) if wanted.member_id is not None else None
+    if wanted.code is None and number is None:
+        raise malformed("not a member id", "member_id")
+    authorization = request.headers.get("authorization")
+    terminal = state.authenticator.terminal(authorization, ("accrue",), request.scope, body)
+    asked = fingerprint(b"accrue", canonical)
+    try:
+        check_bill(wanted.bill, terminal)
+    except Problem:
+        if not await repeat_of(state.redemptions, terminal, key, asked):
+            raise
+    state.watch.refuse_if_full()
+    code, record = None, None
+    if wanted.code is not None:
+        claim = await read_code_of_key(
+            state.redemptions, terminal, state.reader, wanted.code, state.clock(), key=key, fingerprint=asked, asks=True
+        )
+        if isinstance(claim, KeyRecord):
+            record = claim
+        else:
+            code, number = code_use(claim), claim.member_number
+    done: Accrual | Refusal | None
+    if record is not None:
+        done = refusal_of_key(record, asked) or await ask_hot_store(state.redemptions.known_keys.accrual_of(record))
+    else:
+        assert number is not None
+        purchase = Purchase(terminal, number, code, key, asked, wanted.bill, wanted.confirm_duplicate)
+        done = await ask_hot_store(state.accruals.accrue(purchase))
+    if done is None:
+        problem = Problem("not_found", NOT_SCANNED)
+        problem.guess = wanted.code is None
+        raise problem
+    outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
+    state.metrics.steps.labels("accrue", outcome).inc()
+    if isinstance(done, Refusal):
+        raise refused(done, currency=terminal.business.currency)
+    if not done.replayed:
+        business = terminal.business.business_id
+        state.metrics.points_issued.labels(business).inc(done.points)
+        state.live.tally.issued(terminal, done.points)
+    headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
+    return answer(201, orjson.dumps(accrual_document(done)), headers)
+
+
+async def reverse_accrual(request: Request) -> Response:
+    """Takes back what is left of an accrual's points; what is not left is owed and paid from the next ones."""
+    state: State = request.app.state.tong
+    body = await read_body(request.receive)
+    if body:
+        require_json(request.headers.get("content-type"))
+    _, canonical = decode(body or b"{}", _nothing)
+    given_key = request.headers.get("idempotency-key")
+    key = idempotency_key(given_key) if given_key is not None else None
+    authorization = request.headers.get("authorization")
+    terminal = state.authenticator.terminal(authorization, ("accrue",), request.scope, body)
+    accrual_id = request.path_params["accrual_id"]
+    done = await ask_hot_store(
+        state.accruals.reverse(
+            terminal, accrual_id, key=key, fingerprint=fingerprint(b"unaccrue", accrual_id.encode() + canonical)
+        )
+    )
+    if done is None:
+        raise Problem("not_found", "No accrual of this business has this id")
+    outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
+    state.metrics.steps.labels("reverse_accrual", outcome).inc()
+    if isinstance(done, Refusal):
+        raise refused(done, currency=terminal.business.currency)
+    headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
+    return answer(200, orjson.dumps(reversed_document(done)), headers)

@@ -1,0 +1,1 @@
+"""What a member's app calls: balance, benefits, codes, devices, activity, live notices."""

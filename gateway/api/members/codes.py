@@ -1,0 +1,51 @@
+"""POST /v1/me/codes: the member app fetches the codes it will show."""
+
+from typing import Final
+
+import msgspec
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.state import State
+from gateway.auth.authentication import authenticate_member
+from gateway.http.body import decode, read_body, require_json
+from gateway.http.responses import answer
+from gateway.problems.documents import Problem, refused
+from gateway.scans.input import ask_hot_store
+from redemption.domain.clock import instant
+from redemption.domain.commands import CodesRequest
+from redemption.domain.outcomes import Refusal
+from tokens.claims import CODE_LIFETIME_SECONDS, REFRESH_BEFORE_EXPIRY_SECONDS, SLOT_SECONDS
+
+SLOTS_PER_REFRESH: Final = (CODE_LIFETIME_SECONDS - REFRESH_BEFORE_EXPIRY_SECONDS) // SLOT_SECONDS
+_decoder: Final = msgspec.json.Decoder(CodesRequest)
+
+
+async def issue_codes(request: Request) -> Response:
+    """Codes for now and, with `count`, for each following refresh. A code whose slot was used is never given again;
+    a blocked member gets none."""
+    state: State = request.app.state.tong
+    body = await read_body(request.receive)
+    if body:
+        require_json(request.headers.get("content-type"))
+    wanted, _ = decode(body or b"{}", _decoder)
+    number = await authenticate_member(request.headers.get("authorization"), state.members)
+    slots = await ask_hot_store(state.memberships.free_slots(number, wanted.count, SLOTS_PER_REFRESH), changes=False)
+    if isinstance(slots, Refusal):
+        raise refused(slots)
+    if not slots:
+        raise Problem("rate_limited", "This member used every code of the next seconds; fetch a fresh one shortly")
+    codes = []
+    for slot in slots:
+        code = state.issuer.issue(number, slot)
+        codes.append(
+            {
+                "code": code.code,
+                "digits": code.digits,
+                "expires_at": instant(code.expires_at * 1000),
+                "refresh_at": instant(code.refresh_at * 1000),
+            }
+        )
+    state.metrics.codes_issued.inc(len(slots))
+    return answer(200, orjson.dumps({"codes": codes}))

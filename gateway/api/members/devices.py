@@ -1,0 +1,105 @@
+"""/v1/me/devices: the devices that make codes without network. A device's key is told once, when it is enrolled."""
+
+from typing import Any, Final
+
+import msgspec
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.members.live_schemas import DeviceRequest
+from gateway.api.rates import calling_member
+from gateway.api.state import State
+from gateway.http.body import decode, read_body, require_json
+from gateway.http.responses import answer
+from gateway.problems.documents import Problem, malformed, refused
+from gateway.scans.input import ask_hot_store
+from redemption.devices.store import Device, DevicesAway, DevicesExhausted, device_number
+from redemption.domain.clock import instant
+from redemption.domain.limits import DEVICES_PER_MEMBER_MAX
+from redemption.domain.outcomes import Outcome, Refusal
+from tokens import base64url
+from tokens.offline import STEP_SECONDS
+
+_decoder: Final = msgspec.json.Decoder(DeviceRequest)
+NOT_FOUND: Final = "This member has no such device"
+AWAY: Final = "Devices cannot be read or changed at this moment; see the list before trying again"
+
+
+async def enrol_device(request: Request) -> Response:
+    """A device may make codes by itself from now on, with the key that is told here and never again. A blocked member
+    enrols none."""
+    state: State = request.app.state.tong
+    body = await read_body(request.receive)
+    require_json(request.headers.get("content-type"))
+    wanted, _ = decode(body, _decoder)
+    replaces = None
+    if wanted.replaces is not None:
+        replaces = device_number(wanted.replaces)
+        if replaces is None:
+            raise malformed("not the id of a device", "replaces")
+    number = await calling_member(request)
+    kid = state.issuer.current_kid
+    member = await ask_hot_store(state.memberships.member(number), changes=False)
+    if member is not None and member.status == "blocked":
+        raise refused(Refusal(Outcome.MEMBER_BLOCKED))
+    try:
+        device = await state.live.devices.enrol(number, wanted.name, kid, replaces=replaces)
+    except DevicesExhausted:
+        raise Problem(
+            "devices_exhausted",
+            f"A member may have {DEVICES_PER_MEMBER_MAX} devices in force",
+            figures=("", str(DEVICES_PER_MEMBER_MAX)),
+        ) from None
+    except DevicesAway:
+        raise Problem("unavailable", AWAY) from None
+    if device is None:
+        raise Problem("not_found", NOT_FOUND)
+    key = state.issuer.enrol(number, device.device_number, kid)
+    return answer(
+        201,
+        orjson.dumps(
+            {
+                **_document(device, kid),
+                "key": base64url.encode(key.secret),
+                "code_prefix": key.code_prefix,
+                "step_seconds": STEP_SECONDS,
+            }
+        ),
+    )
+
+
+async def list_devices(request: Request) -> Response:
+    """The member's devices, newest first, those that were revoked too."""
+    state: State = request.app.state.tong
+    number = await calling_member(request)
+    try:
+        devices = await state.live.devices.of_member(number)
+    except DevicesAway:
+        raise Problem("unavailable", AWAY) from None
+    kid = state.issuer.current_kid
+    return answer(200, orjson.dumps({"devices": [_document(device, kid) for device in devices]}))
+
+
+async def revoke_device(request: Request) -> Response:
+    """Refuses every code of the device from within a second on, for ever. Repeating it is safe."""
+    state: State = request.app.state.tong
+    number = await calling_member(request)
+    found = device_number(request.path_params["device_id"])
+    try:
+        device = await state.live.devices.revoke(number, found) if found is not None else None
+    except DevicesAway:
+        raise Problem("unavailable", AWAY) from None
+    if device is None:
+        raise Problem("not_found", NOT_FOUND)
+    return answer(200, orjson.dumps(_document(device, state.issuer.current_kid)))
+
+
+def _document(device: Device, current_kid: str) -> dict[str, Any]:
+    return {
+        "device_id": device.device_id,
+        "name": device.name,
+        "created_at": instant(round(device.created_at.timestamp() * 1000)),
+        "revoked_at": None if device.revoked_at is None else instant(round(device.revoked_at.timestamp() * 1000)),
+        "key_current": device.kid == current_kid,
+    }

@@ -1,0 +1,62 @@
+"""GET /v1/me and its parts: the member's own level, balances and benefits."""
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.members.benefits import member_benefits
+from gateway.api.rates import calling_member
+from gateway.api.state import State
+from gateway.http.responses import answer
+from gateway.problems.documents import Problem, language_of
+from gateway.scans.input import ask_hot_store
+from gateway.scans.serializers import lot
+from redemption.memberships import MemberState
+
+
+async def read_me(request: Request) -> Response:
+    """Level, growth value, points by lot (first to expire first), stored value by currency."""
+    member = await _member(request)
+    stored: dict[str, int] = {}
+    for held in member.lots:
+        if held.asset != "points" and ":" not in held.asset:
+            stored[held.asset] = stored.get(held.asset, 0) + held.amount
+    return answer(
+        200,
+        orjson.dumps(
+            {
+                "member_id": member.member_id,
+                "tier": member.tier,
+                "display_name": member.display_name,
+                "status": member.status,
+                "growth_value": member.growth,
+                "balance": {
+                    "points": member.sum_of("points"),
+                    "points_held": member.points_held,
+                    "points_owed": member.owed,
+                    "stored_value": [
+                        {"currency": currency, "amount_minor": amount} for currency, amount in sorted(stored.items())
+                    ],
+                },
+                "lots": [lot(held) for held in member.lots if held.asset == "points"],
+            }
+        ),
+    )
+
+
+async def read_benefits(request: Request) -> Response:
+    """What the member can use: where, when, how often still, and why not now."""
+    state: State = request.app.state.tong
+    member = await _member(request)
+    language = language_of(request.headers.get("accept-language"))
+    benefits = member_benefits(member, state.directory.current, language, state.clock())
+    return answer(200, orjson.dumps({"benefits": benefits}))
+
+
+async def _member(request: Request) -> MemberState:
+    state: State = request.app.state.tong
+    number = await calling_member(request)
+    member = await ask_hot_store(state.memberships.member(number), changes=False)
+    if member is None:
+        raise Problem("not_found", "This member is not known here")
+    return member

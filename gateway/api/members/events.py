@@ -1,0 +1,208 @@
+"""GET /v1/me/events and /v1/me/activity: a member's own movements, while they happen and afterwards."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.rates import calling_member, count_member
+from gateway.api.state import State
+from gateway.api.system.group import group_names
+from gateway.auth.authentication import member_and_expiry
+from gateway.http.event_streams import TOO_MANY_MISSED, UNKNOWN_EVENT_ID, EventStream, ending, event, reset
+from gateway.http.responses import answer
+from gateway.live.notices import (
+    Spoken,
+    balance,
+    cursor_from,
+    cursor_text,
+    deed,
+    notice,
+    position_from,
+    position_text,
+    spoken,
+)
+from gateway.problems.documents import Problem, language_of, malformed
+from redemption.domain.clock import instant
+from redemption.domain.limits import ACTIVITY_PAGE_DEFAULT, ACTIVITY_PAGE_MAX, NOTICES_MISSED_MAX
+from redemption.domain.members import bucket_of, member_id
+from redemption.hot.faults import HotStoreFault
+from redemption.ledger.entries import Entry, Position, decode_entry
+from redemption.ledger.reader import LedgerAway
+from redemption.ledger.streams import ValkeyAwayError
+from redemption.live.history import FIRST_PAGE
+from redemption.live.movements import Movement, movement_of_entry
+from redemption.live.tail import Item, Listener
+from redemption.memberships import MemberState
+
+TAKE_SECONDS: Final = 300.0
+
+
+async def events(request: Request) -> Response:
+    """Live notices of the member's own redemptions, holds, captures, refunds, reversals, accruals and expiry: what was
+    taken, where, and what is left. With `Last-Event-ID` what was missed comes first; an id that this stream did not
+    give, or that is too far back, gets the event `reset`."""
+    state: State = request.app.state.tong
+    number, expires_at = await member_and_expiry(request.headers.get("authorization"), state.members)
+    language = language_of(request.headers.get("accept-language"))
+    given = request.headers.get("last-event-id", "")
+    since = position_from(given) if given else None
+    if state.draining:
+        raise Problem("unavailable", "This worker is about to stop; connect again")
+    await count_member(state, number)
+    give_back = state.live.member_seats.take(number)
+    listener: Listener | None = None
+    try:
+        names = spoken(await group_names(request), language)
+        bucket = bucket_of(number, state.settings.buckets)
+        listener = await state.live.tail.listen(bucket, member_id(number))
+        missed: list[Movement] | str = []
+        if since is not None:
+            missed = await _missed(state, listener, number, since)
+        elif given:  # a browser sends it again with every attempt: a refusal would keep it away for ever
+            missed = UNKNOWN_EVENT_ID
+    except BaseException as fault:
+        if listener is not None:
+            state.live.tail.leave(listener)
+        give_back()
+        if isinstance(fault, ValkeyAwayError | LedgerAway):
+            raise Problem("unavailable", "Notices cannot be read at this moment") from None
+        raise
+    heard = listener
+
+    def done() -> None:
+        state.live.tail.leave(heard)
+        give_back()
+
+    return EventStream(_told(state, number, heard, missed, names, expires_at), done)
+
+
+async def _told(
+    state: State,
+    number: int,
+    listener: Listener,
+    missed: list[Movement] | str,
+    names: Spoken,
+    expires_at: float,
+) -> AsyncIterator[bytes]:
+    """Yields the events of one page: what it missed or why that cannot be told, the balance, then what comes."""
+    member = await _member(state, number)
+    if isinstance(missed, str):
+        yield reset(missed)
+    elif missed:
+        yield b"".join(
+            event("notice", {**_with_balance(state, each, names, member), "missed": True}, position_text(each.position))
+            for each in missed
+        )
+    left = balance(member, names) if member is not None else None
+    ready = {"as_of": instant(round(state.clock() * 1000)), "balance": left}
+    yield event("ready", ready, position_text(listener.after))
+    while True:
+        left_seconds = expires_at - state.clock()
+        if left_seconds <= 0:
+            yield ending("token_expired")
+            return
+        movements = _movements(await listener.take(min(left_seconds, TAKE_SECONDS)))
+        if movements:
+            member = await _member(state, number)
+            yield b"".join(
+                event("notice", _with_balance(state, each, names, member), position_text(each.position))
+                for each in movements
+            )
+        if listener.ended is not None:
+            yield ending(listener.ended)
+            return
+
+
+async def _missed(state: State, listener: Listener, number: int, since: Position) -> list[Movement] | str:
+    """Returns what happened after `since` and before the listener began, or the reason why that cannot be told.
+
+    The stream first, then PostgreSQL: what the writer trims in between is in PostgreSQL by then.
+    """
+    if since >= listener.after:
+        return []
+    whose = member_id(number)
+    kept = await state.live.tail.kept(listener.bucket, whose, since, listener.after)
+    if kept is None:
+        return TOO_MANY_MISSED
+    found = {each.position: each for each in _movements(kept)}
+    for each in await state.live.history.after(whose, since, NOTICES_MISSED_MAX + 1):
+        if each.position <= listener.after:
+            found[each.position] = each
+    return [found[position] for position in sorted(found)] if len(found) <= NOTICES_MISSED_MAX else TOO_MANY_MISSED
+
+
+def _movements(items: list[Item]) -> list[Movement]:
+    """What can be read of them; what cannot is a dead letter of the ledger writer's, and counted there."""
+    decoded = [(position, decode_entry(fields)) for position, fields in items]
+    return [movement_of_entry(position, entry) for position, entry in decoded if isinstance(entry, Entry)]
+
+
+def _with_balance(state: State, movement: Movement, names: Spoken, member: MemberState | None) -> dict[str, Any]:
+    catalogue = state.directory.current.benefits
+    left = balance(member, names, movement.changes, catalogue) if member is not None else None
+    return {**notice(movement, names), "balance": left}
+
+
+async def _member(state: State, number: int) -> MemberState | None:
+    """What the member has now; None when the hot store does not say: a notice is not held back for it."""
+    try:
+        return await state.memberships.member(number)
+    except (HotStoreFault, TimeoutError):
+        return None
+
+
+async def activity(request: Request) -> Response:
+    """The member's history, newest first, each movement explained. It is read from the ledger, which is a moment
+    behind: everything up to `as_of` is in it."""
+    state: State = request.app.state.tong
+    limit, before = _page(request)
+    number = await calling_member(request)
+    names = spoken(await group_names(request), language_of(request.headers.get("accept-language")))
+    bucket = bucket_of(number, state.settings.buckets)
+    try:
+        asked_at = round(state.clock() * 1000)
+        last = await _last(state, bucket)
+        watermark = await state.live.history.watermark(bucket)
+        deeds, following = await state.live.history.page(member_id(number), before, limit)
+    except LedgerAway:
+        raise Problem("unavailable", "The ledger cannot be reached") from None
+    as_of = asked_at if last is not None and last <= watermark else watermark.ms
+    return answer(
+        200,
+        orjson.dumps(
+            {
+                "as_of": instant(as_of),
+                "activity": [deed(each, names) for each in deeds],
+                "next_cursor": cursor_text(following) if following is not None else None,
+            }
+        ),
+    )
+
+
+async def _last(state: State, bucket: int) -> Position | None:
+    """The newest entry of the bucket; None when the hot store does not say, and the history is shown nevertheless."""
+    try:
+        return await state.live.tail.last(bucket)
+    except ValkeyAwayError:
+        return None
+
+
+def _page(request: Request) -> tuple[int, Any]:
+    """Size and beginning of the page that is asked for. Raises `malformed`."""
+    unknown = request.query_params.keys() - {"limit", "cursor"}
+    if unknown:
+        raise malformed("limit and cursor are all that this call takes", "query")
+    limit_text = request.query_params.get("limit", str(ACTIVITY_PAGE_DEFAULT))
+    limit = int(limit_text) if limit_text.isascii() and limit_text.isdecimal() and len(limit_text) <= 3 else 0
+    if not 1 <= limit <= ACTIVITY_PAGE_MAX:
+        raise malformed(f"a whole number from 1 to {ACTIVITY_PAGE_MAX}", "limit")
+    text = request.query_params.get("cursor")
+    if text is None:
+        return limit, FIRST_PAGE
+    before = cursor_from(text)
+    if before is None:
+        raise malformed("not a cursor of this call", "cursor")
+    return limit, before

@@ -1,0 +1,1 @@
+"""What a till calls beside verify: prepare, cancel, capture, void, refund, lists."""

@@ -1,0 +1,153 @@
+"""What a till does with a redemption that is there: look it up, capture, void, refund it, or cancel what it may be."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.rates import looking_terminal
+from gateway.api.state import State
+from gateway.auth.authentication import TerminalScope
+from gateway.http.body import decode, read_body, require_json
+from gateway.http.responses import Headers, answer
+from gateway.problems.documents import Problem, malformed, refused
+from gateway.scans.input import (
+    REPLAYED_HEADER,
+    ask_hot_store,
+    check_bill,
+    code_use,
+    fingerprint,
+    idempotency_key,
+    read_code_of_key,
+    repeat_of,
+)
+from gateway.scans.serializers import redemption_body, redemption_document
+from redemption.domain.commands import CancelRequest, CaptureRequest, RefundRequest, VoidRequest
+from redemption.domain.outcomes import Refusal
+from redemption.domain.redemptions import Redemption
+from redemption.known_keys import TOMBSTONE, KeyRecord
+from redemption.service import Step
+
+T = TypeVar("T")
+_capture: Final = msgspec.json.Decoder(CaptureRequest)
+_void: Final = msgspec.json.Decoder(VoidRequest)
+_refund: Final = msgspec.json.Decoder(RefundRequest)
+_cancel: Final = msgspec.json.Decoder(CancelRequest)
+NOT_FOUND: Final = "No redemption of this business has this id"
+
+
+async def read_redemption(request: Request) -> Response:
+    """The redemption as it stands. Another business's id is as unknown as one that never was."""
+    state: State = request.app.state.tong
+    terminal = await looking_terminal(request)
+    found = await ask_hot_store(
+        state.redemptions.find(request.path_params["redemption_id"], terminal.business.business_id), changes=False
+    )
+    if found is None:
+        raise Problem("not_found", NOT_FOUND)
+    return answer(200, redemption_body(found))
+
+
+async def capture_redemption(request: Request) -> Response:
+    """Takes a hold, whole or in part (`legs`); the rest is released."""
+    state: State = request.app.state.tong
+    return await _step(request, "capture", _capture, state.redemptions.capture, ("hold",))
+
+
+async def void_redemption(request: Request) -> Response:
+    """Releases a hold."""
+    state: State = request.app.state.tong
+    return await _step(request, "void", _void, state.redemptions.void, ("hold",))
+
+
+async def refund_redemption(request: Request) -> Response:
+    """Gives back what was taken, whole or in part (`legs`), to the lots it came from."""
+    state: State = request.app.state.tong
+    return await _step(request, "refund", _refund, state.redemptions.refund, ("refund",))
+
+
+async def cancel(request: Request) -> Response:
+    """For a till that does not know what happened: nothing stays applied, and the key never applies later."""
+    state: State = request.app.state.tong
+    body = await read_body(request.receive)
+    require_json(request.headers.get("content-type"))
+    wanted, _ = decode(body, _cancel)
+    by_id = wanted.redemption_id is not None
+    by_key = wanted.idempotency_key is not None and wanted.code is not None
+    if by_id == by_key or (by_id and (wanted.idempotency_key or wanted.code)):
+        raise malformed("either redemption_id, or idempotency_key and code as they were sent", "body")
+    key = "" if by_id else idempotency_key(wanted.idempotency_key)
+    authorization = request.headers.get("authorization")
+    terminal = state.authenticator.terminal(authorization, ("redeem", "hold"), request.scope, body)
+    if by_id:
+        assert wanted.redemption_id is not None
+        call = state.cancellations.by_id(terminal, wanted.redemption_id)
+    else:
+        assert wanted.code is not None
+        claim = await read_code_of_key(
+            state.redemptions,
+            terminal,
+            state.reader,
+            wanted.code,
+            state.clock(),
+            key=key,
+            fingerprint=TOMBSTONE,
+            asks=True,
+        )
+        behind = claim if isinstance(claim, KeyRecord) else code_use(claim)
+        good_until = 0 if isinstance(claim, KeyRecord) else claim.expires_at
+        call = state.cancellations.by_key(terminal, key, behind, good_until=good_until)
+    done = await ask_hot_store(call)
+    if done is None:
+        raise Problem("not_found", NOT_FOUND)
+    if isinstance(done, Refusal):
+        state.metrics.steps.labels("cancel", done.outcome.name.lower()).inc()
+        raise refused(done)
+    state.metrics.steps.labels("cancel", done.effect).inc()
+    redemption = redemption_document(done.redemption) if done.redemption is not None else None
+    return answer(200, orjson.dumps({"effect": done.effect, "redemption": redemption}))
+
+
+async def _step(
+    request: Request,
+    name: str,
+    decoder: msgspec.json.Decoder[Any],
+    use_case: Callable[[Step], Awaitable[Redemption | Refusal | None]],
+    needs: tuple[TerminalScope, ...],
+) -> Response:
+    """What capture, void and refund have in common. A body may be left out; so may the Idempotency-Key, but for
+    a refund of a part."""
+    state: State = request.app.state.tong
+    body = await read_body(request.receive)
+    if body:
+        require_json(request.headers.get("content-type"))
+    wanted, canonical = decode(body or b"{}", decoder)
+    if getattr(wanted, "legs", None) == ():
+        raise malformed("an empty list says nothing: name what is meant, or leave legs out for all of it", "legs")
+    given_key = request.headers.get("idempotency-key")
+    # A refund of a part moves value again when it is repeated; all else finds that it was done before.
+    wants_key = name == "refund" and getattr(wanted, "legs", None) is not None
+    key = idempotency_key(given_key) if given_key is not None or wants_key else None
+    authorization = request.headers.get("authorization")
+    terminal = state.authenticator.terminal(authorization, needs, request.scope, body)
+    bill = getattr(wanted, "bill", None)
+    redemption_id = request.path_params["redemption_id"]
+    asked = fingerprint(name.encode(), redemption_id.encode() + canonical)
+    try:
+        check_bill(bill, terminal)
+    except Problem:
+        if not await repeat_of(state.redemptions, terminal, key, asked):
+            raise
+    step = Step(terminal, redemption_id, key, asked, getattr(wanted, "legs", None), bill)
+    done = await ask_hot_store(use_case(step))
+    if done is None:
+        raise Problem("not_found", NOT_FOUND)
+    outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
+    state.metrics.steps.labels(name, outcome).inc()
+    if isinstance(done, Refusal):
+        raise refused(done, currency=terminal.business.currency, legs=step.legs)
+    headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
+    return answer(200, redemption_body(done), headers)

@@ -1,0 +1,1 @@
+"""Settlement between businesses, and reconciliation of a till's day."""

@@ -1,0 +1,111 @@
+"""Who may do what in settlement, asked the same way by every endpoint of it.
+
+Guarantees: without the role `settlement` nothing is seen (`forbidden`); a key of one business learns nothing of what is
+between others, not even that it is there (`not_found`).
+"""
+
+import re
+from typing import Any, Final, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from gateway.api.rates import count_office
+from gateway.api.settlement.limiter import SettlementDesk
+from gateway.api.state import State
+from gateway.auth.authentication import Administrator
+from gateway.http.body import decode, read_body, require_json
+from gateway.problems.documents import Problem, malformed
+from redemption.settlement.agreements import AgreementRefused
+from redemption.settlement.disputes import DisputeRefused
+from redemption.settlement.periods import Period, PeriodRefused
+
+T = TypeVar("T")
+_ID: Final = re.compile(r"[!-~]{1,90}", re.ASCII)
+
+CODES: Final[dict[str, str]] = {
+    "not_found": "not_found",
+    "not_a_party": "not_found",
+    "month_not_over": "month_not_over",
+    "earlier_month_open": "earlier_month_open",
+    "not_closed": "period_not_closed",
+    "own_use": "own_use",
+    "disputed": "period_disputed",
+    "not_approved": "period_not_approved",
+    "paid_already": "period_paid",
+    "scope_taken": "agreement_conflict",
+    "scope_differs": "agreement_conflict",
+    "disputed_already": "already_disputed",
+    "resolved_already": "already_resolved",
+}
+"""The domain's words for what was refused, and the codes of gateway/problems/documents.py. What is missing is
+`malformed`."""
+
+
+async def caller(request: Request) -> tuple[SettlementDesk, Administrator]:
+    """The desk, and who calls. Raises `unauthenticated`, `terminal_revoked`, `forbidden`, `rate_limited`."""
+    state: State = request.app.state.tong
+    who = state.authenticator.administrator(request.headers.get("authorization"), "settlement")
+    await count_office(state, who.key_id)
+    return state.settlement, who
+
+
+def known_business(request: Request, business: str) -> str:
+    """A business of the group. Raises `not_found`."""
+    state: State = request.app.state.tong
+    if business not in state.directory.current.businesses:
+        raise Problem("not_found", "There is no such business")
+    return business
+
+
+def seen_business(request: Request, who: Administrator, business: str | None) -> str | None:
+    """Whose a list is: the key's business, or the one asked for; None: everybody's, for a key of the group.
+
+    Raises `not_found` for another business than the key's, and for one that is not there.
+    """
+    if business is None:
+        return who.business
+    return known_business(request, who.acts_for(business, "business"))
+
+
+def id_in_path(request: Request, name: str) -> str:
+    """An id out of the path. Raises `not_found` for what no id looks like (PostgreSQL takes no U+0000)."""
+    value: str = request.path_params[name]
+    if _ID.fullmatch(value) is None:
+        raise Problem("not_found", "There is nothing of this id")
+    return value
+
+
+def by(who: Administrator) -> str:
+    """Who does it, for the record."""
+    return f"key {who.key_id}"
+
+
+async def body_of(request: Request, decoder: msgspec.json.Decoder[T], *, optional: bool = False) -> T:
+    """The request's body. Raises `body_too_large`, `unsupported_media_type`, `malformed`."""
+    body = await read_body(request.receive)
+    if body or not optional:
+        require_json(request.headers.get("content-type"))
+    value, _ = decode(body or b"{}", decoder)
+    return value
+
+
+def refused(result: AgreementRefused | DisputeRefused | PeriodRefused, **extensions: Any) -> Problem:
+    """What the domain refused, as a problem."""
+    code = CODES.get(result.reason)
+    if code is None:
+        return malformed(result.detail, "body")
+    return Problem(code, result.detail, **extensions)
+
+
+async def seen_period(desk: SettlementDesk, who: Administrator, name: str) -> Period:
+    """A period by its id, its number or its SHA-256. Raises `not_found`, also for one between others."""
+    wanted: str | None = name
+    if "." not in name:
+        is_hash = len(name) == 64 and not set(name) - set("0123456789abcdef")
+        is_number = name.isascii() and name.isdigit() and len(name) <= 9
+        wanted = await desk.ask(desk.pages.period_named(name)) if is_hash or is_number else None
+    period = await desk.ask(desk.periods.get(wanted)) if wanted is not None else None
+    if period is None or not who.sees(period.party_low, period.party_high):
+        raise Problem("not_found", "There is no such period, or it is between other businesses")
+    return period

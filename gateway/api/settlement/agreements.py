@@ -1,0 +1,69 @@
+"""Agreements between businesses: listed, read, superseded."""
+
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.settlement.access import body_of, by, caller, id_in_path, refused, seen_business
+from gateway.api.settlement.limiter import SettlementDesk
+from gateway.api.settlement.schemas import AgreementAdded, AgreementsAnswer
+from gateway.api.settlement.serializers import agreement_version, answered
+from gateway.http.queries import Query, cursor_of
+from gateway.problems.documents import Problem, malformed
+from redemption.domain.limits import PAGE_ITEMS_MAX
+from redemption.settlement.agreements import Added, AgreementRefused, add_agreement
+from redemption.settlement.definitions import AgreementDefinition, AgreementId
+
+_definition: Final = msgspec.json.Decoder(AgreementDefinition)
+
+
+async def list_agreements(request: Request) -> Response:
+    """Every version of every agreement, by id and number; a business sees those that can count for it."""
+    query = Query(request, "business", "limit", "cursor")
+    business, limit, after = query.business(), query.limit(), query.cursor(tuple[str, int])
+    desk, who = await caller(request)
+    page = await desk.ask(desk.pages.agreements(seen_business(request, who, business), None, after, limit))
+    last = (page.items[-1].agreement_id, page.items[-1].version) if page.items else None
+    versions = [agreement_version(each) for each in page.items]
+    return answered(AgreementsAnswer(versions, cursor_of(last, more=page.more)))
+
+
+async def read_agreement(request: Request) -> Response:
+    """The versions of one agreement."""
+    query = Query(request, "cursor")
+    after = query.cursor(tuple[str, int])
+    desk, who = await caller(request)
+    agreement_id = id_in_path(request, "agreement_id")
+    page = await desk.ask(desk.pages.agreements(who.business, agreement_id, after, PAGE_ITEMS_MAX))
+    if not page.items:  # a cursor is only given where there are more
+        raise Problem("not_found", "There is no such agreement, or it is between other businesses")
+    last = (agreement_id, page.items[-1].version) if page.items else None
+    versions = [agreement_version(each) for each in page.items]
+    return answered(AgreementsAnswer(versions, cursor_of(last, more=page.more)))
+
+
+async def add_version(request: Request) -> Response:
+    """Adds an agreement, or supersedes it by a further version. For keys of the whole group.
+
+    What is in force already adds nothing (200), so it can be repeated safely. Nothing that is closed changes.
+    """
+    definition = await body_of(request, _definition)
+    desk, who = await caller(request)
+    who.of_group()
+    try:
+        agreement_id = msgspec.convert(request.path_params["agreement_id"], AgreementId)
+    except msgspec.ValidationError:
+        raise malformed("is no id: a letter, then up to 31 of a-z, 0-9, - and _", "agreement_id") from None
+    result = await desk.ask(_add(desk, agreement_id, definition, by(who)), changes=True)
+    if isinstance(result, AgreementRefused):
+        raise refused(result)
+    return answered(AgreementAdded(result.agreement_id, result.version), 201 if result.fresh else 200)
+
+
+async def _add(
+    desk: SettlementDesk, agreement_id: str, definition: AgreementDefinition, added_by: str
+) -> Added | AgreementRefused:
+    async with desk.pool.acquire() as connection:
+        return await add_agreement(connection, agreement_id, definition, added_by)

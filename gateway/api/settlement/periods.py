@@ -1,0 +1,158 @@
+"""Months and periods: listed, closed, approved by both sides, paid; their lines, and the file their hash is over."""
+
+import datetime
+import hashlib
+import tempfile
+from contextlib import ExitStack
+from typing import IO, Final, get_args
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.settlement.access import body_of, by, caller, known_business, refused, seen_business, seen_period
+from gateway.api.settlement.schemas import (
+    ApproveRequest,
+    CloseRequest,
+    LinesAnswer,
+    MonthClosed,
+    PayRequest,
+    PeriodsAnswer,
+)
+from gateway.api.settlement.serializers import answered, line_answer, month_text, nets_answer, period_answer
+from gateway.http.files import FileAnswer, not_modified
+from gateway.http.queries import Query, cursor_of, month_of_text
+from gateway.problems.documents import Problem, malformed
+from redemption.settlement.browsing import PeriodFilter
+from redemption.settlement.periods import CLOSE_SECONDS, Period, PeriodRefused, Status
+
+SETTLED_SECONDS: Final = 20.0
+"""How long a close waits for what the ledger has to be settled."""
+_STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+_SPOOLED_BYTES: Final = 1024 * 1024
+
+_close: Final = msgspec.json.Decoder(CloseRequest)
+_approve: Final = msgspec.json.Decoder(ApproveRequest)
+_pay: Final = msgspec.json.Decoder(PayRequest)
+
+
+async def list_periods(request: Request) -> Response:
+    """The periods of pairs of businesses, open and closed, newest month first."""
+    query = Query(request, "month", "status", "business", "counterparty", "limit", "cursor")
+    month, business, counterparty = query.month(), query.business(), query.business("counterparty")
+    status = query.one_of("status", _STATUSES, None)
+    limit, after = query.limit(), query.cursor(tuple[int, str, str])
+    desk, who = await caller(request)
+    wanted = PeriodFilter(month, seen_business(request, who, business), counterparty, status)
+    page = await desk.ask(desk.pages.periods(wanted, after, limit))
+    last = (page.items[-1].month, page.items[-1].party_low, page.items[-1].party_high) if page.items else None
+    return answered(PeriodsAnswer([period_answer(each) for each in page.items], cursor_of(last, more=page.more)))
+
+
+async def read_period(request: Request) -> Response:
+    """One period by its id; a closed one also by its number or its SHA-256."""
+    desk, who = await caller(request)
+    return answered(period_answer(await seen_period(desk, who, request.path_params["period"])))
+
+
+async def close_month(request: Request) -> Response:
+    """Closes a month for the whole group: its lines are frozen, each pair's period is numbered and hashed.
+
+    For keys of the whole group. Waits until what the ledger has is settled. A month that is closed is answered the same
+    again, after every hash was computed anew from the lines.
+    """
+    await body_of(request, _close, optional=True)
+    month = month_of_text(request.path_params["month"], "month")
+    desk, who = await caller(request)
+    who.of_group()
+    if not await desk.ask(desk.pages.caught_up(SETTLED_SECONDS), seconds=2 * SETTLED_SECONDS):
+        raise Problem(
+            "unavailable", "Settlement is behind the ledger, nothing was closed: `tong settle run` catches up"
+        )
+    result = await desk.ask(desk.periods.close(month, by(who)), changes=True, seconds=CLOSE_SECONDS)
+    if isinstance(result, PeriodRefused):
+        raise refused(result)
+    lines = sum(period.lines for period in result.periods)
+    return answered(MonthClosed(month_text(month), len(result.periods), lines, result.exceptions))
+
+
+async def approve_period(request: Request) -> Response:
+    """The consent of one side to a closed period. Again, it changes nothing."""
+    wanted = await body_of(request, _approve, optional=True)
+    desk, who = await caller(request)
+    business = known_business(request, who.acts_for(wanted.business, "business"))
+    period = await seen_period(desk, who, request.path_params["period"])
+    result = await desk.ask(desk.periods.approve(period.period_id, business, by(who)), changes=True)
+    return _told(result)
+
+
+async def pay_period(request: Request) -> Response:
+    """Notes that an approved period was paid, under the bank's reference. The same again changes nothing."""
+    wanted = await body_of(request, _pay)
+    desk, who = await caller(request)
+    period = await seen_period(desk, who, request.path_params["period"])
+    if period.party_low == period.party_high:
+        raise Problem("own_use", "A business's own use: nothing is owed")
+    return _told(await desk.ask(desk.periods.pay(period.period_id, wanted.reference, by(who)), changes=True))
+
+
+def _told(result: Period | PeriodRefused) -> Response:
+    if isinstance(result, PeriodRefused):
+        raise refused(result)
+    return answered(period_answer(result))
+
+
+async def list_lines(request: Request) -> Response:
+    """The lines of a period, in the order that its hash takes them."""
+    query = Query(request, "limit", "cursor")
+    limit, after = query.limit(), query.cursor(tuple[datetime.datetime, str])
+    desk, who = await caller(request)
+    period = await seen_period(desk, who, request.path_params["period"])
+    page = await desk.ask(desk.pages.lines(period, after, limit))
+    last = (page.items[-1].occurred_at, page.items[-1].line_id) if page.items else None
+    return answered(LinesAnswer([line_answer(each) for each in page.items], cursor_of(last, more=page.more)))
+
+
+async def export_period(request: Request) -> Response:
+    """The lines of a closed period exactly as its SHA-256 is over them: fields apart by tabs, one line each.
+
+    The ETag is that hash. It is computed anew while the file is made; where it differs, that is said and nothing sent.
+    """
+    desk, who = await caller(request)
+    period = await seen_period(desk, who, request.path_params["period"])
+    if period.sha256 is None:
+        raise Problem("period_not_closed", f"{period.period_id} is still open: its lines are at /lines")
+    if not_modified(request, period.sha256):
+        return Response(status_code=304, headers={"etag": f'"{period.sha256}"', "cache-control": "no-cache"})
+    with ExitStack() as stack:
+        stack.enter_context(desk.transfer())
+        file: IO[bytes] = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOLED_BYTES))
+        digest = hashlib.sha256()
+
+        async def take(data: bytes) -> None:
+            digest.update(data)
+            file.write(data)
+
+        await desk.ask(desk.periods.export(period, take), seconds=CLOSE_SECONDS)
+        if digest.hexdigest() != period.sha256:
+            raise Problem("period_altered", f"Closed with {period.sha256}, its lines now give {digest.hexdigest()}")
+        # Text, not .tsv: the bytes are those of the hash, so nothing in them can be guarded from a spreadsheet.
+        name = f"tong-{period.period_id}-{period.number}.txt".replace("_", "-")
+        return FileAnswer(file, "text/plain; charset=utf-8", name, period.sha256, stack.pop_all())
+
+
+async def read_nets(request: Request) -> Response:
+    """Who pays whom in a month: by pair, over all pairs, and as few transfers as settle everything.
+
+    A key of one business gets what it is a side of. Of a month that is not closed it is as of now.
+    """
+    query = Query(request, "month", "business")
+    month, business = query.month(), query.business()
+    if month is None:
+        raise malformed("is missing", "month")
+    desk, who = await caller(request)
+    seen = seen_business(request, who, business)
+    periods = await desk.ask(desk.periods.listed(month))
+    totals = [total for period in periods for total in period.totals]
+    provisional = not periods or any(period.status == "open" for period in periods)
+    return answered(nets_answer(month, provisional=provisional, totals=totals, business=seen))

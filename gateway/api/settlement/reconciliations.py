@@ -1,0 +1,206 @@
+"""A till's day against the ledger: sent as a list, answered with where they differ, kept as a file.
+
+A terminal's key and a key with the role settlement may call; both see their own business. The caller is asked for its
+key before its list is read: nobody unknown can make a worker take megabytes in.
+"""
+
+import datetime
+import tempfile
+from contextlib import ExitStack
+from typing import IO, Any, Final, Literal
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.rates import count_office, looking_terminal
+from gateway.api.settlement.access import by, id_in_path, known_business
+from gateway.api.settlement.limiter import SettlementDesk
+from gateway.api.settlement.reconciliation_files import FILE_FORMS, MEDIA_TYPES, file_name, write_file
+from gateway.api.settlement.reconciliation_schemas import bill_fields, head_fields
+from gateway.api.state import State
+from gateway.auth.authentication import Administrator, administrator
+from gateway.http.body import read_upload
+from gateway.http.files import FileAnswer
+from gateway.http.queries import Query, cursor_of
+from gateway.http.responses import answer
+from gateway.problems.documents import Problem, language_of, malformed
+from gateway.statements.texts import LANGUAGES, Language
+from redemption.domain.limits import RECONCILED_ITEMS_SHOWN, TILL_LIST_BYTES_MAX
+from redemption.settlement.reconciliation import CLASSES
+from redemption.settlement.reconciling import Document, ReconcileRefused, Reconciliation, Upload
+from redemption.settlement.till_lists.reading import TillListRefused
+from redemption.settlement.till_lists.text import charset_named
+
+UPLOAD_SECONDS: Final = 60.0
+_OUTLET: Final = "[a-z0-9_-]{1,64}"
+_SPOOLED_BYTES: Final = 1024 * 1024
+_ANY: Final = (*CLASSES, None)
+
+
+async def reconcile(request: Request) -> Response:
+    """Compares a till's list of a day with the ledger, bill by bill, and keeps the answer for download.
+
+    The list is CSV (`text/csv`; its charset is found out where none is named) or JSON. It is taken whole, or every
+    wrong row is named. Bills that do not match are explained in the reader's language.
+    The same list against an unchanged ledger is the same reconciliation (200), so it can be repeated safely.
+    """
+    query = Query(request, "business", "outlet", "day")
+    business, outlet, day = query.business(), query.text("outlet", _OUTLET, "the id of an outlet"), query.day("day")
+    if day is None:
+        raise malformed("is missing: which day the list is of, written like 2026-11-22", "day")
+    form, charset = _form_of(request.headers.get("content-type"))
+    _refuse_by_length(request.headers.get("content-length"))
+    desk, who = _known(request)
+    if who.roles:
+        await count_office(request.app.state.tong, who.key_id)
+    chosen = known_business(request, who.acts_for(business, "business"))
+    with desk.transfer():
+        data = await read_upload(request.receive, TILL_LIST_BYTES_MAX, UPLOAD_SECONDS)
+        name = by(who) if who.roles else f"terminal {(await looking_terminal(request, body=data)).terminal_id}"
+        upload = Upload(chosen, outlet, day, data, form, name, charset)
+        result = await desk.ask(desk.reconciliations.reconcile(upload), changes=True, seconds=UPLOAD_SECONDS)
+        if isinstance(result, TillListRefused):
+            raise _list_refused(result)
+        if isinstance(result, ReconcileRefused):
+            raise _refused(result)
+        found, is_fresh = result
+        return answer(201 if is_fresh else 200, await _whole(desk, found, _language(request)))
+
+
+async def list_reconciliations(request: Request) -> Response:
+    """Those that are still kept, newest first."""
+    query = Query(request, "business", "day", "limit", "cursor")
+    business, day, limit = query.business(), query.day("day"), query.limit()
+    after = query.cursor(tuple[datetime.datetime, str])
+    desk, who, _ = await _caller(request)
+    seen = who.business if business is None else known_business(request, who.acts_for(business, "business"))
+    found = await desk.ask(desk.reconciliations.listed(seen, day, after, limit + 1))
+    shown = found[:limit]
+    last = (shown[-1].created_at, shown[-1].reconciliation_id) if shown else None
+    cursor = cursor_of(last, more=len(found) > limit)
+    heads = [head_fields(each, _language(request)) for each in shown]
+    return answer(200, orjson.dumps({"reconciliations": heads, "next_cursor": cursor}))
+
+
+async def read_reconciliation(request: Request) -> Response:
+    """A reconciliation: its sums, and the first bills of each class that somebody has to look at."""
+    desk, who, _ = await _caller(request)
+    return answer(200, await _whole(desk, await _seen(request, desk, who), _language(request)))
+
+
+async def list_bills(request: Request) -> Response:
+    """The bills of a reconciliation, all or those of one class."""
+    query = Query(request, "class", "limit", "cursor")
+    kind, limit, after = query.one_of("class", _ANY, None), query.limit(), query.cursor(int)
+    desk, who, _ = await _caller(request)
+    found = await _seen(request, desk, who)
+    begin, end = found.places_of(kind)
+    begin = max(begin, after or 0)
+    stop = max(begin, min(end, begin + limit))
+    language = _language(request)
+    bills = [bill_fields(item, language) for item in await desk.ask(desk.reconciliations.items(found, begin, stop))]
+    return answer(200, orjson.dumps({"bills": bills, "next_cursor": cursor_of(stop, more=stop < end)}))
+
+
+async def download_reconciliation(request: Request) -> Response:
+    """All bills of a reconciliation as CSV, XLSX or JSON, each explained in words."""
+    query = Query(request, "format", "language")
+    form = query.one_of("format", FILE_FORMS, "csv")
+    language = query.one_of("language", LANGUAGES, _language(request))
+    desk, who, _ = await _caller(request)
+    found = await _seen(request, desk, who)
+    with ExitStack() as stack:
+        stack.enter_context(desk.transfer())
+        file: IO[bytes] = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOLED_BYTES))
+        batches = desk.reconciliations.file(found)
+        await desk.ask(write_file(file, form, found, batches, language), seconds=UPLOAD_SECONDS)
+        return FileAnswer(file, MEDIA_TYPES[form], file_name(found, form), None, stack.pop_all())
+
+
+def _known(request: Request) -> tuple[SettlementDesk, Administrator]:
+    """The desk, and what the holder of the key may see; whether a terminal signed is for `_caller` to ask."""
+    state: State = request.app.state.tong
+    holder = state.authenticator.holder(request.headers.get("authorization"))
+    if holder.terminal is not None:
+        return state.settlement, Administrator(holder.key_id, frozenset(), holder.terminal.business.business_id)
+    return state.settlement, administrator(holder, "settlement")
+
+
+async def _caller(request: Request) -> tuple[SettlementDesk, Administrator, str]:
+    """The desk, what the caller may see, and its name for the record. Counts the call."""
+    desk, who = _known(request)
+    if who.roles:  # a terminal has none
+        await count_office(request.app.state.tong, who.key_id)
+        return desk, who, by(who)
+    terminal = await looking_terminal(request)
+    return desk, who, f"terminal {terminal.terminal_id}"
+
+
+async def _seen(request: Request, desk: SettlementDesk, who: Administrator) -> Reconciliation:
+    found = await desk.ask(desk.reconciliations.get(id_in_path(request, "reconciliation_id")))
+    if found is None or not who.sees(found.business):
+        raise Problem("not_found", "There is no such reconciliation of this business, or it is no longer kept")
+    return found
+
+
+def _language(request: Request) -> Language:
+    return language_of(request.headers.get("accept-language"))
+
+
+async def _whole(desk: SettlementDesk, found: Reconciliation, language: Language) -> bytes:
+    bills: list[Document] = []
+    _, end = found.places_of(None)
+    for kind in CLASSES:
+        if kind != "matched":
+            first, after = found.places_of(kind)
+            bills += await desk.ask(
+                desk.reconciliations.items(found, first, min(after, first + RECONCILED_ITEMS_SHOWN))
+            )
+    matched = found.totals_of("matched")["bills"]
+    left_out = end - matched - len(bills)
+    shown = [bill_fields(bill, language) for bill in bills]
+    return orjson.dumps({**head_fields(found, language), "bills": shown, "bills_left_out": left_out})
+
+
+def _form_of(content_type: str | None) -> tuple[Literal["csv", "json"], str | None]:
+    """CSV or JSON, and the charset where one is named. Raises `unsupported_media_type`."""
+    kind, _, parameters = (content_type or "").lower().partition(";")
+    charset: str | None = None
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip(' \t"'):
+            charset = value.strip(' \t"')
+    if kind.strip() == "text/csv" and (charset is None or charset_named(charset) is not None):
+        return "csv", charset
+    if kind.strip() == "application/json" and (charset is None or charset_named(charset) == "utf-8"):
+        return "json", charset
+    raise Problem(
+        "unsupported_media_type",
+        "Content-Type must be text/csv (charset utf-8, gb18030, gbk, gb2312, big5, utf-16 or one of their other names;"
+        " without one it is found out) or application/json in UTF-8",
+    )
+
+
+def _refuse_by_length(content_length: str | None) -> None:
+    """Raises `body_too_large` before a byte of it is read."""
+    if content_length is not None and content_length.isdigit() and int(content_length[:18]) > TILL_LIST_BYTES_MAX:
+        raise Problem("body_too_large", f"A list may have {TILL_LIST_BYTES_MAX} bytes")
+
+
+def _list_refused(refusal: TillListRefused) -> Problem:
+    errors: list[dict[str, Any]] = [
+        {"field": fault.place, "reason": fault.reason, "row": fault.row, "column": fault.column}
+        for fault in refusal.faults
+    ]
+    first = refusal.faults[0]
+    more = f" (and {refusal.count - 1} more)" if refusal.count > 1 else ""
+    return Problem("malformed", f"{first.place}: {first.reason}{more}", errors=errors, errors_total=refusal.count)
+
+
+def _refused(refusal: ReconcileRefused) -> Problem:
+    if refusal.reason == "too_many":
+        return Problem("too_many_redemptions", refusal.detail)
+    if refusal.reason == "day_out_of_range":
+        return malformed(refusal.detail, refusal.field)
+    return Problem("not_found", refusal.detail)

@@ -1,0 +1,67 @@
+"""GET /v1/settlement/statements: a business's statement of a month, of a day or so far, as a file."""
+
+import logging
+from contextlib import ExitStack
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.settlement.access import caller, known_business
+from gateway.http.files import FileAnswer, not_modified
+from gateway.http.queries import Query
+from gateway.problems.documents import Problem, malformed
+from gateway.statements.exports import EXPORT_SECONDS, QUEUE_SECONDS, Exported, ExportFailed, ExportsBusy
+from gateway.statements.request import FORMATS, LANGUAGES, SECTIONS, StatementRequest
+from redemption.settlement.statements import PERIOD_CHARACTERS_MAX, StatementRefused
+
+logger = logging.getLogger(__name__)
+
+
+async def download_statement(request: Request) -> Response:
+    """A statement as JSON, CSV, XLSX or PDF: of a month, of one day (`2026-11-22`, `today`), of the period of a pair,
+    or, without `period`, of the running month so far.
+
+    What is not closed yet is marked provisional, in the file and in its name. Of what is closed the ETag is the file's
+    SHA-256. The file is made first and then sent: the first byte comes when all of it is there.
+    """
+    query = Query(request, "business", "period", "counterparty", "format", "language", "section")
+    business, counterparty = query.business(), query.business("counterparty")
+    period = query.text(
+        "period", f"[0-9a-z._-]{{1,{PERIOD_CHARACTERS_MAX}}}", "a month, a day, `today` or a period's id"
+    )
+    form, language = query.one_of("format", FORMATS, "json"), query.one_of("language", LANGUAGES, "zh-Hant")
+    section = query.one_of("section", SECTIONS, "lines")
+    desk, who = await caller(request)
+    wanted = StatementRequest(
+        known_business(request, who.acts_for(business, "business")), period, counterparty, form, language, section
+    )
+    with ExitStack() as stack:
+        stack.enter_context(desk.transfer())
+        try:
+            made = await desk.ask(desk.exports.export(wanted), seconds=EXPORT_SECONDS + QUEUE_SECONDS)
+        except ExportsBusy as busy:
+            raise Problem("overloaded", str(busy)) from None
+        except ExportFailed as failed:
+            logger.error("a statement could not be made: %s", failed)
+            raise Problem("unavailable", "The statement could not be made; what happened was recorded") from None
+        if isinstance(made, StatementRefused):
+            raise _refused(made)
+        return _sent(request, made, stack)
+
+
+def _sent(request: Request, made: Exported, stack: ExitStack) -> Response:
+    """The file, which is unlinked at once and gone when it was sent."""
+    file = stack.enter_context(made.path.open("rb"))
+    made.remove()
+    sha256 = None if made.provisional else made.sha256
+    if sha256 is not None and not_modified(request, sha256):
+        return Response(status_code=304, headers={"etag": f'"{sha256}"', "cache-control": "private, no-cache"})
+    return FileAnswer(file, made.media_type, made.file_name, sha256, stack.pop_all())
+
+
+def _refused(refusal: StatementRefused) -> Problem:
+    if refusal.reason == "not_well_formed":
+        return malformed(refusal.detail, "period")
+    if refusal.reason == "font_missing":
+        return Problem("unavailable", refusal.detail)
+    return Problem("not_found", refusal.detail)

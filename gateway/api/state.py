@@ -1,0 +1,61 @@
+"""What a worker is made of, put together once by the lifespan and handed to every endpoint."""
+
+from dataclasses import dataclass, field
+
+from gateway.api.settlement.limiter import SettlementDesk
+from gateway.auth.authentication import KeyAuthenticator
+from gateway.live.parts import LiveParts
+from gateway.observability.hot_store_health import HotWatch
+from gateway.observability.metrics import Metrics
+from gateway.settings import Settings
+from redemption.accruals import Accruals
+from redemption.call_rates import CallRates
+from redemption.cancellation import Cancellations
+from redemption.configuration.directory import DirectoryFollower
+from redemption.configuration.display_names import NameBook
+from redemption.domain.clock import Clock
+from redemption.domain.weakness import Weakness
+from redemption.hot.connection import HotConnection
+from redemption.listing import RedemptionLists
+from redemption.memberships import Memberships
+from redemption.service import Redemptions
+from tokens.access import AccessTokenVerifier
+from tokens.codec import CodeIssuer, CodeReader
+from tokens.keyring import KeyRingFile
+
+
+@dataclass(slots=True)
+class State:
+    """The parts of one gateway worker. `draining` is set when it is told to stop: readiness then says 503."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    hot: HotConnection
+    directory: DirectoryFollower
+    authenticator: KeyAuthenticator
+    members: AccessTokenVerifier
+    key_ring: KeyRingFile
+    issuer: CodeIssuer
+    reader: CodeReader
+    redemptions: Redemptions
+    cancellations: Cancellations
+    memberships: Memberships
+    accruals: Accruals
+    rates: CallRates
+    lists: RedemptionLists
+    settlement: SettlementDesk
+    names: NameBook
+    watch: HotWatch
+    live: LiveParts
+    weaknesses: list[Weakness] = field(default_factory=list)
+    frozen: dict[int, str] = field(default_factory=dict)
+    """Buckets in which no value moves until a rebuild, and why; as of the last second."""
+    members_frozen: bool = False
+    """Whether every member is in a frozen bucket; as of the last change of `frozen`."""
+    draining: bool = False
+
+    def drain(self) -> None:
+        """The worker is about to stop: it is not ready any more, and its streams end."""
+        self.draining = True
+        self.live.drain()

@@ -1,0 +1,1 @@
+"""Live statistics for operations staff."""

@@ -1,0 +1,33 @@
+"""GET /openapi.json and /docs: what the gateway can do, for programs and for people."""
+
+from collections.abc import Callable
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.openapi.document import document
+from gateway.pages import reference
+
+_CACHE = {"cache-control": "public, max-age=300", "x-content-type-options": "nosniff"}
+
+
+async def openapi(request: Request) -> Response:
+    """This interface as OpenAPI 3.1, for code generators and API tools."""
+    body = _once(request, "openapi_json", lambda: orjson.dumps(document(request.app.routes)))
+    return Response(body, media_type="application/json", headers={**_CACHE, "access-control-allow-origin": "*"})
+
+
+async def docs(request: Request) -> Response:
+    """This interface as a page: how to authenticate, when to retry, every call and every refusal."""
+    body = _once(request, "docs_html", lambda: reference.page(document(request.app.routes)).encode())
+    return Response(body, media_type="text/html", headers={**_CACHE, **reference.security_headers()})
+
+
+def _once(request: Request, name: str, build: Callable[[], bytes]) -> bytes:
+    """Built by the first request to this process, kept for the others."""
+    kept = request.app.state
+    if not hasattr(kept, name):
+        setattr(kept, name, build())
+    body: bytes = getattr(kept, name)
+    return body

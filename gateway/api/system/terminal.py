@@ -1,0 +1,49 @@
+"""GET /v1/terminal: which till a key is of, for a scanner to check its key and show where it stands."""
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.rates import looking_terminal
+from gateway.api.state import State
+from gateway.api.system.group import group_names
+from gateway.http.responses import answer
+from gateway.problems.documents import Problem
+from redemption.domain.limits import HOLD_SECONDS_MAX
+from redemption.rules.catalogue import categories_at, may_be_used_at
+
+
+async def read_terminal(request: Request) -> Response:
+    """The terminal of the key that asks, with its outlet and business, the categories that rules name there, and how
+    long its holds may last. Any key of a terminal may ask."""
+    state: State = request.app.state.tong
+    terminal = await looking_terminal(request)
+    directory = state.directory.current
+    names = await group_names(request)
+    business = next((each for each in names.businesses if each.business_id == terminal.business.business_id), None)
+    outlet = next(
+        (each for each in (business.outlets if business else ()) if each.outlet_id == terminal.outlet_id), None
+    )
+    if business is None or outlet is None:  # a terminal of a newer configuration than the names were read of
+        raise Problem("unavailable", "The names of this terminal's outlet are being read")
+    return answer(
+        200,
+        orjson.dumps(
+            {
+                "terminal_id": terminal.terminal_id,
+                "outlet": {"outlet_id": outlet.outlet_id, "name": outlet.name},
+                "business": {
+                    "business_id": business.business_id,
+                    "currency": business.currency,
+                    "name": business.name,
+                },
+                "time_zone": terminal.time_zone.key,
+                "categories": categories_at(terminal.place, terminal.business.earn, directory.benefits),
+                "counts_stays": any(
+                    benefit.per_stay is not None and may_be_used_at(terminal.place, benefit)
+                    for benefit in directory.benefits.values()
+                ),
+                "holds": {"default_seconds": directory.policy.hold_seconds, "maximum_seconds": HOLD_SECONDS_MAX},
+            }
+        ),
+    )

@@ -1,0 +1,1 @@
+"""`tong`, the command line: a file for each group of commands."""

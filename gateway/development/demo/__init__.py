@@ -1,0 +1,1 @@
+"""The demo group of `tong up`: its tour, its codes, its access."""

@@ -1,0 +1,91 @@
+"""Which part gets a core first, where all of them share a machine: what a till waits for before what works behind it.
+
+The kernel gives every session a group of its own ("autogroup", sched(7)). Niceness counts within one only, and each of
+PostgreSQL's processes is a session: ten that nobody waits for weigh five times the gateway and the hot store. So the
+groups are made nicer, and for kernels and containers without such groups the processes too. Raising a part above others
+needs root; without, the others are lowered only. Nothing starves: each gets a share by its weight.
+
+Elsewhere that is the service manager's to say (docs/operations.md).
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from gateway.development.store_roles import SEALER, SETTLEMENT
+from gateway.processes.supervisor import Supervisor
+from redemption.waiting import set_within
+
+HOT_STORE: Final = -10
+GATEWAY: Final = -5
+LEDGER: Final = 0  # its lag is promised: under a second
+BEHIND: Final = 15  # nobody waits for a seal or a line of settlement
+REWRITE: Final = 19  # the hot store's child, beside its parent
+LOOK_SECONDS: Final = 0.5
+
+_OF_PART: Final = {
+    "valkey": HOT_STORE,
+    "gateway": GATEWAY,
+    "ledger-writer": LEDGER,
+    "postgres": LEDGER,
+    "sealer": BEHIND,
+    "settlement": BEHIND,
+}
+_OF_ROLE: Final = {SEALER.ledger: BEHIND, SETTLEMENT.ledger: BEHIND}
+"""Of a process of PostgreSQL that serves this role."""
+
+
+async def keep_precedence(supervisor: Supervisor) -> None:
+    """Gives each part and each process of PostgreSQL its place soon after it came, until a stop is asked for."""
+    placed: dict[int, int] = {}
+    while True:
+        wanted = {}
+        for name, pid in supervisor.pids().items():
+            nice = _OF_PART.get(name.partition(".")[0])
+            if nice is not None:
+                wanted[pid] = nice
+                if name == "valkey":  # a rewrite of its log is of its session: only within that it can be lowered
+                    for child in _children(pid):
+                        _set_niceness(child, REWRITE)
+                if name == "postgres":
+                    wanted |= {child: _OF_ROLE.get(_role(child), nice) for child in _children(pid)}
+        placed = {pid: nice for pid, nice in wanted.items() if placed.get(pid) == nice or _place(pid, nice)}
+        if await set_within(supervisor.stopping, LOOK_SECONDS):
+            return
+
+
+def _place(pid: int, nice: int) -> bool:
+    """Sets the niceness of a process and of its session's group; False where the kernel says to try again later."""
+    _set_niceness(pid, nice)
+    group = Path(f"/proc/{pid}/autogroup")
+    try:
+        if int(group.read_text().split()[-1]) != nice:
+            group.write_text(str(nice))
+    except BlockingIOError:  # without root ten a second are taken, of all processes together
+        return False
+    except (OSError, ValueError, IndexError):  # it has ended, there are no groups, or raising it is not ours to do
+        return True
+    return True
+
+
+def _set_niceness(pid: int, nice: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+
+
+def _role(pid: int) -> str:
+    """Whom a process of PostgreSQL serves, from its title (`postgres: <role> <database> ...`)."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split()
+    except OSError:
+        return ""
+    return words[1] if len(words) > 1 else ""
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that this one started and that still run."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []

@@ -1,0 +1,1 @@
+"""Text and files that several rooms write: money, spreadsheets, tables for a terminal."""

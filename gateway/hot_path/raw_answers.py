@@ -1,0 +1,43 @@
+"""Whole answers as bytes, for what is refused before or beside the application (gateway/server/protocol.py)."""
+
+from functools import cache
+
+from starlette.types import Receive, Scope, Send
+
+from gateway.hot_path.verify import OVERLOADED
+from gateway.http.responses import send_answer
+from gateway.http.security_headers import SECURITY_LINES
+from gateway.problems.documents import CONTENT_TYPE, Problem, malformed
+from gateway.problems.kinds import Language
+
+
+class Refusing:
+    """The application of a request that cannot be read to its end, where others are answered before it."""
+
+    def __init__(self, reason: str) -> None:
+        self._problem = malformed(reason, "head")
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = (*self._problem.headers, (b"connection", b"close"))
+        await send_answer(send, self._problem.kind.status, self._problem.body(None), headers)
+
+
+def whole_malformed(reason: str) -> bytes:
+    """The whole answer to what cannot be read."""
+    body = malformed(reason, "head").body(None)
+    return (
+        b"HTTP/1.1 400 Bad Request\r\ncontent-type: %s\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
+        b"%sconnection: close\r\n\r\n%s" % (CONTENT_TYPE, len(body), SECURITY_LINES, body)
+    )
+
+
+@cache
+def whole_overloaded(language: Language) -> bytes:
+    """The whole answer to a scan that is not taken."""
+    problem = Problem("overloaded", OVERLOADED)
+    body = problem.body(language)
+    head = b"".join(b"%s: %s\r\n" % pair for pair in problem.headers)
+    return (
+        b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: %s\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
+        b"%s%s\r\n%s" % (CONTENT_TYPE, len(body), SECURITY_LINES, head, body)
+    )

@@ -1,0 +1,1 @@
+"""Bodies, query parameters, responses, files, security headers and event streams."""

@@ -1,0 +1,115 @@
+"""Streams of server-sent events (WHATWG HTML, 9.2): how many may be open, how they are written, how they end.
+
+Guarantees: a stream takes a seat before anything is read for it and gives it back however it ends; a client that does
+not read for `SEND_SECONDS` loses its connection, with what was buffered for it; a heartbeat every `HEARTBEAT_SECONDS`.
+What is sent, and when a stream ends by itself, is its endpoint's to say (gateway/api/members/events.py,
+gateway/api/statistics/endpoints.py).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import orjson
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Receive, Scope, Send
+
+from gateway.problems.documents import Problem
+from redemption.domain.limits import STREAMS_PER_MEMBER_MAX
+
+HEARTBEAT_SECONDS: Final = 15
+SEND_SECONDS: Final = 10.0
+RETRY_AFTER_SECONDS: Final = 5
+TOO_MANY_MISSED: Final = "too_many_missed"
+UNKNOWN_EVENT_ID: Final = "unknown_event_id"
+ABORT: Final = "tong.abort"
+"""Where gateway/server/protocol.py leaves in the scope of a stream's request how its connection is cut."""
+
+
+class Seats:
+    """How many streams of one kind a worker has open, in all and for each caller."""
+
+    def __init__(self, most: int, most_of_one: int) -> None:
+        self._most = most
+        self._most_of_one = most_of_one
+        self._taken: dict[object, int] = {}
+        self.open = 0
+
+    def take(self, caller: object) -> Callable[[], None]:
+        """Takes a seat; what is returned gives it back, once. Raises `rate_limited`, `overloaded`."""
+        if self._taken.get(caller, 0) >= self._most_of_one:
+            raise Problem(
+                "rate_limited",
+                f"{self._most_of_one} streams are open for this caller",
+                retry_after=RETRY_AFTER_SECONDS,
+                scope="streams",
+            )
+        if self.open >= self._most:
+            raise Problem(
+                "overloaded", "This worker has as many streams as it may have", retry_after=RETRY_AFTER_SECONDS
+            )
+        self._taken[caller] = self._taken.get(caller, 0) + 1
+        self.open += 1
+        given_back = False
+
+        def give_back() -> None:
+            nonlocal given_back
+            if not given_back:
+                given_back = True
+                self.open -= 1
+                self._taken[caller] -= 1
+                if self._taken[caller] == 0:
+                    del self._taken[caller]
+
+        return give_back
+
+
+class MemberSeats(Seats):
+    """The streams of members' pages."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most, STREAMS_PER_MEMBER_MAX)
+
+
+class EventStream(EventSourceResponse):
+    """A stream over an iterator of whole events as bytes. `done` is called once when it is over, however it is."""
+
+    def __init__(self, events: AsyncIterator[bytes], done: Callable[[], None]) -> None:
+        super().__init__(
+            events,
+            headers={"x-content-type-options": "nosniff"},
+            ping=HEARTBEAT_SECONDS,
+            sep="\n",
+            ping_message_factory=lambda: ServerSentEvent(comment="heartbeat", sep="\n"),
+            send_timeout=SEND_SECONDS,
+        )
+        self._done = done
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            # Closing would wait for a client that does not read.
+            abort: Callable[[], None] | None = scope.get(ABORT)
+            if abort is not None:
+                abort()
+                await asyncio.sleep(0)  # the server hears that the connection is gone before this returns
+        finally:
+            self._done()
+
+
+def event(name: str, document: Any, identifier: str | None = None) -> bytes:
+    """One event, whole. JSON has no line ends of its own."""
+    head = f"id: {identifier}\nevent: {name}\ndata: " if identifier is not None else f"event: {name}\ndata: "
+    return head.encode() + orjson.dumps(document) + b"\n\n"
+
+
+def reset(reason: str) -> bytes:
+    """The event that tells a client to read its state anew: what it missed cannot be told."""
+    return event("reset", {"reason": reason})
+
+
+def ending(reason: str) -> bytes:
+    """The last event of a stream that the server ends."""
+    return event("end", {"reason": reason})

@@ -1,0 +1,1 @@
+"""Live pages: a member's notices and the operations page, as streams of one worker."""

@@ -1,0 +1,114 @@
+"""The parts of a worker behind its live pages, put together and taken down: notices, devices, figures.
+
+Guarantees: nothing of it is waited for by a scan; each part's task ends before the worker does. A worker does not serve
+before it knows which devices are revoked.
+"""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.http.event_streams import MemberSeats, Seats
+from gateway.live.operations_feed import OperationsFeed
+from gateway.observability.metrics import Metrics
+from gateway.observability.scan_counters import Tally
+from gateway.observability.stats_aggregator import FigureKeeper
+from gateway.observability.stats_store import Worker
+from gateway.processes.closing import closing, ending
+from redemption.database import Pool
+from redemption.devices.revocations import RevokedDevices
+from redemption.devices.store import DeviceStore
+from redemption.domain.clock import Clock
+from redemption.domain.limits import MEMBER_STREAMS_MAX, OPERATIONS_STREAMS_MAX
+from redemption.hot.connection import HotConnection
+from redemption.live.board import Board
+from redemption.live.history import MemberHistory
+from redemption.live.raw_streams import open_raw_client
+from redemption.live.tail import LedgerTail
+
+
+class Standing(Protocol):
+    """What a report says of the worker itself, beside its streams."""
+
+    def __call__(self) -> tuple[float, list[int]]:
+        """Age of the configuration in seconds, and the frozen buckets."""
+
+
+@dataclass(slots=True)
+class LiveParts:
+    """Everything that live pages are served from."""
+
+    tail: LedgerTail
+    history: MemberHistory
+    devices: DeviceStore
+    revoked: RevokedDevices
+    tally: Tally
+    board: Board
+    figures: FigureKeeper
+    feed: OperationsFeed
+    member_seats: MemberSeats
+    operations_seats: Seats
+    begin: Callable[[], None]
+    """Starts the tasks, once the worker is whole."""
+
+    def drain(self) -> None:
+        """Ends every stream: the worker is about to stop."""
+        self.tail.close("draining")
+        self.figures.wake()
+
+
+@asynccontextmanager
+async def live_parts(
+    *, valkey_url: str, pool: Pool, hot: HotConnection, metrics: Metrics, clock: Clock, standing: Standing
+) -> AsyncIterator[LiveParts]:
+    """Raises PostgreSQL's faults: without it the revoked devices are not known."""
+    client = open_raw_client(valkey_url)
+    revoked = RevokedDevices(pool)
+    tasks: list[asyncio.Task[None]] = []
+    member_seats, operations_seats = (
+        MemberSeats(MEMBER_STREAMS_MAX),
+        Seats(OPERATIONS_STREAMS_MAX, OPERATIONS_STREAMS_MAX),
+    )
+    name, since_ms = f"w-{secrets.token_hex(4)}", round(clock() * 1000)
+    tail, tally, board = LedgerTail(client), Tally(clock), Board(client, name)
+
+    def worker() -> Worker:
+        metrics.streams.labels("member").set(member_seats.open)
+        metrics.streams.labels("operations").set(operations_seats.open)
+        stale, frozen = standing()
+        return Worker(
+            name, os.getpid(), socket.gethostname(), since_ms, hot.in_flight, member_seats.open, operations_seats.open,
+            hot.connected, round(stale, 1), frozen,
+        )  # fmt: skip
+
+    figures = FigureKeeper(board, tally, metrics, clock, worker)
+
+    def begin() -> None:
+        tasks.append(asyncio.create_task(tail.run(), name="ledger tail"))
+        tasks.append(asyncio.create_task(figures.run(), name="figures"))
+
+    try:
+        await revoked.start()
+        yield LiveParts(
+            tail=tail,
+            history=MemberHistory(pool),
+            devices=DeviceStore(pool),
+            revoked=revoked,
+            tally=tally,
+            board=board,
+            figures=figures,
+            feed=OperationsFeed(figures, board, hot, clock),
+            member_seats=member_seats,
+            operations_seats=operations_seats,
+            begin=begin,
+        )
+    finally:
+        for task in tasks:
+            await ending(f"the {task.get_name()}", task)()
+        await closing("the watch for revoked devices", revoked.stop)()
+        await closing("the client of the live pages", client.aclose)()

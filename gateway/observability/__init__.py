@@ -1,0 +1,1 @@
+"""Metrics, logs, alarms, counters and the statistics that workers share."""

@@ -1,0 +1,290 @@
+"""The OpenAPI 3.1 document, made of the routes, of gateway/api/calls.py and of the types that validate requests.
+
+Guarantees: a route without a row is a KeyError at the first look, not an undocumented call; schemas of requests are
+those of the decoders (msgspec), so what the document allows is what is taken; built when asked, never at import.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from http import HTTPStatus
+from importlib.metadata import version
+from inspect import cleandoc
+from typing import Any, Final
+
+import msgspec
+import orjson
+from starlette.routing import BaseRoute, Route
+
+from gateway.api.calls import CALLS, TAGS
+from gateway.api.schemas import ProblemAnswer
+from gateway.openapi.operation import ACCEPT_LANGUAGE, PROBLEM_JSON, Answer, Call, Parameter
+from gateway.problems.documents import KINDS, RETRY_AFTER_SECONDS, Problem, malformed, refused
+from gateway.problems.kinds import Kind
+from redemption.domain.limits import RATE_WINDOW_SECONDS
+from redemption.domain.outcomes import Outcome, Refusal
+
+SECURITY: Final[dict[str, dict[str, str]]] = {
+    "terminal": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "tong_tk_<env>_<id>_<secret><checksum>",
+        "description": "API key of one terminal, bound to one outlet of one business. Made with `tong keys create`; it "
+        "may be limited to some scopes, and be one whose requests must be signed (RFC 9421, docs/security.md).",
+    },
+    "member": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "Access token of the group's identity provider, for one member.",
+    },
+    "back_office": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "tong_ak_<env>_<id>_<secret><checksum>",
+        "description": "API key with roles, for back office, operations and settlement.",
+    },
+}
+
+_SUMMARY: Final = "One scan, one membership, any business of the group, exactly once."
+_DESCRIPTION: Final = (
+    "Money is in minor units and points are whole numbers; times are RFC 3339 in UTC. Every error is a problem "
+    "document (RFC 9457) that says whether anything was applied (`outcome`) and what makes another attempt sensible "
+    "(`retry`). A path that does not exist answers `not_found`, a method that a path does not take "
+    "`method_not_allowed`."
+)
+_SCHEMAS: Final = "#/components/schemas/{name}"
+
+# What stands in the example of a kind beside its fixed members: leg, asked, available.
+_FIGURES: Final[dict[str, tuple[int | None, int, int]]] = {
+    "leg_not_allowed_here": (0, -1, -1),
+    "benefit_unknown": (1, -1, -1),
+    "benefit_not_now": (1, -1, -1),
+    "benefit_exhausted": (1, 1, 0),
+    "tier_too_low": (1, -1, -1),
+    "bill_below_minimum": (1, 15000, 20000),
+    "not_stackable": (1, -1, -1),
+    "points_below_minimum": (0, 50, 100),
+    "points_insufficient": (0, 2000, 1350),
+    "stored_value_insufficient": (2, 5000, 1200),
+    "exceeds_bill": (0, 30000, 25800),
+    "exceeds_hold": (None, 2500, 2000),
+    "exceeds_redemption": (None, 1000, 500),
+}
+
+
+def document(routes: Iterable[BaseRoute]) -> dict[str, Any]:
+    """The whole document for these routes. Raises KeyError for a route that gateway/api/calls.py does not know."""
+    rows: dict[tuple[str, str], Call] = {(call.method, call.path): call for call in CALLS}
+    paths: dict[str, dict[str, Any]] = defaultdict(dict)
+    schemas, components = _schemas()
+    for route in routes:
+        assert isinstance(route, Route)
+        if not route.include_in_schema:  # pages for people
+            continue
+        # Starlette adds HEAD to every GET; it is the same call without a body.
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            paths[route.path][method.lower()] = _operation(rows[method, route.path], route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Tong", "version": version("tong"), "summary": _SUMMARY, "description": _DESCRIPTION},
+        "externalDocs": {"url": "/docs", "description": "The same for people"},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
+        "paths": dict(paths),
+        "components": {
+            "securitySchemes": SECURITY,
+            "schemas": components,
+            "examples": {code: _problem_example(kind) for code, kind in KINDS.items()},
+            "headers": _HEADERS,
+        },
+    }
+
+
+def _schemas() -> tuple[dict[Any, Any], dict[str, Any]]:
+    """The schema (a reference) of every type in the table, and what the references lead to."""
+    types: list[Any] = [ProblemAnswer]
+    for call in CALLS:
+        types += [call.request] if call.request is not None else []
+        types += [answer.shape for answer in call.answers if answer.shape is not None]
+    unique = list(dict.fromkeys(types))
+    found, components = msgspec.json.schema_components(unique, ref_template=_SCHEMAS)
+    _mark_discriminators(components)
+    _describe_defaults(components)
+    return dict(zip(unique, found, strict=True)), components
+
+
+def _mark_discriminators(components: dict[str, Any]) -> None:
+    """OpenAPI wants `const` tags to be strings with a type; msgspec writes `enum` without one."""
+    for schema in components.values():
+        for member in schema.get("properties", {}).values():
+            if "enum" in member and "type" not in member:
+                kinds = {type(value) for value in member["enum"]}
+                member["type"] = {str: "string", bool: "boolean", int: "integer"}[kinds.pop()]
+
+
+def _describe_defaults(components: dict[str, Any]) -> None:
+    """Move every `default` into the description, in place.
+
+    Generators of types read `default` as "always there": openapi-typescript then makes the field of a request
+    required, so that a minimal call does not compile. A field with a default is optional, which `required` says.
+    """
+    for schema in components.values():
+        for member in schema.get("properties", {}).values():
+            if "default" not in member:
+                continue
+            value = member.pop("default")
+            if value is None:  # the same as leaving it out
+                continue
+            text = f"Default: `{orjson.dumps(value).decode()}`."
+            said = member.get("description")
+            member["description"] = f"{said.rstrip('.')}. {text}" if said else text
+
+
+def _operation(call: Call, route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
+    text = " ".join((call.summary or cleandoc(route.endpoint.__doc__ or "")).split())
+    operation: dict[str, Any] = {
+        "operationId": call.operation_id,
+        "tags": [call.tag],
+        "summary": text.split(". ")[0].rstrip("."),
+        "description": text,
+        "security": [] if call.caller == "anybody" else [{caller: []} for caller in (call.caller, *call.also)],
+    }
+    parameters = [*call.parameters, *([ACCEPT_LANGUAGE] if call.refusals else [])]
+    assert {each.name for each in parameters if each.where == "path"} == set(route.param_convertors)
+    if parameters:
+        operation["parameters"] = [_parameter(each) for each in parameters]
+    if call.request is not None:
+        examples = {name: {"value": value} for name, value in call.request_examples.items()}
+        content = {"application/json": {"schema": schemas[call.request], "examples": _named(examples)}}
+        for media_type, example in call.uploads.items():
+            content[media_type] = {"schema": {"type": "string"}, "example": example}
+        operation["requestBody"] = {"required": call.request_required, "content": content}
+    operation["responses"] = _responses(call, schemas)
+    return operation
+
+
+def _named(examples: dict[str, Any]) -> dict[str, Any]:
+    """Names of examples may hold no space (components and many importers); the words become the summary."""
+    return {name.replace(" ", "_"): {"summary": name, **example} for name, example in examples.items()}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": parameter.where,
+        "required": parameter.required,
+        "description": parameter.description,
+        "schema": dict(parameter.schema),
+        "example": parameter.example,
+    }
+
+
+def _responses(call: Call, schemas: dict[Any, Any]) -> dict[str, Any]:
+    responses = {str(answer.status): _answer(call, answer, schemas) for answer in call.answers}
+    by_status: dict[int, list[Kind]] = defaultdict(list)
+    for kind in KINDS.values():
+        if kind.code in call.refusals:
+            by_status[kind.status].append(kind)
+    for status, kinds in by_status.items():
+        assert str(status) not in responses
+        response: dict[str, Any] = {
+            "description": f"{HTTPStatus(status).phrase}: " + ", ".join(f"`{kind.code}`" for kind in kinds),
+            "content": {
+                PROBLEM_JSON: {
+                    "schema": schemas[ProblemAnswer],
+                    "examples": {kind.code: {"$ref": f"#/components/examples/{kind.code}"} for kind in kinds},
+                }
+            },
+        }
+        headers = _headers_of(call, status)
+        if headers:
+            response["headers"] = headers
+        responses[str(status)] = response
+    return dict(sorted(responses.items()))
+
+
+def _answer(call: Call, answer: Answer, schemas: dict[Any, Any]) -> dict[str, Any]:
+    schema = {"type": "string"} if answer.shape is None else schemas[answer.shape]
+    response: dict[str, Any] = {
+        "description": answer.description,
+        "content": {answer.media_type: {"schema": schema, "example": answer.example}},
+    }
+    for media_type, example in answer.other_media.items():
+        response["content"][media_type] = {"schema": {"type": "string"}, "example": example}
+    names = (
+        *(("Idempotency-Replayed",) if answer.replayable else ()), *(_RATE if call.rated else ()), *answer.headers,
+    )  # fmt: skip
+    if names:
+        response["headers"] = _references(*names)
+    return response
+
+
+_HEADERS: Final[dict[str, Any]] = {
+    "Idempotency-Replayed": {
+        "description": "`true` when this is the repeat of an answer given before under the same key; absent otherwise.",
+        "schema": {"enum": ["true"], "type": "string"},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before the same key is sent again.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": RETRY_AFTER_SECONDS,
+    },
+    "RateLimit-Policy": {
+        "description": "How many calls the terminal may make (`q`) in a window of `w` seconds "
+        "(draft-ietf-httpapi-ratelimit-headers).",
+        "schema": {"type": "string"},
+        "example": f'"terminal";q=10000;w={RATE_WINDOW_SECONDS}',
+    },
+    "RateLimit": {
+        "description": "How many of them are left (`r`), and the seconds until there are more (`t`).",
+        "schema": {"type": "string"},
+        "example": '"terminal";r=9999;t=7',
+    },
+    "ETag": {
+        "description": "SHA-256 of the file in hexadecimal, in quotes. Absent where the file is still changing.",
+        "schema": {"type": "string"},
+        "example": '"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"',
+    },
+    "Content-Disposition": {
+        "description": "The name to keep the file under (RFC 6266).",
+        "schema": {"type": "string"},
+        "example": 'attachment; filename="tong-hotel-202611.xlsx"',
+    },
+    "WWW-Authenticate": {
+        "description": "The scheme that is needed.",
+        "schema": {"type": "string"},
+        "example": 'Bearer realm="tong"',
+    },
+}
+_RATE: Final = ("RateLimit-Policy", "RateLimit")
+
+
+def _references(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _headers_of(call: Call, status: int) -> dict[str, Any]:
+    """Headers that an error of this status may have; `Idempotency-Replayed` where a refusal is the repeat of one."""
+    names: list[str] = []
+    if status == 401:
+        names.append("WWW-Authenticate")
+    if status in {429, 503}:
+        names.append("Retry-After")
+    if status in {409, 410} and any(answer.replayable for answer in call.answers):
+        names.append("Idempotency-Replayed")
+    if status == 429 or (status in {409, 422} and call.rated):
+        names += _RATE
+    return _references(*names)
+
+
+def _problem_example(kind: Kind) -> dict[str, Any]:
+    """A whole document of this kind, rendered by the code that answers."""
+    outcome = Outcome.__members__.get(kind.code.upper())
+    if outcome is not None:
+        leg, asked, available = _FIGURES.get(kind.code, (None, -1, -1))
+        problem = refused(Refusal(outcome, leg, asked, available))
+    elif kind.code == "malformed":
+        problem = malformed("Expected `int` >= 1".replace("`", "'"), "legs[0].points")
+    else:
+        problem = Problem(kind.code, kind.title)
+    return {"summary": kind.title, "value": orjson.loads(problem.body("en"))}

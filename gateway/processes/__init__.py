@@ -1,0 +1,1 @@
+"""Processes: children, their supervision, sockets, orderly shutdown, the garbage collector."""

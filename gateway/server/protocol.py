@@ -1,0 +1,400 @@
+"""uvicorn's HTTP protocol with bounds that it lacks (the size of a request's head, the time it may take, the time a
+client may take to read an answer), and with a short way for scans (gateway/hot_path/scan_cycle.py).
+
+httptools collects headers without a limit, and uvicorn times a connection only between requests; so one client could
+fill the memory with a header, or hold sockets for ever by sending nothing or a byte a minute ("slow loris"), also of a
+body that nobody reads any more, because the request was answered without it. A client that does not read would have
+its answers kept for ever: one that takes less than `WRITE_BYTES_OF_PERIOD` in `WRITE_SECONDS` is cut off.
+
+Any number of requests may be sent without waiting for answers (pipelining). Those that wait are kept as bytes, not as
+parsed requests, and nothing further is read meanwhile.
+
+What two readers of one connection (a proxy, this server) could read differently is refused or read in one way only: a
+header that must stand once stands once, `Host` is there and is a host (RFC 9112, 3.2), `Transfer-Encoding` is `chunked`
+and nothing else (RFC 9112, 6.1), blanks around a value are no part of it (RFC 9110, 5.5), a trailer is no header,
+`Upgrade` is passed over and the body behind it is that request's body (httptools leaves it unread, to be taken for the
+next request). What cannot be read never gives an answer in the place of what came whole before it on the connection:
+that is answered first, then the connection ends.
+
+While a worker sheds (gateway/hot_path/admission.py), scans that it will not take are answered here, before the parser
+has seen them: a refusal through parser and application costs half of what a scan costs, and three times the load would
+leave nothing for the scans that are taken.
+"""
+
+import asyncio
+import re
+from typing import Any, Final, NoReturn
+
+import httptools
+
+from gateway.hot_path.raw_answers import Refusing, whole_malformed, whole_overloaded
+from gateway.hot_path.scan_cycle import ScanCycle
+from gateway.hot_path.verify import VERIFY_PATH
+from gateway.http.event_streams import ABORT
+from gateway.problems.documents import language_of
+from gateway.server.app import Application
+from gateway.server.write_bounds import WriteBounded
+from redemption.domain.limits import (
+    BODY_BYTES_OF_PERIOD,
+    BODY_SECONDS,
+    HEAD_BYTES_MAX,
+    HEAD_SECONDS,
+    PARSED_AT_ONCE_BYTES_MAX,
+    QUIET_BYTES_MAX,
+    UNREAD_BODY_BYTES_MAX,
+)
+
+STREAMS: Final = b"/events"
+"""How the paths of streams end: they may have to be cut (gateway/http/event_streams.py)."""
+ONCE: Final = frozenset({b"authorization", b"content-type", b"host", b"idempotency-key", b"transfer-encoding"})
+"""Headers that say who asks for what: of two, one reader may believe the first and another the second."""
+
+_SCAN_URL: Final = VERIFY_PATH.encode()
+_SCAN: Final = b"POST %s HTTP/1.1\r\n" % _SCAN_URL
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,5})\r\n", re.IGNORECASE)
+_LANGUAGE: Final = re.compile(rb"\r\naccept-language:[ \t]*([^\r\n]{1,200})\r\n", re.IGNORECASE)
+_SPECIAL: Final = re.compile(rb"\r\n(?:connection|expect|transfer-encoding|upgrade):", re.IGNORECASE)
+
+
+# uri-host [ ":" port ] of RFC 3986, 3.2.2; empty where the target has no authority (RFC 9112, 3.2).
+_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
+
+
+class HeadRefused(Exception):
+    """Raised inside the parser, which ends the request."""
+
+
+class BoundedProtocol(WriteBounded):
+    """One connection. A head that is too large or too slow, or no HTTP at all, gets a problem document and the end."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = False
+        self._head_begins = False
+        self._head_bytes = 0
+        self._bytes_of_bodies = 0  # in the piece that is parsed
+        self._in_body = False
+        self._body_bytes = 0
+        self._quiet_bytes = 0
+        self._ended = False
+        self._closes_at: float | None = None  # the loop's time; None while a request is in hand
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._body_timer: asyncio.TimerHandle | None = None
+        self._unread_bytes = 0  # of the body of a request that has its answer
+        self._unparsed = b""
+        self._host: bytes | None = b"\0"  # the last one that was found to be right; no host is \0
+        self._reason = "the request is not HTTP/1.1"
+        assert isinstance(self.config.app, Application)
+        self._verify = self.config.app.verify
+        self._answers_scans = self.config.app.answer_scan
+        self._scan: ScanCycle | None = None  # one whose body is not there yet
+        self._default_headers: list[tuple[bytes, bytes]] | None = None
+        self._default_head = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._close_in(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        self._stop_body_timer()
+        self._unparsed = b""
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            if not self.transport.is_closing():
+                self._stop_reading()
+        elif self._verify.admission.shedding and self._turned_away(data):
+            return
+        elif len(data) <= PARSED_AT_ONCE_BYTES_MAX and not self._unparsed:
+            self._parse(data)
+        else:
+            self._unparsed += data
+            self._parse_on()
+
+    def _parse_on(self) -> None:
+        """Parses what came, piece by piece, until a request has to wait for the answer to one before it."""
+        while self._unparsed and not self._ended and not self.transport.is_closing():
+            if self.pipeline:
+                self._stop_reading()
+                return
+            piece = self._unparsed[:PARSED_AT_ONCE_BYTES_MAX]
+            self._unparsed = self._unparsed[PARSED_AT_ONCE_BYTES_MAX:]
+            self._parse(piece)
+        self._unparsed = b""
+        if not self._ended and not self.transport.is_closing():
+            self._flow.is_held = False
+            if not self.pipeline:
+                self.flow.resume_reading()
+
+    def _stop_reading(self) -> None:
+        self._flow.is_held = True
+        self.flow.pause_reading()
+
+    def _parse(self, data: bytes) -> None:
+        self._bytes_of_bodies = 0
+        self._quiet_bytes += len(data)
+        if not self._fed(data):
+            return
+        if self._scan is not None and not self.transport.is_closing():
+            self._take_the_long_way(self._scan)
+        if self._in_body:
+            if self._quiet_bytes > QUIET_BYTES_MAX:
+                self._end_request(f"more than {QUIET_BYTES_MAX} bytes that are no part of the body")
+                return
+            self._body_bytes += len(data)
+            if self.cycle.response_complete:
+                self._unread_bytes += len(data)
+                if self._unread_bytes > UNREAD_BODY_BYTES_MAX:
+                    self._end_request("")
+                    return
+            if self._body_timer is None:
+                self._body_timer = self.loop.call_later(BODY_SECONDS, self._look_at_body)
+        if not self._in_head or self.transport.is_closing():
+            return
+        # Headers that are not complete yet are counted as they come: the parser keeps them to itself until then.
+        self._head_bytes += self._bytes_of_begun_head(data) if self._head_begins else len(data)
+        self._head_begins = False
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self._end_request(f"the head may have {HEAD_BYTES_MAX} bytes")
+        elif self._head_timer is None:
+            self._head_timer = self.loop.call_later(
+                HEAD_SECONDS, self._end_request, f"the head was not complete after {HEAD_SECONDS:.0f} s"
+            )
+
+    def _bytes_of_begun_head(self, data: bytes) -> int:
+        """At most how many bytes of the piece belong to the head that begins in it, behind other requests."""
+        end = data.rfind(b"\r\n\r\n")  # of the head before it, which its body follows
+        return len(data) if end < 0 else max(0, len(data) - end - 4 - self._bytes_of_bodies)
+
+    def _fed(self, data: bytes) -> bool:
+        """Gives the parser what came; False where it cannot read on."""
+        pieces: list[bytes | memoryview] = [data]
+        try:
+            while pieces:
+                piece = pieces.pop()
+                try:
+                    self.parser.feed_data(piece)
+                except httptools.HttpParserUpgrade as upgrade:
+                    # The same request without the header, by a parser that has not given up; then what is left.
+                    pieces += (memoryview(piece)[upgrade.args[0] :], self._head_without_upgrade())
+                    self.parser = httptools.HttpRequestParser(self)
+        except httptools.HttpParserError:
+            self._end_request(self._reason)
+            return False
+        return True
+
+    def _head_without_upgrade(self) -> bytes:
+        lines = [b"%b: %b\r\n" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        version = self.parser.get_http_version().encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, b"".join(lines))
+
+    def on_message_begin(self) -> None:
+        # Here and not at any byte that comes: empty lines before a request keep no connection.
+        self._closes_at = None
+        self._in_head, self._head_begins, self._head_bytes = True, True, 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:  # a trailer: nothing here asks for one, and as a header it would speak for the request
+            return
+        name, value = name.lower(), value.strip(b" \t")
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._stop_timer()
+        self._closes_at = None  # set while the head came in, if the request before it was answered then
+        self._check_head()
+        self._in_head, self._body_bytes, self._quiet_bytes, self._unread_bytes = False, 0, 0, 0
+        if self.parser.should_upgrade():  # comes again without it (`_fed`)
+            return
+        self._begin_request()
+        self._in_body = True
+
+    def _check_head(self) -> None:
+        """Raises `HeadRefused`."""
+        size = len(self.url)
+        for name, value in self.headers:
+            size += len(name) + len(value)
+        if size > HEAD_BYTES_MAX:
+            self._refuse_head(f"the head may have {HEAD_BYTES_MAX} bytes")
+        last = dict(self.headers)
+        if len(last) != len(self.headers):
+            names = [name for name, _ in self.headers]
+            for name in ONCE:
+                if names.count(name) > 1:
+                    self._refuse_head(f"the header {name.decode()} stands twice")
+        if (host := last.get(b"host")) != self._host:  # a caller names the same one in every request
+            self._check_host(host)
+        if b"transfer-encoding" in last:
+            self._check_transfer_encoding(last[b"transfer-encoding"])
+        if self.parser.should_upgrade() and self.parser.get_method() == b"CONNECT":
+            raise HeadRefused
+
+    def _check_host(self, host: bytes | None) -> None:
+        if host is None:
+            if self.parser.get_http_version() != "1.0":
+                self._refuse_head("the header host is missing")
+        elif _HOST.fullmatch(host) is None:
+            self._refuse_head("the header host names no host")
+        else:
+            self._host = host
+
+    def _check_transfer_encoding(self, value: bytes) -> None:
+        """Refuses what a reader before us may have framed in another way."""
+        if value.lower() != b"chunked":
+            self._refuse_head("the header transfer-encoding may only be chunked")
+        if self.parser.get_http_version() == "1.0":
+            self._refuse_head("HTTP/1.0 has no header transfer-encoding")
+
+    def _refuse_head(self, reason: str) -> NoReturn:
+        self._reason = reason
+        raise HeadRefused
+
+    def _begin_request(self) -> None:
+        if self.url == _SCAN_URL and self._may_go_the_short_way():
+            self.scope["method"], self.scope["query_string"] = "POST", b""
+            self.scope["path"], self.scope["raw_path"] = VERIFY_PATH, _SCAN_URL
+            self._scan = self.cycle = ScanCycle(  # type: ignore[assignment]  # it has what the protocol asks of a cycle
+                self, self._answers_scans, self.scope, keep_alive=self.parser.should_keep_alive()
+            )
+            return
+        super().on_headers_complete()
+        if self.url.endswith(STREAMS):
+            self.scope[ABORT] = self._cut_off  # type: ignore[typeddict-unknown-key]
+
+    def _may_go_the_short_way(self) -> bool:
+        parser, before = self.parser, self.cycle
+        return (
+            parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and not self.expect_100_continue
+            and (before is None or before.response_complete)
+        )
+
+    def on_body(self, body: bytes) -> None:
+        self._quiet_bytes = 0
+        self._bytes_of_bodies += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
+        self._in_body = False
+        self._stop_body_timer()
+        super().on_message_complete()
+        scan = self._scan
+        if scan is not None:
+            self._scan = None
+            scan.begin(self.loop, self.tasks)
+
+    def _take_the_long_way(self, scan: ScanCycle) -> None:
+        """The body is still to come: uvicorn's cycle waits for it, within the time and size that a body may have."""
+        self._scan = self.cycle = None  # type: ignore[assignment]
+        super().on_headers_complete()
+        self.cycle.body += scan.body
+        self.cycle.message_event.set()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but for the timer of an idle connection, which it makes anew with every answer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            self._watch_writing()
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._close_in(self.timeout_keep_alive)
+        if self._unparsed and not self.pipeline:
+            self._parse_on()
+
+    def _close_in(self, seconds: float) -> None:
+        """Closes the connection then, if nothing is asked for until then."""
+        self._closes_at = self.loop.time() + seconds
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._closes_at is None:
+            return
+        left = self._closes_at - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        elif not self.transport.is_closing():
+            if self.transport.get_write_buffer_size():  # closing would wait for a client that does not read
+                self._cut_off()
+            else:
+                self.transport.close()
+
+    def default_head(self) -> bytes:
+        """The headers that every answer of this server has, as one piece; uvicorn makes a new list each second."""
+        headers = self.server_state.default_headers
+        if headers is not self._default_headers:
+            self._default_headers = headers
+            self._default_head = b"".join([b"%b: %b\r\n" % pair for pair in headers])
+        return self._default_head
+
+    def _end_request(self, reason: str) -> None:
+        """Refuses what is being read, and ends the connection once that is its turn."""
+        if self._ended or self.transport.is_closing():
+            return
+        self._ended = True
+        self._stop_timer()
+        self._stop_body_timer()
+        self._stop_reading()
+        cycle = self.cycle
+        in_hand = cycle is not None and not cycle.response_complete
+        if not self._in_body:
+            if in_hand:  # whole, and the newest on the connection: its answer is the last
+                cycle.keep_alive = False
+                return
+        elif self.pipeline and self.pipeline[0][0] is cycle:  # others are answered before it
+            self.pipeline[0] = (cycle, Refusing(reason))  # type: ignore[assignment]  # uvicorn's own names of the same
+            return
+        elif cycle.response_complete or (self._scan is None and cycle.response_started):
+            self._linger()  # it has its answer, or the beginning of one
+            return
+        else:
+            cycle.disconnected = True  # whoever waits for the body need not, and nobody else writes an answer
+            cycle.message_event.set()
+        self.transport.write(whole_malformed(reason))
+        self._linger()
+
+    def _look_at_body(self) -> None:
+        self._body_timer = None
+        if self._body_bytes >= BODY_BYTES_OF_PERIOD:  # a large one that comes along
+            self._body_bytes = 0
+            self._body_timer = self.loop.call_later(BODY_SECONDS, self._look_at_body)
+        else:
+            self._end_request(f"the body was not complete after {BODY_SECONDS:.0f} s")
+
+    def _turned_away(self, data: bytes) -> bool:
+        """Answers a scan that is not taken, if it came whole and alone on a connection with nothing in hand; everything
+        else takes the parser's and the application's way to the same answer."""
+        idle = not self._in_head and not self._in_body and (self.cycle is None or self.cycle.response_complete)
+        if not idle or not data.startswith(_SCAN) or _SPECIAL.search(data):
+            return False
+        head, length = data.find(b"\r\n\r\n"), _LENGTH.search(data)
+        if head < 0 or length is None or len(data) != head + 4 + int(length[1]) or not self._verify.admission.refuses():
+            return False
+        language = _LANGUAGE.search(data, 0, head)
+        self.transport.write(whole_overloaded(language_of(str(language[1], "latin-1") if language else None)))
+        self._verify.turned_away()
+        self.on_response_complete()
+        return True
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _stop_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None

@@ -1,0 +1,1 @@
+"""Processes that run behind the gateway: ledger writer, sealer."""

@@ -1,0 +1,1 @@
+"""Old months of the ledger: written to files, detached, dropped, restored."""

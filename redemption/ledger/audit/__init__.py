@@ -1,0 +1,1 @@
+"""Ledger, chain and hot store held against each other."""

@@ -1,0 +1,1 @@
+"""What a point-of-sale system sends: CSV, spreadsheets' CSV and JSON, read into bills."""

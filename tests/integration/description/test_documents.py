@@ -1,0 +1,47 @@
+"""docs/errors.md is the table of problems; docs/integrate.md names paths that exist (its samples: test_guide.py)."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+from gateway.api.calls import CALLS
+from gateway.problems.documents import KINDS
+from tests.support.api.client import TongClient, bill, fresh_key, points_leg
+from tests.support.api.errors_document import TILL_DOES, render
+from tests.support.api.openapi import wealthy_member
+from tests.support.servers.stack import Stack
+
+DOCS = Path(__file__).parents[3] / "docs"
+INTEGRATE = (DOCS / "integrate.md").read_text(encoding="utf-8")
+
+
+def test_the_list_of_refusals_is_made_of_the_table_of_problems() -> None:
+    assert set(TILL_DOES) == set(KINDS)
+    told = (DOCS / "errors.md").read_text(encoding="utf-8")
+    assert told == render(), "make it anew: python -m tests.support.api.errors_document > docs/errors.md"
+
+
+def test_every_path_that_the_guide_names_exists() -> None:
+    known = {re.sub(r"\{\w+\}", "{id}", call.path) for call in CALLS}
+    named = {re.sub(r"\$\w+", "{id}", path) for path in re.findall(r"/v1/[a-z/{}$A-Z]+[a-zA-Z}]", INTEGRATE)}
+    assert named <= known, named - known
+
+
+async def test_what_is_found_by_a_bills_reference_is_what_was_taken(stack: Stack, tong: TongClient) -> None:
+    member = await wealthy_member(stack)
+    till = stack.terminals["hotel"]
+    reference = f"GUIDE-{member.number}"
+    body = {"code": await tong.code(member), "bill": bill(reference=reference), "legs": [points_leg(90)]}
+    taken = (await tong.verify(till, body, fresh_key())).json()
+    found: list[dict[str, Any]] = []
+    async with asyncio.timeout(20):
+        while not found:
+            answer = await tong.http.get(
+                "/v1/redemptions",
+                params={"bill_reference": reference},
+                headers={"authorization": f"Bearer {till.api_key}"},
+            )
+            found = answer.json()["redemptions"]
+            await asyncio.sleep(0.02)
+    assert [each["redemption_id"] for each in found] == [taken["redemption_id"]]

@@ -1,0 +1,335 @@
+"""One real `tong up` as tests use it: a process of its own, a private home folder, free ports, real servers.
+
+Guarantees: it is ready when the block begins, it is stopped by SIGTERM to its own process id and nothing of it runs
+when the block ends; every wait is bounded; at the end nothing secret stands in what its parts wrote. Members and
+businesses that tests add come through the product's own `load`, numbered from 1000 up, so that no two tests share a
+balance.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx2
+import yaml
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from gateway.administration.group import load_group_file
+from gateway.administration.keys import create_key
+from gateway.settings import DEVELOPMENT_ISSUER, Settings
+from loadtest.processes import standing_still
+from redemption.domain.members import member_id
+from tests.support.api.log_secrets import Remembered, leaked, secrets_of_home
+from tests.support.api.problem import refusal_code
+from tests.support.suite.waiting import wait_until
+from tokens.claims import slot_at
+from tokens.codec import CodeIssuer, IssuedCode
+from tokens.development_issuer import DevelopmentIssuer
+from tokens.keyring import KeyRing
+
+TONG = Path(sys.executable).with_name("tong")
+GROUP_FILE = Path(__file__).parents[3] / "gateway" / "development" / "group.yaml"
+START_SECONDS = 90.0
+STOP_SECONDS = 45.0
+TOKEN_SECONDS = 3_600
+FIRST_MEMBER = 1_000
+
+Lot = tuple[str, int, int]
+"""Issuing business, points, months until the month of expiry (0: this month)."""
+HotClient = Any
+"""redis.asyncio.Redis; its stubs disagree about every return type."""
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A till and its key."""
+
+    business: str
+    outlet: str
+    terminal_id: str
+    api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member and an access token of the development issuer."""
+
+    number: int
+    member_id: str
+    points: int
+    access_token: str = field(repr=False)
+
+    @property
+    def bucket(self) -> int:
+        return self.number % 64
+
+
+def processes_of(home: Path) -> list[int]:
+    """Every other process that has to do with this home: by command line, environment or working folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            traces = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            if str(home).encode() in traces or str((entry / "cwd").readlink()).startswith(str(home)):
+                found.append(int(entry.name))
+    return found
+
+
+class Stack:
+    """One running `tong up`. `demo` is read anew each time: pids change when a part was restarted."""
+
+    def __init__(self, folder: Path, process: asyncio.subprocess.Process) -> None:
+        self.home = folder / "home"
+        self.process = process
+        self._folder = folder
+        self._numbers = count(FIRST_MEMBER)
+        self._loads = count(1)
+        self.remembered = Remembered()
+
+    @property
+    def said(self) -> str:
+        """Everything the stack and its parts wrote."""
+        return (self._folder / "log").read_text(errors="replace")
+
+    @property
+    def demo(self) -> dict[str, Any]:
+        """The content of demo.json."""
+        content: dict[str, Any] = json.loads((self.home / "demo.json").read_bytes())
+        return content
+
+    @property
+    def base_url(self) -> str:
+        return str(self.demo["base_url"])
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of the gateway workers."""
+        return list(self.demo["pids"]["gateway"])
+
+    def pid(self, part: str) -> int:
+        """Process id of a part as demo.json names it; the first worker of `gateway`."""
+        found = self.demo["pids"][part]
+        return int(found[0] if isinstance(found, list) else found)
+
+    @property
+    def terminals(self) -> dict[str, Terminal]:
+        """The demo group's terminals by business."""
+        return {each["business"]: Terminal(**each) for each in self.demo["terminals"]}
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the parts, for running one of the product's operations against this stack."""
+        demo = self.demo
+        return Settings(
+            home=self.home,
+            valkey_url=SecretStr(demo["valkey_url"]),
+            postgres_dsn=SecretStr(demo["postgres_dsn"]),
+            development=True,
+        )
+
+    async def member(
+        self,
+        *lots: Lot,
+        tier: str = "gold",
+        benefits: Mapping[str, int] | None = None,
+        definitions: Mapping[str, Any] | None = None,
+    ) -> Member:
+        """A new member with these lots and uses of benefits; nobody else uses it."""
+        return (await self.members([lots], tier=tier, benefits=benefits, definitions=definitions))[0]
+
+    async def members(
+        self,
+        lots_of_each: Sequence[Sequence[Lot]],
+        *,
+        tier: str = "gold",
+        benefits: Mapping[str, int] | None = None,
+        definitions: Mapping[str, Any] | None = None,
+    ) -> list[Member]:
+        """New members, one for each sequence of lots, each with so many uses of the benefits; `definitions` are of
+        benefits that the demo group does not have."""
+        granted = [
+            {"benefit": benefit, "uses": uses, "expires_in_months": 2} for benefit, uses in (benefits or {}).items()
+        ]
+        numbers = [next(self._numbers) for _ in lots_of_each]
+        entries = [
+            {
+                "number": number,
+                "name": f"測試{number}",
+                "tier": tier,
+                "points": [{"business": b, "points": p, "expires_in_months": m} for b, p, m in lots],
+                "benefits": granted,
+            }
+            for number, lots in zip(numbers, lots_of_each, strict=True)
+        ]
+        await self.load(members=entries, benefits=definitions)
+        return [
+            Member(number, member_id(number), sum(points for _, points, _ in lots), self.access_token(number))
+            for number, lots in zip(numbers, lots_of_each, strict=True)
+        ]
+
+    async def load(
+        self,
+        *,
+        members: Sequence[dict[str, Any]] = (),
+        businesses: Sequence[dict[str, Any]] = (),
+        benefits: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`tong load` of the demo group with further businesses and benefits and with these members."""
+        group = yaml.safe_load(GROUP_FILE.read_bytes())
+        group["businesses"] += businesses
+        group["benefits"] |= benefits or {}
+        group["members"] = list(members)
+        path = self._folder / f"group-{next(self._loads)}.yaml"
+        path.write_text(yaml.safe_dump(group, allow_unicode=True))
+        await load_group_file(self.settings, path)
+
+    async def terminal(self, business: str, *, rules: dict[str, Any] | None = None) -> Terminal:
+        """A business of its own with one terminal and a fresh key; waits until every worker knows it."""
+        outlet, terminal_id = f"out_{business}", f"trm_{business}"
+        entry: dict[str, Any] = {
+            "id": business,
+            "name": {"en": business},
+            "currency": "CNY",
+            "outlets": [
+                {"id": outlet, "name": {"en": outlet}, "terminals": [{"id": terminal_id, "name": terminal_id}]}
+            ],
+        }
+        if rules is not None:
+            entry["rules"] = {"points": rules}
+        await self.load(businesses=[entry])
+        terminal = Terminal(business, outlet, terminal_id, await create_key(self.settings, terminal_id, ()))
+        self.remembered.add("a terminal's key", terminal.api_key)
+        await self.until_every_worker(f"knows the key of {terminal_id}", lambda http: _knows(http, terminal))
+        return terminal
+
+    async def until_every_worker(
+        self, what: str, holds: Callable[[httpx2.AsyncClient], Awaitable[bool]], seconds: float = 10.0
+    ) -> None:
+        """Returns once `holds` was true of each worker, asked alone and over new connections."""
+        for position in range(len(self.workers)):
+            async with self.only_worker(position):
+                deadline = time.monotonic() + seconds
+                while True:
+                    async with httpx2.AsyncClient(base_url=self.base_url) as http:
+                        if await holds(http):
+                            break
+                    assert time.monotonic() < deadline, f"worker {position}, within {seconds} s: {what}"
+                    await asyncio.sleep(0.02)
+
+    def access_token(self, number: int, seconds: int = TOKEN_SECONDS) -> str:
+        """An access token of the development issuer for a member number."""
+        settings = self.settings
+        issuer = DevelopmentIssuer(settings.identity_folder(), DEVELOPMENT_ISSUER, settings.member_audience, time.time)
+        return issuer.access_token(member_id(number), seconds)
+
+    def code_issuer(self) -> CodeIssuer:
+        """Makes genuine codes of any member and moment, with the stack's own key ring."""
+        settings = self.settings
+        ring = KeyRing.load(settings.code_keys_path(), settings.environment)
+        return CodeIssuer(ring, settings.code_algorithm, time.time)
+
+    def aged_code(self, member: Member, seconds: int) -> IssuedCode:
+        """A genuine code that was made so many seconds ago; it expires after 30."""
+        return self.code_issuer().issue(member.number, slot_at(time.time() - seconds))
+
+    @asynccontextmanager
+    async def hot(self) -> AsyncIterator[HotClient]:
+        """A client of the hot store."""
+        async with Redis.from_url(self.demo["valkey_url"]) as client:
+            yield client
+
+    @asynccontextmanager
+    async def ledger(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
+        """A connection to PostgreSQL."""
+        connection = await asyncpg.connect(self.demo["postgres_dsn"])
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def only_worker(self, position: int) -> AsyncIterator[None]:
+        """Only this worker answers new connections: the others are stopped (SIGSTOP) for the length of the block."""
+        with standing_still(pid for index, pid in enumerate(self.workers) if index != position):
+            yield
+
+    def look_for_secrets(self) -> None:
+        """Remembers what is in the home now; demo.json goes when the stack ends."""
+        for secret, what in secrets_of_home(self.home).items():
+            self.remembered.add(what, secret)
+
+    def leaked(self) -> list[str]:
+        """What of the secrets of this stack and its tests stands in what its parts wrote: nothing ever may."""
+        return leaked(self.said, self.remembered.found)
+
+    async def end(self) -> None:
+        """SIGTERM, and everything is gone."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
+        finally:
+            if self.process.returncode is None:
+                self.process.kill()
+                await self.process.wait()
+        await wait_until("nothing of the stack runs", lambda: not processes_of(self.home), seconds=STOP_SECONDS)
+        assert self.process.returncode == 0, self.said
+
+
+async def _knows(http: httpx2.AsyncClient, terminal: Terminal) -> bool:
+    answer = await http.get("/v1/redemptions/none", headers={"authorization": f"Bearer {terminal.api_key}"})
+    return refusal_code(answer) == "not_found"
+
+
+@asynccontextmanager
+async def running_stack(*, workers: int = 1, **environment: str) -> AsyncIterator[Stack]:
+    """A fresh stack for the length of the block. What it said is added to a fault that ends the block."""
+    folder = Path(tempfile.mkdtemp(prefix="tong-test-stack-"))
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TONG_")}
+    own = {"TONG_HOME": str(folder / "home"), "TONG_PORT": "0", "TONG_WORKERS": str(workers)}
+    try:
+        with (folder / "log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                str(TONG),
+                "up",
+                env=inherited | own | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        stack = Stack(folder, process)
+        try:
+            await wait_until(
+                "the stack is ready",
+                lambda: (stack.home / "demo.json").exists() or process.returncode is not None,
+                seconds=START_SECONDS,
+            )
+            assert process.returncode is None, "the stack did not start"
+            stack.look_for_secrets()
+            yield stack
+            stack.look_for_secrets()
+        except BaseException as fault:
+            fault.add_note(stack.said[-3_000:])
+            raise
+        finally:
+            await stack.end()
+        assert stack.leaked() == [], "secrets stand in the logs"
+    finally:
+        shutil.rmtree(folder)

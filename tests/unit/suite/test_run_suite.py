@@ -1,0 +1,88 @@
+"""tests/run_suite.py: what it calls failed, unstable and broken."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.run_suite import NO_TESTS, RETRIED_MAX, TESTS_FAILED, Phase, judge
+
+ROOT = Path(__file__).parents[3]
+THREE_ENDINGS = """
+import pytest
+
+@pytest.fixture
+def breaks_at_end():
+    yield
+    raise AssertionError("at the end")
+
+@pytest.fixture
+def breaks_at_start():
+    raise AssertionError("at the start")
+
+def test_passes(): pass
+def test_fails(): assert False
+def test_ends_badly(breaks_at_end): pass
+def test_begins_badly(breaks_at_start): pass
+"""
+
+
+def phase(*failed: str, at_end: tuple[str, ...] = (), status: int = TESTS_FAILED) -> Phase:
+    return Phase(status, 1.0, failed, at_end)
+
+
+def test_a_failure_that_passes_alone_is_unstable_and_the_run_goes_on() -> None:
+    verdict = judge([phase("a", "b"), phase(status=NO_TESTS)], lambda test: True)
+    assert (verdict.unstable, verdict.failed, verdict.status) == (("a", "b"), (), 0)
+
+
+def test_a_failure_that_fails_again_fails_the_run() -> None:
+    verdict = judge([phase("a", "b")], lambda test: test == "a")
+    assert (verdict.unstable, verdict.failed, verdict.status) == (("a",), ("b",), 1)
+
+
+@pytest.mark.parametrize(
+    "phases",
+    [
+        [phase("a", at_end=("b",))],
+        [phase("a"), phase(status=2)],
+        [phase(*(str(number) for number in range(RETRIED_MAX + 1)))],
+    ],
+    ids=["a fixture failed to end", "pytest was interrupted", "too many to be chance"],
+)
+def test_nothing_is_excused_where_a_second_run_would_hide_a_fault(phases: list[Phase]) -> None:
+    def never(test: str) -> bool:
+        raise AssertionError(f"{test} was run again")
+
+    verdict = judge(phases, never)
+    assert verdict.unstable == ()
+    assert verdict.status == 1
+
+
+def test_the_report_tells_failures_of_a_test_from_failures_at_its_end(tmp_path: Path) -> None:
+    module = tmp_path / "test_three_endings.py"
+    module.write_text(THREE_ENDINGS)
+    report = tmp_path / "failures.json"
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "tests.support.suite.failure_report",
+            "-q",
+            str(module),
+            f"--rootdir={tmp_path}",
+        ],
+        cwd=ROOT,
+        env=os.environ | {"TONG_TEST_FAILURES": str(report)},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    found = json.loads(report.read_text())
+    assert sorted(name.rpartition("::")[2] for name in found["failed"]) == ["test_begins_badly", "test_fails"]
+    assert [name.rpartition("::")[2] for name in found["failed_at_end"]] == ["test_ends_badly"]
