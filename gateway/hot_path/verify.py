@@ -18,7 +18,11 @@ from gateway.http.responses import JSON, header, send_answer
 from gateway.observability.hot_store_health import HotWatch
 from gateway.observability.metrics import APPLIED, REPLAYED, Metrics
 from gateway.observability.scan_counters import Tally
+from gateway.openapi.operation import Returns, operation
+from gateway.openapi.parameters import IDEMPOTENCY_KEY
+from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed, refused
+from gateway.scans import examples
 from gateway.scans.input import (
     REPLAYED_HEADER,
     ask_hot_store,
@@ -29,6 +33,7 @@ from gateway.scans.input import (
     read_code_of_key,
     repeat_of,
 )
+from gateway.scans.schemas import RedemptionAnswer
 from gateway.scans.serializers import redemption_document, scan_body
 from redemption.configuration.directory import Terminal
 from redemption.domain.clock import Clock
@@ -57,6 +62,33 @@ def _told(problem: Problem, accept_language: str | None) -> Answer:
     return problem.kind.status, problem.body(accept_language), problem.headers
 
 
+@operation(
+    "verify",
+    "POST",
+    VERIFY_PATH,
+    "Scan",
+    "terminal",
+    scopes=("redeem", "hold"),
+    summary="One scan, one atomic basket. Everything asked is applied and written down, or nothing is. "
+    "Without legs it says whose code this is, and uses the code. With `capture: false` it places a hold, which "
+    "ends by itself after `hold_seconds`.",
+    parameters=(IDEMPOTENCY_KEY,),
+    request=VerifyRequest,
+    request_examples=examples.VERIFY,
+    returns=(
+        Returns("Applied: charge `bill.payable_minor`.", RedemptionAnswer, examples.REDEMPTION, 201, replayable=True),
+    ),
+    refusals=(
+        *groups.BODY,
+        *groups.KEY_OF_CALLER,
+        *groups.STORE,
+        *groups.IDEMPOTENCY,
+        "cancelled",
+        *groups.CODE,
+        *groups.BASKET,
+    ),
+    rated=True,
+)
 class VerifyEndpoint:
     """What answers `POST /v1/verify`: an ASGI application, or (`answer`) for the short way of
     gateway/hot_path/scan_cycle.py."""

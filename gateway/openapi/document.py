@@ -1,11 +1,12 @@
-"""The OpenAPI 3.1 document, made of the routes, of gateway/api/calls.py and of the types that validate requests.
+"""The OpenAPI 3.1 document, made from the operations of the routes and the types that validate requests.
 
-Guarantees: a route without a row is a KeyError at the first look, not an undocumented call; schemas of requests are
-those of the decoders (msgspec), so what the document allows is what is taken; built when asked, never at import.
+Guarantees: an endpoint without an operation is an error at the first look, not an undocumented call; schemas of
+requests are those of the decoders (msgspec), so what the document allows is what is taken; built when asked, never at
+import.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from importlib.metadata import version
 from inspect import cleandoc
@@ -15,9 +16,10 @@ import msgspec
 import orjson
 from starlette.routing import BaseRoute, Route
 
-from gateway.api.calls import CALLS, TAGS
-from gateway.api.schemas import ProblemAnswer
-from gateway.openapi.operation import ACCEPT_LANGUAGE, PROBLEM_JSON, Answer, Call, Parameter
+from gateway.openapi.operation import PROBLEM_JSON, Operation, Parameter, Returns, operation_of
+from gateway.openapi.parameters import ACCEPT_LANGUAGE
+from gateway.openapi.problem_schema import ProblemAnswer
+from gateway.openapi.tags import TAGS
 from gateway.problems.documents import KINDS, RETRY_AFTER_SECONDS, Problem, malformed, refused
 from gateway.problems.kinds import Kind
 from redemption.domain.limits import RATE_WINDOW_SECONDS
@@ -73,17 +75,13 @@ _FIGURES: Final[dict[str, tuple[int | None, int, int]]] = {
 
 
 def document(routes: Iterable[BaseRoute]) -> dict[str, Any]:
-    """The whole document for these routes. Raises KeyError for a route that gateway/api/calls.py does not know."""
-    rows: dict[tuple[str, str], Call] = {(call.method, call.path): call for call in CALLS}
+    """Return the whole document for these routes. Raises AttributeError for an endpoint that is not described."""
+    described = [route for route in routes if isinstance(route, Route) and route.include_in_schema]
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
-    schemas, components = _schemas()
-    for route in routes:
-        assert isinstance(route, Route)
-        if not route.include_in_schema:  # pages for people
-            continue
-        # Starlette adds HEAD to every GET; it is the same call without a body.
-        for method in sorted((route.methods or set()) - {"HEAD"}):
-            paths[route.path][method.lower()] = _operation(rows[method, route.path], route, schemas)
+    schemas, components = _schemas([operation_of(route.endpoint) for route in described])
+    for route in described:
+        operation = operation_of(route.endpoint)
+        paths[route.path][operation.method.lower()] = _operation(operation, route, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tong", "version": version("tong"), "summary": _SUMMARY, "description": _DESCRIPTION},
@@ -100,12 +98,12 @@ def document(routes: Iterable[BaseRoute]) -> dict[str, Any]:
     }
 
 
-def _schemas() -> tuple[dict[Any, Any], dict[str, Any]]:
-    """The schema (a reference) of every type in the table, and what the references lead to."""
+def _schemas(operations: Iterable[Operation]) -> tuple[dict[Any, Any], dict[str, Any]]:
+    """Return the schema (a reference) of every type that the operations name, and what the references lead to."""
     types: list[Any] = [ProblemAnswer]
-    for call in CALLS:
-        types += [call.request] if call.request is not None else []
-        types += [answer.shape for answer in call.answers if answer.shape is not None]
+    for operation in operations:
+        types += [operation.request] if operation.request is not None else []
+        types += [answer.schema for answer in operation.returns if answer.schema is not None]
     unique = list(dict.fromkeys(types))
     found, components = msgspec.json.schema_components(unique, ref_template=_SCHEMAS)
     _mark_discriminators(components)
@@ -140,27 +138,36 @@ def _describe_defaults(components: dict[str, Any]) -> None:
             member["description"] = f"{said.rstrip('.')}. {text}" if said else text
 
 
-def _operation(call: Call, route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
-    text = " ".join((call.summary or cleandoc(route.endpoint.__doc__ or "")).split())
+def _operation(described: Operation, route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
+    text = " ".join((described.summary or cleandoc(route.endpoint.__doc__ or "")).split())
+    callers = () if described.caller == "anybody" else (described.caller, *described.also)
     operation: dict[str, Any] = {
-        "operationId": call.operation_id,
-        "tags": [call.tag],
+        "operationId": described.operation_id,
+        "tags": [described.tag],
         "summary": text.split(". ")[0].rstrip("."),
-        "description": text,
-        "security": [] if call.caller == "anybody" else [{caller: []} for caller in (call.caller, *call.also)],
+        "description": " ".join((text, *_needs(described))),
+        "security": [{caller: []} for caller in callers],
     }
-    parameters = [*call.parameters, *([ACCEPT_LANGUAGE] if call.refusals else [])]
+    parameters = [*described.parameters, *([ACCEPT_LANGUAGE] if described.refusals else [])]
     assert {each.name for each in parameters if each.where == "path"} == set(route.param_convertors)
     if parameters:
         operation["parameters"] = [_parameter(each) for each in parameters]
-    if call.request is not None:
-        examples = {name: {"value": value} for name, value in call.request_examples.items()}
-        content = {"application/json": {"schema": schemas[call.request], "examples": _named(examples)}}
-        for media_type, example in call.uploads.items():
+    if described.request is not None:
+        examples = {name: {"value": value} for name, value in described.request_examples.items()}
+        content = {"application/json": {"schema": schemas[described.request], "examples": _named(examples)}}
+        for media_type, example in described.uploads.items():
             content[media_type] = {"schema": {"type": "string"}, "example": example}
-        operation["requestBody"] = {"required": call.request_required, "content": content}
-    operation["responses"] = _responses(call, schemas)
+        operation["requestBody"] = {"required": described.request_required, "content": content}
+    operation["responses"] = _responses(described, schemas)
     return operation
+
+
+def _needs(described: Operation) -> Iterator[str]:
+    """Yield a sentence on the scopes or the role that the caller's key must have."""
+    if described.scopes:
+        yield f"Needs a key with the scope {' or '.join(f'`{scope}`' for scope in described.scopes)}."
+    if described.role is not None:
+        yield f"A back-office key needs the role `{described.role}`."
 
 
 def _named(examples: dict[str, Any]) -> dict[str, Any]:
@@ -179,11 +186,11 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     }
 
 
-def _responses(call: Call, schemas: dict[Any, Any]) -> dict[str, Any]:
-    responses = {str(answer.status): _answer(call, answer, schemas) for answer in call.answers}
+def _responses(described: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
+    responses = {str(answer.status): _answer(described, answer, schemas) for answer in described.returns}
     by_status: dict[int, list[Kind]] = defaultdict(list)
     for kind in KINDS.values():
-        if kind.code in call.refusals:
+        if kind.code in described.refusals:
             by_status[kind.status].append(kind)
     for status, kinds in by_status.items():
         assert str(status) not in responses
@@ -196,15 +203,15 @@ def _responses(call: Call, schemas: dict[Any, Any]) -> dict[str, Any]:
                 }
             },
         }
-        headers = _headers_of(call, status)
+        headers = _headers_of(described, status)
         if headers:
             response["headers"] = headers
         responses[str(status)] = response
     return dict(sorted(responses.items()))
 
 
-def _answer(call: Call, answer: Answer, schemas: dict[Any, Any]) -> dict[str, Any]:
-    schema = {"type": "string"} if answer.shape is None else schemas[answer.shape]
+def _answer(described: Operation, answer: Returns, schemas: dict[Any, Any]) -> dict[str, Any]:
+    schema = {"type": "string"} if answer.schema is None else schemas[answer.schema]
     response: dict[str, Any] = {
         "description": answer.description,
         "content": {answer.media_type: {"schema": schema, "example": answer.example}},
@@ -212,7 +219,7 @@ def _answer(call: Call, answer: Answer, schemas: dict[Any, Any]) -> dict[str, An
     for media_type, example in answer.other_media.items():
         response["content"][media_type] = {"schema": {"type": "string"}, "example": example}
     names = (
-        *(("Idempotency-Replayed",) if answer.replayable else ()), *(_RATE if call.rated else ()), *answer.headers,
+        *(("Idempotency-Replayed",) if answer.replayable else ()), *(_RATE if described.rated else ()), *answer.headers,
     )  # fmt: skip
     if names:
         response["headers"] = _references(*names)
@@ -263,16 +270,16 @@ def _references(*names: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _headers_of(call: Call, status: int) -> dict[str, Any]:
+def _headers_of(described: Operation, status: int) -> dict[str, Any]:
     """Headers that an error of this status may have; `Idempotency-Replayed` where a refusal is the repeat of one."""
     names: list[str] = []
     if status == 401:
         names.append("WWW-Authenticate")
     if status in {429, 503}:
         names.append("Retry-After")
-    if status in {409, 410} and any(answer.replayable for answer in call.answers):
+    if status in {409, 410} and any(answer.replayable for answer in described.returns):
         names.append("Idempotency-Replayed")
-    if status == 429 or (status in {409, 422} and call.rated):
+    if status == 429 or (status in {409, 422} and described.rated):
         names += _RATE
     return _references(*names)
 

@@ -1,20 +1,31 @@
-"""What a row of gateway/api/calls.py is made of: calls, their answers, and the values beside their bodies."""
+"""One definition for each operation: a decorator beside its endpoint.
 
-from collections.abc import Mapping
+Routes, the OpenAPI document, /docs, docs/errors.md, the access matrix and the pages' TypeScript types are made from
+what `@operation` says (docs/adr/0018-one-definition-for-each-operation.md). Guarantees: the decorator registers nothing
+anywhere; an endpoint is served where its feature's `ENDPOINTS` lists it.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
+
+from gateway.auth.authentication import Role, TerminalScope
 
 Caller = Literal["terminal", "member", "back_office", "anybody"]
+Method = Literal["GET", "POST", "DELETE"]
 JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
+EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
+
+E = TypeVar("E", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer that is no problem. `shape` None: text that is not JSON."""
+class Returns:
+    """One answer that is no problem. `schema` None: text that is not JSON. `headers`: names of components/headers."""
 
     description: str
-    shape: type | None
+    schema: type | None
     example: Any
     status: int = 200
     media_type: str = JSON
@@ -22,7 +33,6 @@ class Answer:
     other_media: Mapping[str, Any] = field(default_factory=dict)
     """The same answer in other media types, each with its example."""
     headers: tuple[str, ...] = ()
-    """Headers of components/headers that it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +48,48 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One row. `operation_id` is what a generated client calls its method: camelCase, a verb and a noun, never changed.
-    `request_examples` are bodies that work; `summary` stands in where the endpoint is no function."""
+class Operation:
+    """What one method of one path takes and answers, and who may call it."""
 
     operation_id: str
-    method: Literal["GET", "POST", "DELETE"]
+    """A generated client calls its method so: camelCase, a verb and a noun, never changed."""
+    method: Method
     path: str
     tag: str
     caller: Caller
-    answers: tuple[Answer, ...]
+    returns: tuple[Returns, ...]
     refusals: tuple[str, ...] = ()
     request: type | None = None
     request_required: bool = True
     request_examples: Mapping[str, Any] = field(default_factory=dict)
+    """Bodies that work."""
     parameters: tuple[Parameter, ...] = ()
-    summary: str | None = None
-    uploads: Mapping[str, str] = field(default_factory=dict)
-    """Bodies that are no JSON: media type and example."""
+    scopes: tuple[TerminalScope, ...] = ()
+    """A terminal's key needs one of them; empty: a key of any scope."""
+    role: Role | None = None
+    """A back-office key needs it."""
     also: tuple[Caller, ...] = ()
     """Who else may call."""
+    uploads: Mapping[str, str] = field(default_factory=dict)
+    """Bodies that are no JSON: media type and example."""
     rated: bool = False
     """Whether its answers say in RateLimit headers what the terminal has left."""
+    summary: str | None = None
+    """Stands in where the endpoint's docstring is not for integrators."""
 
 
-ACCEPT_LANGUAGE: Final = Parameter(
-    "Accept-Language",
-    "header",
-    "Language of `operator_hint`: zh-Hant (also when absent), zh-Hans or en.",
-    {"type": "string"},
-    "zh-Hant",
-    required=False,
-)
+def operation(operation_id: str, method: Method, path: str, tag: str, caller: Caller, **rest: Any) -> Callable[[E], E]:
+    """Return a decorator that describes an endpoint. Takes the fields of `Operation`; raises TypeError for others."""
+    described = Operation(operation_id, method, path, tag, caller, **rest)
+
+    def attach(endpoint: E) -> E:
+        endpoint.operation = described  # type: ignore[attr-defined]
+        return endpoint
+
+    return attach
+
+
+def operation_of(endpoint: Any) -> Operation:
+    """Return the operation that an endpoint is described by. Raises AttributeError where it is not described."""
+    described: Operation = endpoint.operation
+    return described

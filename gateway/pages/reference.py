@@ -18,11 +18,11 @@ from urllib.parse import quote
 
 import orjson
 
-from gateway.api.calls import ANYWHERE
 from gateway.openapi.operation import PROBLEM_JSON
 from gateway.pages.flows import LIFE, LOST_ANSWER
 from gateway.pages.schema_rows import Row, rows
 from gateway.problems.documents import KINDS
+from gateway.problems.groups import ANYWHERE
 from gateway.problems.kinds import Kind, Language, Retry
 
 _RETRY: Final[dict[Retry, tuple[str, str]]] = {

@@ -7,10 +7,17 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.accruals import examples
+from gateway.api.accruals.schemas import ACCRUAL_ID_EXAMPLE, ACCRUAL_ID_PATTERN, AccrualAnswer, AccrualReversedAnswer
+from gateway.api.callers import calling_terminal
 from gateway.api.state import State
 from gateway.http.body import decode, read_body, require_json
 from gateway.http.responses import Headers, answer
+from gateway.openapi.operation import Parameter, Returns, operation
+from gateway.openapi.parameters import IDEMPOTENCY_KEY, STEP_KEY
+from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed, refused
+from gateway.scans.examples import NOTHING
 from gateway.scans.input import (
     REPLAYED_HEADER,
     ask_hot_store,
@@ -31,9 +38,39 @@ from redemption.known_keys import KeyRecord
 
 _accrual: Final = msgspec.json.Decoder(AccrualRequest)
 _nothing: Final = msgspec.json.Decoder(VoidRequest)
+_ACCRUAL_ID: Final = Parameter(
+    "accrual_id",
+    "path",
+    "The accrual, as `POST /v1/accruals` answered it.",
+    {"type": "string", "pattern": ACCRUAL_ID_PATTERN},
+    ACCRUAL_ID_EXAMPLE,
+)
 NOT_SCANNED: Final = "This outlet scanned no member of this id in the last 15 minutes: scan the member's code"
 
 
+@operation(
+    "createAccrual",
+    "POST",
+    "/v1/accruals",
+    "Earning",
+    "terminal",
+    scopes=("accrue",),
+    parameters=(IDEMPOTENCY_KEY,),
+    request=AccrualRequest,
+    request_examples=examples.ACCRUE,
+    returns=(Returns("Earned.", AccrualAnswer, examples.ACCRUED, 201, replayable=True),),
+    refusals=(
+        *groups.BODY,
+        *groups.KEY_OF_CALLER,
+        *groups.STORE,
+        *groups.IDEMPOTENCY,
+        "cancelled",
+        *groups.CODE,
+        "possible_duplicate",
+        "earning_limit_reached",
+        "not_found",
+    ),
+)
 async def accrue(request: Request) -> Response:
     """A purchase earns points, for the member of a code (which is used up) or of an id."""
     state: State = request.app.state.tong
@@ -46,8 +83,7 @@ async def accrue(request: Request) -> Response:
     number = member_number(wanted.member_id) if wanted.member_id is not None else None
     if wanted.code is None and number is None:
         raise malformed("not a member id", "member_id")
-    authorization = request.headers.get("authorization")
-    terminal = state.authenticator.terminal(authorization, ("accrue",), request.scope, body)
+    terminal = calling_terminal(request, body)
     asked = fingerprint(b"accrue", canonical)
     try:
         check_bill(wanted.bill, terminal)
@@ -87,6 +123,20 @@ async def accrue(request: Request) -> Response:
     return answer(201, orjson.dumps(accrual_document(done)), headers)
 
 
+@operation(
+    "reverseAccrual",
+    "POST",
+    "/v1/accruals/{accrual_id}/reverse",
+    "Earning",
+    "terminal",
+    scopes=("accrue",),
+    parameters=(_ACCRUAL_ID, STEP_KEY),
+    request=VoidRequest,
+    request_required=False,
+    request_examples=NOTHING,
+    returns=(Returns("Taken back.", AccrualReversedAnswer, examples.ACCRUAL_REVERSED, replayable=True),),
+    refusals=(*groups.STEP, "cancelled", "already_refunded", "window_closed"),
+)
 async def reverse_accrual(request: Request) -> Response:
     """Takes back what is left of an accrual's points; what is not left is owed and paid from the next ones."""
     state: State = request.app.state.tong
@@ -96,8 +146,7 @@ async def reverse_accrual(request: Request) -> Response:
     _, canonical = decode(body or b"{}", _nothing)
     given_key = request.headers.get("idempotency-key")
     key = idempotency_key(given_key) if given_key is not None else None
-    authorization = request.headers.get("authorization")
-    terminal = state.authenticator.terminal(authorization, ("accrue",), request.scope, body)
+    terminal = calling_terminal(request, body)
     accrual_id = request.path_params["accrual_id"]
     done = await ask_hot_store(
         state.accruals.reverse(
@@ -112,3 +161,6 @@ async def reverse_accrual(request: Request) -> Response:
         raise refused(done, currency=terminal.business.currency)
     headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
     return answer(200, orjson.dumps(reversed_document(done)), headers)
+
+
+ENDPOINTS: Final = (accrue, reverse_accrual)

@@ -7,10 +7,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.members import examples
+from gateway.api.members.schemas import CodesAnswer
 from gateway.api.state import State
 from gateway.auth.authentication import authenticate_member
 from gateway.http.body import decode, read_body, require_json
 from gateway.http.responses import answer
+from gateway.openapi.operation import Returns, operation
+from gateway.problems import groups
 from gateway.problems.documents import Problem, refused
 from gateway.scans.input import ask_hot_store
 from redemption.domain.clock import instant
@@ -22,6 +26,18 @@ SLOTS_PER_REFRESH: Final = (CODE_LIFETIME_SECONDS - REFRESH_BEFORE_EXPIRY_SECOND
 _decoder: Final = msgspec.json.Decoder(CodesRequest)
 
 
+@operation(
+    "createMemberCodes",
+    "POST",
+    "/v1/me/codes",
+    "Member app",
+    "member",
+    request=CodesRequest,
+    request_required=False,
+    request_examples=examples.CODES,
+    returns=(Returns("Codes to show, each until its `refresh_at`.", CodesAnswer, examples.ISSUED_CODES),),
+    refusals=(*groups.BODY, *groups.MEMBER, *groups.STORE, "member_blocked"),
+)
 async def issue_codes(request: Request) -> Response:
     """Codes for now and, with `count`, for each following refresh. A code whose slot was used is never given again;
     a blocked member gets none."""
@@ -49,3 +65,6 @@ async def issue_codes(request: Request) -> Response:
         )
     state.metrics.codes_issued.inc(len(slots))
     return answer(200, orjson.dumps({"codes": codes}))
+
+
+ENDPOINTS: Final = (issue_codes,)

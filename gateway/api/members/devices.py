@@ -7,14 +7,25 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.members.live_schemas import DeviceRequest
-from gateway.api.rates import calling_member
+from gateway.api.callers import counted_member
+from gateway.api.members import examples
+from gateway.api.members.live_schemas import (
+    DEVICE_ID_EXAMPLE,
+    DEVICE_ID_PATTERN,
+    Device,
+    DeviceRequest,
+    DevicesAnswer,
+    EnrolledDevice,
+)
 from gateway.api.state import State
 from gateway.http.body import decode, read_body, require_json
 from gateway.http.responses import answer
+from gateway.openapi.operation import Parameter, Returns, operation
+from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed, refused
 from gateway.scans.input import ask_hot_store
-from redemption.devices.store import Device, DevicesAway, DevicesExhausted, device_number
+from redemption.devices.store import Device as StoredDevice
+from redemption.devices.store import DevicesAway, DevicesExhausted, device_number
 from redemption.domain.clock import instant
 from redemption.domain.limits import DEVICES_PER_MEMBER_MAX
 from redemption.domain.outcomes import Outcome, Refusal
@@ -26,6 +37,17 @@ NOT_FOUND: Final = "This member has no such device"
 AWAY: Final = "Devices cannot be read or changed at this moment; see the list before trying again"
 
 
+@operation(
+    "enrolDevice",
+    "POST",
+    "/v1/me/devices",
+    "Member app",
+    "member",
+    request=DeviceRequest,
+    request_examples=examples.ENROL,
+    returns=(Returns("Enrolled; the key is told once.", EnrolledDevice, examples.ENROLLED, 201),),
+    refusals=(*groups.BODY, *groups.MEMBER, *groups.STORE, "member_blocked", "not_found", "devices_exhausted"),
+)
 async def enrol_device(request: Request) -> Response:
     """A device may make codes by itself from now on, with the key that is told here and never again. A blocked member
     enrols none."""
@@ -38,7 +60,7 @@ async def enrol_device(request: Request) -> Response:
         replaces = device_number(wanted.replaces)
         if replaces is None:
             raise malformed("not the id of a device", "replaces")
-    number = await calling_member(request)
+    number = await counted_member(request)
     kid = state.issuer.current_kid
     member = await ask_hot_store(state.memberships.member(number), changes=False)
     if member is not None and member.status == "blocked":
@@ -69,10 +91,19 @@ async def enrol_device(request: Request) -> Response:
     )
 
 
+@operation(
+    "listDevices",
+    "GET",
+    "/v1/me/devices",
+    "Member app",
+    "member",
+    returns=(Returns("The devices.", DevicesAnswer, {"devices": [examples.DEVICE]}),),
+    refusals=(*groups.MEMBER, "unavailable"),
+)
 async def list_devices(request: Request) -> Response:
     """The member's devices, newest first, those that were revoked too."""
     state: State = request.app.state.tong
-    number = await calling_member(request)
+    number = await counted_member(request)
     try:
         devices = await state.live.devices.of_member(number)
     except DevicesAway:
@@ -81,10 +112,28 @@ async def list_devices(request: Request) -> Response:
     return answer(200, orjson.dumps({"devices": [_document(device, kid) for device in devices]}))
 
 
+@operation(
+    "revokeDevice",
+    "DELETE",
+    "/v1/me/devices/{device_id}",
+    "Member app",
+    "member",
+    parameters=(
+        Parameter(
+            "device_id",
+            "path",
+            "The device.",
+            {"type": "string", "pattern": DEVICE_ID_PATTERN},
+            DEVICE_ID_EXAMPLE,
+        ),
+    ),
+    returns=(Returns("Revoked, now or before.", Device, examples.REVOKED),),
+    refusals=(*groups.MEMBER, "unavailable", "not_found"),
+)
 async def revoke_device(request: Request) -> Response:
     """Refuses every code of the device from within a second on, for ever. Repeating it is safe."""
     state: State = request.app.state.tong
-    number = await calling_member(request)
+    number = await counted_member(request)
     found = device_number(request.path_params["device_id"])
     try:
         device = await state.live.devices.revoke(number, found) if found is not None else None
@@ -95,7 +144,7 @@ async def revoke_device(request: Request) -> Response:
     return answer(200, orjson.dumps(_document(device, state.issuer.current_kid)))
 
 
-def _document(device: Device, current_kid: str) -> dict[str, Any]:
+def _document(device: StoredDevice, current_kid: str) -> dict[str, Any]:
     return {
         "device_id": device.device_id,
         "name": device.name,
@@ -103,3 +152,6 @@ def _document(device: Device, current_kid: str) -> dict[str, Any]:
         "revoked_at": None if device.revoked_at is None else instant(round(device.revoked_at.timestamp() * 1000)),
         "key_current": device.kid == current_kid,
     }
+
+
+ENDPOINTS: Final = (enrol_device, list_devices, revoke_device)

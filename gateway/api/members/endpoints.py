@@ -1,19 +1,34 @@
 """GET /v1/me and its parts: the member's own level, balances and benefits."""
 
+from typing import Final
+
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.callers import counted_member
+from gateway.api.members import examples
 from gateway.api.members.benefits import member_benefits
-from gateway.api.rates import calling_member
+from gateway.api.members.schemas import MeAnswer, MyBenefitsAnswer
 from gateway.api.state import State
 from gateway.http.responses import answer
+from gateway.openapi.operation import Returns, operation
+from gateway.problems import groups
 from gateway.problems.documents import Problem, language_of
 from gateway.scans.input import ask_hot_store
 from gateway.scans.serializers import lot
 from redemption.memberships import MemberState
 
 
+@operation(
+    "getMember",
+    "GET",
+    "/v1/me",
+    "Member app",
+    "member",
+    returns=(Returns("The member.", MeAnswer, examples.ME),),
+    refusals=(*groups.MEMBER, *groups.STORE, "not_found"),
+)
 async def read_me(request: Request) -> Response:
     """Level, growth value, points by lot (first to expire first), stored value by currency."""
     member = await _member(request)
@@ -44,6 +59,15 @@ async def read_me(request: Request) -> Response:
     )
 
 
+@operation(
+    "listMemberBenefits",
+    "GET",
+    "/v1/me/benefits",
+    "Member app",
+    "member",
+    returns=(Returns("The benefits.", MyBenefitsAnswer, examples.MY_BENEFITS),),
+    refusals=(*groups.MEMBER, *groups.STORE, "not_found"),
+)
 async def read_benefits(request: Request) -> Response:
     """What the member can use: where, when, how often still, and why not now."""
     state: State = request.app.state.tong
@@ -55,8 +79,11 @@ async def read_benefits(request: Request) -> Response:
 
 async def _member(request: Request) -> MemberState:
     state: State = request.app.state.tong
-    number = await calling_member(request)
+    number = await counted_member(request)
     member = await ask_hot_store(state.memberships.member(number), changes=False)
     if member is None:
         raise Problem("not_found", "This member is not known here")
     return member
+
+
+ENDPOINTS: Final = (read_me, read_benefits)

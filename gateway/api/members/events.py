@@ -7,7 +7,9 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.rates import calling_member, count_member
+from gateway.api.callers import count_member, counted_member
+from gateway.api.members import examples
+from gateway.api.members.live_schemas import ActivityAnswer
 from gateway.api.state import State
 from gateway.api.system.group import group_names
 from gateway.auth.authentication import member_and_expiry
@@ -24,6 +26,9 @@ from gateway.live.notices import (
     position_text,
     spoken,
 )
+from gateway.openapi.operation import EVENT_STREAM, Parameter, Returns, operation
+from gateway.openapi.parameters import query, whole_number
+from gateway.problems import groups
 from gateway.problems.documents import Problem, language_of, malformed
 from redemption.domain.clock import instant
 from redemption.domain.limits import ACTIVITY_PAGE_DEFAULT, ACTIVITY_PAGE_MAX, NOTICES_MISSED_MAX
@@ -40,6 +45,35 @@ from redemption.memberships import MemberState
 TAKE_SECONDS: Final = 300.0
 
 
+@operation(
+    "streamMemberEvents",
+    "GET",
+    "/v1/me/events",
+    "Member app",
+    "member",
+    parameters=(
+        Parameter(
+            "Last-Event-ID",
+            "header",
+            "`id` of the last event that was seen: what happened since comes first, without loss and without double. "
+            "Any other text gets the event `reset`, then the stream.",
+            {"type": "string"},
+            "1795316645678-0",
+            required=False,
+        ),
+    ),
+    returns=(
+        Returns(
+            "Server-sent events until the access token ends: `ready` (where things stand), `notice` (an entry of the "
+            "activity with the `balance` that is left), `reset` (too much was missed: read the activity), `end` (why "
+            "the server ends the stream). A comment every 15 s keeps it open.",
+            None,
+            examples.NOTICES,
+            media_type=EVENT_STREAM,
+        ),
+    ),
+    refusals=("malformed", *groups.MEMBER, *groups.STORE),
+)
 async def events(request: Request) -> Response:
     """Live notices of the member's own redemptions, holds, captures, refunds, reversals, accruals and expiry: what was
     taken, where, and what is left. With `Last-Event-ID` what was missed comes first; an id that this stream did not
@@ -154,12 +188,30 @@ async def _member(state: State, number: int) -> MemberState | None:
         return None
 
 
+@operation(
+    "listMemberActivity",
+    "GET",
+    "/v1/me/activity",
+    "Member app",
+    "member",
+    parameters=(
+        query("limit", "Movements of a page.", whole_number(ACTIVITY_PAGE_MAX, ACTIVITY_PAGE_DEFAULT), "20"),
+        query(
+            "cursor",
+            "`next_cursor` of the page before.",
+            {"type": "string", "maxLength": 80},
+            "MTc5NTMxNjY0NTY3OC0xNzk1MzE2NjQ1Njc4LTA",
+        ),
+    ),
+    returns=(Returns("A page, newest first.", ActivityAnswer, examples.ACTIVITY),),
+    refusals=("malformed", *groups.MEMBER, "unavailable"),
+)
 async def activity(request: Request) -> Response:
     """The member's history, newest first, each movement explained. It is read from the ledger, which is a moment
     behind: everything up to `as_of` is in it."""
     state: State = request.app.state.tong
     limit, before = _page(request)
-    number = await calling_member(request)
+    number = await counted_member(request)
     names = spoken(await group_names(request), language_of(request.headers.get("accept-language")))
     bucket = bucket_of(number, state.settings.buckets)
     try:
@@ -206,3 +258,6 @@ def _page(request: Request) -> tuple[int, Any]:
     if before is None:
         raise malformed("not a cursor of this call", "cursor")
     return limit, before
+
+
+ENDPOINTS: Final = (events, activity)

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from gateway.api.schemas import Instant, MonthOrNever, PointsCount, UsesCount
+from gateway.scans.schemas import Instant, MonthOrNever, PointsCount, UsesCount
 from redemption.domain.commands import AmountMinor, BenefitId, Currency, Reference
 from redemption.domain.limits import DEVICE_NAME_CHARACTERS_MAX
 

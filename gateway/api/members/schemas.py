@@ -1,78 +1,27 @@
-"""What the gateway answers about what members earn and have, as types: the rest of gateway/api/schemas.py."""
+"""Schemas of a member's own view: balance, codes, benefits."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from gateway.api.schemas import (
+from gateway.scans.schemas import (
+    BusinessId,
     DisplayName,
     Held,
     Instant,
     LotPart,
-    MemberHead,
     MemberId,
-    Month,
     MonthOrNever,
     PointsCount,
     Tier,
     UsesCount,
 )
-from redemption.domain.commands import AmountMinor, BenefitId, Category, Currency, Reference
+from redemption.domain.commands import AmountMinor, BenefitId, Category, Currency
 from redemption.rules.definitions import Discount, Hours
 
-ACCRUAL_ID_PATTERN: Final = "^acr_[0-9a-z]{18}$"
-ACCRUAL_ID_EXAMPLE: Final = "acr_01cpdy4mps91c8bp2w"
-
-AccrualId = Annotated[str, Meta(pattern=ACCRUAL_ID_PATTERN, examples=[ACCRUAL_ID_EXAMPLE])]
-BusinessId = Annotated[str, Meta(description="id of a business", examples=["hotel"])]
 Owed = Annotated[
     PointsCount, Meta(description="spent before their accrual was reversed; the next points earned pay it first")
 ]
-
-
-class EarningBill(Struct):
-    """The bill that earned."""
-
-    reference: Reference
-    amount_minor: AmountMinor
-    currency: Currency
-
-
-class EarnedBalance(Struct):
-    """What the member has now."""
-
-    points: PointsCount
-
-
-class Accrual(Struct):
-    """What every view of an accrual tells."""
-
-    accrual_id: AccrualId
-    created_at: Instant
-    member: MemberHead
-    points: Annotated[PointsCount, Meta(description="earned, with level and bonus")]
-    points_settled: Annotated[PointsCount, Meta(description="of these, paid what was owed")]
-    crossing_bonus: Annotated[bool, Meta(description="the purchase before was at another business")]
-    issuer: BusinessId
-    expires_month: Month
-    growth_value: Annotated[int, Meta(ge=0, description="counted towards the next level")]
-    growth_value_total: Annotated[int, Meta(ge=0)]
-    bill: EarningBill
-    balance: EarnedBalance
-
-
-class AccrualAnswer(Accrual):
-    """Points a purchase earned."""
-
-    status: Literal["accrued"]
-
-
-class AccrualReversedAnswer(Accrual):
-    """An accrual taken back."""
-
-    status: Literal["reversed"]
-    points_taken_back: Annotated[PointsCount, Meta(description="what was left of them")]
-    points_owed: Annotated[PointsCount, Meta(description="the rest: paid from the next points earned")]
 
 
 class IssuedCode(Struct):

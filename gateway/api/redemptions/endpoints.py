@@ -8,12 +8,17 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.rates import looking_terminal
+from gateway.api.callers import calling_terminal, counted_terminal
+from gateway.api.redemptions import examples
+from gateway.api.redemptions.schemas import CancelAnswer
 from gateway.api.state import State
-from gateway.auth.authentication import TerminalScope
 from gateway.http.body import decode, read_body, require_json
 from gateway.http.responses import Headers, answer
+from gateway.openapi.operation import Parameter, Returns, operation
+from gateway.openapi.parameters import STEP_KEY
+from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed, refused
+from gateway.scans.examples import NOTHING
 from gateway.scans.input import (
     REPLAYED_HEADER,
     ask_hot_store,
@@ -24,6 +29,7 @@ from gateway.scans.input import (
     read_code_of_key,
     repeat_of,
 )
+from gateway.scans.schemas import REDEMPTION_ID_EXAMPLE, REDEMPTION_ID_PATTERN, RedemptionView
 from gateway.scans.serializers import redemption_body, redemption_document
 from redemption.domain.commands import CancelRequest, CaptureRequest, RefundRequest, VoidRequest
 from redemption.domain.outcomes import Refusal
@@ -37,12 +43,29 @@ _void: Final = msgspec.json.Decoder(VoidRequest)
 _refund: Final = msgspec.json.Decoder(RefundRequest)
 _cancel: Final = msgspec.json.Decoder(CancelRequest)
 NOT_FOUND: Final = "No redemption of this business has this id"
+_REDEMPTION_ID: Final = Parameter(
+    "redemption_id",
+    "path",
+    "The redemption, as `POST /v1/verify` answered it.",
+    {"type": "string", "pattern": REDEMPTION_ID_PATTERN},
+    REDEMPTION_ID_EXAMPLE,
+)
 
 
+@operation(
+    "getRedemption",
+    "GET",
+    "/v1/redemptions/{redemption_id}",
+    "Redemptions",
+    "terminal",
+    parameters=(_REDEMPTION_ID,),
+    returns=(Returns("The redemption.", RedemptionView, examples.LOOKED_UP),),
+    refusals=(*groups.KEY_OF_CALLER, *groups.STORE, "not_found"),
+)
 async def read_redemption(request: Request) -> Response:
     """The redemption as it stands. Another business's id is as unknown as one that never was."""
     state: State = request.app.state.tong
-    terminal = await looking_terminal(request)
+    terminal = await counted_terminal(request)
     found = await ask_hot_store(
         state.redemptions.find(request.path_params["redemption_id"], terminal.business.business_id), changes=False
     )
@@ -51,24 +74,92 @@ async def read_redemption(request: Request) -> Response:
     return answer(200, redemption_body(found))
 
 
+@operation(
+    "captureRedemption",
+    "POST",
+    "/v1/redemptions/{redemption_id}/capture",
+    "Redemptions",
+    "terminal",
+    scopes=("hold",),
+    parameters=(_REDEMPTION_ID, STEP_KEY),
+    request=CaptureRequest,
+    request_required=False,
+    request_examples=examples.CAPTURE,
+    returns=(
+        Returns("Captured; what was not is available again.", RedemptionView, examples.CAPTURED, replayable=True),
+    ),
+    refusals=(*groups.STEP, *groups.ENDED, "already_captured", "exceeds_hold"),
+)
 async def capture_redemption(request: Request) -> Response:
     """Takes a hold, whole or in part (`legs`); the rest is released."""
     state: State = request.app.state.tong
-    return await _step(request, "capture", _capture, state.redemptions.capture, ("hold",))
+    return await _step(request, "capture", _capture, state.redemptions.capture)
 
 
+@operation(
+    "voidRedemption",
+    "POST",
+    "/v1/redemptions/{redemption_id}/void",
+    "Redemptions",
+    "terminal",
+    scopes=("hold",),
+    parameters=(_REDEMPTION_ID, STEP_KEY),
+    request=VoidRequest,
+    request_required=False,
+    request_examples=NOTHING,
+    returns=(Returns("Released: everything is available again.", RedemptionView, examples.VOIDED, replayable=True),),
+    refusals=(*groups.STEP, *groups.ENDED, "already_captured"),
+)
 async def void_redemption(request: Request) -> Response:
     """Releases a hold."""
     state: State = request.app.state.tong
-    return await _step(request, "void", _void, state.redemptions.void, ("hold",))
+    return await _step(request, "void", _void, state.redemptions.void)
 
 
+@operation(
+    "refundRedemption",
+    "POST",
+    "/v1/redemptions/{redemption_id}/refund",
+    "Redemptions",
+    "terminal",
+    scopes=("refund",),
+    parameters=(_REDEMPTION_ID, STEP_KEY),
+    request=RefundRequest,
+    request_required=False,
+    request_examples=examples.REFUND,
+    returns=(Returns("Given back.", RedemptionView, examples.REFUNDED, replayable=True),),
+    refusals=(*groups.STEP, *groups.ENDED, "exceeds_redemption", "window_closed"),
+)
 async def refund_redemption(request: Request) -> Response:
     """Gives back what was taken, whole or in part (`legs`), to the lots it came from."""
     state: State = request.app.state.tong
-    return await _step(request, "refund", _refund, state.redemptions.refund, ("refund",))
+    return await _step(request, "refund", _refund, state.redemptions.refund)
 
 
+@operation(
+    "cancelRedemption",
+    "POST",
+    "/v1/cancel",
+    "Scan",
+    "terminal",
+    scopes=("redeem", "hold"),
+    summary="For a till that does not know what happened: nothing stays applied, and the key never applies later. "
+    "Either `idempotency_key` and `code` as they were sent, or `redemption_id`.",
+    request=CancelRequest,
+    request_examples=examples.CANCEL,
+    returns=(
+        Returns("Nothing is applied now and nothing will be; repeating it is safe.", CancelAnswer, examples.CANCELLED),
+    ),
+    refusals=(
+        *groups.BODY,
+        *groups.KEY_OF_CALLER,
+        *groups.STORE,
+        *groups.IDEMPOTENCY,
+        *groups.SCANNED,
+        "window_closed",
+        "not_found",
+    ),
+)
 async def cancel(request: Request) -> Response:
     """For a till that does not know what happened: nothing stays applied, and the key never applies later."""
     state: State = request.app.state.tong
@@ -80,8 +171,7 @@ async def cancel(request: Request) -> Response:
     if by_id == by_key or (by_id and (wanted.idempotency_key or wanted.code)):
         raise malformed("either redemption_id, or idempotency_key and code as they were sent", "body")
     key = "" if by_id else idempotency_key(wanted.idempotency_key)
-    authorization = request.headers.get("authorization")
-    terminal = state.authenticator.terminal(authorization, ("redeem", "hold"), request.scope, body)
+    terminal = calling_terminal(request, body)
     if by_id:
         assert wanted.redemption_id is not None
         call = state.cancellations.by_id(terminal, wanted.redemption_id)
@@ -116,7 +206,6 @@ async def _step(
     name: str,
     decoder: msgspec.json.Decoder[Any],
     use_case: Callable[[Step], Awaitable[Redemption | Refusal | None]],
-    needs: tuple[TerminalScope, ...],
 ) -> Response:
     """What capture, void and refund have in common. A body may be left out; so may the Idempotency-Key, but for
     a refund of a part."""
@@ -131,8 +220,7 @@ async def _step(
     # A refund of a part moves value again when it is repeated; all else finds that it was done before.
     wants_key = name == "refund" and getattr(wanted, "legs", None) is not None
     key = idempotency_key(given_key) if given_key is not None or wants_key else None
-    authorization = request.headers.get("authorization")
-    terminal = state.authenticator.terminal(authorization, needs, request.scope, body)
+    terminal = calling_terminal(request, body)
     bill = getattr(wanted, "bill", None)
     redemption_id = request.path_params["redemption_id"]
     asked = fingerprint(name.encode(), redemption_id.encode() + canonical)
@@ -151,3 +239,6 @@ async def _step(
         raise refused(done, currency=terminal.business.currency, legs=step.legs)
     headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
     return answer(200, redemption_body(done), headers)
+
+
+ENDPOINTS: Final = (read_redemption, capture_redemption, void_redemption, refund_redemption, cancel)

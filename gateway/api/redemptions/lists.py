@@ -8,12 +8,18 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.rates import looking_terminal
+from gateway.api.callers import calling_terminal, counted_terminal
+from gateway.api.redemptions import examples
+from gateway.api.redemptions.schemas import RedemptionsAnswer
 from gateway.api.state import State
 from gateway.http.body import decode, read_body, require_json
-from gateway.http.queries import Query, cursor_of, place_of_cursor
+from gateway.http.queries import CURSOR_CHARACTERS_MAX, Query, cursor_of, place_of_cursor
 from gateway.http.responses import answer
+from gateway.openapi.operation import Returns, operation
+from gateway.openapi.parameters import one_of, query, whole_number
+from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed, refused
+from gateway.scans.examples import REFERENCE
 from gateway.scans.input import ask_hot_store, code_use, read_code_unguessed
 from gateway.scans.serializers import redemption_document
 from redemption.domain.commands import REFERENCE_PATTERN, SearchRequest
@@ -36,6 +42,47 @@ _BY_TIME, _BY_DEADLINE = "t", "d"
 """Which order a cursor is of; a cursor of the one is refused by the other."""
 
 
+_DAY_OR_INSTANT: Final = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T.+)?$", "maxLength": 40}
+_REFERENCE: Final = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": BILL_REFERENCE_CHARACTERS_MAX,
+    "pattern": REFERENCE_PATTERN,
+}
+_OUTLET: Final = {"type": "string", "pattern": "^out_[a-z0-9_-]{1,40}$"}
+_FILTERS: Final = (
+    query("bill_reference", "The till's own number of the bill.", _REFERENCE, REFERENCE),
+    query(
+        "status", "How they stand. `held`: open holds, in the order of their deadlines.", one_of(*STATUSES), "captured"
+    ),
+    query("outlet", "Scanned at this outlet.", _OUTLET, "out_hotel_lobby"),
+    query(
+        "from",
+        "Scanned at this instant (RFC 3339) or later; a day begins in the outlet's time zone. At most 30 days ago.",
+        _DAY_OR_INSTANT,
+        "2026-11-22",
+    ),
+    query("to", "Scanned before this instant, or on this day at the latest.", _DAY_OR_INSTANT, "2026-11-22"),
+    query(
+        "cursor",
+        "`next_cursor` of the page before.",
+        {"type": "string", "maxLength": CURSOR_CHARACTERS_MAX},
+        "WyJ0IiwxNzk1MzQ3OTc0MDAwLCJyZG1fMDE2aHdhNTRjd2R6OXpyOW12Il0",
+    ),
+    query("limit", "The most redemptions of a page.", whole_number(LISTED_MAX, LISTED_DEFAULT), "20"),
+)
+
+
+@operation(
+    "listRedemptions",
+    "GET",
+    "/v1/redemptions",
+    "Redemptions",
+    "terminal",
+    parameters=_FILTERS,
+    returns=(Returns("A page of them; none is an empty list.", RedemptionsAnswer, examples.LISTED),),
+    refusals=("malformed", *groups.KEY_OF_CALLER, *groups.STORE),
+)
 async def list_redemptions(request: Request) -> Response:
     """The redemptions of this business as they stand, newest first; with `status=held` the open holds, by deadline.
 
@@ -48,7 +95,7 @@ async def list_redemptions(request: Request) -> Response:
     outlet = query.text("outlet", "out_[a-z0-9_-]{1,40}", "the id of an outlet")
     limit = query.limit(LISTED_DEFAULT, LISTED_MAX)
     place = query.cursor(tuple[str, int, str])
-    terminal = await looking_terminal(request)
+    terminal = await counted_terminal(request)
     begin, end = query.start("from", terminal.time_zone), query.end("to", terminal.time_zone)
     if begin is not None and end is not None and end <= begin:
         raise malformed("is not after from", "to")
@@ -63,6 +110,26 @@ async def list_redemptions(request: Request) -> Response:
     return await _page(state, wanted, place, limit)
 
 
+@operation(
+    "searchRedemptions",
+    "POST",
+    "/v1/redemptions/search",
+    "Redemptions",
+    "terminal",
+    scopes=("redeem", "hold", "refund"),
+    request=SearchRequest,
+    request_examples=examples.SEARCH,
+    returns=(Returns("A page of them; none is an empty list.", RedemptionsAnswer, examples.LISTED),),
+    refusals=(
+        *groups.BODY,
+        *groups.KEY_OF_CALLER,
+        *groups.STORE,
+        *groups.SCANNED,
+        "code_expired",
+        "code_used",
+        "code_revoked",
+    ),
+)
 async def search_redemptions(request: Request) -> Response:
     """The redemptions of this business for the member whose code was scanned, newest first. The code is not used up."""
     state: State = request.app.state.tong
@@ -70,8 +137,7 @@ async def search_redemptions(request: Request) -> Response:
     require_json(request.headers.get("content-type"))
     wanted, _ = decode(body, _search)
     place = place_of_cursor(wanted.cursor, tuple[str, int, str])
-    authorization = request.headers.get("authorization")
-    terminal = state.authenticator.terminal(authorization, ("redeem", "hold", "refund"), request.scope, body)
+    terminal = calling_terminal(request, body)
     claim = await read_code_unguessed(state.redemptions, terminal, state.reader, wanted.code, state.clock())
     member = await ask_hot_store(state.memberships.of_code(terminal, code_use(claim)), changes=False)
     if isinstance(member, Refusal):
@@ -119,3 +185,6 @@ def _oldest_ms(state: State) -> int:
 
 def _milliseconds(seconds: float | None, otherwise: int) -> int:
     return otherwise if seconds is None else max(0, min(round(seconds * 1000), _FAR_FUTURE_MS))
+
+
+ENDPOINTS: Final = (list_redemptions, search_redemptions)

@@ -7,9 +7,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.callers import calling_terminal
+from gateway.api.redemptions import examples
+from gateway.api.redemptions.schemas import PrepareAnswer
 from gateway.api.state import State
 from gateway.http.body import decode, read_body, require_json
 from gateway.http.responses import answer
+from gateway.openapi.operation import Returns, operation
+from gateway.problems import groups
 from gateway.problems.documents import language_of, refused
 from gateway.scans.input import ask_hot_store, check_bill, code_use, read_code_unguessed
 from gateway.scans.serializers import balance_of, member_head
@@ -24,6 +29,24 @@ _REASON_OF_BASKET: Final = (*_REASON, "leg", "asked", "available")
 _decoder: Final = msgspec.json.Decoder(PrepareRequest)
 
 
+@operation(
+    "prepareRedemption",
+    "POST",
+    "/v1/prepare",
+    "Scan",
+    "terminal",
+    scopes=("redeem", "hold"),
+    request=PrepareRequest,
+    request_examples=examples.PREPARE,
+    returns=(
+        Returns(
+            "What may be used; verify grants it a moment later unless something changed.",
+            PrepareAnswer,
+            examples.PREPARED,
+        ),
+    ),
+    refusals=(*groups.BODY, *groups.KEY_OF_CALLER, *groups.STORE, *groups.CODE),
+)
 async def prepare(request: Request) -> Response:
     """Reads only: the member, the benefits with value or reason, the most points, the best basket, the basket to
     propose, and what the `legs` of the request come to."""
@@ -31,8 +54,7 @@ async def prepare(request: Request) -> Response:
     body = await read_body(request.receive)
     require_json(request.headers.get("content-type"))
     wanted, _ = decode(body, _decoder)
-    authorization = request.headers.get("authorization")
-    terminal = state.authenticator.terminal(authorization, ("redeem", "hold"), request.scope, body)
+    terminal = calling_terminal(request, body)
     check_bill(wanted.bill, terminal)
     code = code_use(await read_code_unguessed(state.redemptions, terminal, state.reader, wanted.code, state.clock()))
     prepared = await ask_hot_store(state.memberships.prepare(terminal, code, wanted.bill, wanted.legs), changes=False)
@@ -115,3 +137,6 @@ def _offer(
         "excludes": offer.excludes,
         "reason": None if offer.refusal is None else _reason(offer.refusal, accept_language, currency),
     }
+
+
+ENDPOINTS: Final = (prepare,)

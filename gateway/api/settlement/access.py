@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from starlette.requests import Request
 
-from gateway.api.rates import count_office
+from gateway.api.callers import counted_administrator
 from gateway.api.settlement.limiter import SettlementDesk
 from gateway.api.state import State
 from gateway.auth.authentication import Administrator
@@ -45,9 +45,7 @@ CODES: Final[dict[str, str]] = {
 async def caller(request: Request) -> tuple[SettlementDesk, Administrator]:
     """The desk, and who calls. Raises `unauthenticated`, `terminal_revoked`, `forbidden`, `rate_limited`."""
     state: State = request.app.state.tong
-    who = state.authenticator.administrator(request.headers.get("authorization"), "settlement")
-    await count_office(state, who.key_id)
-    return state.settlement, who
+    return state.settlement, await counted_administrator(request)
 
 
 def known_business(request: Request, business: str) -> str:

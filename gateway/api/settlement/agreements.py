@@ -6,11 +6,15 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.settlement import examples
 from gateway.api.settlement.access import body_of, by, caller, id_in_path, refused, seen_business
 from gateway.api.settlement.limiter import SettlementDesk
+from gateway.api.settlement.operations import AGREEMENT_ID, BUSINESS, CURSOR, LIMIT, settlement_operation
 from gateway.api.settlement.schemas import AgreementAdded, AgreementsAnswer
 from gateway.api.settlement.serializers import agreement_version, answered
 from gateway.http.queries import Query, cursor_of
+from gateway.openapi.operation import Returns
+from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed
 from redemption.domain.limits import PAGE_ITEMS_MAX
 from redemption.settlement.agreements import Added, AgreementRefused, add_agreement
@@ -19,6 +23,18 @@ from redemption.settlement.definitions import AgreementDefinition, AgreementId
 _definition: Final = msgspec.json.Decoder(AgreementDefinition)
 
 
+@settlement_operation(
+    "listAgreements",
+    "GET",
+    "/agreements",
+    parameters=(
+        BUSINESS,
+        LIMIT,
+        CURSOR,
+    ),
+    returns=(Returns("A page of versions.", AgreementsAnswer, examples.AGREEMENTS),),
+    refusals=("malformed", *groups.SETTLEMENT),
+)
 async def list_agreements(request: Request) -> Response:
     """Every version of every agreement, by id and number; a business sees those that can count for it."""
     query = Query(request, "business", "limit", "cursor")
@@ -30,6 +46,17 @@ async def list_agreements(request: Request) -> Response:
     return answered(AgreementsAnswer(versions, cursor_of(last, more=page.more)))
 
 
+@settlement_operation(
+    "listAgreementVersions",
+    "GET",
+    "/agreements/{agreement_id}",
+    parameters=(
+        AGREEMENT_ID,
+        CURSOR,
+    ),
+    returns=(Returns("A page of versions.", AgreementsAnswer, examples.AGREEMENTS),),
+    refusals=("malformed", *groups.SETTLEMENT),
+)
 async def read_agreement(request: Request) -> Response:
     """The versions of one agreement."""
     query = Query(request, "cursor")
@@ -44,6 +71,19 @@ async def read_agreement(request: Request) -> Response:
     return answered(AgreementsAnswer(versions, cursor_of(last, more=page.more)))
 
 
+@settlement_operation(
+    "addAgreementVersion",
+    "POST",
+    "/agreements/{agreement_id}/versions",
+    parameters=(AGREEMENT_ID,),
+    request=AgreementDefinition,
+    request_examples=examples.DEFINITIONS,
+    returns=(
+        Returns("It was in force already; nothing was added.", AgreementAdded, examples.ADDED),
+        Returns("Added.", AgreementAdded, examples.ADDED, 201),
+    ),
+    refusals=(*groups.BODY, *groups.SETTLEMENT_OF_GROUP, "agreement_conflict"),
+)
 async def add_version(request: Request) -> Response:
     """Adds an agreement, or supersedes it by a further version. For keys of the whole group.
 
@@ -67,3 +107,6 @@ async def _add(
 ) -> Added | AgreementRefused:
     async with desk.pool.acquire() as connection:
         return await add_agreement(connection, agreement_id, definition, added_by)
+
+
+ENDPOINTS: Final = (list_agreements, read_agreement, add_version)

@@ -7,12 +7,23 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.settlement import examples
 from gateway.api.settlement.access import body_of, by, caller, id_in_path, known_business, refused, seen_business
 from gateway.api.settlement.limiter import SettlementDesk
-from gateway.api.settlement.schemas import DisputeRequest, DisputesAnswer, ExceptionsAnswer, ResolveRequest
+from gateway.api.settlement.operations import BUSINESS, CURSOR, DISPUTE_ID, LIMIT, LINE_ID, settlement_operation
+from gateway.api.settlement.schemas import (
+    DisputeAnswer,
+    DisputeRequest,
+    DisputesAnswer,
+    ExceptionsAnswer,
+    ResolveRequest,
+)
 from gateway.api.settlement.serializers import answered, dispute_answer, exception_answer
 from gateway.auth.authentication import Administrator
 from gateway.http.queries import Query, cursor_of
+from gateway.openapi.operation import Returns
+from gateway.openapi.parameters import one_of, query
+from gateway.problems import groups
 from gateway.problems.documents import Problem
 from redemption.settlement.browsing import DisputeOfLine
 from redemption.settlement.disputes import DisputeRefused
@@ -22,6 +33,18 @@ _resolve: Final = msgspec.json.Decoder(ResolveRequest)
 _RESOLVED: Final[dict[str, bool | None]] = {"open": False, "resolved": True, "all": None}
 
 
+@settlement_operation(
+    "listSettlementExceptions",
+    "GET",
+    "/exceptions",
+    parameters=(
+        BUSINESS,
+        LIMIT,
+        CURSOR,
+    ),
+    returns=(Returns("A page of them.", ExceptionsAnswer, examples.EXCEPTIONS),),
+    refusals=("malformed", *groups.SETTLEMENT),
+)
 async def list_exceptions(request: Request) -> Response:
     """The uses that have no line yet, and why, oldest first. They are tried again when an agreement is added."""
     query = Query(request, "business", "limit", "cursor")
@@ -33,6 +56,19 @@ async def list_exceptions(request: Request) -> Response:
     return answered(ExceptionsAnswer(found, cursor_of(last, more=page.more)))
 
 
+@settlement_operation(
+    "listDisputes",
+    "GET",
+    "/disputes",
+    parameters=(
+        query("status", "Absent: open.", one_of("open", "resolved", "all"), "open"),
+        BUSINESS,
+        LIMIT,
+        CURSOR,
+    ),
+    returns=(Returns("A page of disputes.", DisputesAnswer, {"disputes": [examples.OPENED], "next_cursor": None}),),
+    refusals=("malformed", *groups.SETTLEMENT),
+)
 async def list_disputes(request: Request) -> Response:
     """Disputes, oldest first; `status` is open (the default), resolved or all."""
     query = Query(request, "status", "business", "limit", "cursor")
@@ -44,12 +80,30 @@ async def list_disputes(request: Request) -> Response:
     return answered(DisputesAnswer([dispute_answer(each) for each in page.items], cursor_of(last, more=page.more)))
 
 
+@settlement_operation(
+    "getDispute",
+    "GET",
+    "/disputes/{dispute_id}",
+    parameters=(DISPUTE_ID,),
+    returns=(Returns("The dispute.", DisputeAnswer, examples.OPENED),),
+    refusals=groups.SETTLEMENT,
+)
 async def read_dispute(request: Request) -> Response:
     """One dispute."""
     desk, who = await caller(request)
     return answered(dispute_answer(await _seen(desk, who, id_in_path(request, "dispute_id"))))
 
 
+@settlement_operation(
+    "openDispute",
+    "POST",
+    "/lines/{line_id}/disputes",
+    parameters=(LINE_ID,),
+    request=DisputeRequest,
+    request_examples=examples.DISPUTE,
+    returns=(Returns("It is open, now or before.", DisputeAnswer, examples.OPENED, 201),),
+    refusals=(*groups.BODY, *groups.SETTLEMENT, "own_use", "already_disputed"),
+)
 async def open_dispute(request: Request) -> Response:
     """One side of a line says that it is wrong. Its period cannot be approved until that is resolved.
 
@@ -68,6 +122,16 @@ async def open_dispute(request: Request) -> Response:
     return answered(dispute_answer(DisputeOfLine(result, *sides)), 201)
 
 
+@settlement_operation(
+    "resolveDispute",
+    "POST",
+    "/disputes/{dispute_id}/resolve",
+    parameters=(DISPUTE_ID,),
+    request=ResolveRequest,
+    request_examples=examples.RESOLVE,
+    returns=(Returns("The dispute.", DisputeAnswer, examples.RESOLVED),),
+    refusals=(*groups.BODY, *groups.SETTLEMENT, "already_resolved"),
+)
 async def resolve_dispute(request: Request) -> Response:
     """Ends a dispute: with the amount that both sides agree on, by a correcting line in an open month; or with the line
     as it stands.
@@ -97,3 +161,6 @@ async def _seen(desk: SettlementDesk, who: Administrator, dispute_id: str) -> Di
     if found is None or not who.sees(found.issuer, found.acceptor):
         raise Problem("not_found", "There is no such dispute, or it is between other businesses")
     return found
+
+
+ENDPOINTS: Final = (list_exceptions, list_disputes, read_dispute, open_dispute, resolve_dispute)

@@ -10,18 +10,25 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.settlement import examples
 from gateway.api.settlement.access import body_of, by, caller, known_business, refused, seen_business, seen_period
+from gateway.api.settlement.operations import BUSINESS, COUNTERPARTY, CURSOR, LIMIT, MONTH, PERIOD, settlement_operation
 from gateway.api.settlement.schemas import (
     ApproveRequest,
     CloseRequest,
     LinesAnswer,
     MonthClosed,
+    NetsAnswer,
     PayRequest,
+    PeriodAnswer,
     PeriodsAnswer,
 )
 from gateway.api.settlement.serializers import answered, line_answer, month_text, nets_answer, period_answer
 from gateway.http.files import FileAnswer, not_modified
 from gateway.http.queries import Query, cursor_of, month_of_text
+from gateway.openapi.operation import Parameter, Returns
+from gateway.openapi.parameters import one_of, query
+from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed
 from redemption.settlement.browsing import PeriodFilter
 from redemption.settlement.periods import CLOSE_SECONDS, Period, PeriodRefused, Status
@@ -36,6 +43,21 @@ _approve: Final = msgspec.json.Decoder(ApproveRequest)
 _pay: Final = msgspec.json.Decoder(PayRequest)
 
 
+@settlement_operation(
+    "listPeriods",
+    "GET",
+    "/periods",
+    parameters=(
+        query("month", "Only of this month.", MONTH, "2026-11"),
+        query("status", "Only in this state.", one_of("open", "closed", "approved", "paid"), "closed"),
+        BUSINESS,
+        COUNTERPARTY,
+        LIMIT,
+        CURSOR,
+    ),
+    returns=(Returns("A page of periods.", PeriodsAnswer, examples.PERIODS),),
+    refusals=("malformed", *groups.SETTLEMENT),
+)
 async def list_periods(request: Request) -> Response:
     """The periods of pairs of businesses, open and closed, newest month first."""
     query = Query(request, "month", "status", "business", "counterparty", "limit", "cursor")
@@ -49,12 +71,31 @@ async def list_periods(request: Request) -> Response:
     return answered(PeriodsAnswer([period_answer(each) for each in page.items], cursor_of(last, more=page.more)))
 
 
+@settlement_operation(
+    "getPeriod",
+    "GET",
+    "/periods/{period}",
+    parameters=(PERIOD,),
+    returns=(Returns("The period.", PeriodAnswer, examples.PERIOD),),
+    refusals=groups.SETTLEMENT,
+)
 async def read_period(request: Request) -> Response:
     """One period by its id; a closed one also by its number or its SHA-256."""
     desk, who = await caller(request)
     return answered(period_answer(await seen_period(desk, who, request.path_params["period"])))
 
 
+@settlement_operation(
+    "closeMonth",
+    "POST",
+    "/months/{month}/close",
+    parameters=(Parameter("month", "path", "The month.", MONTH, "2026-11"),),
+    request=CloseRequest,
+    request_required=False,
+    request_examples={"nothing": {}},
+    returns=(Returns("Closed, now or before.", MonthClosed, examples.MONTH_CLOSED),),
+    refusals=(*groups.BODY, *groups.SETTLEMENT_OF_GROUP, "month_not_over", "earlier_month_open", "period_altered"),
+)
 async def close_month(request: Request) -> Response:
     """Closes a month for the whole group: its lines are frozen, each pair's period is numbered and hashed.
 
@@ -76,6 +117,17 @@ async def close_month(request: Request) -> Response:
     return answered(MonthClosed(month_text(month), len(result.periods), lines, result.exceptions))
 
 
+@settlement_operation(
+    "approvePeriod",
+    "POST",
+    "/periods/{period}/approve",
+    parameters=(PERIOD,),
+    request=ApproveRequest,
+    request_required=False,
+    request_examples=examples.APPROVE,
+    returns=(Returns("The period.", PeriodAnswer, examples.PERIOD),),
+    refusals=(*groups.BODY, *groups.SETTLEMENT, "period_not_closed", "period_disputed", "own_use"),
+)
 async def approve_period(request: Request) -> Response:
     """The consent of one side to a closed period. Again, it changes nothing."""
     wanted = await body_of(request, _approve, optional=True)
@@ -86,6 +138,16 @@ async def approve_period(request: Request) -> Response:
     return _told(result)
 
 
+@settlement_operation(
+    "payPeriod",
+    "POST",
+    "/periods/{period}/pay",
+    parameters=(PERIOD,),
+    request=PayRequest,
+    request_examples=examples.PAY,
+    returns=(Returns("The period.", PeriodAnswer, examples.PERIOD),),
+    refusals=(*groups.BODY, *groups.SETTLEMENT, "period_not_closed", "period_not_approved", "period_paid", "own_use"),
+)
 async def pay_period(request: Request) -> Response:
     """Notes that an approved period was paid, under the bank's reference. The same again changes nothing."""
     wanted = await body_of(request, _pay)
@@ -102,6 +164,18 @@ def _told(result: Period | PeriodRefused) -> Response:
     return answered(period_answer(result))
 
 
+@settlement_operation(
+    "listPeriodLines",
+    "GET",
+    "/periods/{period}/lines",
+    parameters=(
+        PERIOD,
+        LIMIT,
+        CURSOR,
+    ),
+    returns=(Returns("A page of lines.", LinesAnswer, examples.LINES),),
+    refusals=("malformed", *groups.SETTLEMENT),
+)
 async def list_lines(request: Request) -> Response:
     """The lines of a period, in the order that its hash takes them."""
     query = Query(request, "limit", "cursor")
@@ -113,6 +187,22 @@ async def list_lines(request: Request) -> Response:
     return answered(LinesAnswer([line_answer(each) for each in page.items], cursor_of(last, more=page.more)))
 
 
+@settlement_operation(
+    "exportPeriod",
+    "GET",
+    "/periods/{period}/export",
+    parameters=(PERIOD,),
+    returns=(
+        Returns(
+            "The canonical lines.",
+            None,
+            examples.EXPORT,
+            media_type="text/plain; charset=utf-8",
+            headers=("ETag", "Content-Disposition"),
+        ),
+    ),
+    refusals=(*groups.SETTLEMENT, "period_not_closed", "period_altered"),
+)
 async def export_period(request: Request) -> Response:
     """The lines of a closed period exactly as its SHA-256 is over them: fields apart by tabs, one line each.
 
@@ -141,6 +231,17 @@ async def export_period(request: Request) -> Response:
         return FileAnswer(file, "text/plain; charset=utf-8", name, period.sha256, stack.pop_all())
 
 
+@settlement_operation(
+    "listNets",
+    "GET",
+    "/nets",
+    parameters=(
+        query("month", "The month.", MONTH, "2026-11", required=True),
+        BUSINESS,
+    ),
+    returns=(Returns("Who pays whom.", NetsAnswer, examples.NETS),),
+    refusals=("malformed", *groups.SETTLEMENT),
+)
 async def read_nets(request: Request) -> Response:
     """Who pays whom in a month: by pair, over all pairs, and as few transfers as settle everything.
 
@@ -156,3 +257,15 @@ async def read_nets(request: Request) -> Response:
     totals = [total for period in periods for total in period.totals]
     provisional = not periods or any(period.status == "open" for period in periods)
     return answered(nets_answer(month, provisional=provisional, totals=totals, business=seen))
+
+
+ENDPOINTS: Final = (
+    list_periods,
+    read_period,
+    list_lines,
+    export_period,
+    approve_period,
+    pay_period,
+    close_month,
+    read_nets,
+)

@@ -13,17 +13,29 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.rates import count_office, looking_terminal
+from gateway.api.callers import count_office, counted_terminal
+from gateway.api.settlement import examples
 from gateway.api.settlement.access import by, id_in_path, known_business
 from gateway.api.settlement.limiter import SettlementDesk
+from gateway.api.settlement.operations import BUSINESS, CURSOR, DAY, LIMIT, RECONCILIATION_ID, reconciliation_operation
 from gateway.api.settlement.reconciliation_files import FILE_FORMS, MEDIA_TYPES, file_name, write_file
-from gateway.api.settlement.reconciliation_schemas import bill_fields, head_fields
+from gateway.api.settlement.reconciliation_schemas import (
+    ReconciledBillsAnswer,
+    ReconciliationAnswer,
+    ReconciliationsAnswer,
+    TillListRequest,
+    bill_fields,
+    head_fields,
+)
 from gateway.api.state import State
 from gateway.auth.authentication import Administrator, administrator
 from gateway.http.body import read_upload
 from gateway.http.files import FileAnswer
 from gateway.http.queries import Query, cursor_of
 from gateway.http.responses import answer
+from gateway.openapi.operation import Returns
+from gateway.openapi.parameters import one_of, query
+from gateway.problems import groups
 from gateway.problems.documents import Problem, language_of, malformed
 from gateway.statements.texts import LANGUAGES, Language
 from redemption.domain.limits import RECONCILED_ITEMS_SHOWN, TILL_LIST_BYTES_MAX
@@ -38,6 +50,35 @@ _SPOOLED_BYTES: Final = 1024 * 1024
 _ANY: Final = (*CLASSES, None)
 
 
+@reconciliation_operation(
+    "createReconciliation",
+    "POST",
+    "/reconciliations",
+    parameters=(
+        query(
+            "day",
+            "Which business day the list is of, in the zone of the outlets (of the group, where they differ).",
+            DAY,
+            "2026-11-22",
+            required=True,
+        ),
+        BUSINESS,
+        query(
+            "outlet",
+            "The list is of this outlet only.",
+            {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"},
+            "out_mall_1",
+        ),
+    ),
+    request=TillListRequest,
+    request_examples=examples.TILL_LIST,
+    uploads={"text/csv": examples.TILL_LIST_CSV},
+    returns=(
+        Returns("The same list was compared before.", ReconciliationAnswer, examples.RECONCILIATION),
+        Returns("Compared.", ReconciliationAnswer, examples.RECONCILIATION, 201),
+    ),
+    refusals=(*groups.BODY, *groups.SETTLEMENT, "too_many_redemptions"),
+)
 async def reconcile(request: Request) -> Response:
     """Compares a till's list of a day with the ledger, bill by bill, and keeps the answer for download.
 
@@ -57,7 +98,7 @@ async def reconcile(request: Request) -> Response:
     chosen = known_business(request, who.acts_for(business, "business"))
     with desk.transfer():
         data = await read_upload(request.receive, TILL_LIST_BYTES_MAX, UPLOAD_SECONDS)
-        name = by(who) if who.roles else f"terminal {(await looking_terminal(request, body=data)).terminal_id}"
+        name = by(who) if who.roles else f"terminal {(await counted_terminal(request, data)).terminal_id}"
         upload = Upload(chosen, outlet, day, data, form, name, charset)
         result = await desk.ask(desk.reconciliations.reconcile(upload), changes=True, seconds=UPLOAD_SECONDS)
         if isinstance(result, TillListRefused):
@@ -68,6 +109,19 @@ async def reconcile(request: Request) -> Response:
         return answer(201 if is_fresh else 200, await _whole(desk, found, _language(request)))
 
 
+@reconciliation_operation(
+    "listReconciliations",
+    "GET",
+    "/reconciliations",
+    parameters=(
+        BUSINESS,
+        query("day", "Only of this day.", DAY, "2026-11-22"),
+        LIMIT,
+        CURSOR,
+    ),
+    returns=(Returns("A page of them.", ReconciliationsAnswer, examples.RECONCILIATIONS),),
+    refusals=("malformed", *groups.SETTLEMENT),
+)
 async def list_reconciliations(request: Request) -> Response:
     """Those that are still kept, newest first."""
     query = Query(request, "business", "day", "limit", "cursor")
@@ -83,12 +137,33 @@ async def list_reconciliations(request: Request) -> Response:
     return answer(200, orjson.dumps({"reconciliations": heads, "next_cursor": cursor}))
 
 
+@reconciliation_operation(
+    "getReconciliation",
+    "GET",
+    "/reconciliations/{reconciliation_id}",
+    parameters=(RECONCILIATION_ID,),
+    returns=(Returns("The reconciliation.", ReconciliationAnswer, examples.RECONCILIATION),),
+    refusals=groups.SETTLEMENT,
+)
 async def read_reconciliation(request: Request) -> Response:
     """A reconciliation: its sums, and the first bills of each class that somebody has to look at."""
     desk, who, _ = await _caller(request)
     return answer(200, await _whole(desk, await _seen(request, desk, who), _language(request)))
 
 
+@reconciliation_operation(
+    "listReconciledBills",
+    "GET",
+    "/reconciliations/{reconciliation_id}/bills",
+    parameters=(
+        RECONCILIATION_ID,
+        query("class", "Only of this class.", one_of(*CLASSES), "missing_here"),
+        LIMIT,
+        CURSOR,
+    ),
+    returns=(Returns("A page of bills.", ReconciledBillsAnswer, examples.BILLS),),
+    refusals=("malformed", *groups.SETTLEMENT),
+)
 async def list_bills(request: Request) -> Response:
     """The bills of a reconciliation, all or those of one class."""
     query = Query(request, "class", "limit", "cursor")
@@ -103,6 +178,26 @@ async def list_bills(request: Request) -> Response:
     return answer(200, orjson.dumps({"bills": bills, "next_cursor": cursor_of(stop, more=stop < end)}))
 
 
+@reconciliation_operation(
+    "downloadReconciliation",
+    "GET",
+    "/reconciliations/{reconciliation_id}/file",
+    parameters=(
+        RECONCILIATION_ID,
+        query("format", "Absent: csv.", one_of(*FILE_FORMS), "xlsx"),
+        query("language", "Of the explanations; absent: after Accept-Language.", one_of(*LANGUAGES), "en"),
+    ),
+    returns=(
+        Returns(
+            "The file.",
+            dict[str, Any],
+            {**examples.RECONCILIATION_HEAD, "bills": [examples.BILL]},
+            other_media={MEDIA_TYPES[form]: "…" for form in FILE_FORMS if form != "json"},
+            headers=("Content-Disposition",),
+        ),
+    ),
+    refusals=("malformed", *groups.SETTLEMENT),
+)
 async def download_reconciliation(request: Request) -> Response:
     """All bills of a reconciliation as CSV, XLSX or JSON, each explained in words."""
     query = Query(request, "format", "language")
@@ -133,7 +228,7 @@ async def _caller(request: Request) -> tuple[SettlementDesk, Administrator, str]
     if who.roles:  # a terminal has none
         await count_office(request.app.state.tong, who.key_id)
         return desk, who, by(who)
-    terminal = await looking_terminal(request)
+    terminal = await counted_terminal(request)
     return desk, who, f"terminal {terminal.terminal_id}"
 
 
@@ -204,3 +299,6 @@ def _refused(refusal: ReconcileRefused) -> Problem:
     if refusal.reason == "day_out_of_range":
         return malformed(refusal.detail, refusal.field)
     return Problem("not_found", refusal.detail)
+
+
+ENDPOINTS: Final = (reconcile, list_reconciliations, read_reconciliation, list_bills, download_reconciliation)

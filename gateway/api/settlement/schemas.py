@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from gateway.api.schemas import Instant
+from gateway.scans.schemas import Instant
 from redemption.domain.commands import Currency
 from redemption.settlement.definitions import AgreementDefinition, AgreementId
 from redemption.settlement.disputes import TEXT_CHARACTERS_MAX

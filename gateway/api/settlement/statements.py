@@ -2,21 +2,55 @@
 
 import logging
 from contextlib import ExitStack
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.settlement import examples
 from gateway.api.settlement.access import caller, known_business
+from gateway.api.settlement.operations import BUSINESS, COUNTERPARTY, settlement_operation
 from gateway.http.files import FileAnswer, not_modified
 from gateway.http.queries import Query
+from gateway.openapi.operation import Returns
+from gateway.openapi.parameters import one_of, query
+from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed
 from gateway.statements.exports import EXPORT_SECONDS, QUEUE_SECONDS, Exported, ExportFailed, ExportsBusy
-from gateway.statements.request import FORMATS, LANGUAGES, SECTIONS, StatementRequest
+from gateway.statements.request import FORMATS, LANGUAGES, MEDIA_TYPES, SECTIONS, StatementRequest
 from redemption.settlement.statements import PERIOD_CHARACTERS_MAX, StatementRefused
 
 logger = logging.getLogger(__name__)
 
 
+@settlement_operation(
+    "getStatement",
+    "GET",
+    "/statements",
+    parameters=(
+        BUSINESS,
+        query(
+            "period",
+            "A month, a day, `today`, or the id of a pair's period; absent: the running month so far.",
+            {"type": "string", "maxLength": 80},
+            "2026-11",
+        ),
+        COUNTERPARTY,
+        query("format", "Absent: json.", one_of(*FORMATS), "xlsx"),
+        query("language", "Of names and headings; absent: zh-Hant.", one_of(*LANGUAGES), "zh-Hant"),
+        query("section", "Which table a CSV holds; absent: lines.", one_of(*SECTIONS), "lines"),
+    ),
+    returns=(
+        Returns(
+            "The file.",
+            dict[str, Any],
+            examples.STATEMENT,
+            other_media={MEDIA_TYPES[form]: "…" for form in FORMATS if form != "json"},
+            headers=("ETag", "Content-Disposition"),
+        ),
+    ),
+    refusals=("malformed", *groups.SETTLEMENT),
+)
 async def download_statement(request: Request) -> Response:
     """A statement as JSON, CSV, XLSX or PDF: of a month, of one day (`2026-11-22`, `today`), of the period of a pair,
     or, without `period`, of the running month so far.
@@ -65,3 +99,6 @@ def _refused(refusal: StatementRefused) -> Problem:
     if refusal.reason == "font_missing":
         return Problem("unavailable", refusal.detail)
     return Problem("not_found", refusal.detail)
+
+
+ENDPOINTS: Final = (download_statement,)

@@ -9,15 +9,19 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.rates import count_office
+from gateway.api.callers import counted_administrator
 from gateway.api.state import State
+from gateway.api.statistics import examples
+from gateway.api.statistics.schemas import RefusalsAnswer, SeriesAnswer, SnapshotAnswer
 from gateway.api.system.group import group_names
-from gateway.auth.authentication import Administrator
 from gateway.http.event_streams import UNKNOWN_EVENT_ID, EventStream, ending, reset
 from gateway.http.responses import answer
 from gateway.live.notices import Spoken, spoken
 from gateway.live.stats_views import SERIES_COLUMNS, refusal_document, series_row, snapshot
 from gateway.observability.stats_store import decode_sample
+from gateway.openapi.operation import EVENT_STREAM, Returns, operation
+from gateway.openapi.parameters import query, whole_number
+from gateway.problems import groups
 from gateway.problems.documents import Problem, language_of, malformed
 from redemption.domain.clock import instant
 from redemption.domain.limits import REFUSALS_KEPT_MAX, REFUSALS_PAGE_MAX
@@ -29,10 +33,20 @@ SECOND_TIMEOUT_SECONDS: Final = 5.0
 CHUNK_ROWS: Final = 200
 
 
+@operation(
+    "getOperationsSnapshot",
+    "GET",
+    "/v1/ops/snapshot",
+    "Operations",
+    "back_office",
+    role="operations",
+    returns=(Returns("The figures.", SnapshotAnswer, examples.SNAPSHOT),),
+    refusals=("malformed", *groups.KEY_OF_CALLER, "unavailable"),
+)
 async def read_snapshot(request: Request) -> Response:
     """How things stand, as of the last second."""
     state: State = request.app.state.tong
-    caller = await _operations(request, state)
+    caller = await counted_administrator(request)
     _parameters(request)
     names, figures = await _names(request), state.live.figures
     view = snapshot(
@@ -41,11 +55,22 @@ async def read_snapshot(request: Request) -> Response:
     return answer(200, orjson.dumps(view))
 
 
+@operation(
+    "getOperationsSeries",
+    "GET",
+    "/v1/ops/series",
+    "Operations",
+    "back_office",
+    role="operations",
+    parameters=(query("minutes", "How far back.", whole_number(60, 60), "10"),),
+    returns=(Returns("The seconds.", SeriesAnswer, examples.SERIES),),
+    refusals=("malformed", *groups.KEY_OF_CALLER),
+)
 async def read_series(request: Request) -> Response:
     """The last minutes, second by second."""
     state: State = request.app.state.tong
     minutes = _number(request, "minutes", MINUTES_MAX, MINUTES_MAX)
-    caller = await _operations(request, state)
+    caller = await counted_administrator(request)
     now = int(state.clock())
     since = now - 60 * minutes
     texts = [text for at, text in state.live.figures.samples if at > since]
@@ -68,11 +93,22 @@ async def read_series(request: Request) -> Response:
     )
 
 
+@operation(
+    "listOperationsRefusals",
+    "GET",
+    "/v1/ops/refusals",
+    "Operations",
+    "back_office",
+    role="operations",
+    parameters=(query("limit", "How many.", whole_number(REFUSALS_PAGE_MAX, 100), "50"),),
+    returns=(Returns("The refusals.", RefusalsAnswer, examples.REFUSALS),),
+    refusals=("malformed", *groups.KEY_OF_CALLER, "unavailable"),
+)
 async def read_refusals(request: Request) -> Response:
     """What tills were refused last, newest first, over all workers."""
     state: State = request.app.state.tong
     limit = _number(request, "limit", REFUSALS_DEFAULT, REFUSALS_PAGE_MAX)
-    caller = await _operations(request, state)
+    caller = await counted_administrator(request)
     names = await _names(request)
     try:
         told = await state.live.board.refusals(REFUSALS_KEPT_MAX if caller.business is not None else limit)
@@ -82,12 +118,29 @@ async def read_refusals(request: Request) -> Response:
     return answer(200, orjson.dumps({"refusals": [each for each in documents if each is not None][:limit]}))
 
 
+@operation(
+    "streamOperationsEvents",
+    "GET",
+    "/v1/ops/events",
+    "Operations",
+    "back_office",
+    role="operations",
+    returns=(
+        Returns(
+            "Server-sent events: `snapshot` once a second, as the call of that name; `refusals`, the new ones; `end`.",
+            None,
+            examples.FIGURES,
+            media_type=EVENT_STREAM,
+        ),
+    ),
+    refusals=(*groups.KEY_OF_CALLER, *groups.STORE),
+)
 async def events(request: Request) -> Response:
     """The figures once a second, and what was refused meanwhile. Its events have no ids: a client that names one gets
     the event `reset` first."""
     state: State = request.app.state.tong
     authorization = request.headers.get("authorization")
-    caller = await _operations(request, state)
+    caller = await counted_administrator(request)
     names = await _names(request)
     if state.draining:
         raise Problem("unavailable", "This worker is about to stop; connect again")
@@ -116,12 +169,6 @@ async def _told(
         await state.live.figures.next_second(SECOND_TIMEOUT_SECONDS)
 
 
-async def _operations(request: Request, state: State) -> Administrator:
-    who = state.authenticator.administrator(request.headers.get("authorization"), "operations")
-    await count_office(state, who.key_id)
-    return who
-
-
 async def _names(request: Request) -> Spoken:
     return spoken(await group_names(request), language_of(request.headers.get("accept-language")))
 
@@ -139,3 +186,6 @@ def _number(request: Request, name: str, default: int, most: int) -> int:
     if not 1 <= number <= most:
         raise malformed(f"a whole number from 1 to {most}", name)
     return number
+
+
+ENDPOINTS: Final = (read_snapshot, read_series, read_refusals, events)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from gateway.api.members.live_schemas import BusinessName, Count, Figure, Name, OutletName
-from gateway.api.schemas import Instant
+from gateway.scans.schemas import Instant
 
 
 class WorkerFigures(Struct):

@@ -1,23 +1,38 @@
 """GET /v1/terminal: which till a key is of, for a scanner to check its key and show where it stands."""
 
+from typing import Final
+
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.rates import looking_terminal
+from gateway.api.callers import counted_terminal
 from gateway.api.state import State
+from gateway.api.system import examples
 from gateway.api.system.group import group_names
+from gateway.api.system.schemas import TerminalAnswer
 from gateway.http.responses import answer
+from gateway.openapi.operation import Returns, operation
+from gateway.problems import groups
 from gateway.problems.documents import Problem
 from redemption.domain.limits import HOLD_SECONDS_MAX
 from redemption.rules.catalogue import categories_at, may_be_used_at
 
 
+@operation(
+    "getTerminal",
+    "GET",
+    "/v1/terminal",
+    "Scan",
+    "terminal",
+    returns=(Returns("The till.", TerminalAnswer, examples.TERMINAL_EXAMPLE),),
+    refusals=(*groups.KEY_OF_CALLER, "unavailable"),
+)
 async def read_terminal(request: Request) -> Response:
     """The terminal of the key that asks, with its outlet and business, the categories that rules name there, and how
     long its holds may last. Any key of a terminal may ask."""
     state: State = request.app.state.tong
-    terminal = await looking_terminal(request)
+    terminal = await counted_terminal(request)
     directory = state.directory.current
     names = await group_names(request)
     business = next((each for each in names.businesses if each.business_id == terminal.business.business_id), None)
@@ -47,3 +62,6 @@ async def read_terminal(request: Request) -> Response:
             }
         ),
     )
+
+
+ENDPOINTS: Final = (read_terminal,)

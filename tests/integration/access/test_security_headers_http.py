@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway.api.calls import CALLS
+from gateway.server.routes import OPERATIONS
 from tests.support.api.client import TongClient, fresh_key
 from tests.support.api.problem import problem_of
 from tests.support.servers.stack import Stack
@@ -18,7 +18,7 @@ ALWAYS = {
 PUBLIC = {"/openapi.json"}
 """The one answer that other sites' scripts may read: it is the same for everybody."""
 ORIGIN = {"origin": "https://elsewhere.example"}
-PATHS = sorted({call.path for call in CALLS} | {"/", "/v1", "/nothing", "/app/", "/scanner/", "/ops/"})
+PATHS = sorted({call.path for call in OPERATIONS} | {"/", "/v1", "/nothing", "/app/", "/scanner/", "/ops/"})
 
 
 def concrete(path: str) -> str:

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gateway.api.calls import CALLS
 from gateway.problems.documents import KINDS
+from gateway.server.routes import OPERATIONS
 from tests.support.api.client import TongClient, bill, fresh_key, points_leg
 from tests.support.api.errors_document import TILL_DOES, render
 from tests.support.api.openapi import wealthy_member
@@ -23,7 +23,7 @@ def test_the_list_of_refusals_is_made_of_the_table_of_problems() -> None:
 
 
 def test_every_path_that_the_guide_names_exists() -> None:
-    known = {re.sub(r"\{\w+\}", "{id}", call.path) for call in CALLS}
+    known = {re.sub(r"\{\w+\}", "{id}", call.path) for call in OPERATIONS}
     named = {re.sub(r"\$\w+", "{id}", path) for path in re.findall(r"/v1/[a-z/{}$A-Z]+[a-zA-Z}]", INTEGRATE)}
     assert named <= known, named - known
 

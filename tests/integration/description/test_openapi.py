@@ -9,9 +9,10 @@ import msgspec
 import pytest
 from openapi_spec_validator import validate
 
-from gateway.api.calls import ANYWHERE, CALLS
 from gateway.openapi.document import document
 from gateway.problems.documents import KINDS
+from gateway.problems.groups import ANYWHERE
+from gateway.server.routes import OPERATIONS
 from tests.support.api.client import TongClient, fresh_key, points_leg
 from tests.support.api.openapi import (
     BILL,
@@ -44,9 +45,9 @@ async def test_the_served_document_is_valid_openapi_and_the_generated_one(
 
 def test_routes_and_rows_and_document_are_the_same_calls(generated: dict[str, Any]) -> None:
     routed = {(method, route.path) for route in all_routes() for method in route.methods - {"HEAD"}}
-    assert routed == {(call.method, call.path) for call in CALLS}
+    assert routed == {(call.method, call.path) for call in OPERATIONS}
     assert routed == set(operations(generated))
-    assert len(CALLS) == len(routed)
+    assert len(OPERATIONS) == len(routed)
 
 
 VERBS = (
@@ -94,14 +95,14 @@ def test_a_field_with_a_default_is_optional_and_says_its_default_in_words(genera
 
 
 def test_every_kind_of_problem_is_documented_where_it_can_come_and_no_other_is() -> None:
-    documented = {code for call in CALLS for code in call.refusals}
+    documented = {code for call in OPERATIONS for code in call.refusals}
     assert documented | set(ANYWHERE) == set(KINDS)
-    for call in CALLS:
+    for call in OPERATIONS:
         assert len(set(call.refusals)) == len(call.refusals), call.path
 
 
 def test_every_example_is_valid_by_its_schema_and_taken_by_its_decoder(generated: dict[str, Any]) -> None:
-    for call in CALLS:
+    for call in OPERATIONS:
         operation = operations(generated)[call.method, call.path]
         for name, example in call.request_examples.items():
             schema = operation["requestBody"]["content"]["application/json"]["schema"]
@@ -109,7 +110,7 @@ def test_every_example_is_valid_by_its_schema_and_taken_by_its_decoder(generated
             msgspec.json.decode(json.dumps(example), type=call.request)
         if call.request is not None:
             assert call.request_examples, f"{call.path} shows no body"
-        for answer in call.answers:
+        for answer in call.returns:
             content = operation["responses"][str(answer.status)]["content"][answer.media_type]
             assert faults(generated, content["schema"], answer.example) == [], (call.path, answer.status)
 
@@ -139,7 +140,7 @@ async def test_a_members_calls_are_answered_as_documented(
 ) -> None:
     member = await wealthy_member(stack)
     bearer = {"authorization": f"Bearer {member.access_token}"}
-    for call in CALLS:
+    for call in OPERATIONS:
         if call.path == "/v1/me/codes":
             for example in call.request_examples.values():
                 answer = await tong.ask_codes(member, json.dumps(example).encode())

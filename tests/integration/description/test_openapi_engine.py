@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.api.calls import CALLS
 from gateway.openapi.document import document
+from gateway.server.routes import OPERATIONS
 from redemption.domain.members import member_id
 from tests.support.api.client import TongClient, fresh_key, points_leg
 from tests.support.api.openapi import (
@@ -216,12 +216,12 @@ async def test_earning_is_answered_as_documented(
 
 
 @pytest.mark.parametrize(
-    "example", [name for call in CALLS if call.path == "/v1/verify" for name in call.request_examples]
+    "example", [name for call in OPERATIONS if call.path == "/v1/verify" for name in call.request_examples]
 )
 async def test_the_bodies_shown_for_verify_are_applied_with_a_live_code(
     stack: Stack, tong: TongClient, generated: dict[str, Any], example: str
 ) -> None:
-    call = next(call for call in CALLS if call.path == "/v1/verify")
+    call = next(call for call in OPERATIONS if call.path == "/v1/verify")
     member = await wealthy_member(stack)
     body = {**call.request_examples[example], "code": (await tong.codes(member))[0].digits}
     answer = await tong.verify(stack.terminals["hotel"], body, fresh_key())
@@ -232,7 +232,7 @@ async def test_the_bodies_shown_for_verify_are_applied_with_a_live_code(
 async def test_the_bodies_shown_for_the_steps_are_taken_by_what_verify_shows(
     stack: Stack, tong: TongClient, till_of: Callable[[str], Till]
 ) -> None:
-    bodies = {call.path: call.request_examples for call in CALLS if call.request is not None}
+    bodies = {call.path: call.request_examples for call in OPERATIONS if call.request is not None}
     till = till_of("restaurant")
     member = await wealthy_member(stack)
     for verb, capture in (("refund", True), ("capture", False)):

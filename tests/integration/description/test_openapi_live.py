@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from gateway.api import examples_live
+from gateway.api.members import examples as examples_live
 from gateway.openapi.document import document
 from tests.support.api.client import TongClient, bill, fresh_key, points_leg
 from tests.support.api.openapi import all_routes, check_answer, wealthy_member

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gateway.api.calls import CALLS
 from gateway.development.demo.refusal_codes import NOT_ON_PURPOSE
 from gateway.development.demo.refusal_group import TILL
+from gateway.server.routes import OPERATIONS
 from tests.support.api.client import TongClient
 from tests.support.servers.stack import Stack
 
@@ -36,7 +36,7 @@ async def demo_codes(home: Path, *arguments: str) -> tuple[int, str, str]:
 
 
 def of_verify() -> set[str]:
-    (call,) = (each for each in CALLS if (each.method, each.path) == ("POST", "/v1/verify"))
+    (call,) = (each for each in OPERATIONS if (each.method, each.path) == ("POST", "/v1/verify"))
     return set(call.refusals)
 
 

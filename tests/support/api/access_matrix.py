@@ -1,16 +1,16 @@
 """Who may call what: every path of the gateway, every kind of caller, what each must be answered.
 
-A row is one call on objects that belong to the business `OWN` (or the member `own`), and whose count it is in, or why
-in none; what a caller is answered follows
-from the row and the caller (`verdicts`), and a route without a row fails the test. What the objects are is
-tests/support/api/access_world.py.
+A row is one call on objects that belong to the business `OWN` (or the member `own`). Callers, scopes, role and count
+are those of the operation's definition; what a caller is answered follows from the row and the caller (`verdicts`), and
+a route without a row fails the test. What the objects are is tests/support/api/access_world.py.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gateway.api.settlement.routes import BASE
+from gateway.api.settlement.operations import BASE
+from gateway.server.routes import OPERATIONS
 
 OWN, OTHER = "matrix-own", "matrix-other"
 Verdict = tuple[int, str]
@@ -135,27 +135,49 @@ def verdicts(row: Row, caller: Caller) -> tuple[Verdict, ...]:
     return row.other if caller.business == OTHER else row.own
 
 
+_DESCRIBED = {(each.method, each.path): each for each in OPERATIONS}
+_WHOSE: dict[str, Whose] = {
+    "terminal": "terminal",
+    "member": "member",
+    "back_office": "back office",
+    "anybody": "nobody",
+}
+_COUNTS: dict[str, str] = {"terminal": "terminal", "member": "member", "back_office": "key"}
+
+
+def _call(method: Any, path: str, *, needs: tuple[str, ...] | None = None, **rest: Any) -> Row:
+    """Return a row whose callers, scopes or role and count are those of the operation's definition."""
+    described = _DESCRIBED[method, path]
+    callers = (*described.also, described.caller)
+    declared = described.scopes or ((described.role,) if described.role else ())
+    return Row(
+        method,
+        path,
+        tuple(_WHOSE[caller] for caller in callers),
+        declared if needs is None else needs,
+        limited_by=tuple(_COUNTS[caller] for caller in callers if caller != "anybody"),
+        **rest,
+    )
+
+
 def _till(method: Any, path: str, *needs: str, **rest: Any) -> Row:
-    return Row(method, path, ("terminal",), needs, limited_by=("terminal",), **rest)
+    return _call(method, path, needs=needs or None, **rest)
 
 
 def _member(method: Any, path: str, other: Verdict = DONE, **rest: Any) -> Row:
-    return Row(method, path, ("member",), other=(other,), limited_by=("member",), **rest)
+    return _call(method, path, other=(other,), **rest)
 
 
 def _operations(path: str, **rest: Any) -> Row:
-    return Row("GET", path, ("back office",), ("operations",), other=(DONE,), limited_by=("key",), **rest)
+    return _call("GET", path, other=(DONE,), **rest)
 
 
 def _settles(method: Any, path: str, **rest: Any) -> Row:
-    return Row(method, BASE + path, ("back office",), ("settlement",), limited_by=("key",), **rest)
+    return _call(method, BASE + path, **rest)
 
 
 def _reconciles(method: Any, path: str, **rest: Any) -> Row:
-    return Row(
-        method, f"{BASE}/reconciliations{path}", ("terminal", "back office"), ("settlement",),
-        limited_by=("terminal", "key"), **rest,
-    )  # fmt: skip
+    return _call(method, f"{BASE}/reconciliations{path}", **rest)
 
 
 def _anybody(path: str, unlimited: str, *verdicts: Verdict, **rest: Any) -> Row:
@@ -183,20 +205,20 @@ def _listed(path: str, **query: str) -> tuple[Row, Row]:
 ROWS: tuple[Row, ...] = (
     _till("POST", "/v1/verify", "redeem", body=_CODE, key="fresh", own=(MADE,), other=(MADE,)),
     _till("POST", "/v1/verify", "hold", body={**_CODE, **_HELD}, key="fresh", own=(MADE,), other=(MADE,)),
-    _till("POST", "/v1/prepare", "redeem", "hold", body=_CODE, other=(DONE,)),
-    _till("POST", "/v1/cancel", "redeem", "hold", body={"redemption_id": "{to_cancel}"}),
-    _till("POST", "/v1/cancel", "redeem", "hold", body={**_CODE, "idempotency_key": "{fresh_key}"}, other=(DONE,)),
+    _till("POST", "/v1/prepare", body=_CODE, other=(DONE,)),
+    _till("POST", "/v1/cancel", body={"redemption_id": "{to_cancel}"}),
+    _till("POST", "/v1/cancel", body={**_CODE, "idempotency_key": "{fresh_key}"}, other=(DONE,)),
     _till("GET", "/v1/redemptions", query={"bill_reference": "{reference}"}, other=(DONE,)),
     _till("GET", "/v1/redemptions", query={"status": "held"}, other=(DONE,)),
-    _till("POST", "/v1/redemptions/search", "redeem", "hold", "refund", body=_CODE, other=(DONE,)),
+    _till("POST", "/v1/redemptions/search", body=_CODE, other=(DONE,)),
     _till("GET", _STEP, objects={"redemption_id": "captured"}),
-    _till("POST", f"{_STEP}/capture", "hold", objects={"redemption_id": "to_capture"}, body={}, key="capture-1"),
-    _till("POST", f"{_STEP}/void", "hold", objects={"redemption_id": "to_void"}, body={}, key="void-1"),
-    _till("POST", f"{_STEP}/refund", "refund", objects={"redemption_id": "to_refund"}, body={}, key="refund-1"),
-    _till("POST", "/v1/accruals", "accrue", key="fresh", own=(MADE,), other=(MADE,),
+    _till("POST", f"{_STEP}/capture", objects={"redemption_id": "to_capture"}, body={}, key="capture-1"),
+    _till("POST", f"{_STEP}/void", objects={"redemption_id": "to_void"}, body={}, key="void-1"),
+    _till("POST", f"{_STEP}/refund", objects={"redemption_id": "to_refund"}, body={}, key="refund-1"),
+    _till("POST", "/v1/accruals", key="fresh", own=(MADE,), other=(MADE,),
           body={"member_id": "{member_own}",
                 "bill": {"reference": "{fresh_key}", "amount_minor": 500, "currency": "CNY"}}),
-    _till("POST", "/v1/accruals/{accrual_id}/reverse", "accrue", body={}, key="reverse-1"),
+    _till("POST", "/v1/accruals/{accrual_id}/reverse", body={}, key="reverse-1"),
     _till("GET", "/v1/terminal", other=(DONE,)),
     _member("POST", "/v1/me/codes", body={"count": 1}),
     _member("GET", "/v1/me"),

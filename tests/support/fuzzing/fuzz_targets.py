@@ -18,11 +18,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gateway.api.calls import CALLS
 from gateway.auth.authentication import bearer
 from gateway.auth.signatures import SignatureRefused, verify_signature
 from gateway.http.body import decode
 from gateway.problems.documents import Problem
+from gateway.server.routes import OPERATIONS
 from redemption.credentials import SignatureKey
 from redemption.ledger.entries import (
     POSTING_COLUMNS,
@@ -112,7 +112,7 @@ def codes() -> list[Target]:
 def bodies() -> list[Target]:
     """The body of every call that has one. What is taken has one canonical encoding, which is taken as the same."""
     examples: dict[type, list[bytes]] = {}
-    for call in CALLS:
+    for call in OPERATIONS:
         if call.request is not None:
             shown = [json.dumps(value).encode() for value in call.request_examples.values()]
             examples.setdefault(call.request, []).extend(shown)

@@ -10,10 +10,9 @@ from zoneinfo import ZoneInfo
 
 import httpx2
 
-from gateway.api.settlement.routes import settlement_routes
 from gateway.openapi.document import document
 from redemption.domain.members import member_id
-from tests.support.api.openapi import check_answer
+from tests.support.api.openapi import all_routes, check_answer
 from tests.support.servers.stack import HotClient
 
 BASE = "/v1/settlement"
@@ -34,7 +33,7 @@ class Office:
 
     http: httpx2.AsyncClient
     key: str | None = field(repr=False)
-    described: dict[str, Any] = field(default_factory=lambda: document(settlement_routes()), repr=False)
+    described: dict[str, Any] = field(default_factory=lambda: document(all_routes()), repr=False)
 
     async def get(self, path: str, template: str | None = None, **parameters: Any) -> httpx2.Response:
         answer = await self.http.get(BASE + path, params=parameters, headers=self._headers())

@@ -1,86 +1,10 @@
-"""Examples of live notices, history, devices and figures, as /openapi.json and /docs show them."""
+"""Examples of live statistics."""
 
 from typing import Any, Final
 
+from gateway.api.members.examples import _AT, _HOTEL, _LOBBY
 from gateway.live.stats_views import SERIES_COLUMNS
 
-_AT: Final = "2026-11-22T03:04:05.678Z"
-_EVENT_ID: Final = "1795316645678-0"
-_HOTEL: Final = {"business_id": "hotel", "name": "通逸酒店"}
-_LOBBY: Final = {"outlet_id": "out_hotel_lobby", "name": "大堂前台"}
-
-DEVICE: Final[dict[str, Any]] = {
-    "device_id": "dvc_000000a",
-    "name": "陳先生的手機",
-    "created_at": _AT,
-    "revoked_at": None,
-    "key_current": True,
-}
-ENROLLED: Final[dict[str, Any]] = {
-    **DEVICE,
-    "key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-    "code_prefix": "o1.dev-1.1001.10.",
-    "step_seconds": 30,
-}
-ENROL: Final[dict[str, Any]] = {
-    "a phone": {"name": "陳先生的手機"},
-    "in place of another": {"name": "New phone", "replaces": "dvc_0000009"},
-}
-REVOKED: Final[dict[str, Any]] = {**DEVICE, "revoked_at": "2026-11-23T10:00:00.000Z"}
-
-_MOVEMENT: Final[dict[str, Any]] = {
-    "event_id": _EVENT_ID,
-    "kind": "redeem",
-    "reason": None,
-    "at": _AT,
-    "title": "已使用",
-    "explanation": "使用 2 000 積分；帳單 258.00 CNY，折抵 20.00 CNY，實付 238.00 CNY",
-    "subject_id": "rdm_016hwa54cwdz9zr9mv",
-    "business": _HOTEL,
-    "outlet": _LOBBY,
-    "code": {"form": "scan", "expires_at": "2026-11-22T03:04:34.000Z"},
-    "bill": {
-        "reference": "POS-7-20261122-0001",
-        "amount_minor": 25800,
-        "discount_minor": 2000,
-        "payable_minor": 23800,
-        "currency": "CNY",
-    },
-    "legs": [{"kind": "points", "points": 2000, "value_minor": 2000}],
-    "changes": [
-        {
-            "kind": "points",
-            "available": -2000,
-            "held": 0,
-            "lots": [
-                {"issuer": "hotel", "issuer_name": "通逸酒店", "amount": 1500, "expires_month": "2026-12"},
-                {"issuer": "mall", "issuer_name": "通匯商場", "amount": 500, "expires_month": "2027-03"},
-            ],
-        }
-    ],
-    "hold_expires_at": None,
-}
-ACTIVITY: Final[dict[str, Any]] = {
-    "as_of": "2026-11-22T03:05:00.000Z",
-    "activity": [
-        {
-            **_MOVEMENT,
-            "status": "partially_refunded",
-            "given_back": [{"kind": "points", "amount": 500}],
-        }
-    ],
-    "next_cursor": None,
-}
-NOTICES: Final = f"""\
-id: {_EVENT_ID}
-event: notice
-data: {{"event_id": "{_EVENT_ID}", "kind": "redeem", "…": "…", "balance": {{"points": 8000, "…": "…"}}}}
-
-: heartbeat
-
-event: end
-data: {{"reason": "token_expired"}}
-"""
 SNAPSHOT: Final[dict[str, Any]] = {
     "at": "2026-11-22T03:04:05.000Z",
     "scope": None,
@@ -140,6 +64,7 @@ SNAPSHOT: Final[dict[str, Any]] = {
         }
     ],
 }
+
 SERIES: Final[dict[str, Any]] = {
     "from": "2026-11-22T02:04:05.000Z",
     "to": "2026-11-22T03:04:05.000Z",
@@ -147,6 +72,7 @@ SERIES: Final[dict[str, Any]] = {
     "columns": list(SERIES_COLUMNS),
     "rows": [[1795316645, 41, 2, 1.4, 3.1, 6.0, 0.2, 12, 17, 12345678, 2]],
 }
+
 REFUSALS: Final[dict[str, Any]] = {
     "refusals": [
         {
@@ -160,6 +86,7 @@ REFUSALS: Final[dict[str, Any]] = {
         }
     ]
 }
+
 FIGURES: Final = """\
 id: 1795316645300
 event: snapshot

@@ -1,12 +1,61 @@
-"""What GET /v1/group answers, as types: names for tills and apps to show."""
+"""Schemas of health, readiness, public keys, the group and the terminal."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from gateway.api.members.schemas import BusinessId
-from gateway.api.schemas import Tier
+from gateway.scans.schemas import BusinessId, Tier
 from redemption.domain.commands import BenefitId, Category, Currency
+
+
+class HealthAnswer(Struct):
+    """The process is alive."""
+
+    status: Literal["ok"]
+
+
+class WeaknessAnswer(Struct):
+    """A setting of a store that promises less than the product does."""
+
+    setting: Annotated[str, Meta(examples=["appendfsync"])]
+    found: str
+    wanted: str
+    meaning: str
+
+
+class FrozenBucket(Struct):
+    """A part of the members for whom every call that moves value is answered `unavailable` until a rebuild."""
+
+    bucket: int
+    reason: str
+
+
+class ReadinessAnswer(Struct):
+    """Scans sent here can be decided."""
+
+    status: Literal["ready"]
+    configuration_version: int
+    configuration_stale: Annotated[bool, Meta(description="the configuration in force could not be refreshed lately")]
+    frozen_buckets: tuple[FrozenBucket, ...]
+    weaknesses: tuple[WeaknessAnswer, ...]
+
+
+class PublicKey(Struct):
+    """One public key (RFC 8037)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: str
+    kid: Annotated[str, Meta(examples=["dev-1"])]
+    alg: Literal["EdDSA"]
+    use: Literal["sig"]
+
+
+class PublicKeysAnswer(Struct):
+    """A JWK set (RFC 7517); empty while codes are signed with HS256, whose keys are secret."""
+
+    keys: tuple[PublicKey, ...]
+
 
 Names = Annotated[dict[str, str], Meta(description="by language: zh-Hant, zh-Hans, en; at least one of them")]
 
@@ -80,32 +129,3 @@ class TerminalAnswer(Struct):
         bool, Meta(description="whether a benefit that may be used here is counted per stay and wants `bill.stay`")
     ]
     holds: TerminalHolds
-
-
-TERMINAL_EXAMPLE: Final[dict[str, Any]] = {
-    "terminal_id": "trm_hotel_1",
-    "outlet": {"outlet_id": "out_hotel_lobby", "name": {"zh-Hant": "大堂前台", "en": "Front desk"}},
-    "business": {
-        "business_id": "hotel",
-        "currency": "CNY",
-        "name": {"zh-Hant": "通逸酒店", "zh-Hans": "通逸酒店", "en": "Tong Hotel"},
-    },
-    "categories": ["dining"],
-    "time_zone": "Asia/Shanghai",
-    "counts_stays": True,
-    "holds": {"default_seconds": 900, "maximum_seconds": 1209600},
-}
-
-EXAMPLE: Final[dict[str, Any]] = {
-    "version": 66,
-    "tiers": [{"tier": "gold", "rank": 2, "name": {"zh-Hant": "金卡", "zh-Hans": "金卡", "en": "Gold"}}],
-    "businesses": [
-        {
-            "business_id": "hotel",
-            "currency": "CNY",
-            "name": {"zh-Hant": "通逸酒店", "zh-Hans": "通逸酒店", "en": "Tong Hotel"},
-            "outlets": [{"outlet_id": "out_hotel_lobby", "name": {"zh-Hant": "大堂前台", "en": "Front desk"}}],
-        }
-    ],
-    "benefits": [{"benefit_id": "dining-80", "name": {"zh-Hant": "餐飲八折", "en": "20 % off dinner"}}],
-}
