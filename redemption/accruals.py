@@ -5,7 +5,7 @@ from typing import Final
 
 from redemption.addresses import Addresses, MemberAddress
 from redemption.call_rates import rate_refusal
-from redemption.configuration.directory import Terminal
+from redemption.configuration.current import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
@@ -98,7 +98,7 @@ class Accruals:
         Raises the hot store's faults, `MemberMissing`.
         """
         addresses, code = self._addresses, purchase.code
-        directory = addresses.directory
+        configuration = addresses.configuration
         who = addresses.member(purchase.member_number)
         accrual_id = new_id(ACCRUAL_PREFIX, who.bucket)
         reply = await self._store.call(
@@ -114,7 +114,7 @@ class Accruals:
             marker=code.marker if code else "",
             code_time=code.made_at if code else 0,
             code_refusal=int(code.refusal.outcome) if code and code.refusal else 0,
-            utc_offset=addresses.utc_offset(directory.time_zone),
+            utc_offset=addresses.utc_offset(configuration.time_zone),
             **self._keys(purchase, who),
             **self._terms(purchase),
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
@@ -129,7 +129,7 @@ class Accruals:
         if outcome in (Outcome.MEMBER_MISSING, Outcome.LIMIT_REACHED):
             raise MemberMissing(who.member_id)
         if outcome is Outcome.RATE_LIMITED:
-            return rate_refusal(directory.policy, reply[3], reply[4])
+            return rate_refusal(configuration.policy, reply[3], reply[4])
         refusal = Refusal(outcome, None, reply[3], reply[4], replayed=replayed)
         return _explained(refusal, reply[5]) if len(reply) > 5 else refusal
 
@@ -157,11 +157,11 @@ class Accruals:
 
     def _terms(self, purchase: Purchase) -> dict[str, str | int | bytes]:
         """What the purchase earns under the rules of the moment, and what the ledger keeps of that."""
-        directory, terminal, code = self._addresses.directory, purchase.terminal, purchase.code
+        configuration, terminal, code = self._addresses.configuration, purchase.terminal, purchase.code
         rules = terminal.business.earn
-        most = ceilings_of(directory.policy.earn_ceilings, rules.ceilings)
+        most = ceilings_of(configuration.policy.earn_ceilings, rules.ceilings)
         base = earned(rules, purchase.bill)
-        by_tier = points_by_tier(rules, base, {tier.tier_id: tier.rules for tier in directory.tiers})
+        by_tier = points_by_tier(rules, base, {tier.tier_id: tier.rules for tier in configuration.tiers})
         restore = {
             "fingerprint": purchase.fingerprint,
             "code": [code.slot, code.marker] if code else None,
@@ -175,7 +175,7 @@ class Accruals:
             "crossing_days": rules.crossing_days,
             "growth": growth_value(base),
             "by_tier": ";".join(f"{tier},{plain},{bonus}" for tier, (plain, bonus) in by_tier.items()),
-            "context": step_context(terminal, directory.version, purchase.key, purchase.bill, restore),
+            "context": step_context(terminal, configuration.version, purchase.key, purchase.bill, restore),
         }
 
     async def reverse(
@@ -183,8 +183,8 @@ class Accruals:
     ) -> Reversed | Refusal | None:
         """Takes back what is left of an accrual's points. None: this business has no such accrual."""
         addresses = self._addresses
-        directory = addresses.directory
-        bucket = bucket_of_id(ACCRUAL_PREFIX, accrual_id, directory.buckets)
+        configuration = addresses.configuration
+        bucket = bucket_of_id(ACCRUAL_PREFIX, accrual_id, configuration.buckets)
         if bucket is None:
             return None
         call_id = new_id(ACCRUAL_PREFIX, bucket)
@@ -204,9 +204,9 @@ class Accruals:
             business=terminal.business.business_id,
             lots_prefix=keys.lots(bucket, ""),
             member_prefix=keys.member(bucket, ""),
-            utc_offset=addresses.utc_offset(directory.time_zone),
-            window_seconds=directory.policy.refund_window_seconds,
-            context=step_context(terminal, directory.version, key, restore={"fingerprint": fingerprint}),
+            utc_offset=addresses.utc_offset(configuration.time_zone),
+            window_seconds=configuration.policy.refund_window_seconds,
+            context=step_context(terminal, configuration.version, key, restore={"fingerprint": fingerprint}),
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         if reply[0] != call_id.encode():
@@ -215,7 +215,7 @@ class Accruals:
         if outcome is Outcome.NOT_FOUND:
             return None
         if outcome is Outcome.RATE_LIMITED:
-            return rate_refusal(directory.policy, reply[3], reply[4])
+            return rate_refusal(configuration.policy, reply[3], reply[4])
         if outcome is not Outcome.APPLIED:
             return Refusal(outcome, replayed=replayed)
         return Reversed(accrual_from_record(reply[5]), reply[6], reply[7], reply[8], replayed)

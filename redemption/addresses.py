@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from redemption.configuration.directory import Directory, Terminal
+from redemption.configuration.current import Configuration, Terminal
 from redemption.domain import members
 from redemption.domain.clock import Clock
 from redemption.domain.contexts import till_text
@@ -96,19 +96,19 @@ def _outlet_mark(outlet_id: str) -> str:
 class Addresses:
     """Names of keys under the configuration in force."""
 
-    def __init__(self, directory: Callable[[], Directory], clock: Clock, *, cluster: bool) -> None:
-        self._directory = directory
+    def __init__(self, configuration: Callable[[], Configuration], clock: Clock, *, cluster: bool) -> None:
+        self._configuration = configuration
         self._clock = clock
         self._cluster = cluster
         self._offsets: dict[str, tuple[int, int]] = {}
         self._moments: dict[str, tuple[int, datetime]] = {}
         self._terms: dict[tuple[str, str], TillTerms] = {}
-        self._terms_of: tuple[Directory | None, int] = (None, -1)
+        self._terms_of: tuple[Configuration | None, int] = (None, -1)
 
     @property
-    def directory(self) -> Directory:
+    def configuration(self) -> Configuration:
         """The configuration in force at this moment."""
-        return self._directory()
+        return self._configuration()
 
     @property
     def now(self) -> float:
@@ -116,15 +116,17 @@ class Addresses:
         return self._clock()
 
     def member(self, number: int) -> MemberAddress:
-        return MemberAddress(number, members.member_id(number), members.bucket_of(number, self._directory().buckets))
+        return MemberAddress(
+            number, members.member_id(number), members.bucket_of(number, self._configuration().buckets)
+        )
 
     def key_bucket(self, terminal: Terminal, bucket: int) -> int:
         """Where the idempotency records and rates of a terminal lie for a call that concerns `bucket`."""
-        return bucket if self._cluster else keys.bucket_of_terminal(terminal.terminal_id, self._directory().buckets)
+        return bucket if self._cluster else keys.bucket_of_terminal(terminal.terminal_id, self._configuration().buckets)
 
     def outlet_bucket(self, terminal: Terminal, bucket: int) -> int:
         """The same for what is counted per outlet: one place for all terminals of it, whose own buckets differ."""
-        return bucket if self._cluster else keys.bucket_of_terminal(terminal.outlet_id, self._directory().buckets)
+        return bucket if self._cluster else keys.bucket_of_terminal(terminal.outlet_id, self._configuration().buckets)
 
     def till(self, terminal: Terminal, bucket: int) -> TillKeys:
         """The till's keys for a scan of a member in `bucket`."""
@@ -137,21 +139,21 @@ class Addresses:
 
     def till_terms(self, terminal: Terminal) -> TillTerms:
         """Made once for a till, a configuration and a quarter of an hour: 0.4 µs instead of 4."""
-        directory = self._directory()
+        configuration = self._configuration()
         quarter = int(self._clock()) // _QUARTER_SECONDS
         made_of, made_in = self._terms_of
-        if made_of is not directory or made_in != quarter or len(self._terms) > _TILLS_KEPT:
-            self._terms, self._terms_of = {}, (directory, quarter)
-        # With its outlet: a request from before the terminal moved may still be under way in the new directory.
+        if made_of is not configuration or made_in != quarter or len(self._terms) > _TILLS_KEPT:
+            self._terms, self._terms_of = {}, (configuration, quarter)
+        # With its outlet: a request from before the terminal moved may still be under way in the new configuration.
         name = (terminal.terminal_id, terminal.outlet_id)
         known = self._terms.get(name)
         if known is None:
-            business, policy, offset = terminal.business, directory.policy, self.utc_offset(terminal.time_zone)
+            business, policy, offset = terminal.business, configuration.policy, self.utc_offset(terminal.time_zone)
             known = TillTerms(
                 f"{business.business_id},{business.currency},{policy.terminal_rate},{policy.outlet_rate},"
-                f"{policy.member_rate},{self.utc_offset(directory.time_zone)},{offset},"
+                f"{policy.member_rate},{self.utc_offset(configuration.time_zone)},{offset},"
                 f"{_outlet_mark(terminal.outlet_id)},{'-' if self._cluster else keys.group_guesses(0)}",
-                till_text(business.business_id, terminal.outlet_id, terminal.terminal_id, directory.version),
+                till_text(business.business_id, terminal.outlet_id, terminal.terminal_id, configuration.version),
                 offset,
             )
             self._terms[name] = known
@@ -163,7 +165,7 @@ class Addresses:
     def key_places(self, terminal: Terminal, key: str) -> tuple[KeyPlace, ...]:
         """Where the record of a key may lie when nothing is known of the member: the terminal's bucket, on a cluster
         any."""
-        buckets, terminal_id = self._directory().buckets, terminal.terminal_id
+        buckets, terminal_id = self._configuration().buckets, terminal.terminal_id
         if self._cluster:
             return tuple(
                 KeyPlace(bucket, keys.idempotency(bucket, terminal_id, key), keys.frozen(bucket))

@@ -13,7 +13,7 @@ import math
 from typing import Final
 
 from redemption.addresses import Addresses
-from redemption.configuration.directory import Terminal
+from redemption.configuration.current import Terminal
 from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, TOMBSTONE_SECONDS
 from redemption.domain.members import member_id
 from redemption.domain.outcomes import Outcome, Refusal
@@ -55,7 +55,7 @@ class CallRates:
 
     async def terminal(self, terminal: Terminal) -> Refusal | None:
         """Counts a call of a terminal and its outlet."""
-        till, policy = self._addresses.till(terminal, 0), self._addresses.directory.policy
+        till, policy = self._addresses.till(terminal, 0), self._addresses.configuration.policy
         whose, seconds = await self._count(
             till.rate_terminal, policy.terminal_rate, till.rate_outlet, policy.outlet_rate
         )
@@ -63,14 +63,14 @@ class CallRates:
 
     async def member(self, number: int) -> Refusal | None:
         """Counts a call of a member's app."""
-        policy = self._addresses.directory.policy
+        policy = self._addresses.configuration.policy
         rate = own_calls(self._addresses, number)
         whose, seconds = await self._count(rate, policy.member_rate, rate, policy.member_rate)
         return rate_refusal(policy, MEMBER, seconds) if whose else None
 
     async def office(self, key_id: str) -> Refusal | None:
         """Counts a call with a key of the back office, operations or settlement."""
-        policy = self._addresses.directory.policy
+        policy = self._addresses.configuration.policy
         rate = keys.rate(0, f"key.{key_id}")
         whose, seconds = await self._count(rate, policy.office_rate, rate, policy.office_rate)
         if not whose:

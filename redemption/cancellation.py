@@ -10,7 +10,7 @@ from typing import Any
 
 from redemption.addresses import Addresses
 from redemption.call_rates import CallRates, rate_refusal, tombstone_seconds
-from redemption.configuration.directory import Terminal
+from redemption.configuration.current import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, SLOT_SECONDS, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
@@ -50,7 +50,7 @@ class Cancellations:
 
     async def by_id(self, terminal: Terminal, redemption_id: str) -> Cancelled | Refusal | None:
         """Undoes the redemption of an id. None: this business has no such redemption."""
-        bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)
+        bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.configuration.buckets)
         if bucket is None:
             return None
         reply = await self._call(terminal, terminal.business.business_id, bucket, redemption_id=redemption_id)
@@ -90,7 +90,7 @@ class Cancellations:
 
         `counts` is False where the request was counted in the terminal's rate already.
         """
-        bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)
+        bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.configuration.buckets)
         if bucket is None:
             raise RecordMissing("a key names a redemption of no bucket")
         text = await self._store.read(
@@ -115,11 +115,11 @@ class Cancellations:
     ) -> list[Any]:
         """Calls functions/cancel.lua for a redemption of `business_id`, by id, or by key where no id is given."""
         addresses = self._addresses
-        directory = addresses.directory
+        configuration = addresses.configuration
         call_id = new_id(REDEMPTION_PREFIX, bucket)
         places = step_places(addresses, terminal, bucket)
         if business_id != terminal.business.business_id:
-            made_at = directory.businesses.get(business_id, terminal.business)
+            made_at = configuration.businesses.get(business_id, terminal.business)
             places |= {"business": business_id, "currency": made_at.currency}
         till = addresses.till(terminal, bucket)
         reply = await self._store.call(
@@ -138,8 +138,8 @@ class Cancellations:
             call_id=call_id,
             redemption_id=redemption_id,
             redemption_prefix=keys.redemption(bucket, ""),
-            window_seconds=directory.policy.cancel_window_seconds,
-            context=step_context(terminal, directory.version, key, business_id=business_id),
+            window_seconds=configuration.policy.cancel_window_seconds,
+            context=step_context(terminal, configuration.version, key, business_id=business_id),
             counts=1 if counts else 0,
             **places,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
@@ -153,7 +153,7 @@ class Cancellations:
         if outcome is Outcome.NOT_FOUND:
             return None
         if outcome is Outcome.RATE_LIMITED:
-            return rate_refusal(self._addresses.directory.policy, reply[3], reply[4])
+            return rate_refusal(self._addresses.configuration.policy, reply[3], reply[4])
         if outcome is not Outcome.APPLIED:
             return Refusal(outcome)
         effect = reply[2].decode()

@@ -16,7 +16,7 @@ import msgspec
 
 from redemption.addresses import Addresses, KeyPlace
 from redemption.call_rates import rate_refusal
-from redemption.configuration.directory import Terminal
+from redemption.configuration.current import Terminal
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal, detail_word, refusal_of_word
 from redemption.domain.records import record_fields
@@ -179,7 +179,7 @@ class KnownKeys:
         return accrual_from_record(flat, replayed=True)
 
     def _bucket_of(self, prefix: str, record: KeyRecord) -> int:
-        bucket = bucket_of_id(prefix, record.subject, self._addresses.directory.buckets)
+        bucket = bucket_of_id(prefix, record.subject, self._addresses.configuration.buckets)
         if bucket is None:
             raise RecordMissing("a key names what is in no bucket")
         return bucket
@@ -213,7 +213,7 @@ class KnownKeys:
         if record:
             return KeyRecord.parse(place.bucket, record)
         if outcome == Outcome.RATE_LIMITED:
-            return rate_refusal(self._addresses.directory.policy, whose, wait)
+            return rate_refusal(self._addresses.configuration.policy, whose, wait)
         if outcome == Outcome.UNAVAILABLE:
             return Refusal(Outcome.UNAVAILABLE, replayed=True)
         return refusal

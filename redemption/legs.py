@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from redemption.configuration.directory import Directory, Terminal
+from redemption.configuration.current import Configuration, Terminal
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.redemptions import UNIT, Redemption
 
@@ -13,12 +13,12 @@ NO_TERMS = "0,0,0,*"
 """Of a benefit that the group does not have: the leg is refused for that anyway."""
 
 
-def leg_words(leg: Leg, terminal: Terminal, directory: Directory) -> str:
+def leg_words(leg: Leg, terminal: Terminal, configuration: Configuration) -> str:
     """A leg as functions/redeem.lua reads it, with a benefit's caps and levels."""
     if isinstance(leg, PointsLeg):
         return f"points,{leg.points}"
     if isinstance(leg, BenefitLeg):
-        return f"benefit,{leg.benefit_id},{leg.uses},{directory.terms.get(leg.benefit_id, NO_TERMS)}"
+        return f"benefit,{leg.benefit_id},{leg.uses},{configuration.terms.get(leg.benefit_id, NO_TERMS)}"
     return f"stored_value,{leg.amount_minor},{terminal.business.currency}"
 
 

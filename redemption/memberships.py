@@ -6,7 +6,7 @@ from typing import Any
 
 from redemption.addresses import Addresses, MemberAddress
 from redemption.call_rates import MEMBER, own_calls, rate_refusal
-from redemption.configuration.directory import Terminal
+from redemption.configuration.current import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill, Leg
 from redemption.domain.limits import SLOT_SECONDS, SLOTS_AHEAD_MAX, VERIFY_DEADLINE_SECONDS
@@ -74,7 +74,7 @@ class Memberships:
     async def free_slots(self, member_number: int, count: int, spacing: int) -> list[int] | Refusal:
         """Slots for the member's next `count` codes, each at least `spacing` after the one before; fewer, or none,
         when the codes of the time ahead are used up. Refuses a blocked member, and calls beyond the member's rate."""
-        who, policy = self._addresses.member(member_number), self._addresses.directory.policy
+        who, policy = self._addresses.member(member_number), self._addresses.configuration.policy
         outcome, seconds, *slots = await self._store.call(
             "free",
             member=keys.member(who.bucket, who.member_id),
@@ -110,7 +110,7 @@ class Memberships:
     async def member(self, member_number: int) -> MemberState | None:
         """A member's state; None when there is no such member."""
         addresses, who = self._addresses, self._addresses.member(member_number)
-        offset = addresses.utc_offset(addresses.directory.time_zone)
+        offset = addresses.utc_offset(addresses.configuration.time_zone)
         reply = await self._store.call(
             "look",
             member=keys.member(who.bucket, who.member_id),
@@ -153,7 +153,7 @@ class Memberships:
             return member
         if member.status == "blocked":
             return Refusal(Outcome.MEMBER_BLOCKED)
-        directory = self._addresses.directory
+        configuration = self._addresses.configuration
         holding = Holding(
             tier=member.tier,
             lots={(lot.asset, f"{lot.expires_month or '-'}.{lot.issuer}"): lot.amount for lot in member.lots},
@@ -161,12 +161,12 @@ class Memberships:
             used_month=member.used_month,
             used_stay=member.used_stay,
         )
-        ranks = {tier.tier_id: tier.rank for tier in directory.tiers}
+        ranks = {tier.tier_id: tier.rank for tier in configuration.tiers}
         local = self._addresses.local(terminal.time_zone)
-        found = offers(terminal.place, directory.benefits, ranks, holding, bill, local)
+        found = offers(terminal.place, configuration.benefits, ranks, holding, bill, local)
         priced = None
         if legs is not None:
-            priced = quote(terminal.place, directory.benefits, ranks, holding, legs, bill, local)
+            priced = quote(terminal.place, configuration.benefits, ranks, holding, legs, bill, local)
         return Prepared(member, found, priced)
 
     async def _scanned(
@@ -186,7 +186,7 @@ class Memberships:
             rate_outlet=till.rate_outlet,
             rate_member=keys.rate(who.bucket, who.member_id),
             till=addresses.till_terms(terminal).words,
-            utc_offset=addresses.utc_offset(addresses.directory.time_zone),
+            utc_offset=addresses.utc_offset(addresses.configuration.time_zone),
             outlet_offset=addresses.utc_offset(terminal.time_zone),
             marker=code.marker,
             code_time=code.made_at,
@@ -194,7 +194,7 @@ class Memberships:
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         if outcome == Outcome.RATE_LIMITED:
-            return rate_refusal(addresses.directory.policy, whose, seconds)
+            return rate_refusal(addresses.configuration.policy, whose, seconds)
         reply = found[0]
         if not reply[1]:
             raise MemberMissing(who.member_id)

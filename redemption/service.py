@@ -13,7 +13,7 @@ import orjson
 
 from redemption.addresses import Addresses
 from redemption.call_rates import rate_refusal
-from redemption.configuration.directory import Directory, Terminal
+from redemption.configuration.current import Configuration, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.contexts import basket_text, place_text, restore_text
@@ -106,13 +106,15 @@ class Redemptions:
         Raises `HotStoreFault` of redemption/hot/faults.py, `MemberMissing`.
         """
         addresses, terminal, code = self._addresses, scan.terminal, scan.code
-        directory = addresses.directory
-        policy = directory.policy
+        configuration = addresses.configuration
+        policy = configuration.policy
         who = addresses.member(code.member_number)
         bucket, member_id = who.bucket, who.member_id
         till = addresses.till(terminal, bucket)
         redemption_id = new_id(REDEMPTION_PREFIX, bucket)
-        priced = price(terminal.place, directory.benefits, scan.legs, scan.bill, addresses.local(terminal.time_zone))
+        priced = price(
+            terminal.place, configuration.benefits, scan.legs, scan.bill, addresses.local(terminal.time_zone)
+        )
         verdict = code.refusal or priced.verdict
         hold_seconds = policy.hold_seconds if scan.hold_seconds is None else scan.hold_seconds
         stay = scan.bill.stay if scan.bill is not None else None
@@ -147,11 +149,11 @@ class Redemptions:
             restore=restore_text(
                 scan.fingerprint, code.slot, code.marker, hold_seconds, terms.outlet_offset, stay or None
             ),
-            legs=";".join([leg_words(leg, terminal, directory) for leg in scan.legs]),
+            legs=";".join([leg_words(leg, terminal, configuration) for leg in scan.legs]),
             deadline_seconds=deadline_seconds,
         )
         rate = Rate(policy.terminal_rate, reply[6], reply[7])
-        return Verified(_explained(_verified(reply, redemption_id, member_id), scan, directory), rate)
+        return Verified(_explained(_verified(reply, redemption_id, member_id), scan, configuration), rate)
 
     async def capture(self, step: Step) -> Redemption | Refusal | None:
         """Takes a hold, whole or in part, for the bill as it was or has become. None: this business has no such
@@ -174,7 +176,7 @@ class Redemptions:
 
     async def refund(self, step: Step) -> Redemption | Refusal | None:
         """Gives back what was captured, whole or in part. None: this business has no such redemption."""
-        policy = self._addresses.directory.policy
+        policy = self._addresses.configuration.policy
         return await self._step(
             "refund",
             step,
@@ -184,7 +186,7 @@ class Redemptions:
 
     async def find(self, redemption_id: str, business_id: str) -> Redemption | None:
         """What became of a redemption, to the business it happened at; None to every other and when there is none."""
-        bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.directory.buckets)
+        bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.configuration.buckets)
         if bucket is None:
             return None
         text = await self._store.read(
@@ -212,7 +214,7 @@ class Redemptions:
     async def sweep(self, bucket: int) -> tuple[int, int]:
         """Expires the holds of a bucket whose time has run out; how many, and how many are still open."""
         addresses = self._addresses
-        directory = addresses.directory
+        configuration = addresses.configuration
         expired, still_open = await self._store.call(
             "sweep",
             holds=keys.holds(bucket),
@@ -220,16 +222,16 @@ class Redemptions:
             redemption_prefix=keys.redemption(bucket, ""),
             lots_prefix=keys.lots(bucket, ""),
             member_prefix=keys.member(bucket, ""),
-            utc_offset=addresses.utc_offset(directory.time_zone),
-            policy=directory.policy.expired_lot,
+            utc_offset=addresses.utc_offset(configuration.time_zone),
+            policy=configuration.policy.expired_lot,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         return expired, still_open
 
     async def _step(self, function: str, step: Step, **special: str | int | bytes) -> Redemption | Refusal | None:
         addresses = self._addresses
-        directory = addresses.directory
-        bucket = bucket_of_id(REDEMPTION_PREFIX, step.redemption_id, directory.buckets)
+        configuration = addresses.configuration
+        bucket = bucket_of_id(REDEMPTION_PREFIX, step.redemption_id, configuration.buckets)
         if bucket is None:
             return None
         if function != "refund":
@@ -249,7 +251,7 @@ class Redemptions:
             idempotency=addresses.idempotency(step.terminal, bucket, step.key) if step.key else "",
             fingerprint=step.fingerprint,
             context=step_context(
-                step.terminal, directory.version, step.key, step.bill, {"fingerprint": step.fingerprint}
+                step.terminal, configuration.version, step.key, step.bill, {"fingerprint": step.fingerprint}
             ),
             **step_places(addresses, step.terminal, bucket),
             **special,
@@ -260,7 +262,7 @@ class Redemptions:
         if outcome is Outcome.NOT_FOUND:
             return None
         if outcome is Outcome.RATE_LIMITED:
-            return rate_refusal(directory.policy, reply[3], reply[4])
+            return rate_refusal(configuration.policy, reply[3], reply[4])
         if outcome is not Outcome.APPLIED:
             return Refusal(outcome, None, reply[3], reply[4], replayed=replayed)
         return after_step(redemption_told(reply[5]), reply[6], replayed=replayed)
@@ -268,14 +270,14 @@ class Redemptions:
 
 def step_places(addresses: Addresses, terminal: Terminal, bucket: int) -> dict[str, str | int]:
     """Return the arguments of every function that changes a redemption: whose it is, where its member is."""
-    directory = addresses.directory
+    configuration = addresses.configuration
     return {
         "business": terminal.business.business_id,
         "currency": terminal.business.currency,
         "lots_prefix": keys.lots(bucket, ""),
         "member_prefix": keys.member(bucket, ""),
-        "utc_offset": addresses.utc_offset(directory.time_zone),
-        "policy": directory.policy.expired_lot,
+        "utc_offset": addresses.utc_offset(configuration.time_zone),
+        "policy": configuration.policy.expired_lot,
     }
 
 
@@ -287,12 +289,12 @@ def _verdict_words(verdict: Refusal) -> str:
     return f"{int(verdict.outcome)},{leg},{verdict.asked},{verdict.available},{detail_word(verdict.detail)}"
 
 
-def _explained(result: Scanned | Refusal, scan: Scan, directory: Directory) -> Scanned | Refusal:
+def _explained(result: Scanned | Refusal, scan: Scan, configuration: Configuration) -> Scanned | Refusal:
     """A refusal of a benefit that the function found, with the sentence that names the rule."""
     if isinstance(result, Refusal) and result.leg is not None and result.detail is None:
         leg = scan.legs[result.leg]
         if isinstance(leg, BenefitLeg):
-            detail = state_detail(directory.benefits.get(leg.benefit_id), leg.benefit_id, result)
+            detail = state_detail(configuration.benefits.get(leg.benefit_id), leg.benefit_id, result)
             return replace(result, detail=detail)
     return result
 

@@ -48,12 +48,12 @@ class Measured:
     """Calls of one member, their times by name."""
 
     def __init__(self, engine: Engine, lots: dict[tuple[str, str], int], legs: tuple[Leg, ...]) -> None:
-        directory = world.directory(world.POLICIES["grace"])
+        configuration = world.configuration(world.POLICIES["grace"])
         policy = msgspec.structs.replace(
-            directory.policy, terminal_rate=1_000_000, outlet_rate=1_000_000, member_rate=1_000_000
+            configuration.policy, terminal_rate=1_000_000, outlet_rate=1_000_000, member_rate=1_000_000
         )
         terms = dict.fromkeys(BENEFITS, "1000,1000,1000,*")
-        made = type(directory)(
+        made = type(configuration)(
             1, world.BUCKETS, world.GROUP_ZONE, policy, world.TIERS, dict.fromkeys(BENEFITS, DEFINITION), terms,
             world.BUSINESSES, {},
         )  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gateway.settings import Settings
 from redemption.addresses import Addresses
-from redemption.configuration.directory import read_directory
+from redemption.configuration.current import read_configuration
 from redemption.database import open_pool
 from redemption.devices.store import DeviceStore
 from redemption.domain.clock import system_clock
@@ -34,8 +34,8 @@ async def set_member_status(
     try:
         await hot.start()
         async with pool.acquire() as connection:
-            directory = await read_directory(connection)
-            addresses = Addresses(lambda: directory, system_clock, cluster=settings.valkey_cluster)
+            configuration = await read_configuration(connection)
+            addresses = Addresses(lambda: configuration, system_clock, cluster=settings.valkey_cluster)
             memberships = Memberships(HotStore(hot, assemble()), addresses)
             valid_from = memberships.after_every_code() if revoke_codes else None
             status = await keep_member_status(connection, member_id, blocked=blocked, codes_valid_from=valid_from)

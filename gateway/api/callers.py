@@ -12,7 +12,7 @@ from gateway.api.state import State
 from gateway.auth.authentication import Administrator, authenticate_member
 from gateway.openapi.operation import operation_of
 from gateway.problems.documents import refused
-from redemption.configuration.directory import Terminal
+from redemption.configuration.current import Terminal
 from redemption.domain.outcomes import Refusal
 
 

@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass, field
 
-from gateway.api.settlement.limiter import SettlementDesk
+from gateway.api.settlement.limiter import SettlementLimiter
 from gateway.auth.authentication import KeyAuthenticator
 from gateway.live.parts import LiveParts
-from gateway.observability.hot_store_health import HotWatch
+from gateway.observability.hot_store_health import HotStoreHealth
 from gateway.observability.metrics import Metrics
 from gateway.settings import Settings
 from redemption.accruals import Accruals
 from redemption.call_rates import CallRates
 from redemption.cancellation import Cancellations
-from redemption.configuration.directory import DirectoryFollower
-from redemption.configuration.display_names import NameBook
+from redemption.configuration.current import ConfigurationFollower
+from redemption.configuration.display_names import DisplayNames
 from redemption.domain.clock import Clock
-from redemption.domain.weakness import Weakness
+from redemption.domain.store_warnings import ConfigurationWarning
 from redemption.hot.connection import HotConnection
 from redemption.listing import RedemptionLists
 from redemption.memberships import Memberships
@@ -32,7 +32,7 @@ class State:
     clock: Clock
     metrics: Metrics
     hot: HotConnection
-    directory: DirectoryFollower
+    configuration: ConfigurationFollower
     authenticator: KeyAuthenticator
     members: AccessTokenVerifier
     key_ring: KeyRingFile
@@ -44,11 +44,11 @@ class State:
     accruals: Accruals
     rates: CallRates
     lists: RedemptionLists
-    settlement: SettlementDesk
-    names: NameBook
-    watch: HotWatch
+    settlement: SettlementLimiter
+    names: DisplayNames
+    watch: HotStoreHealth
     live: LiveParts
-    weaknesses: list[Weakness] = field(default_factory=list)
+    weaknesses: list[ConfigurationWarning] = field(default_factory=list)
     frozen: dict[int, str] = field(default_factory=dict)
     """Buckets in which no value moves until a rebuild, and why; as of the last second."""
     members_frozen: bool = False

@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from gateway.auth.signatures import SignatureRefused, verify_signature
 from gateway.problems.documents import Problem, malformed
-from redemption.configuration.directory import Directory, DirectoryFollower, KeyHolder, Terminal
+from redemption.configuration.current import Configuration, ConfigurationFollower, KeyHolder, Terminal
 from redemption.domain.clock import Clock
 from redemption.domain.members import member_number
 from tokens import api_keys
@@ -77,15 +77,15 @@ class Administrator:
 
 
 class KeyAuthenticator:
-    """Finds the holder of an API key in the directory in force. One a worker."""
+    """Finds the holder of an API key in the configuration in force. One a worker."""
 
-    def __init__(self, directory: DirectoryFollower, environment: str, clock: Clock) -> None:
-        self._directory = directory
+    def __init__(self, configuration: ConfigurationFollower, environment: str, clock: Clock) -> None:
+        self._configuration = configuration
         self._environment = environment
         self._clock = clock
         self._used: set[str] = set()
         self._prefix = f"{BEARER}tong_tk_{environment}_"
-        self._terminals_of: Directory | None = None
+        self._terminals_of: Configuration | None = None
         self._terminals: dict[bytes, KeyHolder] = {}
 
     def holder(self, authorization: str | None) -> KeyHolder:
@@ -93,7 +93,7 @@ class KeyAuthenticator:
         key = api_keys.parse(bearer(authorization), self._environment)
         if isinstance(key, api_keys.ApiKeyRefused):
             raise _unauthenticated(key.detail)
-        holder = self._directory.current.keys.get(key.key_id)
+        holder = self._configuration.current.keys.get(key.key_id)
         if not api_keys.matches(key, holder.fingerprint if holder else _NO_FINGERPRINT) or holder is None:
             raise _unauthenticated("The key is not known here")
         if holder.revoked:
@@ -111,14 +111,14 @@ class KeyAuthenticator:
         """
         if authorization is None or not authorization.startswith(self._prefix):
             return None
-        directory = self._directory.current
-        if directory is not self._terminals_of:
+        configuration = self._configuration.current
+        if configuration is not self._terminals_of:
             self._terminals = {
                 holder.fingerprint: holder
-                for holder in directory.keys.values()
+                for holder in configuration.keys.values()
                 if holder.terminal is not None and not holder.revoked
             }
-            self._terminals_of = directory
+            self._terminals_of = configuration
         found = hashlib.sha256(authorization[len(BEARER) :].encode("latin-1")).digest()
         known = self._terminals.get(found)
         if known is None or not hmac.compare_digest(found, known.fingerprint):

@@ -38,10 +38,10 @@ def run(main: Coroutine[Any, Any, Any], *, fast: bool = False, cannot_run: int =
     from redis.exceptions import RedisError
 
     from gateway.administration.migrations import MigrationFailed
-    from redemption.configuration.directory import NotInstalled
+    from redemption.configuration.current import NotInstalled
     from redemption.configuration.group import GroupFileRefused
     from redemption.credentials import CredentialRefused
-    from redemption.domain.weakness import ServerRefusedError
+    from redemption.domain.store_warnings import ServerRefusedError
     from redemption.hot.faults import HotStoreFault
     from redemption.hot.install import BucketsDiffer, LayoutDiffers
     from redemption.ledger.archive.export import ArchiveRefused

@@ -45,7 +45,7 @@ from gateway.server.worker_processes import worker
 from gateway.settings import Settings
 from redemption.configuration.group_file import read_group
 from redemption.domain.clock import system_clock
-from redemption.domain.weakness import ServerRefusedError
+from redemption.domain.store_warnings import ServerRefusedError
 from redemption.hot.install import open_client
 from redemption.hot.server_checks import check_hot_store
 from redemption.ledger.chain import make_seal_key

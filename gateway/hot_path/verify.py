@@ -15,9 +15,9 @@ from gateway.hot_path.admission import Admission
 from gateway.hot_path.scan_cycle import Answer
 from gateway.http.body import ClientGone, bounded, decode, read_body, require_json
 from gateway.http.responses import JSON, header, send_answer
-from gateway.observability.hot_store_health import HotWatch
+from gateway.observability.hot_store_health import HotStoreHealth
 from gateway.observability.metrics import APPLIED, REPLAYED, Metrics
-from gateway.observability.scan_counters import Tally
+from gateway.observability.scan_counters import ScanCounters
 from gateway.openapi.operation import Returns, operation
 from gateway.openapi.parameters import IDEMPOTENCY_KEY
 from gateway.problems import groups
@@ -35,7 +35,7 @@ from gateway.scans.input import (
 )
 from gateway.scans.schemas import RedemptionAnswer
 from gateway.scans.serializers import redemption_document, scan_body
-from redemption.configuration.directory import Terminal
+from redemption.configuration.current import Terminal
 from redemption.domain.clock import Clock
 from redemption.domain.commands import Leg, VerifyRequest
 from redemption.domain.limits import RATE_WINDOW_SECONDS, VERIFY_DEADLINE_SECONDS
@@ -100,15 +100,15 @@ class VerifyEndpoint:
         reader: CodeReader,
         metrics: Metrics,
         clock: Clock,
-        tally: Tally,
-        watch: HotWatch,
+        counters: ScanCounters,
+        watch: HotStoreHealth,
     ) -> None:
         self._redemptions = redemptions
         self._authenticator = authenticator
         self._reader = reader
         self._metrics = metrics
         self._clock = clock
-        self._tally = tally
+        self._counters = counters
         self._watch = watch
         self.admission = Admission(time.monotonic)
 
@@ -142,20 +142,20 @@ class VerifyEndpoint:
     def _count(self, scope: Scope, refusal: Problem | None, outcome: str, seconds: float) -> None:
         terminal = scope.get(TERMINAL)
         if refusal is not None:
-            self._tally.refused(terminal, outcome, VERIFY_PATH)
+            self._counters.refused(terminal, outcome, VERIFY_PATH)
             if refusal.unknown:
                 self._metrics.verify_unknown.inc()
-                self._tally.unknown()
+                self._counters.unknown()
             if refusal.guess and terminal is not None:
                 self._metrics.guesses.inc()
-                self._tally.guess(terminal)
+                self._counters.guess(terminal)
         self._metrics.count_verify(outcome, seconds)
-        self._tally.scan(terminal, outcome, seconds)
+        self._counters.scan(terminal, outcome, seconds)
 
     def turned_away(self) -> None:
         """Counts a scan that gateway/server/protocol.py refused on the endpoint's behalf."""
         self._metrics.count_turned_away()
-        self._tally.turned_away()
+        self._counters.turned_away()
 
     async def _answer(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> tuple[Answer, str]:
         content_type = headers.get(b"content-type")

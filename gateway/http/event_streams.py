@@ -27,7 +27,7 @@ ABORT: Final = "tong.abort"
 """Where gateway/server/protocol.py leaves in the scope of a stream's request how its connection is cut."""
 
 
-class Seats:
+class StreamLimiter:
     """How many streams of one kind a worker has open, in all and for each caller."""
 
     def __init__(self, most: int, most_of_one: int) -> None:
@@ -65,7 +65,7 @@ class Seats:
         return give_back
 
 
-class MemberSeats(Seats):
+class MemberSeats(StreamLimiter):
     """The streams of members' pages."""
 
     def __init__(self, most: int) -> None:

@@ -14,7 +14,7 @@ from redemption.devices.store import device_id
 from redemption.domain.clock import instant
 from redemption.domain.redemptions import BENEFIT_PREFIX, POINTS, UNIT
 from redemption.ledger.entries import Position
-from redemption.live.history import Cursor, Deed
+from redemption.live.history import ActivityEntry, Cursor
 from redemption.live.movements import Change, CodeUsed, Movement
 from redemption.memberships import MemberState
 from redemption.rules.definitions import BenefitDefinition
@@ -25,7 +25,7 @@ _NUMBER_MAX: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class LocalizedNames:
     """The group's names in one language; an id stands for itself where there is no name."""
 
     language: Language
@@ -42,9 +42,9 @@ class Spoken:
         return None if outlet_id is None else {"outlet_id": outlet_id, "name": self.outlets.get(outlet_id, outlet_id)}
 
 
-def spoken(names: GroupNames, language: Language) -> Spoken:
+def spoken(names: GroupNames, language: Language) -> LocalizedNames:
     """The names as they are said in this language, or in another where it has none."""
-    return Spoken(
+    return LocalizedNames(
         language,
         {each.business_id: _said(each.name, language) for each in names.businesses},
         {outlet.outlet_id: _said(outlet.name, language) for each in names.businesses for outlet in each.outlets},
@@ -90,7 +90,7 @@ def cursor_from(text: str) -> Cursor | None:
     return Cursor(int(at), position)
 
 
-def notice(movement: Movement, names: Spoken) -> dict[str, Any]:
+def notice(movement: Movement, names: LocalizedNames) -> dict[str, Any]:
     """What a live notice and an entry of the history have in common."""
     bill = _bill(movement)
     return {
@@ -120,7 +120,7 @@ def _hold_end(movement: Movement) -> str | None:
     return instant(movement.at_ms + movement.hold_seconds * 1000)
 
 
-def deed(found: Deed, names: Spoken) -> dict[str, Any]:
+def deed(found: ActivityEntry, names: LocalizedNames) -> dict[str, Any]:
     """An entry of the history."""
     movement = found.movement
     return {
@@ -135,7 +135,7 @@ def deed(found: Deed, names: Spoken) -> dict[str, Any]:
 
 def balance(
     member: MemberState,
-    names: Spoken,
+    names: LocalizedNames,
     touched: Iterable[Change] = (),
     catalogue: Mapping[str, BenefitDefinition] = MappingProxyType({}),
 ) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def balance(
 
 
 def _benefit_left(
-    member: MemberState, asset: str, names: Spoken, catalogue: Mapping[str, BenefitDefinition]
+    member: MemberState, asset: str, names: LocalizedNames, catalogue: Mapping[str, BenefitDefinition]
 ) -> dict[str, Any]:
     benefit_id, left = asset.removeprefix(BENEFIT_PREFIX), member.sum_of(asset)
     definition = catalogue.get(benefit_id)
@@ -212,7 +212,7 @@ def _currency(movement: Movement) -> str | None:
     return next((asset for asset in assets if asset != POINTS and not asset.startswith(BENEFIT_PREFIX)), None)
 
 
-def _leg(leg: Mapping[str, Any], names: Spoken, currency: str | None) -> dict[str, Any]:
+def _leg(leg: Mapping[str, Any], names: LocalizedNames, currency: str | None) -> dict[str, Any]:
     document = {"kind": leg["kind"], UNIT[leg["kind"]]: leg[UNIT[leg["kind"]]], "value_minor": leg["value_minor"]}
     if leg["kind"] == "benefit":
         document["benefit_id"] = leg["benefit_id"]
@@ -222,7 +222,7 @@ def _leg(leg: Mapping[str, Any], names: Spoken, currency: str | None) -> dict[st
     return document
 
 
-def _change(change: Change, names: Spoken) -> dict[str, Any]:
+def _change(change: Change, names: LocalizedNames) -> dict[str, Any]:
     return {
         **_asset(change.asset, names),
         "available": change.available,
@@ -239,7 +239,7 @@ def _change(change: Change, names: Spoken) -> dict[str, Any]:
     }
 
 
-def _asset(asset: str, names: Spoken) -> dict[str, Any]:
+def _asset(asset: str, names: LocalizedNames) -> dict[str, Any]:
     if asset == POINTS:
         return {"kind": "points"}
     if asset.startswith(BENEFIT_PREFIX):
@@ -251,6 +251,6 @@ def _asset(asset: str, names: Spoken) -> dict[str, Any]:
     return {"kind": "stored_value", "currency": asset}
 
 
-def _benefit_name(asset: str, names: Spoken) -> str:
+def _benefit_name(asset: str, names: LocalizedNames) -> str:
     benefit_id = asset.removeprefix(BENEFIT_PREFIX)
     return names.benefits.get(benefit_id, benefit_id)

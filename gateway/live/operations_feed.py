@@ -9,14 +9,14 @@ from collections import deque
 from typing import Final
 
 from gateway.http.event_streams import event
-from gateway.live.notices import Spoken
+from gateway.live.notices import LocalizedNames
 from gateway.live.stats_views import refusal_document, snapshot
-from gateway.observability.stats_aggregator import FigureKeeper
+from gateway.observability.stats_aggregator import StatsAggregator
 from redemption.domain.clock import Clock
 from redemption.domain.limits import REFUSALS_KEPT_MAX
 from redemption.hot.connection import HotConnection
 from redemption.ledger.streams import ValkeyAwayError
-from redemption.live.board import Board, Told
+from redemption.live.stats_store import StatsStore, StreamEntry
 
 VIEWS_KEPT: Final = 64
 REFUSALS_TOLD_MAX: Final = 100
@@ -25,18 +25,18 @@ REFUSALS_TOLD_MAX: Final = 100
 class OperationsFeed:
     """One a worker."""
 
-    def __init__(self, figures: FigureKeeper, board: Board, hot: HotConnection, clock: Clock) -> None:
+    def __init__(self, figures: StatsAggregator, stats_store: StatsStore, hot: HotConnection, clock: Clock) -> None:
         self._figures = figures
-        self._board = board
+        self._stats_store = stats_store
         self._hot = hot
         self._clock = clock
         self._views: dict[tuple[str | None, str], bytes] = {}
         self._views_of = -1
-        self._refusals: deque[tuple[tuple[int, int], Told]] = deque(maxlen=REFUSALS_KEPT_MAX)
+        self._refusals: deque[tuple[tuple[int, int], StreamEntry]] = deque(maxlen=REFUSALS_KEPT_MAX)
         self._refusals_of = -1
         self._fetching = asyncio.Lock()
 
-    def snapshot_event(self, scope: str | None, names: Spoken) -> bytes:
+    def snapshot_event(self, scope: str | None, names: LocalizedNames) -> bytes:
         """The figures of this second as an event."""
         if self._views_of != self._figures.ticks or len(self._views) >= VIEWS_KEPT:
             self._views, self._views_of = {}, self._figures.ticks
@@ -54,7 +54,7 @@ class OperationsFeed:
         return self._refusals[-1][0] if self._refusals else (0, 0)
 
     async def refusals_event(
-        self, after: tuple[int, int], scope: str | None, names: Spoken
+        self, after: tuple[int, int], scope: str | None, names: LocalizedNames
     ) -> tuple[tuple[int, int], bytes]:
         """What was refused after that one as an event, nothing where there is none; and where to go on."""
         await self._fetch()
@@ -73,9 +73,9 @@ class OperationsFeed:
             self._refusals_of = self._figures.ticks
             try:
                 if not self._refusals:
-                    told = list(reversed(await self._board.refusals(REFUSALS_KEPT_MAX)))
+                    told = list(reversed(await self._stats_store.refusals(REFUSALS_KEPT_MAX)))
                 else:
-                    told = await self._board.refusals_after(self._refusals[-1][1].identifier, REFUSALS_KEPT_MAX)
+                    told = await self._stats_store.refusals_after(self._refusals[-1][1].identifier, REFUSALS_KEPT_MAX)
             except ValkeyAwayError:
                 return
             self._refusals.extend((_order(each.identifier), each) for each in told)

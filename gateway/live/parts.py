@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.http.event_streams import MemberSeats, Seats
+from gateway.http.event_streams import MemberSeats, StreamLimiter
 from gateway.live.operations_feed import OperationsFeed
 from gateway.observability.metrics import Metrics
-from gateway.observability.scan_counters import Tally
-from gateway.observability.stats_aggregator import FigureKeeper
-from gateway.observability.stats_store import Worker
+from gateway.observability.scan_counters import ScanCounters
+from gateway.observability.stats_aggregator import StatsAggregator
+from gateway.observability.stats_format import Worker
 from gateway.processes.closing import closing, ending
 from redemption.database import Pool
 from redemption.devices.revocations import RevokedDevices
@@ -26,9 +26,9 @@ from redemption.devices.store import DeviceStore
 from redemption.domain.clock import Clock
 from redemption.domain.limits import MEMBER_STREAMS_MAX, OPERATIONS_STREAMS_MAX
 from redemption.hot.connection import HotConnection
-from redemption.live.board import Board
 from redemption.live.history import MemberHistory
 from redemption.live.raw_streams import open_raw_client
+from redemption.live.stats_store import StatsStore
 from redemption.live.tail import LedgerTail
 
 
@@ -47,12 +47,12 @@ class LiveParts:
     history: MemberHistory
     devices: DeviceStore
     revoked: RevokedDevices
-    tally: Tally
-    board: Board
-    figures: FigureKeeper
+    counters: ScanCounters
+    stats_store: StatsStore
+    figures: StatsAggregator
     feed: OperationsFeed
     member_seats: MemberSeats
-    operations_seats: Seats
+    operations_seats: StreamLimiter
     begin: Callable[[], None]
     """Starts the tasks, once the worker is whole."""
 
@@ -72,10 +72,10 @@ async def live_parts(
     tasks: list[asyncio.Task[None]] = []
     member_seats, operations_seats = (
         MemberSeats(MEMBER_STREAMS_MAX),
-        Seats(OPERATIONS_STREAMS_MAX, OPERATIONS_STREAMS_MAX),
+        StreamLimiter(OPERATIONS_STREAMS_MAX, OPERATIONS_STREAMS_MAX),
     )
     name, since_ms = f"w-{secrets.token_hex(4)}", round(clock() * 1000)
-    tail, tally, board = LedgerTail(client), Tally(clock), Board(client, name)
+    tail, counters, stats_store = LedgerTail(client), ScanCounters(clock), StatsStore(client, name)
 
     def worker() -> Worker:
         metrics.streams.labels("member").set(member_seats.open)
@@ -86,7 +86,7 @@ async def live_parts(
             hot.connected, round(stale, 1), frozen,
         )  # fmt: skip
 
-    figures = FigureKeeper(board, tally, metrics, clock, worker)
+    figures = StatsAggregator(stats_store, counters, metrics, clock, worker)
 
     def begin() -> None:
         tasks.append(asyncio.create_task(tail.run(), name="ledger tail"))
@@ -99,10 +99,10 @@ async def live_parts(
             history=MemberHistory(pool),
             devices=DeviceStore(pool),
             revoked=revoked,
-            tally=tally,
-            board=board,
+            counters=counters,
+            stats_store=stats_store,
             figures=figures,
-            feed=OperationsFeed(figures, board, hot, clock),
+            feed=OperationsFeed(figures, stats_store, hot, clock),
             member_seats=member_seats,
             operations_seats=operations_seats,
             begin=begin,

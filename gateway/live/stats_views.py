@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.live.notices import Spoken
+from gateway.live.notices import LocalizedNames
 from gateway.observability.alarms import FIGURES_STALE_SECONDS, MINUTE_SAMPLES, alarm_document
 from gateway.observability.metrics import APPLIED, REPLAYED
 from gateway.observability.scan_counters import NOBODY
-from gateway.observability.stats_store import (
+from gateway.observability.stats_format import (
     Alarmed,
     Outlet,
     Sample,
@@ -36,7 +36,7 @@ SERIES_COLUMNS: Final = (
 
 
 def snapshot(
-    totals: Totals, recent: Sequence[Sample], scope: str | None, names: Spoken, now: float, *, connected: bool
+    totals: Totals, recent: Sequence[Sample], scope: str | None, names: LocalizedNames, now: float, *, connected: bool
 ) -> dict[str, Any]:
     """How things stand. `recent` are the last samples, the newest last; `connected`: this worker has the hot store."""
     minute = list(recent)[-MINUTE_SAMPLES:]
@@ -104,7 +104,7 @@ def _seconds(minute: Sequence[Sample]) -> int:
     return minute[-1].at - minute[0].at + 1 if minute else 0
 
 
-def _reasons(outcomes: Mapping[str, int], minute: Mapping[str, int], names: Spoken) -> list[dict[str, Any]]:
+def _reasons(outcomes: Mapping[str, int], minute: Mapping[str, int], names: LocalizedNames) -> list[dict[str, Any]]:
     """The most frequent first."""
     found = [(count, code) for code, count in outcomes.items() if code not in (APPLIED, REPLAYED)]
     return [
@@ -119,7 +119,7 @@ def _reasons(outcomes: Mapping[str, int], minute: Mapping[str, int], names: Spok
 
 
 def _businesses(
-    outlets: Mapping[str, Outlet], in_minute: Mapping[str, Outlet], minute: Sequence[Sample], names: Spoken
+    outlets: Mapping[str, Outlet], in_minute: Mapping[str, Outlet], minute: Sequence[Sample], names: LocalizedNames
 ) -> list[dict[str, Any]]:
     by_business: dict[str, dict[str, Outlet]] = {}
     for outlet_id, outlet in outlets.items():
@@ -157,7 +157,7 @@ def _last_of(outlet: Outlet | None) -> dict[str, int]:
     return {"accepted": accepted(outcomes), "refused": refused(outcomes)}
 
 
-def _alarms(newest: Sample, names: Spoken, now: float, *, connected: bool, seen: bool) -> list[dict[str, Any]]:
+def _alarms(newest: Sample, names: LocalizedNames, now: float, *, connected: bool, seen: bool) -> list[dict[str, Any]]:
     """The sample's, and what only this worker can see when no sample comes any more."""
     alarms = dict(newest.alarms)
     age = now - newest.at
@@ -187,7 +187,7 @@ def series_row(sample: Sample, scope: str | None) -> list[float | int | None]:
     ]
 
 
-def refusal_document(text: bytes, names: Spoken, scope: str | None) -> dict[str, Any] | None:
+def refusal_document(text: bytes, names: LocalizedNames, scope: str | None) -> dict[str, Any] | None:
     """A refusal as gateway/observability/scan_counters.py kept it; None where it is not in the scope."""
     at_ms, business, outlet, terminal, code, path = orjson.loads(text)
     if scope is not None and business != scope:

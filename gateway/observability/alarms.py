@@ -9,7 +9,7 @@ minute where Prometheus takes rates over some.
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from gateway.observability.stats_store import (
+from gateway.observability.stats_format import (
     Alarmed,
     Sample,
     accepted,

@@ -56,7 +56,7 @@ class LibraryCheck:
             raise
 
 
-class HotWatch:
+class HotStoreHealth:
     """The last look of one worker."""
 
     def __init__(

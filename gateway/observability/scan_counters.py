@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from gateway.observability.metrics import VERIFY_SECONDS_BUCKETS
-from redemption.configuration.directory import Terminal
+from redemption.configuration.current import Terminal
 from redemption.domain.clock import Clock
 from redemption.domain.limits import REFUSALS_PER_SECOND_MAX
 
@@ -44,7 +44,7 @@ class Refused(NamedTuple):
     path: str
 
 
-class Tally:
+class ScanCounters:
     """One a worker."""
 
     def __init__(self, clock: Clock) -> None:

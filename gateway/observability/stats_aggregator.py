@@ -16,8 +16,8 @@ import msgspec
 
 from gateway.observability.alarms import Earlier, judge
 from gateway.observability.metrics import Metrics
-from gateway.observability.scan_counters import Counted, Tally
-from gateway.observability.stats_store import (
+from gateway.observability.scan_counters import Counted, ScanCounters
+from gateway.observability.stats_format import (
     Outlet,
     Report,
     Sample,
@@ -38,7 +38,7 @@ from gateway.observability.stats_store import (
 from redemption.domain.clock import Clock
 from redemption.domain.limits import FIGURES_KEPT_SECONDS
 from redemption.ledger.streams import ValkeyAwayError
-from redemption.live.board import Board, Told
+from redemption.live.stats_store import StatsStore, StreamEntry
 
 PHASE_SECONDS: Final = 0.3
 """When in a second the work is done: after the whole second, of which a sample is named."""
@@ -55,14 +55,19 @@ CHUNK_SAMPLES: Final = 100
 logger = logging.getLogger(__name__)
 
 
-class FigureKeeper:
+class StatsAggregator:
     """One a worker. `samples` are the last hour's as texts with their seconds, `recent` the last minutes' as values."""
 
     def __init__(
-        self, board: Board, tally: Tally, metrics: Metrics, clock: Clock, standing: Callable[[], Worker]
+        self,
+        stats_store: StatsStore,
+        counters: ScanCounters,
+        metrics: Metrics,
+        clock: Clock,
+        standing: Callable[[], Worker],
     ) -> None:
-        self._board = board
-        self._tally = tally
+        self._stats_store = stats_store
+        self._counters = counters
         self._metrics = metrics
         self._clock = clock
         self._standing = standing
@@ -114,7 +119,7 @@ class FigureKeeper:
             await self._load()
         if self._pending is None:
             self._pending = self._count()
-        leads = await self._board.report(*self._pending)
+        leads = await self._stats_store.report(*self._pending)
         self._pending = None
         await self._follow()
         if leads:
@@ -125,10 +130,10 @@ class FigureKeeper:
         self.samples.clear()
         self.recent.clear()
         self._earlier.clear()
-        text = await self._board.checkpoint()
+        text = await self._stats_store.checkpoint()
         if text is not None:
             self.totals = decode_totals(text)
-        told = await self._board.samples_after(0)
+        told = await self._stats_store.samples_after(0)
         await self._take(told)
         now = int(self._clock())
         if self.recent:
@@ -137,7 +142,7 @@ class FigureKeeper:
 
     def _count(self) -> tuple[bytes, list[bytes]]:
         """The next report, and the refusals that go with it. Also adds to the counters of /metrics by outlet."""
-        counted, unknown = self._tally.take()
+        counted, unknown = self._counters.take()
         self._number += 1
         outlets = {name: _outlet(each) for name, each in counted.items()}
         for name, each in outlets.items():
@@ -145,13 +150,15 @@ class FigureKeeper:
                 if count:
                     self._metrics.outlet_scans.labels(each.business, name, result).inc(count)
         report = Report(self._number, self._standing(), unknown, outlets)
-        return encode(report), [encode(each) for each in self._tally.take_refused()]
+        return encode(report), [encode(each) for each in self._counters.take_refused()]
 
     async def _follow(self) -> None:
         """The samples that others made."""
-        await self._take(await self._board.samples_after(self.totals.at if not self.samples else self.samples[-1][0]))
+        await self._take(
+            await self._stats_store.samples_after(self.totals.at if not self.samples else self.samples[-1][0])
+        )
 
-    async def _take(self, told: list[Told]) -> None:
+    async def _take(self, told: list[StreamEntry]) -> None:
         for index, each in enumerate(told):
             self._add(decode_sample(each.text), each.text)
             if index % CHUNK_SAMPLES == CHUNK_SAMPLES - 1:
@@ -172,7 +179,7 @@ class FigureKeeper:
         if second <= self.totals.at:
             return
         sample = Sample(second, self.totals.last_report)
-        for each in await self._board.reports_after(self.totals.last_report):
+        for each in await self._stats_store.reports_after(self.totals.last_report):
             sample.last_report = each.identifier
             report = decode_report(each.text)
             worker = report.worker.worker
@@ -183,7 +190,7 @@ class FigureKeeper:
                 add_outlets(sample.outlets, report.outlets, latencies=True)
         sample.workers = [worker for worker, heard in self._last_heard.values() if second - heard <= ALIVE_SECONDS]
         sample.writer = await self._writer()
-        memory = await self._board.memory()
+        memory = await self._stats_store.memory()
         sample.memory_bytes, sample.memory_limit_bytes = memory.used, memory.limit
         self._metrics.hot_memory_bytes.set(memory.used)
         self._metrics.hot_memory_limit_bytes.set(memory.limit or 0)
@@ -191,15 +198,15 @@ class FigureKeeper:
         before = list(self._earlier)[:-RECENT_SAMPLES]
         sample.alarms = judge(sample, list(self.recent), before)
         text = encode(sample)
-        if not await self._board.add_sample(second, text):
+        if not await self._stats_store.add_sample(second, text):
             return  # somebody else was elected meanwhile; its sample is read with the next look
         self._add(sample, text)
         if second % CHECKPOINT_SECONDS == 0:
             self._forget(second)
-            await self._board.keep_checkpoint(encode(self.totals))
+            await self._stats_store.keep_checkpoint(encode(self.totals))
 
     async def _writer(self) -> Writer | None:
-        text = await self._board.writer()
+        text = await self._stats_store.writer()
         return None if text is None else decode_writer(text)
 
     def _forget(self, second: int) -> None:

@@ -16,7 +16,7 @@ from gateway.hot_path.scan_cycle import Answer
 from gateway.hot_path.verify import VERIFY_PATH, VerifyEndpoint
 from gateway.http.responses import answer
 from gateway.http.security_headers import with_security_headers
-from gateway.observability.scan_counters import Tally
+from gateway.observability.scan_counters import ScanCounters
 from gateway.problems.documents import Problem
 from gateway.server.routes import routes
 
@@ -70,19 +70,19 @@ def application(state: State) -> Application:
         state.reader,
         state.metrics,
         state.clock,
-        state.live.tally,
+        state.live.counters,
         state.watch,
     )
 
     async def problem(request: Request, fault: Exception) -> Response:
         assert isinstance(fault, Problem)
-        note_refusal(state.live.tally, request, fault)
+        note_refusal(state.live.counters, request, fault)
         if fault.kind.code == "rate_limited":
             state.metrics.rate_limited.labels(fault.extensions.get("scope", "codes")).inc()
         terminal = request.scope.get(TERMINAL)
         if fault.guess and terminal is not None:
             state.metrics.guesses.inc()
-            state.live.tally.guess(terminal)
+            state.live.counters.guess(terminal)
         return problem_answer(fault, request.headers.get("accept-language"))
 
     async def http_fault(request: Request, fault: Exception) -> Response:
@@ -123,14 +123,14 @@ def methods_of_path(request: Request) -> str:
     return ", ".join(sorted(taken))
 
 
-def note_refusal(tally: Tally, request: Request, problem: Problem) -> None:
+def note_refusal(counters: ScanCounters, request: Request, problem: Problem) -> None:
     """Keeps what a till was refused beside its scans, for operations: the path without the ids in it."""
     path = request.url.path
     if not path.startswith(TILL_PATHS):
         return
     for name, value in request.path_params.items():
         path = path.replace(f"/{value}", f"/{{{name}}}", 1)
-    tally.refused(request.scope.get(TERMINAL), problem.kind.code, path)
+    counters.refused(request.scope.get(TERMINAL), problem.kind.code, path)
 
 
 def unforeseen_fault(state: State, request: Request, fault: Exception) -> Response:

@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from gateway.api.settlement.limiter import POOL_SIZE, SettlementDesk
+from gateway.api.settlement.limiter import POOL_SIZE, SettlementLimiter
 from gateway.api.state import State
 from gateway.auth.authentication import KeyAuthenticator
 from gateway.live.parts import live_parts
-from gateway.observability.hot_store_health import HotWatch, LibraryCheck
+from gateway.observability.hot_store_health import HotStoreHealth, LibraryCheck
 from gateway.observability.metrics import Metrics
 from gateway.processes.closing import PART_SECONDS, closing, ending
 from gateway.settings import DEVELOPMENT_ISSUER, Settings, SettingsRefused
@@ -24,12 +24,12 @@ from redemption.accruals import Accruals
 from redemption.addresses import Addresses
 from redemption.call_rates import CallRates
 from redemption.cancellation import Cancellations
-from redemption.configuration.directory import DirectoryFollower
-from redemption.configuration.display_names import NameBook
+from redemption.configuration.current import ConfigurationFollower
+from redemption.configuration.display_names import DisplayNames
 from redemption.database import open_pool
 from redemption.domain.clock import Clock
 from redemption.domain.limits import HOT_IN_FLIGHT_MAX
-from redemption.domain.weakness import ServerRefusedError, Weakness
+from redemption.domain.store_warnings import ConfigurationWarning, ServerRefusedError
 from redemption.hot import keys
 from redemption.hot.address import Address
 from redemption.hot.connection import HotConnection
@@ -69,12 +69,12 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
         )
         pool = await open_pool(postgres_dsn, size=4, name="tong-gateway")
         stack.push_async_callback(closing("the pool", pool.close))
-        directory = DirectoryFollower(pool, clock)
-        await directory.start()
-        stack.push_async_callback(closing("the configuration", directory.stop))
-        if directory.current.buckets != settings.buckets:
+        configuration = ConfigurationFollower(pool, clock)
+        await configuration.start()
+        stack.push_async_callback(closing("the configuration", configuration.stop))
+        if configuration.current.buckets != settings.buckets:
             raise SettingsRefused(
-                f"TONG_BUCKETS is {settings.buckets}, the installation has {directory.current.buckets}"
+                f"TONG_BUCKETS is {settings.buckets}, the installation has {configuration.current.buckets}"
             )
         hot = _hot_connection(valkey_url, check := LibraryCheck(library))
         await hot.start()
@@ -87,11 +87,11 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
                 hot=hot,
                 metrics=metrics,
                 clock=clock,
-                standing=lambda: (directory.stale_seconds, sorted(frozen)),
+                standing=lambda: (configuration.stale_seconds, sorted(frozen)),
             )
         )
         store = HotStore(hot, library)
-        addresses = Addresses(lambda: directory.current, clock, cluster=settings.valkey_cluster)
+        addresses = Addresses(lambda: configuration.current, clock, cluster=settings.valkey_cluster)
         # Connections of its own: a slow statement takes none from what scans need.
         settlement_pool = await open_pool(postgres_dsn, size=POOL_SIZE, name="tong-gateway-settlement")
         stack.push_async_callback(closing("the settlement's pool", settlement_pool.close))
@@ -102,8 +102,8 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             clock=clock,
             metrics=metrics,
             hot=hot,
-            directory=directory,
-            authenticator=KeyAuthenticator(directory, settings.environment, clock),
+            configuration=configuration,
+            authenticator=KeyAuthenticator(configuration, settings.environment, clock),
             members=member_verifier(settings, clock),
             key_ring=key_ring,
             issuer=CodeIssuer(key_ring.ring, settings.code_algorithm, clock),
@@ -114,9 +114,9 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             accruals=Accruals(store, addresses),
             rates=CallRates(store, addresses),
             lists=RedemptionLists(LedgerReader(pool), live.tail),
-            settlement=SettlementDesk(settlement_pool, clock, exports),
-            names=NameBook(pool, lambda: directory.current.version),
-            watch=HotWatch(hot, library, settings.buckets, settings.backlog_max, check),
+            settlement=SettlementLimiter(settlement_pool, clock, exports),
+            names=DisplayNames(pool, lambda: configuration.current.version),
+            watch=HotStoreHealth(hot, library, settings.buckets, settings.backlog_max, check),
             live=live,
             frozen=frozen,
             weaknesses=await weaknesses(settings),
@@ -185,10 +185,10 @@ def development_issuer(settings: Settings, clock: Clock) -> DevelopmentIssuer:
     return DevelopmentIssuer(folder, DEVELOPMENT_ISSUER, settings.member_audience, clock)
 
 
-async def weaknesses(settings: Settings) -> list[Weakness]:
+async def weaknesses(settings: Settings) -> list[ConfigurationWarning]:
     """What makes the given servers weaker than promised; a server that does not answer now is asked by readiness."""
     valkey_url, postgres_dsn = settings.stores()
-    found: list[Weakness] = []
+    found: list[ConfigurationWarning] = []
     try:
         hot = await check_hot_store(valkey_url, cluster=settings.valkey_cluster)
         # A worker's own user may not read the server's settings: then it tells what it was told.
@@ -225,7 +225,7 @@ async def _all_members_are_in(frozen: Collection[int], state: State) -> bool:
     """Whether no member is in another bucket. Where PostgreSQL does not say, only if every bucket is frozen."""
     if not frozen or len(frozen) == state.settings.buckets:
         return bool(frozen)
-    elsewhere = await state.directory.has_member_outside(frozen)
+    elsewhere = await state.configuration.has_member_outside(frozen)
     return elsewhere is False
 
 
@@ -255,11 +255,11 @@ async def _keep_house(state: State) -> None:
             logger.warning("the ring of code keys was read again")
         state.metrics.hot_connected.set(1 if state.hot.connected else 0)
         state.metrics.hot_in_flight.set(state.hot.in_flight)
-        state.metrics.configuration_stale_seconds.set(state.directory.stale_seconds)
+        state.metrics.configuration_stale_seconds.set(state.configuration.stale_seconds)
         await _look_for_frozen(state)
         await state.watch.look()
         state.metrics.backlog_full.set(1 if state.watch.backlog_full else 0)
         if state.clock() - noted_at >= NOTE_SECONDS and (used := state.authenticator.take_used()):
             noted_at = state.clock()
-            await state.directory.note_use(used)
+            await state.configuration.note_use(used)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 from gateway.observability.logs import configure_logs
 from gateway.observability.metrics import Metrics
-from gateway.observability.stats_store import Writer, encode
+from gateway.observability.stats_format import Writer, encode
 from gateway.processes.closing import closing
 from gateway.processes.collector import BATCH_THRESHOLD, keep_what_is_loaded
 from gateway.settings import Settings
 from redemption.addresses import Addresses
-from redemption.configuration.directory import DirectoryFollower
+from redemption.configuration.current import ConfigurationFollower
 from redemption.database import Pool, open_pool
 from redemption.domain.clock import system_clock
 from redemption.domain.limits import HOT_IN_FLIGHT_MAX
@@ -24,7 +24,7 @@ from redemption.hot.store import HotStore
 from redemption.ledger.store import LedgerStore, PostgresAwayError
 from redemption.ledger.streams import LedgerStreams, StreamClient, ValkeyAwayError, open_stream_client
 from redemption.ledger.writer import LedgerWriter, run_writer
-from redemption.live.board import tell_writer
+from redemption.live.stats_store import tell_writer
 from redemption.service import Redemptions
 from redemption.sweeper import Sweeper
 from redemption.waiting import end_tasks
@@ -62,11 +62,11 @@ async def write_ledger(settings: Settings) -> None:
 async def _sweeping(settings: Settings, pool: Pool) -> AsyncIterator[Sweeper]:
     """A sweeper beside the writer: both keep the books true, and neither is on the way of a scan."""
     valkey_url, _ = settings.stores()
-    directory = DirectoryFollower(pool, system_clock)
-    await directory.start()
+    configuration = ConfigurationFollower(pool, system_clock)
+    await configuration.start()
     hot = HotConnection(Address.from_url(valkey_url), in_flight_max=HOT_IN_FLIGHT_MAX, name="tong-sweeper")
     await hot.start()
-    addresses = Addresses(lambda: directory.current, system_clock, cluster=settings.valkey_cluster)
+    addresses = Addresses(lambda: configuration.current, system_clock, cluster=settings.valkey_cluster)
     sweeper = Sweeper(Redemptions(HotStore(hot, assemble()), addresses), settings.buckets)
     task = asyncio.create_task(sweeper.run(), name="sweeper")
     try:
@@ -74,7 +74,7 @@ async def _sweeping(settings: Settings, pool: Pool) -> AsyncIterator[Sweeper]:
     finally:
         await end_tasks(task)
         await hot.close(1.0)
-        await directory.stop()
+        await configuration.stop()
 
 
 async def _export(writer: LedgerWriter, sweeper: Sweeper, metrics: Metrics, client: StreamClient) -> None:

@@ -1,6 +1,6 @@
 """What things are called: levels, businesses, outlets and benefits, in the group's languages.
 
-Nothing is decided by a name, so names are not part of the directory that every scan looks at. Guarantees: they are
+Nothing is decided by a name, so names are not part of the configuration that every scan looks at. Guarantees: they are
 those of the configuration's version of the moment, read once per version; while PostgreSQL is away the last ones stand.
 """
 
@@ -66,7 +66,7 @@ class NamesAway(Exception):
     """PostgreSQL did not answer and no names were read before."""
 
 
-class NameBook:
+class DisplayNames:
     """The names of the version that `version` tells, read when they are asked for."""
 
     def __init__(self, pool: Pool, version: Callable[[], int]) -> None:

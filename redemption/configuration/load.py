@@ -6,7 +6,7 @@
 Guarantees: the configuration changes in one transaction or not at all, whatever state the store is in; one load at a
 time, a second waits and is then refused; a currency or an outlet that bookings hang on does not change under them;
 nothing that holdings or records name is deleted. Workers follow within a second
-(redemption/configuration/directory.py).
+(redemption/configuration/current.py).
 
 Members are put into the hot store after that transaction, and can be loaded again after whatever happened.
 """

@@ -147,7 +147,7 @@ def bucket_of_terminal(terminal_id: str, buckets: int) -> int:
 
 
 def ops_reports() -> str:
-    """Figures for operations (redemption/live/board.py): of no member, no bucket."""
+    """Figures for operations (redemption/live/stats_store.py): of no member, no bucket."""
     return "ops:reports"
 
 

@@ -14,7 +14,7 @@ from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from redemption.domain.weakness import ServerRefusedError, Weakness
+from redemption.domain.store_warnings import ConfigurationWarning, ServerRefusedError
 
 CONNECT_SECONDS: Final = 5.0
 VALKEY_MIN: Final = (8, 0)
@@ -32,7 +32,7 @@ PROMISED: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-async def check_hot_server(client: "Redis") -> tuple[Weakness, ...]:
+async def check_hot_server(client: "Redis") -> tuple[ConfigurationWarning, ...]:
     """Checks one server through a connected client. Raises ServerRefusedError; other faults pass through."""
     information: Mapping[str, Any] = await client.info("server")
     name = _refuse_old(information)
@@ -42,7 +42,7 @@ async def check_hot_server(client: "Redis") -> tuple[Weakness, ...]:
         return _weaknesses(name, {})
 
 
-async def check_hot_store(url: str, *, cluster: bool) -> tuple[Weakness, ...]:
+async def check_hot_store(url: str, *, cluster: bool) -> tuple[ConfigurationWarning, ...]:
     """Connects, checks (on a cluster: each primary), disconnects. Raises ServerRefusedError."""
     try:
         return await _check_cluster(url) if cluster else await _check_one(url)
@@ -54,7 +54,7 @@ async def check_hot_store(url: str, *, cluster: bool) -> tuple[Weakness, ...]:
         ) from error
 
 
-async def _check_one(url: str) -> tuple[Weakness, ...]:
+async def _check_one(url: str) -> tuple[ConfigurationWarning, ...]:
     async with Redis.from_url(
         url,
         decode_responses=True,
@@ -65,8 +65,8 @@ async def _check_one(url: str) -> tuple[Weakness, ...]:
         return await check_hot_server(client)
 
 
-async def _check_cluster(url: str) -> tuple[Weakness, ...]:
-    found: dict[Weakness, None] = {}  # a set that keeps the order: primaries mostly share their weaknesses
+async def _check_cluster(url: str) -> tuple[ConfigurationWarning, ...]:
+    found: dict[ConfigurationWarning, None] = {}  # a set that keeps the order: primaries mostly share their weaknesses
     async with RedisCluster.from_url(
         url, decode_responses=True, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS
     ) as client:
@@ -80,15 +80,15 @@ async def _check_cluster(url: str) -> tuple[Weakness, ...]:
     return tuple(found)
 
 
-def _weaknesses(name: str, found: Mapping[Any, Any]) -> tuple[Weakness, ...]:
+def _weaknesses(name: str, found: Mapping[Any, Any]) -> tuple[ConfigurationWarning, ...]:
     weaknesses = []
     for setting, (wanted, meaning) in PROMISED.items():
         value = found.get(setting)
         if value is None:
             unknown = f"could not be checked (CONFIG is not allowed here); if it is weaker, {meaning}"
-            weaknesses.append(Weakness(name, setting, UNKNOWN, wanted, unknown))
+            weaknesses.append(ConfigurationWarning(name, setting, UNKNOWN, wanted, unknown))
         elif value != wanted:
-            weaknesses.append(Weakness(name, setting, value, wanted, meaning))
+            weaknesses.append(ConfigurationWarning(name, setting, value, wanted, meaning))
     return tuple(weaknesses)
 
 

@@ -55,7 +55,7 @@ WRITTEN_BY_FUNCTIONS: Final = (
     Family(("{b*}:cancelled:*",), ("+zadd", "+zremrangebyrank", "+expire")),
 )
 LIVE_FIGURES: Final = Family(("ops:*",), ("+xadd", "+set", "+pexpire"))
-"""What operations watch, of no member and no value: told by the workers themselves (redemption/live/board.py)."""
+"""What operations watch, of no member and no value: told by the workers themselves (redemption/live/stats_store.py)."""
 _CALLS: Final = "(+fcall +fcall_ro ~*)"
 """Any keys: a function that needs no stay is given an empty name. What it does is checked command by command."""
 

@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 from redemption.hot import keys
+from redemption.ledger.expected_state import ExpectedState, Who
 from redemption.ledger.findings import Finding
 from redemption.ledger.freezing import Client
-from redemption.ledger.images import Image, Who
 
 NUMBERS: Final = ("held", "growth", "owed")
 """Fields of a member that are nothing and not there alike."""
@@ -14,7 +14,7 @@ NOT_IN_THE_LEDGER: Final = ("codes_valid_from", "seen", "counted")
 CONTENT_CHARACTERS_MAX: Final = 200
 
 
-async def key_differences(client: Client, who: Who, image: Image) -> list[Finding]:
+async def key_differences(client: Client, who: Who, image: ExpectedState) -> list[Finding]:
     """What the hot store would say otherwise after a rebuild of this member."""
     names = list(dict.fromkeys([*image.hashes, keys.lots(who.bucket, who.member_id)]))
     pipeline = client.pipeline(transaction=False)

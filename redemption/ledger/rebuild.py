@@ -22,9 +22,9 @@ from redemption.domain.redemptions import ACCRUAL_PREFIX, REDEMPTION_PREFIX, buc
 from redemption.hot import keys
 from redemption.ledger.differences import key_differences
 from redemption.ledger.entries import ACCOUNTS, Position, decode_entry
+from redemption.ledger.expected_state import ExpectedState, Movement, Transaction, Who
 from redemption.ledger.findings import Finding
 from redemption.ledger.freezing import Client, frozen_buckets
-from redemption.ledger.images import Image, Movement, Transaction, Who
 from redemption.ledger.replay import Replay
 from redemption.ledger.status import disagreement
 from redemption.ledger.store import Item, LedgerStore
@@ -241,7 +241,7 @@ class Rebuild:
             self.report.members += 1
             self.report.calls_without_key += image.without_key
 
-    async def _write(self, who: Who, image: Image) -> None:
+    async def _write(self, who: Who, image: ExpectedState) -> None:
         """All keys of one member in one step."""
         member = keys.member(who.bucket, who.member_id)
         revoked = await self._client.hget(member, "codes_valid_from") or who.codes_valid_from

@@ -21,8 +21,8 @@ from redemption.domain.limits import CODE_MARKER_SECONDS, REDEMPTION_RETENTION_S
 from redemption.domain.members import member_number
 from redemption.domain.records import record_text
 from redemption.hot import keys
-from redemption.ledger.images import (
-    Image,
+from redemption.ledger.expected_state import (
+    ExpectedState,
     Part,
     Record,
     Transaction,
@@ -48,7 +48,7 @@ class Replay:
         self._touched: set[str] = set()
         self._records: dict[str, Record] = {}
         self._counters: dict[str, dict[str, int]] = {}
-        self._extra = Image()
+        self._extra = ExpectedState()
         self._accrued_before: set[str] = set()
 
     def open(self, state: Mapping[str, Any], lots: Iterable[tuple[str, str, int]]) -> None:
@@ -98,9 +98,9 @@ class Replay:
         elif kind == "reverse":
             self._unaccrue(transaction, record)
 
-    def image(self, now: float) -> Image:
+    def image(self, now: float) -> ExpectedState:
         """What must be in the hot store at `now`; what would be forgotten by then is left out."""
-        who, image = self._who, Image(without_key=self._extra.without_key)
+        who, image = self._who, ExpectedState(without_key=self._extra.without_key)
         lots = {f"{asset}/{lot}": str(amount) for (asset, lot), amount in self._lots.items() if amount != 0}
         if lots:
             image.hashes[keys.lots(who.bucket, who.member_id)] = lots

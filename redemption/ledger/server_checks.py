@@ -10,7 +10,7 @@ from typing import Any, Final
 import asyncpg
 
 from redemption.database import FAULTS
-from redemption.domain.weakness import ServerRefusedError, Weakness
+from redemption.domain.store_warnings import ConfigurationWarning, ServerRefusedError
 
 CONNECT_SECONDS: Final = 5.0
 VERSION_MIN: Final = 150_000  # server_version_num of 15.0
@@ -27,7 +27,7 @@ PROMISED: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 }
 
 
-async def check_ledger_server(connection: "asyncpg.Connection[asyncpg.Record]") -> tuple[Weakness, ...]:
+async def check_ledger_server(connection: "asyncpg.Connection[asyncpg.Record]") -> tuple[ConfigurationWarning, ...]:
     """Checks the server behind an open connection. Raises ServerRefusedError; other faults pass through."""
     row: Any = await connection.fetchrow(
         "SELECT current_setting('server_version') AS version,"
@@ -51,11 +51,11 @@ async def check_ledger_server(connection: "asyncpg.Connection[asyncpg.Record]") 
     for setting, (accepted, meaning) in PROMISED.items():
         value = found.get(setting, "unknown")
         if value not in accepted:
-            weaknesses.append(Weakness("PostgreSQL", setting, value, accepted[0], meaning))
+            weaknesses.append(ConfigurationWarning("PostgreSQL", setting, value, accepted[0], meaning))
     return tuple(weaknesses)
 
 
-async def check_ledger_store(dsn: str) -> tuple[Weakness, ...]:
+async def check_ledger_store(dsn: str) -> tuple[ConfigurationWarning, ...]:
     """Connects, checks, disconnects. Raises ServerRefusedError."""
     try:
         connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, command_timeout=CONNECT_SECONDS)

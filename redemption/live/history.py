@@ -37,7 +37,7 @@ FIRST_PAGE: Final = Cursor(round(_LAST.timestamp() * 1000), Position(2**62, 0))
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class ActivityEntry:
     """A movement and what became of it. `status` is None for a movement that opens nothing."""
 
     movement: Movement
@@ -52,7 +52,7 @@ class MemberHistory:
         self._pool = pool
         self._queries = named_queries("live", "history")
 
-    async def page(self, member_id: str, before: Cursor, limit: int) -> tuple[list[Deed], Cursor | None]:
+    async def page(self, member_id: str, before: Cursor, limit: int) -> tuple[list[ActivityEntry], Cursor | None]:
         """The next `limit` movements and where to go on; None at the end."""
         rows = await self._fetch(
             "page", member_id, _moment(before.at_ms), before.position.ms, before.position.seq, limit + 1
@@ -67,9 +67,9 @@ class MemberHistory:
         for step in steps:
             by_subject.setdefault(step.subject_id, []).append(step)
         deeds = [
-            Deed(each, *became(by_subject.get(each.subject_id, [each])))
+            ActivityEntry(each, *became(by_subject.get(each.subject_id, [each])))
             if each.kind in _OPENING
-            else Deed(each, None, {})
+            else ActivityEntry(each, None, {})
             for each in movements
         ]
         last = movements[-1] if movements and more else None

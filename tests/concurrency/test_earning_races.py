@@ -70,10 +70,10 @@ async def issued(side: InProcess, subjects: Sequence[int], *, bill: str = "", ca
 
 @pytest.fixture
 def tight(monkeypatch: pytest.MonkeyPatch) -> None:
-    group = engine_sides.directory()
+    group = engine_sides.configuration()
     ceilings = EarnCeilings(bill_points=100, member_day_points=400, terminal_day_points=1_000)
     policy = msgspec.structs.replace(group.policy, earn_ceilings=ceilings)
-    monkeypatch.setattr(engine_sides, "directory", lambda: replace(group, policy=policy))
+    monkeypatch.setattr(engine_sides, "configuration", lambda: replace(group, policy=policy))
 
 
 MEMBERS_DAY: Removal = ("accrue", "  within(points, most[3], member_before, 3)\n", "")

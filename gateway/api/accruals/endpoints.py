@@ -118,7 +118,7 @@ async def accrue(request: Request) -> Response:
     if not done.replayed:
         business = terminal.business.business_id
         state.metrics.points_issued.labels(business).inc(done.points)
-        state.live.tally.issued(terminal, done.points)
+        state.live.counters.issued(terminal, done.points)
     headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
     return answer(201, orjson.dumps(accrual_document(done)), headers)
 

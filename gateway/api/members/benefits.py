@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.problems.kinds import Language
 from gateway.scans.serializers import month
-from redemption.configuration.directory import Directory
+from redemption.configuration.current import Configuration
 from redemption.domain.outcomes import Outcome
 from redemption.memberships import MemberState
 from redemption.rules.definitions import BenefitDefinition
@@ -23,22 +23,24 @@ from redemption.rules.schedule import is_open
 _ASSET = "benefit:"
 
 
-def member_benefits(member: MemberState, directory: Directory, language: Language, now: float) -> list[dict[str, Any]]:
+def member_benefits(
+    member: MemberState, configuration: Configuration, language: Language, now: float
+) -> list[dict[str, Any]]:
     """One entry per benefit that the member has and the catalogue still holds, in the order of the lots."""
-    local = datetime.datetime.fromtimestamp(now, directory.time_zone)
-    ranks = {tier.tier_id: tier.rank for tier in directory.tiers}
+    local = datetime.datetime.fromtimestamp(now, configuration.time_zone)
+    ranks = {tier.tier_id: tier.rank for tier in configuration.tiers}
     holding = Holding(member.tier, {}, member.used_today, member.used_month, member.used_stay)
     found: dict[str, dict[str, Any]] = {}
     for held in member.lots:
         benefit_id = held.asset.removeprefix(_ASSET)
-        definition = directory.benefits.get(benefit_id)
+        definition = configuration.benefits.get(benefit_id)
         if definition is None or not held.asset.startswith(_ASSET):
             continue
         entry = found.setdefault(benefit_id, _terms(benefit_id, definition, member, language))
         entry["remaining_uses"] += held.amount
         entry["lots"].append({"uses": held.amount, "expires_month": month(held.expires_month)})
     for benefit_id, entry in found.items():
-        definition = directory.benefits[benefit_id]
+        definition = configuration.benefits[benefit_id]
         left = remaining_uses(benefit_id, definition, holding, entry["remaining_uses"])
         objection = _objection(definition, ranks, member.tier, left, local)
         entry["uses_now"] = 0 if objection is not None else left

@@ -73,7 +73,7 @@ async def read_benefits(request: Request) -> Response:
     state: State = request.app.state.tong
     member = await _member(request)
     language = language_of(request.headers.get("accept-language"))
-    benefits = member_benefits(member, state.directory.current, language, state.clock())
+    benefits = member_benefits(member, state.configuration.current, language, state.clock())
     return answer(200, orjson.dumps({"benefits": benefits}))
 
 

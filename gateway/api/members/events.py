@@ -16,7 +16,7 @@ from gateway.auth.authentication import member_and_expiry
 from gateway.http.event_streams import TOO_MANY_MISSED, UNKNOWN_EVENT_ID, EventStream, ending, event, reset
 from gateway.http.responses import answer
 from gateway.live.notices import (
-    Spoken,
+    LocalizedNames,
     balance,
     cursor_from,
     cursor_text,
@@ -118,7 +118,7 @@ async def _told(
     number: int,
     listener: Listener,
     missed: list[Movement] | str,
-    names: Spoken,
+    names: LocalizedNames,
     expires_at: float,
 ) -> AsyncIterator[bytes]:
     """Yields the events of one page: what it missed or why that cannot be told, the balance, then what comes."""
@@ -174,8 +174,10 @@ def _movements(items: list[Item]) -> list[Movement]:
     return [movement_of_entry(position, entry) for position, entry in decoded if isinstance(entry, Entry)]
 
 
-def _with_balance(state: State, movement: Movement, names: Spoken, member: MemberState | None) -> dict[str, Any]:
-    catalogue = state.directory.current.benefits
+def _with_balance(
+    state: State, movement: Movement, names: LocalizedNames, member: MemberState | None
+) -> dict[str, Any]:
+    catalogue = state.configuration.current.benefits
     left = balance(member, names, movement.changes, catalogue) if member is not None else None
     return {**notice(movement, names), "balance": left}
 

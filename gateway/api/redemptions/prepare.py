@@ -62,7 +62,7 @@ async def prepare(request: Request) -> Response:
         raise refused(prepared, currency=terminal.business.currency)
     offers, member = prepared.offers, prepared.member
     language = request.headers.get("accept-language")
-    catalogue = state.directory.current.benefits
+    catalogue = state.configuration.current.benefits
     bill, currency = wanted.bill, terminal.business.currency
     return answer(
         200,

@@ -11,7 +11,7 @@ import msgspec
 from starlette.requests import Request
 
 from gateway.api.callers import counted_administrator
-from gateway.api.settlement.limiter import SettlementDesk
+from gateway.api.settlement.limiter import SettlementLimiter
 from gateway.api.state import State
 from gateway.auth.authentication import Administrator
 from gateway.http.body import decode, read_body, require_json
@@ -42,8 +42,8 @@ CODES: Final[dict[str, str]] = {
 `malformed`."""
 
 
-async def caller(request: Request) -> tuple[SettlementDesk, Administrator]:
-    """The desk, and who calls. Raises `unauthenticated`, `terminal_revoked`, `forbidden`, `rate_limited`."""
+async def caller(request: Request) -> tuple[SettlementLimiter, Administrator]:
+    """The limiter, and who calls. Raises `unauthenticated`, `terminal_revoked`, `forbidden`, `rate_limited`."""
     state: State = request.app.state.tong
     return state.settlement, await counted_administrator(request)
 
@@ -51,7 +51,7 @@ async def caller(request: Request) -> tuple[SettlementDesk, Administrator]:
 def known_business(request: Request, business: str) -> str:
     """A business of the group. Raises `not_found`."""
     state: State = request.app.state.tong
-    if business not in state.directory.current.businesses:
+    if business not in state.configuration.current.businesses:
         raise Problem("not_found", "There is no such business")
     return business
 
@@ -74,7 +74,7 @@ def id_in_path(request: Request, name: str) -> str:
     return value
 
 
-def by(who: Administrator) -> str:
+def actor_name(who: Administrator) -> str:
     """Who does it, for the record."""
     return f"key {who.key_id}"
 
@@ -96,14 +96,14 @@ def refused(result: AgreementRefused | DisputeRefused | PeriodRefused, **extensi
     return Problem(code, result.detail, **extensions)
 
 
-async def seen_period(desk: SettlementDesk, who: Administrator, name: str) -> Period:
+async def seen_period(limiter: SettlementLimiter, who: Administrator, name: str) -> Period:
     """A period by its id, its number or its SHA-256. Raises `not_found`, also for one between others."""
     wanted: str | None = name
     if "." not in name:
         is_hash = len(name) == 64 and not set(name) - set("0123456789abcdef")
         is_number = name.isascii() and name.isdigit() and len(name) <= 9
-        wanted = await desk.ask(desk.pages.period_named(name)) if is_hash or is_number else None
-    period = await desk.ask(desk.periods.get(wanted)) if wanted is not None else None
+        wanted = await limiter.run(limiter.pages.period_named(name)) if is_hash or is_number else None
+    period = await limiter.run(limiter.periods.get(wanted)) if wanted is not None else None
     if period is None or not who.sees(period.party_low, period.party_high):
         raise Problem("not_found", "There is no such period, or it is between other businesses")
     return period

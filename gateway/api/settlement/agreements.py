@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.settlement import examples
-from gateway.api.settlement.access import body_of, by, caller, id_in_path, refused, seen_business
-from gateway.api.settlement.limiter import SettlementDesk
+from gateway.api.settlement.access import actor_name, body_of, caller, id_in_path, refused, seen_business
+from gateway.api.settlement.limiter import SettlementLimiter
 from gateway.api.settlement.operations import AGREEMENT_ID, BUSINESS, CURSOR, LIMIT, settlement_operation
 from gateway.api.settlement.schemas import AgreementAdded, AgreementsAnswer
 from gateway.api.settlement.serializers import agreement_version, answered
@@ -39,8 +39,8 @@ async def list_agreements(request: Request) -> Response:
     """Every version of every agreement, by id and number; a business sees those that can count for it."""
     query = Query(request, "business", "limit", "cursor")
     business, limit, after = query.business(), query.limit(), query.cursor(tuple[str, int])
-    desk, who = await caller(request)
-    page = await desk.ask(desk.pages.agreements(seen_business(request, who, business), None, after, limit))
+    limiter, who = await caller(request)
+    page = await limiter.run(limiter.pages.agreements(seen_business(request, who, business), None, after, limit))
     last = (page.items[-1].agreement_id, page.items[-1].version) if page.items else None
     versions = [agreement_version(each) for each in page.items]
     return answered(AgreementsAnswer(versions, cursor_of(last, more=page.more)))
@@ -61,9 +61,9 @@ async def read_agreement(request: Request) -> Response:
     """The versions of one agreement."""
     query = Query(request, "cursor")
     after = query.cursor(tuple[str, int])
-    desk, who = await caller(request)
+    limiter, who = await caller(request)
     agreement_id = id_in_path(request, "agreement_id")
-    page = await desk.ask(desk.pages.agreements(who.business, agreement_id, after, PAGE_ITEMS_MAX))
+    page = await limiter.run(limiter.pages.agreements(who.business, agreement_id, after, PAGE_ITEMS_MAX))
     if not page.items:  # a cursor is only given where there are more
         raise Problem("not_found", "There is no such agreement, or it is between other businesses")
     last = (agreement_id, page.items[-1].version) if page.items else None
@@ -90,22 +90,22 @@ async def add_version(request: Request) -> Response:
     What is in force already adds nothing (200), so it can be repeated safely. Nothing that is closed changes.
     """
     definition = await body_of(request, _definition)
-    desk, who = await caller(request)
+    limiter, who = await caller(request)
     who.of_group()
     try:
         agreement_id = msgspec.convert(request.path_params["agreement_id"], AgreementId)
     except msgspec.ValidationError:
         raise malformed("is no id: a letter, then up to 31 of a-z, 0-9, - and _", "agreement_id") from None
-    result = await desk.ask(_add(desk, agreement_id, definition, by(who)), changes=True)
+    result = await limiter.run(_add(limiter, agreement_id, definition, actor_name(who)), changes=True)
     if isinstance(result, AgreementRefused):
         raise refused(result)
     return answered(AgreementAdded(result.agreement_id, result.version), 201 if result.fresh else 200)
 
 
 async def _add(
-    desk: SettlementDesk, agreement_id: str, definition: AgreementDefinition, added_by: str
+    limiter: SettlementLimiter, agreement_id: str, definition: AgreementDefinition, added_by: str
 ) -> Added | AgreementRefused:
-    async with desk.pool.acquire() as connection:
+    async with limiter.pool.acquire() as connection:
         return await add_agreement(connection, agreement_id, definition, added_by)
 
 

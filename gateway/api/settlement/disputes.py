@@ -8,8 +8,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.settlement import examples
-from gateway.api.settlement.access import body_of, by, caller, id_in_path, known_business, refused, seen_business
-from gateway.api.settlement.limiter import SettlementDesk
+from gateway.api.settlement.access import (
+    actor_name,
+    body_of,
+    caller,
+    id_in_path,
+    known_business,
+    refused,
+    seen_business,
+)
+from gateway.api.settlement.limiter import SettlementLimiter
 from gateway.api.settlement.operations import BUSINESS, CURSOR, DISPUTE_ID, LIMIT, LINE_ID, settlement_operation
 from gateway.api.settlement.schemas import (
     DisputeAnswer,
@@ -49,8 +57,8 @@ async def list_exceptions(request: Request) -> Response:
     """The uses that have no line yet, and why, oldest first. They are tried again when an agreement is added."""
     query = Query(request, "business", "limit", "cursor")
     business, limit, after = query.business(), query.limit(), query.cursor(tuple[datetime.datetime, str])
-    desk, who = await caller(request)
-    page = await desk.ask(desk.pages.exceptions(seen_business(request, who, business), after, limit))
+    limiter, who = await caller(request)
+    page = await limiter.run(limiter.pages.exceptions(seen_business(request, who, business), after, limit))
     last = (page.items[-1].use.occurred_at, page.items[-1].use.line_id) if page.items else None
     found = [exception_answer(each) for each in page.items]
     return answered(ExceptionsAnswer(found, cursor_of(last, more=page.more)))
@@ -74,8 +82,8 @@ async def list_disputes(request: Request) -> Response:
     query = Query(request, "status", "business", "limit", "cursor")
     resolved = _RESOLVED[query.one_of("status", tuple(_RESOLVED), "open")]
     business, limit, after = query.business(), query.limit(), query.cursor(tuple[datetime.datetime, str])
-    desk, who = await caller(request)
-    page = await desk.ask(desk.pages.disputes(seen_business(request, who, business), resolved, after, limit))
+    limiter, who = await caller(request)
+    page = await limiter.run(limiter.pages.disputes(seen_business(request, who, business), resolved, after, limit))
     last = (page.items[-1].dispute.opened_at, page.items[-1].dispute.dispute_id) if page.items else None
     return answered(DisputesAnswer([dispute_answer(each) for each in page.items], cursor_of(last, more=page.more)))
 
@@ -90,8 +98,8 @@ async def list_disputes(request: Request) -> Response:
 )
 async def read_dispute(request: Request) -> Response:
     """One dispute."""
-    desk, who = await caller(request)
-    return answered(dispute_answer(await _seen(desk, who, id_in_path(request, "dispute_id"))))
+    limiter, who = await caller(request)
+    return answered(dispute_answer(await _seen(limiter, who, id_in_path(request, "dispute_id"))))
 
 
 @settlement_operation(
@@ -110,13 +118,13 @@ async def open_dispute(request: Request) -> Response:
     A line has at most one open dispute: the same sent again answers that one.
     """
     wanted = await body_of(request, _dispute)
-    desk, who = await caller(request)
+    limiter, who = await caller(request)
     business = known_business(request, who.acts_for(wanted.business, "business"))
     line_id = id_in_path(request, "line_id")
-    sides = await desk.ask(desk.pages.sides_of_line(line_id))
+    sides = await limiter.run(limiter.pages.sides_of_line(line_id))
     if sides is None or not who.sees(*sides):
         raise Problem("not_found", "There is no such line, or it is between other businesses")
-    result = await desk.ask(desk.disputes.open(line_id, business, wanted.reason, by(who)), changes=True)
+    result = await limiter.run(limiter.disputes.open(line_id, business, wanted.reason, actor_name(who)), changes=True)
     if isinstance(result, DisputeRefused):
         raise refused(result)
     return answered(dispute_answer(DisputeOfLine(result, *sides)), 201)
@@ -140,24 +148,25 @@ async def resolve_dispute(request: Request) -> Response:
     business raised. The same again answers the same.
     """
     wanted = await body_of(request, _resolve)
-    desk, who = await caller(request)
-    found = await _seen(desk, who, id_in_path(request, "dispute_id"))
+    limiter, who = await caller(request)
+    found = await _seen(limiter, who, id_in_path(request, "dispute_id"))
     if who.business is not None and (wanted.amount_minor is not None or who.business != found.dispute.raised_by):
         raise Problem(
             "forbidden",
             "A key of one business can withdraw the dispute that its business raised (without amount_minor); what both "
             "sides agree on is recorded by a key of the whole group",
         )
-    result = await desk.ask(
-        desk.disputes.resolve(found.dispute.dispute_id, wanted.amount_minor, wanted.note, by(who)), changes=True
+    result = await limiter.run(
+        limiter.disputes.resolve(found.dispute.dispute_id, wanted.amount_minor, wanted.note, actor_name(who)),
+        changes=True,
     )
     if isinstance(result, DisputeRefused):
         raise refused(result)
     return answered(dispute_answer(DisputeOfLine(result, found.issuer, found.acceptor)))
 
 
-async def _seen(desk: SettlementDesk, who: Administrator, dispute_id: str) -> DisputeOfLine:
-    found = await desk.ask(desk.pages.dispute(dispute_id))
+async def _seen(limiter: SettlementLimiter, who: Administrator, dispute_id: str) -> DisputeOfLine:
+    found = await limiter.run(limiter.pages.dispute(dispute_id))
     if found is None or not who.sees(found.issuer, found.acceptor):
         raise Problem("not_found", "There is no such dispute, or it is between other businesses")
     return found

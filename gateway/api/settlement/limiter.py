@@ -28,7 +28,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-class SettlementDesk:
+class SettlementLimiter:
     """One a worker. `exports` makes files of statements in processes of its own."""
 
     def __init__(self, pool: Pool, clock: Clock, exports: StatementExports) -> None:
@@ -41,7 +41,7 @@ class SettlementDesk:
         self._calls = 0
         self._transfers = 0
 
-    async def ask(self, call: Awaitable[T], *, changes: bool = False, seconds: float = CALL_SECONDS) -> T:
+    async def run(self, call: Awaitable[T], *, changes: bool = False, seconds: float = CALL_SECONDS) -> T:
         """Awaits a use case. Raises `overloaded`, `unavailable` (with `outcome: unknown` where it may have changed
         something) and `period_altered`."""
         if self._calls >= SETTLEMENT_CALLS_MAX:

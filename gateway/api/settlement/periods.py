@@ -11,7 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.settlement import examples
-from gateway.api.settlement.access import body_of, by, caller, known_business, refused, seen_business, seen_period
+from gateway.api.settlement.access import (
+    actor_name,
+    body_of,
+    caller,
+    known_business,
+    refused,
+    seen_business,
+    seen_period,
+)
 from gateway.api.settlement.operations import BUSINESS, COUNTERPARTY, CURSOR, LIMIT, MONTH, PERIOD, settlement_operation
 from gateway.api.settlement.schemas import (
     ApproveRequest,
@@ -64,9 +72,9 @@ async def list_periods(request: Request) -> Response:
     month, business, counterparty = query.month(), query.business(), query.business("counterparty")
     status = query.one_of("status", _STATUSES, None)
     limit, after = query.limit(), query.cursor(tuple[int, str, str])
-    desk, who = await caller(request)
+    limiter, who = await caller(request)
     wanted = PeriodFilter(month, seen_business(request, who, business), counterparty, status)
-    page = await desk.ask(desk.pages.periods(wanted, after, limit))
+    page = await limiter.run(limiter.pages.periods(wanted, after, limit))
     last = (page.items[-1].month, page.items[-1].party_low, page.items[-1].party_high) if page.items else None
     return answered(PeriodsAnswer([period_answer(each) for each in page.items], cursor_of(last, more=page.more)))
 
@@ -81,8 +89,8 @@ async def list_periods(request: Request) -> Response:
 )
 async def read_period(request: Request) -> Response:
     """One period by its id; a closed one also by its number or its SHA-256."""
-    desk, who = await caller(request)
-    return answered(period_answer(await seen_period(desk, who, request.path_params["period"])))
+    limiter, who = await caller(request)
+    return answered(period_answer(await seen_period(limiter, who, request.path_params["period"])))
 
 
 @settlement_operation(
@@ -104,13 +112,13 @@ async def close_month(request: Request) -> Response:
     """
     await body_of(request, _close, optional=True)
     month = month_of_text(request.path_params["month"], "month")
-    desk, who = await caller(request)
+    limiter, who = await caller(request)
     who.of_group()
-    if not await desk.ask(desk.pages.caught_up(SETTLED_SECONDS), seconds=2 * SETTLED_SECONDS):
+    if not await limiter.run(limiter.pages.caught_up(SETTLED_SECONDS), seconds=2 * SETTLED_SECONDS):
         raise Problem(
             "unavailable", "Settlement is behind the ledger, nothing was closed: `tong settle run` catches up"
         )
-    result = await desk.ask(desk.periods.close(month, by(who)), changes=True, seconds=CLOSE_SECONDS)
+    result = await limiter.run(limiter.periods.close(month, actor_name(who)), changes=True, seconds=CLOSE_SECONDS)
     if isinstance(result, PeriodRefused):
         raise refused(result)
     lines = sum(period.lines for period in result.periods)
@@ -131,10 +139,10 @@ async def close_month(request: Request) -> Response:
 async def approve_period(request: Request) -> Response:
     """The consent of one side to a closed period. Again, it changes nothing."""
     wanted = await body_of(request, _approve, optional=True)
-    desk, who = await caller(request)
+    limiter, who = await caller(request)
     business = known_business(request, who.acts_for(wanted.business, "business"))
-    period = await seen_period(desk, who, request.path_params["period"])
-    result = await desk.ask(desk.periods.approve(period.period_id, business, by(who)), changes=True)
+    period = await seen_period(limiter, who, request.path_params["period"])
+    result = await limiter.run(limiter.periods.approve(period.period_id, business, actor_name(who)), changes=True)
     return _told(result)
 
 
@@ -151,11 +159,13 @@ async def approve_period(request: Request) -> Response:
 async def pay_period(request: Request) -> Response:
     """Notes that an approved period was paid, under the bank's reference. The same again changes nothing."""
     wanted = await body_of(request, _pay)
-    desk, who = await caller(request)
-    period = await seen_period(desk, who, request.path_params["period"])
+    limiter, who = await caller(request)
+    period = await seen_period(limiter, who, request.path_params["period"])
     if period.party_low == period.party_high:
         raise Problem("own_use", "A business's own use: nothing is owed")
-    return _told(await desk.ask(desk.periods.pay(period.period_id, wanted.reference, by(who)), changes=True))
+    return _told(
+        await limiter.run(limiter.periods.pay(period.period_id, wanted.reference, actor_name(who)), changes=True)
+    )
 
 
 def _told(result: Period | PeriodRefused) -> Response:
@@ -180,9 +190,9 @@ async def list_lines(request: Request) -> Response:
     """The lines of a period, in the order that its hash takes them."""
     query = Query(request, "limit", "cursor")
     limit, after = query.limit(), query.cursor(tuple[datetime.datetime, str])
-    desk, who = await caller(request)
-    period = await seen_period(desk, who, request.path_params["period"])
-    page = await desk.ask(desk.pages.lines(period, after, limit))
+    limiter, who = await caller(request)
+    period = await seen_period(limiter, who, request.path_params["period"])
+    page = await limiter.run(limiter.pages.lines(period, after, limit))
     last = (page.items[-1].occurred_at, page.items[-1].line_id) if page.items else None
     return answered(LinesAnswer([line_answer(each) for each in page.items], cursor_of(last, more=page.more)))
 
@@ -208,14 +218,14 @@ async def export_period(request: Request) -> Response:
 
     The ETag is that hash. It is computed anew while the file is made; where it differs, that is said and nothing sent.
     """
-    desk, who = await caller(request)
-    period = await seen_period(desk, who, request.path_params["period"])
+    limiter, who = await caller(request)
+    period = await seen_period(limiter, who, request.path_params["period"])
     if period.sha256 is None:
         raise Problem("period_not_closed", f"{period.period_id} is still open: its lines are at /lines")
     if not_modified(request, period.sha256):
         return Response(status_code=304, headers={"etag": f'"{period.sha256}"', "cache-control": "no-cache"})
     with ExitStack() as stack:
-        stack.enter_context(desk.transfer())
+        stack.enter_context(limiter.transfer())
         file: IO[bytes] = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOLED_BYTES))
         digest = hashlib.sha256()
 
@@ -223,7 +233,7 @@ async def export_period(request: Request) -> Response:
             digest.update(data)
             file.write(data)
 
-        await desk.ask(desk.periods.export(period, take), seconds=CLOSE_SECONDS)
+        await limiter.run(limiter.periods.export(period, take), seconds=CLOSE_SECONDS)
         if digest.hexdigest() != period.sha256:
             raise Problem("period_altered", f"Closed with {period.sha256}, its lines now give {digest.hexdigest()}")
         # Text, not .tsv: the bytes are those of the hash, so nothing in them can be guarded from a spreadsheet.
@@ -251,9 +261,9 @@ async def read_nets(request: Request) -> Response:
     month, business = query.month(), query.business()
     if month is None:
         raise malformed("is missing", "month")
-    desk, who = await caller(request)
+    limiter, who = await caller(request)
     seen = seen_business(request, who, business)
-    periods = await desk.ask(desk.periods.listed(month))
+    periods = await limiter.run(limiter.periods.listed(month))
     totals = [total for period in periods for total in period.totals]
     provisional = not periods or any(period.status == "open" for period in periods)
     return answered(nets_answer(month, provisional=provisional, totals=totals, business=seen))

@@ -15,8 +15,8 @@ from starlette.responses import Response
 
 from gateway.api.callers import count_office, counted_terminal
 from gateway.api.settlement import examples
-from gateway.api.settlement.access import by, id_in_path, known_business
-from gateway.api.settlement.limiter import SettlementDesk
+from gateway.api.settlement.access import actor_name, id_in_path, known_business
+from gateway.api.settlement.limiter import SettlementLimiter
 from gateway.api.settlement.operations import BUSINESS, CURSOR, DAY, LIMIT, RECONCILIATION_ID, reconciliation_operation
 from gateway.api.settlement.reconciliation_files import FILE_FORMS, MEDIA_TYPES, file_name, write_file
 from gateway.api.settlement.reconciliation_schemas import (
@@ -92,21 +92,21 @@ async def reconcile(request: Request) -> Response:
         raise malformed("is missing: which day the list is of, written like 2026-11-22", "day")
     form, charset = _form_of(request.headers.get("content-type"))
     _refuse_by_length(request.headers.get("content-length"))
-    desk, who = _known(request)
+    limiter, who = _known(request)
     if who.roles:
         await count_office(request.app.state.tong, who.key_id)
     chosen = known_business(request, who.acts_for(business, "business"))
-    with desk.transfer():
+    with limiter.transfer():
         data = await read_upload(request.receive, TILL_LIST_BYTES_MAX, UPLOAD_SECONDS)
-        name = by(who) if who.roles else f"terminal {(await counted_terminal(request, data)).terminal_id}"
+        name = actor_name(who) if who.roles else f"terminal {(await counted_terminal(request, data)).terminal_id}"
         upload = Upload(chosen, outlet, day, data, form, name, charset)
-        result = await desk.ask(desk.reconciliations.reconcile(upload), changes=True, seconds=UPLOAD_SECONDS)
+        result = await limiter.run(limiter.reconciliations.reconcile(upload), changes=True, seconds=UPLOAD_SECONDS)
         if isinstance(result, TillListRefused):
             raise _list_refused(result)
         if isinstance(result, ReconcileRefused):
             raise _refused(result)
         found, is_fresh = result
-        return answer(201 if is_fresh else 200, await _whole(desk, found, _language(request)))
+        return answer(201 if is_fresh else 200, await _whole(limiter, found, _language(request)))
 
 
 @reconciliation_operation(
@@ -127,9 +127,9 @@ async def list_reconciliations(request: Request) -> Response:
     query = Query(request, "business", "day", "limit", "cursor")
     business, day, limit = query.business(), query.day("day"), query.limit()
     after = query.cursor(tuple[datetime.datetime, str])
-    desk, who, _ = await _caller(request)
+    limiter, who, _ = await _caller(request)
     seen = who.business if business is None else known_business(request, who.acts_for(business, "business"))
-    found = await desk.ask(desk.reconciliations.listed(seen, day, after, limit + 1))
+    found = await limiter.run(limiter.reconciliations.listed(seen, day, after, limit + 1))
     shown = found[:limit]
     last = (shown[-1].created_at, shown[-1].reconciliation_id) if shown else None
     cursor = cursor_of(last, more=len(found) > limit)
@@ -147,8 +147,8 @@ async def list_reconciliations(request: Request) -> Response:
 )
 async def read_reconciliation(request: Request) -> Response:
     """A reconciliation: its sums, and the first bills of each class that somebody has to look at."""
-    desk, who, _ = await _caller(request)
-    return answer(200, await _whole(desk, await _seen(request, desk, who), _language(request)))
+    limiter, who, _ = await _caller(request)
+    return answer(200, await _whole(limiter, await _seen(request, limiter, who), _language(request)))
 
 
 @reconciliation_operation(
@@ -168,13 +168,15 @@ async def list_bills(request: Request) -> Response:
     """The bills of a reconciliation, all or those of one class."""
     query = Query(request, "class", "limit", "cursor")
     kind, limit, after = query.one_of("class", _ANY, None), query.limit(), query.cursor(int)
-    desk, who, _ = await _caller(request)
-    found = await _seen(request, desk, who)
+    limiter, who, _ = await _caller(request)
+    found = await _seen(request, limiter, who)
     begin, end = found.places_of(kind)
     begin = max(begin, after or 0)
     stop = max(begin, min(end, begin + limit))
     language = _language(request)
-    bills = [bill_fields(item, language) for item in await desk.ask(desk.reconciliations.items(found, begin, stop))]
+    bills = [
+        bill_fields(item, language) for item in await limiter.run(limiter.reconciliations.items(found, begin, stop))
+    ]
     return answer(200, orjson.dumps({"bills": bills, "next_cursor": cursor_of(stop, more=stop < end)}))
 
 
@@ -203,18 +205,18 @@ async def download_reconciliation(request: Request) -> Response:
     query = Query(request, "format", "language")
     form = query.one_of("format", FILE_FORMS, "csv")
     language = query.one_of("language", LANGUAGES, _language(request))
-    desk, who, _ = await _caller(request)
-    found = await _seen(request, desk, who)
+    limiter, who, _ = await _caller(request)
+    found = await _seen(request, limiter, who)
     with ExitStack() as stack:
-        stack.enter_context(desk.transfer())
+        stack.enter_context(limiter.transfer())
         file: IO[bytes] = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOLED_BYTES))
-        batches = desk.reconciliations.file(found)
-        await desk.ask(write_file(file, form, found, batches, language), seconds=UPLOAD_SECONDS)
+        batches = limiter.reconciliations.file(found)
+        await limiter.run(write_file(file, form, found, batches, language), seconds=UPLOAD_SECONDS)
         return FileAnswer(file, MEDIA_TYPES[form], file_name(found, form), None, stack.pop_all())
 
 
-def _known(request: Request) -> tuple[SettlementDesk, Administrator]:
-    """The desk, and what the holder of the key may see; whether a terminal signed is for `_caller` to ask."""
+def _known(request: Request) -> tuple[SettlementLimiter, Administrator]:
+    """The limiter, and what the holder of the key may see; whether a terminal signed is for `_caller` to ask."""
     state: State = request.app.state.tong
     holder = state.authenticator.holder(request.headers.get("authorization"))
     if holder.terminal is not None:
@@ -222,18 +224,18 @@ def _known(request: Request) -> tuple[SettlementDesk, Administrator]:
     return state.settlement, administrator(holder, "settlement")
 
 
-async def _caller(request: Request) -> tuple[SettlementDesk, Administrator, str]:
-    """The desk, what the caller may see, and its name for the record. Counts the call."""
-    desk, who = _known(request)
+async def _caller(request: Request) -> tuple[SettlementLimiter, Administrator, str]:
+    """The limiter, what the caller may see, and its name for the record. Counts the call."""
+    limiter, who = _known(request)
     if who.roles:  # a terminal has none
         await count_office(request.app.state.tong, who.key_id)
-        return desk, who, by(who)
+        return limiter, who, actor_name(who)
     terminal = await counted_terminal(request)
-    return desk, who, f"terminal {terminal.terminal_id}"
+    return limiter, who, f"terminal {terminal.terminal_id}"
 
 
-async def _seen(request: Request, desk: SettlementDesk, who: Administrator) -> Reconciliation:
-    found = await desk.ask(desk.reconciliations.get(id_in_path(request, "reconciliation_id")))
+async def _seen(request: Request, limiter: SettlementLimiter, who: Administrator) -> Reconciliation:
+    found = await limiter.run(limiter.reconciliations.get(id_in_path(request, "reconciliation_id")))
     if found is None or not who.sees(found.business):
         raise Problem("not_found", "There is no such reconciliation of this business, or it is no longer kept")
     return found
@@ -243,14 +245,14 @@ def _language(request: Request) -> Language:
     return language_of(request.headers.get("accept-language"))
 
 
-async def _whole(desk: SettlementDesk, found: Reconciliation, language: Language) -> bytes:
+async def _whole(limiter: SettlementLimiter, found: Reconciliation, language: Language) -> bytes:
     bills: list[Document] = []
     _, end = found.places_of(None)
     for kind in CLASSES:
         if kind != "matched":
             first, after = found.places_of(kind)
-            bills += await desk.ask(
-                desk.reconciliations.items(found, first, min(after, first + RECONCILED_ITEMS_SHOWN))
+            bills += await limiter.run(
+                limiter.reconciliations.items(found, first, min(after, first + RECONCILED_ITEMS_SHOWN))
             )
     matched = found.totals_of("matched")["bills"]
     left_out = end - matched - len(bills)

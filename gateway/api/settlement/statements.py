@@ -65,14 +65,14 @@ async def download_statement(request: Request) -> Response:
     )
     form, language = query.one_of("format", FORMATS, "json"), query.one_of("language", LANGUAGES, "zh-Hant")
     section = query.one_of("section", SECTIONS, "lines")
-    desk, who = await caller(request)
+    limiter, who = await caller(request)
     wanted = StatementRequest(
         known_business(request, who.acts_for(business, "business")), period, counterparty, form, language, section
     )
     with ExitStack() as stack:
-        stack.enter_context(desk.transfer())
+        stack.enter_context(limiter.transfer())
         try:
-            made = await desk.ask(desk.exports.export(wanted), seconds=EXPORT_SECONDS + QUEUE_SECONDS)
+            made = await limiter.run(limiter.exports.export(wanted), seconds=EXPORT_SECONDS + QUEUE_SECONDS)
         except ExportsBusy as busy:
             raise Problem("overloaded", str(busy)) from None
         except ExportFailed as failed:

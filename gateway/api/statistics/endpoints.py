@@ -16,9 +16,9 @@ from gateway.api.statistics.schemas import RefusalsAnswer, SeriesAnswer, Snapsho
 from gateway.api.system.group import group_names
 from gateway.http.event_streams import UNKNOWN_EVENT_ID, EventStream, ending, reset
 from gateway.http.responses import answer
-from gateway.live.notices import Spoken, spoken
+from gateway.live.notices import LocalizedNames, spoken
 from gateway.live.stats_views import SERIES_COLUMNS, refusal_document, series_row, snapshot
-from gateway.observability.stats_store import decode_sample
+from gateway.observability.stats_format import decode_sample
 from gateway.openapi.operation import EVENT_STREAM, Returns, operation
 from gateway.openapi.parameters import query, whole_number
 from gateway.problems import groups
@@ -111,7 +111,7 @@ async def read_refusals(request: Request) -> Response:
     caller = await counted_administrator(request)
     names = await _names(request)
     try:
-        told = await state.live.board.refusals(REFUSALS_KEPT_MAX if caller.business is not None else limit)
+        told = await state.live.stats_store.refusals(REFUSALS_KEPT_MAX if caller.business is not None else limit)
     except ValkeyAwayError:
         raise Problem("unavailable", "The last refusals cannot be read at this moment") from None
     documents = [refusal_document(each.text, names, caller.business) for each in told]
@@ -150,7 +150,7 @@ async def events(request: Request) -> Response:
 
 
 async def _told(
-    state: State, scope: str | None, names: Spoken, authorization: str | None, *, resumes: bool
+    state: State, scope: str | None, names: LocalizedNames, authorization: str | None, *, resumes: bool
 ) -> AsyncIterator[bytes]:
     if resumes:
         yield reset(UNKNOWN_EVENT_ID)
@@ -169,7 +169,7 @@ async def _told(
         await state.live.figures.next_second(SECOND_TIMEOUT_SECONDS)
 
 
-async def _names(request: Request) -> Spoken:
+async def _names(request: Request) -> LocalizedNames:
     return spoken(await group_names(request), language_of(request.headers.get("accept-language")))
 
 

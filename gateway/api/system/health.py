@@ -56,8 +56,8 @@ async def readyz(request: Request) -> Response:
         raise Problem("unavailable", f"Not ready: {', '.join(reasons)}", reasons=reasons)
     body = {
         "status": "ready",
-        "configuration_version": state.directory.current.version,
-        "configuration_stale": state.directory.stale_seconds > STALE_SECONDS,
+        "configuration_version": state.configuration.current.version,
+        "configuration_stale": state.configuration.stale_seconds > STALE_SECONDS,
         "frozen_buckets": [{"bucket": bucket, "reason": why} for bucket, why in sorted(state.frozen.items())],
         "weaknesses": [
             {"setting": w.setting, "found": w.found, "wanted": w.wanted, "meaning": w.meaning} for w in state.weaknesses

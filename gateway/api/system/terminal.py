@@ -33,7 +33,7 @@ async def read_terminal(request: Request) -> Response:
     long its holds may last. Any key of a terminal may ask."""
     state: State = request.app.state.tong
     terminal = await counted_terminal(request)
-    directory = state.directory.current
+    configuration = state.configuration.current
     names = await group_names(request)
     business = next((each for each in names.businesses if each.business_id == terminal.business.business_id), None)
     outlet = next(
@@ -53,12 +53,12 @@ async def read_terminal(request: Request) -> Response:
                     "name": business.name,
                 },
                 "time_zone": terminal.time_zone.key,
-                "categories": categories_at(terminal.place, terminal.business.earn, directory.benefits),
+                "categories": categories_at(terminal.place, terminal.business.earn, configuration.benefits),
                 "counts_stays": any(
                     benefit.per_stay is not None and may_be_used_at(terminal.place, benefit)
-                    for benefit in directory.benefits.values()
+                    for benefit in configuration.benefits.values()
                 ),
-                "holds": {"default_seconds": directory.policy.hold_seconds, "maximum_seconds": HOLD_SECONDS_MAX},
+                "holds": {"default_seconds": configuration.policy.hold_seconds, "maximum_seconds": HOLD_SECONDS_MAX},
             }
         ),
     )

@@ -14,7 +14,7 @@ from gateway.development.private_files import write_private
 from gateway.server.lifespan import development_issuer
 from gateway.settings import Settings
 from redemption.addresses import Addresses
-from redemption.configuration.directory import read_directory
+from redemption.configuration.current import read_configuration
 from redemption.credentials import ROLES, store_key
 from redemption.database import Connection, open_pool
 from redemption.domain.clock import system_clock
@@ -43,21 +43,21 @@ async def demo_members_and_terminals(settings: Settings, own_members: Collection
     try:
         await hot.start()
         async with pool.acquire() as connection:
-            directory = await read_directory(connection)
+            configuration = await read_configuration(connection)
             terminals = await connection.fetch(
                 "SELECT business_id, outlet_id, terminal_id FROM terminal JOIN outlet USING (outlet_id) "
                 "JOIN business USING (business_id) WHERE terminal.retired_at IS NULL "
                 "ORDER BY business_id <> 'hotel', terminal_id"
             )
             terminals = [row for row in terminals if row["business_id"] != refusal_group.BUSINESS]
-            businesses = [each for each in directory.businesses if each != refusal_group.BUSINESS]
+            businesses = [each for each in configuration.businesses if each != refusal_group.BUSINESS]
             keys = await _keys(connection, settings, [row["terminal_id"] for row in terminals], businesses)
             numbers = await connection.fetch(
                 "SELECT member_number, member_id, tier_id FROM member WHERE member_number = ANY ($1) "
                 "ORDER BY member_number",
                 own_members,
             )
-        addresses = Addresses(lambda: directory, system_clock, cluster=settings.valkey_cluster)
+        addresses = Addresses(lambda: configuration, system_clock, cluster=settings.valkey_cluster)
         memberships = Memberships(HotStore(hot, assemble()), addresses)
         issuer = development_issuer(settings, system_clock)
         members = []

@@ -14,7 +14,7 @@ from gateway.administration.keys import KeyWanted, make_key, revoke
 from gateway.administration.members import set_member_status
 from gateway.development.private_files import write_private
 from gateway.settings import Settings
-from redemption.configuration.directory import POLL_SECONDS, Directory, read_directory
+from redemption.configuration.current import POLL_SECONDS, Configuration, read_configuration
 from redemption.configuration.group import (
     BusinessEntry,
     BusinessRules,
@@ -83,30 +83,35 @@ async def make_refusal_group(settings: Settings) -> TillKeys:
     try:
         await hot.start()
         async with pool.acquire() as connection:
-            directory = await read_directory(connection)
+            configuration = await read_configuration(connection)
         store = HotStore(hot, assemble())
         await load_group(
-            GroupFile(_group(directory)), pool, store, buckets=directory.buckets, clock=system_clock, say=lambda _: None
+            GroupFile(_group(configuration)),
+            pool,
+            store,
+            buckets=configuration.buckets,
+            clock=system_clock,
+            say=lambda _: None,
         )
     finally:
         await hot.close(1.0)
         await pool.close()
     await set_member_status(settings, member_id(BLOCKED_MEMBER), blocked=True, revoke_codes=False)
     await set_member_status(settings, member_id(REVOKED_MEMBER), blocked=None, revoke_codes=True)
-    keys, fresh = await _keys(settings, {key_id for key_id, holder in directory.keys.items() if not holder.revoked})
+    keys, fresh = await _keys(settings, {key_id for key_id, holder in configuration.keys.items() if not holder.revoked})
     if fresh:
         await asyncio.sleep(KNOWN_SECONDS)
     return keys
 
 
-def _group(directory: Directory) -> Group:
+def _group(configuration: Configuration) -> Group:
     """Only what is new: the group's own terms stay as they are."""
-    lowest, highest = directory.tiers[0].tier_id, directory.tiers[-1].tier_id
+    lowest, highest = configuration.tiers[0].tier_id, configuration.tiers[-1].tier_id
     names = {"zh-Hant": "測試碼", "zh-Hans": "测试码", "en": "Test codes"}
     amount = AmountOff(100)
     benefits = {
         ELSEWHERE: BenefitDefinition(
-            names, BUSINESS, amount, businesses=tuple(sorted(set(directory.businesses) - {BUSINESS}))[:1]
+            names, BUSINESS, amount, businesses=tuple(sorted(set(configuration.businesses) - {BUSINESS}))[:1]
         ),
         OVER: BenefitDefinition(names, BUSINESS, amount, last_day=date(2020, 1, 31)),
         USED_UP: BenefitDefinition(names, BUSINESS, amount),
@@ -117,7 +122,7 @@ def _group(directory: Directory) -> Group:
     outlet = OutletEntry("out_test_codes", names, (TerminalEntry(TILL, "Test codes 1"),))
     rules = BusinessRules(PointRules(minimum_points=MINIMUM_POINTS))
     return Group(
-        time_zone=str(directory.time_zone),
+        time_zone=str(configuration.time_zone),
         tiers=(),
         businesses=(BusinessEntry(BUSINESS, names, CURRENCY, (outlet,), rules),),
         members=(
@@ -133,7 +138,7 @@ def _group(directory: Directory) -> Group:
             MemberEntry(REVOKED_MEMBER, "Revoked", lowest),
         ),
         benefits=benefits,
-        policy=directory.policy,
+        policy=configuration.policy,
     )
 
 

@@ -29,7 +29,7 @@ from redemption.ledger.archive_files import (
 )
 from redemption.ledger.chain import QUERY_SECONDS, Head, Link, Place, SealKey
 from redemption.ledger.chain_check import ChainCheck
-from redemption.ledger.images import Transaction, Who
+from redemption.ledger.expected_state import Transaction, Who
 from redemption.ledger.manifest import (
     FORMAT,
     SEGMENTS_MAX,

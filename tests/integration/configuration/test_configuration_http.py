@@ -18,7 +18,7 @@ from tests.support.api.client import TongClient, bill, fresh_key
 from tests.support.servers.stack import GROUP_FILE, Stack, Terminal
 
 FOLLOWED_SECONDS = 1.0
-"""A worker polls four times as often (redemption/configuration/directory.py)."""
+"""A worker polls four times as often (redemption/configuration/current.py)."""
 
 Json = dict[str, Any]
 OWN: Json = {

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from gateway.cli.main import app
 from redemption.configuration import load as group_load
-from redemption.configuration.directory import read_directory
+from redemption.configuration.current import read_configuration
 from redemption.configuration.group import GroupFileRefused
 from redemption.configuration.load import LoadDeclined, LoadRefused
 from redemption.domain.members import member_id
@@ -260,9 +260,9 @@ async def test_the_directory_of_a_worker_has_what_is_in_force(stores: Stores) ->
     await stores.load(group())
     await stores.load(group(businesses=[business("hotel", outlet("out_lobby", "trm_1"))], benefits={}), prune=True)
     async with stores.pool.acquire() as connection:
-        directory = await read_directory(connection)
-    assert directory.benefits == {}
-    assert set(directory.businesses) == {"hotel", "mall"}, "the settlement of a retired business goes on"
+        configuration = await read_configuration(connection)
+    assert configuration.benefits == {}
+    assert set(configuration.businesses) == {"hotel", "mall"}, "the settlement of a retired business goes on"
     history = await stores.pool.fetchval("SELECT definition FROM configuration_history ORDER BY version DESC LIMIT 1")
     assert history["benefits"] is None
     assert history["currencies"] == {"hotel": "CNY"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from redemption.configuration.display_names import NameBook, NamesAway
+from redemption.configuration.display_names import DisplayNames, NamesAway
 from redemption.database import open_pool
 from tests.support.servers.stack import Stack
 
@@ -10,7 +10,7 @@ from tests.support.servers.stack import Stack
 async def test_names_are_read_once_per_version_and_stand_while_postgresql_is_away(stack: Stack) -> None:
     pool = await open_pool(stack.demo["postgres_dsn"], size=1)
     version = 1
-    book = NameBook(pool, lambda: version)
+    book = DisplayNames(pool, lambda: version)
     try:
         first = await book.current()
         assert {business.business_id for business in first.businesses} >= {"hotel", "mall"}
@@ -25,4 +25,4 @@ async def test_names_are_read_once_per_version_and_stand_while_postgresql_is_awa
     version = 3
     assert await book.current() is second  # a closed pool answers nothing
     with pytest.raises(NamesAway):
-        await NameBook(pool, lambda: version).current()
+        await DisplayNames(pool, lambda: version).current()

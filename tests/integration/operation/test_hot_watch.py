@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.observability.hot_store_health import EMPTY, LIBRARY_MISSING, HotWatch, LibraryCheck
+from gateway.observability.hot_store_health import EMPTY, LIBRARY_MISSING, HotStoreHealth, LibraryCheck
 from gateway.problems.documents import Problem
 from redemption.hot import keys
 from redemption.hot.address import Address
@@ -18,7 +18,7 @@ BUCKETS = 4
 async def test_a_missing_library_is_a_reason_until_it_is_back() -> None:
     library = assemble()
     async with private_valkey() as server, connected(server.port) as hot:
-        watch = HotWatch(hot, library, BUCKETS, 100)
+        watch = HotStoreHealth(hot, library, BUCKETS, 100)
         await watch.look()
         assert watch.reasons == [EMPTY]
         await ask(hot, "SET", keys.epoch(0), 1)
@@ -36,7 +36,7 @@ async def test_a_server_that_was_emptied_and_one_that_is_away_are_told_apart() -
         hot = HotConnection(Address(port=server.port), in_flight_max=8, on_connect=check)
         await hot.start()
         try:
-            watch = HotWatch(hot, library, BUCKETS, 100, check)
+            watch = HotStoreHealth(hot, library, BUCKETS, 100, check)
             await watch.look()
             assert (hot.connected, watch.reasons) == (False, [EMPTY])
             server.kill()
@@ -49,7 +49,7 @@ async def test_a_full_backlog_refuses_until_a_tenth_of_it_is_carried_away() -> N
     library = assemble()
     async with private_valkey() as server, connected(server.port) as hot:
         await ask(hot, "FUNCTION", "LOAD", library.source)
-        watch = HotWatch(hot, library, BUCKETS, 20)
+        watch = HotStoreHealth(hot, library, BUCKETS, 20)
         for number in range(20):
             await watch.look()
             assert watch.backlog == number
@@ -71,7 +71,7 @@ async def test_a_stream_that_is_none_and_a_store_that_is_away_leave_the_rest_of_
     library = assemble()
     async with private_valkey() as server, connected(server.port) as hot:
         await ask(hot, "FUNCTION", "LOAD", library.source)
-        watch = HotWatch(hot, library, BUCKETS, 2)
+        watch = HotStoreHealth(hot, library, BUCKETS, 2)
         await ask(hot, "SET", keys.ledger_stream(0), "not a stream")
         for bucket in (1, 2):
             await ask(hot, "XADD", keys.ledger_stream(bucket), "*", "v", "1")

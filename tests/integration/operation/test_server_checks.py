@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from redemption.domain.weakness import ServerRefusedError
+from redemption.domain.store_warnings import ServerRefusedError
 from redemption.hot.server_checks import _refuse_old, check_hot_store
 from redemption.ledger.server_checks import check_ledger_store
 from tests.support.servers.private_servers import free_port, private_valkey

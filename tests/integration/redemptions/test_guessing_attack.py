@@ -53,7 +53,7 @@ def guess(random: Random) -> str:
 def test_a_day_of_guessing_at_an_outlet_gets_few_answers_and_the_chance_of_one_code_is_as_stated(
     engine: Engine,
 ) -> None:
-    engine.reset(world.directory(world.POLICIES["grace"]), START_MS)
+    engine.reset(world.configuration(world.POLICIES["grace"]), START_MS)
     tills = [replace(world.TERMINALS[0], terminal_id=f"trm_hotel_{number}") for number in range(STOLEN_TILLS)]
     keys = [derive_digits_key(bytes(range(32)), "test-1")]
     random = Random(20261122)  # the same guesses each time: what is drawn is not what is tested
@@ -77,7 +77,7 @@ def test_a_day_of_guessing_at_an_outlet_gets_few_answers_and_the_chance_of_one_c
 def test_many_outlets_together_get_little_more_than_the_groups_bound_and_an_honest_till_goes_on(
     engine: Engine,
 ) -> None:
-    engine.reset(world.directory(world.POLICIES["grace"]), START_MS)
+    engine.reset(world.configuration(world.POLICIES["grace"]), START_MS)
     tills = [
         replace(world.TERMINALS[0], terminal_id=f"trm_{number}_{till}", outlet_id=f"out_{number}")
         for number in range(OUTLETS)

@@ -34,7 +34,7 @@ def server() -> Iterator[Engine]:
 
 @pytest.fixture
 def engine(server: Engine) -> Engine:
-    server.reset(world.directory(LONGEST), START_MS)
+    server.reset(world.configuration(LONGEST), START_MS)
     server.set_member(MEMBER, tier="gold", name="x", status="active")
     server.issue("iss_1", MEMBER, {("points", "-.hotel"): 100})
     return server
@@ -105,7 +105,7 @@ def test_the_window_of_a_group_that_says_nothing_covers_the_close_of_the_next_da
 @pytest.fixture
 def clustered(engine: Engine) -> Engine:
     """The same engine where the keys of a terminal lie in the buckets of the members."""
-    addresses = Addresses(lambda: engine.directory, lambda: engine.now_ms / 1000, cluster=True)
+    addresses = Addresses(lambda: engine.configuration, lambda: engine.now_ms / 1000, cluster=True)
     engine.redemptions = Redemptions(engine.store, addresses)
     engine.cancellations = Cancellations(engine.store, addresses)
     return engine

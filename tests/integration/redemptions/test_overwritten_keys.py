@@ -18,7 +18,7 @@ from redemption.hot.faults import ServerRefused
 from redemption.hot.library import Library
 from tests.support.engine.commands import Code, Purchase, Scan, Step
 from tests.support.engine.driver import Engine, frozen_library
-from tests.support.engine.world import BENEFITS, BUCKETS, POLICIES, TERMINALS, TERMS, directory
+from tests.support.engine.world import BENEFITS, BUCKETS, POLICIES, TERMINALS, TERMS, configuration
 from tests.support.servers.private_servers import ValkeyServer
 
 NOW_MS = 1_790_000_000_000
@@ -47,7 +47,7 @@ class Ground:
         # Counters without a cap are written too, and were once not read before.
         uncapped = with_changes(BENEFITS["parking"], per_day=None, per_month=None)
         group = replace(
-            directory(POLICIES["grace"]),
+            configuration(POLICIES["grace"]),
             benefits=BENEFITS | {"parking": uncapped},
             terms=TERMS | {"parking": "0,0,0,*"},
         )

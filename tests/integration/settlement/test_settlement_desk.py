@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.api.settlement.limiter import SettlementDesk
+from gateway.api.settlement.limiter import SettlementLimiter
 from gateway.problems.documents import Problem
 from gateway.settings import Settings
 from gateway.statements.exports import StatementExports
@@ -17,11 +17,11 @@ from tests.support.servers.postgres import PrivatePostgres
 
 
 @pytest.fixture
-async def desk(postgres: PrivatePostgres) -> AsyncIterator[SettlementDesk]:
+async def limiter(postgres: PrivatePostgres) -> AsyncIterator[SettlementLimiter]:
     async with postgres.fresh_database() as dsn:
         pool = await open_pool(dsn)
         try:
-            yield SettlementDesk(pool, time.time, StatementExports(Settings(), pool, time.time))
+            yield SettlementLimiter(pool, time.time, StatementExports(Settings(), pool, time.time))
         finally:
             await pool.close()
 
@@ -32,43 +32,43 @@ async def problem_of(call: "asyncio.Future[object]") -> Problem:
     return raised.value
 
 
-async def test_more_calls_than_the_bound_are_refused_and_the_next_is_taken_again(desk: SettlementDesk) -> None:
+async def test_more_calls_than_the_bound_are_refused_and_the_next_is_taken_again(limiter: SettlementLimiter) -> None:
     held = asyncio.Event()
-    waiting = [asyncio.ensure_future(desk.ask(held.wait())) for _ in range(SETTLEMENT_CALLS_MAX)]
+    waiting = [asyncio.ensure_future(limiter.run(held.wait())) for _ in range(SETTLEMENT_CALLS_MAX)]
     await asyncio.sleep(0)
-    refused = await problem_of(asyncio.ensure_future(desk.ask(desk.pages.period_named("1"))))
+    refused = await problem_of(asyncio.ensure_future(limiter.run(limiter.pages.period_named("1"))))
     assert refused.kind.code == "overloaded"
     held.set()
     assert await asyncio.gather(*waiting) == [True] * SETTLEMENT_CALLS_MAX
-    assert await desk.ask(desk.pages.period_named("1")) is None
+    assert await limiter.run(limiter.pages.period_named("1")) is None
 
 
-async def test_more_files_than_the_bound_are_refused(desk: SettlementDesk) -> None:
-    taken = [desk.transfer() for _ in range(SETTLEMENT_TRANSFERS_MAX)]
+async def test_more_files_than_the_bound_are_refused(limiter: SettlementLimiter) -> None:
+    taken = [limiter.transfer() for _ in range(SETTLEMENT_TRANSFERS_MAX)]
     for transfer in taken:
         transfer.__enter__()
-    with pytest.raises(Problem) as raised, desk.transfer():
+    with pytest.raises(Problem) as raised, limiter.transfer():
         pass
     assert raised.value.kind.code == "overloaded"
     for transfer in taken:
         transfer.__exit__(None, None, None)
-    with desk.transfer():
+    with limiter.transfer():
         pass
 
 
-async def test_a_fault_says_whether_something_may_have_been_done(desk: SettlementDesk) -> None:
-    slow = desk.pool.fetchval("SELECT pg_sleep(30)")
-    read = await problem_of(asyncio.ensure_future(desk.ask(slow, seconds=0.1)))
+async def test_a_fault_says_whether_something_may_have_been_done(limiter: SettlementLimiter) -> None:
+    slow = limiter.pool.fetchval("SELECT pg_sleep(30)")
+    read = await problem_of(asyncio.ensure_future(limiter.run(slow, seconds=0.1)))
     assert (read.kind.code, read.unknown) == ("unavailable", False)
-    await desk.pool.close()
-    changed = await problem_of(asyncio.ensure_future(desk.ask(desk.pages.period_named("1"), changes=True)))
+    await limiter.pool.close()
+    changed = await problem_of(asyncio.ensure_future(limiter.run(limiter.pages.period_named("1"), changes=True)))
     assert (changed.kind.code, changed.unknown) == ("unavailable", True)
 
 
-async def test_altered_lines_are_said_and_not_taken_for_a_fault(desk: SettlementDesk) -> None:
+async def test_altered_lines_are_said_and_not_taken_for_a_fault(limiter: SettlementLimiter) -> None:
     async def altered() -> None:
         raise PeriodAltered("202611.hotel.mall: closed with 1, its lines now give 2")
 
-    found = await problem_of(asyncio.ensure_future(desk.ask(altered())))
+    found = await problem_of(asyncio.ensure_future(limiter.run(altered())))
     assert found.kind.code == "period_altered"
     assert "202611.hotel.mall" in found.detail

@@ -27,7 +27,7 @@ def points_of(engine: Engine) -> int:
 
 def check_bound_of_lots(engine: Engine) -> None:
     """A member may have LOTS_MAX lots and no new one beyond; a hold of them all is released although others came in."""
-    engine.reset(world.directory(world.POLICIES["grace"]), NOW_MS)
+    engine.reset(world.configuration(world.POLICIES["grace"]), NOW_MS)
     engine.set_member(1, tier="gold", name="A", status="active")
     assert engine.issue("iss_full", 1, lots_from(0, LOTS_MAX)) == ("issued", 0, False)
     assert engine.issue("iss_known", 1, lots_from(0, 3)) == ("issued", 0, False), "into lots that are there"

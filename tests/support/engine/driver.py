@@ -17,7 +17,7 @@ from redemption.accruals import Purchase as ProductPurchase
 from redemption.addresses import Addresses
 from redemption.call_rates import GUESSES
 from redemption.cancellation import Cancellations, Cancelled
-from redemption.configuration.directory import Directory, Terminal
+from redemption.configuration.current import Configuration, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.members import bucket_of, member_id
 from redemption.domain.outcomes import Outcome, Refusal
@@ -125,12 +125,12 @@ class Engine:
     def run(self, call: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(asyncio.wait_for(call, SECONDS))
 
-    def reset(self, directory: Directory, now_ms: int) -> None:
+    def reset(self, configuration: Configuration, now_ms: int) -> None:
         self.now_ms = now_ms
         self.seen = {}
         self.store = HotStore(self.connection, self.library)
-        addresses = Addresses(lambda: directory, lambda: self.now_ms / 1000, cluster=False)
-        self.directory = directory
+        addresses = Addresses(lambda: configuration, lambda: self.now_ms / 1000, cluster=False)
+        self.configuration = configuration
         self.redemptions = Redemptions(self.store, addresses)
         self.cancellations = Cancellations(self.store, addresses)
         self.accruals = Accruals(self.store, addresses)
@@ -248,7 +248,7 @@ class Engine:
         return self.run(self.memberships.member(number))
 
     def issue(self, issue_id: str, number: int, lots: dict[tuple[str, str], int]) -> Answer:
-        bucket, identifier = bucket_of(number, self.directory.buckets), member_id(number)
+        bucket, identifier = bucket_of(number, self.configuration.buckets), member_id(number)
         reply = self.run(
             self.store.call(
                 "issue",
@@ -266,7 +266,7 @@ class Engine:
 
     def set_member(self, number: int, **fields: str | int) -> None:
         """Level, status or the moment from which codes count, as enrolment and operations set them."""
-        name = keys.member(bucket_of(number, self.directory.buckets), member_id(number))
+        name = keys.member(bucket_of(number, self.configuration.buckets), member_id(number))
         self.run(self.ask("HSET", name, *(word for pair in fields.items() for word in pair)))
 
 

@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from redemption.configuration.directory import Terminal
+from redemption.configuration.current import Terminal
 from redemption.domain.commands import Bill
 from tests.support.engine import world
 from tests.support.engine.checks import DAY, Checked
@@ -50,10 +50,10 @@ class EngineMachine(Checked):
         policy=st.sampled_from(("grace", "ceilings", "forfeit", "forfeit", "few calls")), start=st.sampled_from(STARTS)
     )
     def begin(self, policy: str, start: int) -> None:
-        directory = world.directory(world.POLICIES[policy])
-        self.engine.reset(directory, start)
+        configuration = world.configuration(world.POLICIES[policy])
+        self.engine.reset(configuration, start)
         tiers = {1: "gold", 2: "standard", 3: "gold"}
-        self.model = EngineModel(directory, start, {number: Member(tiers[number]) for number in world.MEMBERS})
+        self.model = EngineModel(configuration, start, {number: Member(tiers[number]) for number in world.MEMBERS})
         self.model.accruals, self.model.issued = {}, {}
         self.numbers = count(1)
         self.scans: list[Scan] = []

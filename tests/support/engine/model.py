@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from redemption.configuration.directory import Directory, Terminal
+from redemption.configuration.current import Configuration, Terminal
 from redemption.domain import limits
 from redemption.domain.commands import BenefitLeg, Leg, PointsLeg
 from redemption.domain.members import member_id
@@ -114,8 +114,8 @@ def spending_order(lot: str) -> tuple[bool, str]:
 class Model:
     """Members, what they hold, and what became of every call."""
 
-    def __init__(self, directory: Directory, now_ms: int, members: dict[int, Member]) -> None:
-        self.directory = directory
+    def __init__(self, configuration: Configuration, now_ms: int, members: dict[int, Member]) -> None:
+        self.configuration = configuration
         self.now_ms = now_ms
         self.age = 0
         self.members = members
@@ -134,7 +134,7 @@ class Model:
     # Time and names.
 
     def month(self) -> int:
-        here = datetime.fromtimestamp(self.now_ms / 1000, self.directory.time_zone)
+        here = datetime.fromtimestamp(self.now_ms / 1000, self.configuration.time_zone)
         return here.year * 100 + here.month
 
     def over(self, lot: str) -> bool:
@@ -192,7 +192,7 @@ class Model:
 
     def over_rate(self, terminal: Terminal | None, member: int | None) -> int | None:
         """1 terminal, 2 outlet, 3 member; each call counts for all that are named."""
-        policy, window = self.directory.policy, self.now_ms // 1000 // limits.RATE_WINDOW_SECONDS
+        policy, window = self.configuration.policy, self.now_ms // 1000 // limits.RATE_WINDOW_SECONDS
         exceeded = None
         for position, (subject, limit) in enumerate(
             (
@@ -265,7 +265,7 @@ class Model:
 
     def examine(self, scan: Scan) -> tuple[list[tuple[Outcome, int | None, int, int]], list[Part], Counter[str]]:
         """All reasons to refuse, and what would be taken."""
-        code, terminal, directory = scan.code, scan.terminal, self.directory
+        code, terminal, configuration = scan.code, scan.terminal, self.configuration
         member = self.members[code.member_number]
         found: list[tuple[Outcome, int | None, int, int]] = [
             (outcome, None, -1, -1)
@@ -282,7 +282,7 @@ class Model:
             if holds
         ]
         local = datetime.fromtimestamp(self.now_ms / 1000, terminal.time_zone)
-        verdict = price(terminal.place, directory.benefits, scan.legs, scan.bill, local).verdict
+        verdict = price(terminal.place, configuration.benefits, scan.legs, scan.bill, local).verdict
         if verdict.outcome is not Outcome.APPLIED:
             found.append((verdict.outcome, verdict.leg, verdict.asked, verdict.available))
         left = {name: amount for name, amount in member.lots.items() if not self.over(name[1])}
@@ -317,8 +317,8 @@ class Model:
         return found, parts, uses
 
     def tier_too_low(self, tier: str, benefit_id: str) -> bool:
-        definition = self.directory.benefits.get(benefit_id)
-        ranks = {known.tier_id: known.rank for known in self.directory.tiers}
+        definition = self.configuration.benefits.get(benefit_id)
+        ranks = {known.tier_id: known.rank for known in self.configuration.tiers}
         least = definition.minimum_tier if definition is not None else None
         return least is not None and ranks[tier] < ranks[least]
 
@@ -335,7 +335,7 @@ class Model:
         return found
 
     def uses_left(self, scan: Scan, benefit_id: str, here: Counter[str]) -> int:
-        definition = self.directory.benefits.get(benefit_id)
+        definition = self.configuration.benefits.get(benefit_id)
         if definition is None:
             return limits.SAFE_INTEGER_MAX
         caps = (definition.per_month, definition.per_day, definition.per_stay)
@@ -362,7 +362,7 @@ class Model:
 
     def apply(self, scan: Scan, new_id: str, parts: list[Part], uses: Counter[str]) -> Answer:
         number, terminal = scan.code.member_number, scan.terminal
-        hold_seconds = self.directory.policy.hold_seconds if scan.hold_seconds is None else scan.hold_seconds
+        hold_seconds = self.configuration.policy.hold_seconds if scan.hold_seconds is None else scan.hold_seconds
         held = hold_seconds > 0
         self.enter(
             "hold" if held else "redeem",

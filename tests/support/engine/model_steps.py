@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import datetime
 
-from redemption.configuration.directory import Terminal
+from redemption.configuration.current import Terminal
 from redemption.domain import limits
 from redemption.domain.members import bucket_of, member_id
 from redemption.domain.outcomes import Outcome
@@ -68,7 +68,7 @@ class EngineModel(Model):
                 self.add(record.member, part.asset, part.lot, amount)
             else:
                 moves.append((part.asset, part.lot, start, "X", amount))
-                if self.directory.policy.expired_lot == "grace":
+                if self.configuration.policy.expired_lot == "grace":
                     lot = f"{self.month()}{part.lot[6:]}"
                     moves.append((part.asset, lot, "I", "A", amount))
                     self.add(record.member, part.asset, lot, amount)
@@ -98,7 +98,7 @@ class EngineModel(Model):
         parts = tuple(
             (part.leg, part.asset, part.lot, part.taken, part.captured, part.refunded) for part in record.parts
         )
-        balance = self.balance(record.member, self.directory.businesses[record.business].currency)
+        balance = self.balance(record.member, self.configuration.businesses[record.business].currency)
         return "redemption", record.redemption_id, record.status, record.at, record.hold_until, parts, balance, False
 
     def own(self, terminal: Terminal, redemption_id: str) -> Record | None:
@@ -181,7 +181,7 @@ class EngineModel(Model):
         amounts, exceeds = self.asked(step, backwards, [part.captured - part.refunded for part in backwards])
         if exceeds is not None:
             return exceeds
-        if self.now_ms - record.captured_at > self.directory.policy.refund_window_seconds * 1000:
+        if self.now_ms - record.captured_at > self.configuration.policy.refund_window_seconds * 1000:
             return self.refuse(step, Outcome.WINDOW_CLOSED)
         self.give_back_captured(record, amounts[::-1], "refund")
         left = sum(part.captured - part.refunded for part in record.parts)
@@ -234,7 +234,7 @@ class EngineModel(Model):
         if self.due(record):
             self.release(record, "expired")
         if record.status in ("held", "captured", "partially_refunded"):
-            if self.now_ms - record.captured_at > self.directory.policy.cancel_window_seconds * 1000:
+            if self.now_ms - record.captured_at > self.configuration.policy.cancel_window_seconds * 1000:
                 return refused(Outcome.WINDOW_CLOSED)
             if record.status == "held":
                 self.release(record, "reversed")
@@ -249,7 +249,7 @@ class EngineModel(Model):
         mine = [
             record
             for record in self.records.values()
-            if record.status == "held" and bucket_of(record.member, self.directory.buckets) == bucket
+            if record.status == "held" and bucket_of(record.member, self.configuration.buckets) == bucket
         ]
         due = sorted(
             (record for record in mine if self.due(record)),
@@ -341,11 +341,11 @@ class EngineModel(Model):
         return bool(entries) and (not purchase.confirm or is_same or len(entries) >= limits.BILL_EARNINGS_MAX)
 
     def day(self) -> str:
-        return f"{datetime.fromtimestamp(self.now_ms / 1000, self.directory.time_zone):%Y%m%d}"
+        return f"{datetime.fromtimestamp(self.now_ms / 1000, self.configuration.time_zone):%Y%m%d}"
 
     def over_ceilings(self, purchase: Purchase) -> list[tuple[Outcome, int, int]]:
         """The first ceiling that the purchase is over."""
-        most, day = self.directory.policy.earn_ceilings, self.day()
+        most, day = self.configuration.policy.earn_ceilings, self.day()
         points, growth, _ = self.points_of(purchase)
         of_member = self.earned[member_id(purchase.member_number), day]
         of_terminal = self.earned[purchase.terminal.terminal_id, day]
@@ -374,7 +374,7 @@ class EngineModel(Model):
             and last[0] != business
             and seconds - last[1] <= rules.crossing_days * DAY
         )
-        tiers = {tier.tier_id: tier.rules for tier in self.directory.tiers}
+        tiers = {tier.tier_id: tier.rules for tier in self.configuration.tiers}
         plain, bonus = points_by_tier(rules, base, tiers)[member.tier]
         return bonus if crossing else plain, growth_value(base), crossing
 
@@ -422,7 +422,7 @@ class EngineModel(Model):
             return NOT_FOUND
         if found.status != "accrued":
             return self.refuse(step, Outcome.ALREADY_REFUNDED)
-        if self.now_ms - found.at > self.directory.policy.refund_window_seconds * 1000:
+        if self.now_ms - found.at > self.configuration.policy.refund_window_seconds * 1000:
             return self.refuse(step, Outcome.WINDOW_CLOSED)
         member = self.members[found.member]
         back = min(found.points, member.lots[("points", found.lot)])

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redemption.accruals import Accruals, Purchase
 from redemption.addresses import Addresses
 from redemption.cancellation import Cancellations, Cancelled
-from redemption.configuration.directory import Business, Directory, Terminal, Tier
+from redemption.configuration.current import Business, Configuration, Terminal, Tier
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.members import member_id
@@ -159,9 +159,9 @@ TILL = Terminal(
 )
 
 
-def directory() -> Directory:
+def configuration() -> Configuration:
     """A group of one business, one level and one benefit that may be used once a day."""
-    return Directory(
+    return Configuration(
         version=1,
         buckets=64,
         time_zone=ZoneInfo("Asia/Shanghai"),
@@ -287,7 +287,7 @@ async def without(*removals: Removal) -> AsyncIterator[InProcess]:
         connection = HotConnection(Address.from_url(server.url), in_flight_max=1_024)
         await connection.start()
         try:
-            store, one = HotStore(connection, library), directory()
+            store, one = HotStore(connection, library), configuration()
             addresses = Addresses(lambda: one, time.time, cluster=False)
             yield InProcess(
                 hot, store, Redemptions(store, addresses), Cancellations(store, addresses), Accruals(store, addresses)

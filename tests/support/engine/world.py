@@ -7,7 +7,7 @@ different time zones, so that days end at different moments; one business bills 
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from redemption.configuration.directory import Business, Directory, Terminal, Tier
+from redemption.configuration.current import Business, Configuration, Terminal, Tier
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg, StoredValueLeg
 from redemption.rules.definitions import (
     BenefitDefinition,
@@ -87,9 +87,9 @@ POLICIES: Final = {
 }
 
 
-def directory(policy: Policy) -> Directory:
+def configuration(policy: Policy) -> Configuration:
     """The group under a policy."""
-    return Directory(1, BUCKETS, GROUP_ZONE, policy, TIERS, BENEFITS, TERMS, BUSINESSES, {})
+    return Configuration(1, BUCKETS, GROUP_ZONE, policy, TIERS, BENEFITS, TERMS, BUSINESSES, {})
 
 
 def _benefit(name: str, uses: int = 1) -> BenefitLeg:

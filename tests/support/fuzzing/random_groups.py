@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from redemption.configuration.directory import read_directory
+from redemption.configuration.current import read_configuration
 from redemption.configuration.load import LoadRefused
 from redemption.configuration.state import group_document, wanted_state
 from tests.support.servers.postgres import PrivatePostgres
@@ -218,9 +218,9 @@ async def _step(chance: random.Random, stores: Stores, model: Model, book: Book,
     assert found == wanted, f"{where}: not what the file says"
     assert {name: kept[name] for name in agreed} == agreed, f"{where}: agreements are not what the file says"
     async with stores.pool.acquire() as connection:
-        directory = await read_directory(connection)
-    assert set(directory.benefits) == set(group["benefits"]), where
-    assert [tier.tier_id for tier in directory.tiers] == [
+        configuration = await read_configuration(connection)
+    assert set(configuration.benefits) == set(group["benefits"]), where
+    assert [tier.tier_id for tier in configuration.tiers] == [
         tier["id"] for tier in sorted(group["tiers"], key=lambda tier: int(tier["rank"]))
     ], where
     again = await stores.load_file(file, prune=True, dry_run=True)

@@ -88,7 +88,7 @@ class Till:
     @property
     def place(self) -> tuple[str, str]:
         """The outlet and the currency by which the worker judges this terminal's requests."""
-        holders = self.worker.state.directory.current.keys.values()
+        holders = self.worker.state.configuration.current.keys.values()
         terminal = next(
             each.terminal for each in holders if each.terminal and each.terminal.terminal_id == self.terminal_id
         )

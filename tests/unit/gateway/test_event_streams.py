@@ -14,7 +14,7 @@ from starlette.routing import Route
 from gateway.hot_path.admission import Admission
 from gateway.hot_path.verify import VerifyEndpoint
 from gateway.http import event_streams
-from gateway.http.event_streams import EventStream, Seats, event
+from gateway.http.event_streams import EventStream, StreamLimiter, event
 from gateway.problems.documents import Problem
 from gateway.server.app import Application
 from gateway.server.protocol import BoundedProtocol
@@ -80,7 +80,7 @@ async def test_a_client_that_does_not_read_loses_its_connection(
 
 
 async def test_a_client_that_reads_gets_whole_events_and_its_seat_is_given_back() -> None:
-    seats = Seats(1, 1)
+    seats = StreamLimiter(1, 1)
 
     async def two() -> AsyncIterator[bytes]:
         yield event("notice", {"n": 1}, "7-0")
@@ -98,7 +98,7 @@ async def test_a_client_that_reads_gets_whole_events_and_its_seat_is_given_back(
 
 
 def test_seats_are_bounded_for_one_and_for_all_and_given_back_once() -> None:
-    seats = Seats(3, 2)
+    seats = StreamLimiter(3, 2)
     first, second = seats.take("a"), seats.take("a")
     with pytest.raises(Problem) as of_one:
         seats.take("a")

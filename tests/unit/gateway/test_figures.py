@@ -5,7 +5,7 @@ import pytest
 from gateway.live.notice_texts import LANGUAGES
 from gateway.observability.alarms import CODES, Earlier, alarm_document, judge
 from gateway.observability.metrics import VERIFY_SECONDS_BUCKETS
-from gateway.observability.stats_store import (
+from gateway.observability.stats_format import (
     Outlet,
     Sample,
     Totals,

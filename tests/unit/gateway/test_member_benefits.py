@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gateway.api.members.benefits import member_benefits
-from redemption.configuration.directory import Directory, Tier
+from redemption.configuration.current import Configuration, Tier
 from redemption.memberships import Lot, MemberState
 from redemption.rules.definitions import BenefitDefinition, TierRules
 from redemption.rules.policy import Policy
@@ -21,7 +21,7 @@ def shown(at: str, *, tier: str = "gold", today: int = 0, **terms: Any) -> dict[
     definition = msgspec.convert(
         {"name": {"en": "Tea", "zh-Hant": "茶"}, "granted_by": "hotel", **terms}, BenefitDefinition
     )
-    directory = Directory(
+    configuration = Configuration(
         version=1,
         buckets=64,
         time_zone=ZONE,
@@ -48,7 +48,7 @@ def shown(at: str, *, tier: str = "gold", today: int = 0, **terms: Any) -> dict[
         used_stay={},
     )
     now = datetime.fromisoformat(f"2026-11-{at}").replace(tzinfo=ZONE).timestamp()
-    (found,) = member_benefits(member, directory, "en", now)
+    (found,) = member_benefits(member, configuration, "en", now)
     return found
 
 

@@ -19,7 +19,7 @@ from redemption.domain.contexts import (
     till_text,
 )
 from redemption.domain.records import RECORD_FIELDS, record_fields, record_text
-from redemption.ledger.images import basket_of, place_of
+from redemption.ledger.expected_state import basket_of, place_of
 
 WORD = st.from_regex(r"[a-z_-]{1,12}", fullmatch=True)
 KEY = st.from_regex(r"[!-~]{1,64}", fullmatch=True)

@@ -24,7 +24,7 @@ from redemption.ledger.entries import (
     posting_lines,
     transaction_line,
 )
-from redemption.ledger.images import month_of
+from redemption.ledger.expected_state import month_of
 from redemption.ledger.status import disagreement
 from redemption.ledger.store import Item, Watermark, advanced, storable
 from redemption.ledger.streams import Sight, position_of, trim_bound

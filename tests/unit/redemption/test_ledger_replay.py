@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redemption.ledger.images import Image, Movement, Transaction, Who
+from redemption.ledger.expected_state import ExpectedState, Movement, Transaction, Who
 from redemption.ledger.replay import Replay
 
 WHO = Who("mem_0000001", 1, "gold", "陳**", "active", ZoneInfo("Asia/Shanghai"), {"hotel": "CNY"}, 64, cluster=False)
@@ -63,7 +63,7 @@ def replayed(history: list[Transaction], begun: Replay | None = None) -> Replay:
 
 def shown(replay: Replay) -> dict[str, dict[str, str]]:
     """What the hot store must hold long after: lots and the member; a number that is nothing may be missing."""
-    image: Image = replay.image(LATER)
+    image: ExpectedState = replay.image(LATER)
     assert image.strings == {}
     return {
         key: {name: value for name, value in fields.items() if value != "0"} for key, fields in image.hashes.items()

@@ -71,7 +71,7 @@ class Record:
 
 
 @dataclass(slots=True)
-class Image:
+class ExpectedState:
     """Keys of the hot store and what they must hold. `forgotten_at` is in seconds; kept keys have none."""
 
     hashes: dict[str, dict[str, str]] = field(default_factory=dict)

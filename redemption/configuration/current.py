@@ -77,7 +77,7 @@ class KeyHolder:
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
+class Configuration:
     """One consistent snapshot of the configuration.
 
     `businesses` has the retired ones too: they have no terminal that works, and their settlement goes on. Levels and
@@ -100,7 +100,7 @@ class NotInstalled(Exception):
     """The database has no group yet: `tong load GROUP.yaml` comes first."""
 
 
-async def read_directory(connection: Connection) -> Directory:
+async def read_configuration(connection: Connection) -> Configuration:
     """Reads the whole configuration in one snapshot. Raises `NotInstalled` before the first `tong load`."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         version = await connection.fetchval("SELECT version FROM configuration_version")
@@ -156,7 +156,7 @@ async def read_directory(connection: Connection) -> Directory:
             )
         }
     terms = {benefit_id: _terms(definition, tiers) for benefit_id, definition in benefits.items()}
-    return Directory(
+    return Configuration(
         version,
         installation["buckets"],
         zone,
@@ -183,7 +183,7 @@ def _terms(definition: BenefitDefinition, tiers: tuple[Tier, ...]) -> str:
     return f"{caps},{'|'.join(tier.tier_id for tier in tiers if tier.rank >= least)}"
 
 
-class DirectoryFollower:
+class ConfigurationFollower:
     """Keeps `current` up to date. `start` reads the first snapshot and raises when that fails."""
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
@@ -191,13 +191,13 @@ class DirectoryFollower:
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._seen_at = clock()
-        self.current: Directory
+        self.current: Configuration
 
     async def start(self) -> None:
         async with self._pool.acquire() as connection:
-            self.current = await read_directory(connection)
+            self.current = await read_configuration(connection)
         self._seen_at = self._clock()
-        self._task = asyncio.create_task(self._follow(), name="directory")
+        self._task = asyncio.create_task(self._follow(), name="configuration")
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -238,7 +238,7 @@ class DirectoryFollower:
                 async with asyncio.timeout(2.0), self._pool.acquire() as connection:
                     version = await connection.fetchval("SELECT version FROM configuration_version")
                     if version != self.current.version:
-                        self.current = await read_directory(connection)
+                        self.current = await read_configuration(connection)
                         logger.info("configuration %s in force", self.current.version)
                 self._seen_at = self._clock()
                 if not reachable:

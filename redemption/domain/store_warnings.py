@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Weakness:
+class ConfigurationWarning:
     """One setting of a server that makes it weaker than promised."""
 
     server: str

@@ -3,7 +3,7 @@
 Every worker adds a report a second; one of them, elected by a lock that expires, makes one sample a second of them;
 every worker reads the samples. Guarantees: everything kept is bounded; a second has at most one sample, whoever thinks
 that it is the elected one (the sample's id is its second, and ids only grow); nothing here is on the way of a scan, and
-what is lost here is figures, never value. What the texts say is the gateway's (gateway/observability/stats_store.py).
+what is lost here is figures, never value. What the texts say is the gateway's (gateway/observability/stats_format.py).
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,8 +24,8 @@ PAGE_ENTRIES: Final = 300
 _FIELD: Final = b"j"
 
 
-class Told(NamedTuple):
-    """An entry of one of the board's streams."""
+class StreamEntry(NamedTuple):
+    """An entry of one of the stats_store's streams."""
 
     identifier: str
     text: bytes
@@ -46,8 +46,8 @@ def _away() -> Iterator[None]:
         raise ValkeyAwayError(type(fault).__name__) from fault
 
 
-class Board:
-    """One worker's access to the board, over a client of redemption/live/raw_streams.py. Every call raises
+class StatsStore:
+    """One worker's access to the stats_store, over a client of redemption/live/raw_streams.py. Every call raises
     `ValkeyAwayError` when the hot store does not answer."""
 
     def __init__(self, client: StreamClient, worker: str) -> None:
@@ -72,7 +72,7 @@ class Board:
             await self._client.pexpire(keys.ops_leader(), LEADER_MILLISECONDS)
             return True
 
-    async def reports_after(self, identifier: str) -> list[Told]:
+    async def reports_after(self, identifier: str) -> list[StreamEntry]:
         """The reports after that one, oldest first; all that there are is bounded."""
         return await self._after(keys.ops_reports(), identifier, 2 * REPORTS_KEPT)
 
@@ -103,17 +103,17 @@ class Board:
                 raise
         return True
 
-    async def samples_after(self, second: int) -> list[Told]:
+    async def samples_after(self, second: int) -> list[StreamEntry]:
         """The samples after a second, oldest first."""
         return await self._after(keys.ops_series(), f"{second * 1000}-0", 2 * FIGURES_KEPT_SECONDS)
 
-    async def refusals(self, limit: int) -> list[Told]:
+    async def refusals(self, limit: int) -> list[StreamEntry]:
         """The last refusals of all workers, newest first."""
         with _away():
             found: Any = await ask(self._client, "XREVRANGE", keys.ops_refusals(), "+", "-", "COUNT", limit)
         return [_told(entry) for entry in found]
 
-    async def refusals_after(self, identifier: str, limit: int) -> list[Told]:
+    async def refusals_after(self, identifier: str, limit: int) -> list[StreamEntry]:
         """The refusals after that one, oldest first."""
         return await self._after(keys.ops_refusals(), identifier, limit)
 
@@ -128,8 +128,8 @@ class Board:
             info: Any = await self._client.info("memory")
         return Memory(info["used_memory"], info["maxmemory"] or None)
 
-    async def _after(self, stream: str, identifier: str, most: int) -> list[Told]:
-        found: list[Told] = []
+    async def _after(self, stream: str, identifier: str, most: int) -> list[StreamEntry]:
+        found: list[StreamEntry] = []
         with _away():
             while len(found) < most:
                 page: Any = await ask(
@@ -148,6 +148,6 @@ async def tell_writer(client: StreamClient, text: bytes) -> None:
         await client.set(keys.ops_writer(), text, ex=WRITER_SECONDS)
 
 
-def _told(entry: Any) -> Told:
+def _told(entry: Any) -> StreamEntry:
     identifier, flat = entry
-    return Told(identifier.decode(), flat[1])
+    return StreamEntry(identifier.decode(), flat[1])
