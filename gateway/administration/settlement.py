@@ -15,7 +15,6 @@ from typing import Any, TypeGuard
 
 import msgspec
 import orjson
-import yaml
 
 from gateway.administration.reconciliation import reconcile
 from gateway.formats.printing import say, show, table
@@ -26,6 +25,7 @@ from gateway.processes.closing import closing
 from gateway.processes.collector import BATCH_THRESHOLD, keep_what_is_loaded
 from gateway.settings import Settings
 from gateway.statements.request import StatementRequest
+from redemption.configuration.strict_text import DocumentRefused, read_json, read_yaml
 from redemption.database import Pool, open_pool
 from redemption.domain.clock import system_clock
 from redemption.settlement.agreements import AgreementRefused, add_agreement, list_agreements
@@ -289,8 +289,11 @@ class SettleCommands:
                 AgreementRefused("not_well_formed", f"{file} is larger than {AGREEMENT_FILE_BYTES_MAX} bytes")
             )
         try:
-            definition = msgspec.convert(yaml.safe_load(data), AgreementDefinition)
-        except (yaml.YAMLError, msgspec.ValidationError) as fault:
+            document = read_json(data) if file.suffix == ".json" else read_yaml(data)
+            if document.duplicates:
+                return refused(AgreementRefused("not_well_formed", f"{file}: {document.duplicates[0]}"))
+            definition = msgspec.convert(document.value, AgreementDefinition)
+        except (DocumentRefused, msgspec.ValidationError) as fault:
             return refused(AgreementRefused("not_well_formed", f"{file}: {fault}"))
         async with self._pool.acquire() as connection:
             result = await add_agreement(connection, agreement_id, definition, by)

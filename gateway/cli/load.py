@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+import typer
 
 from gateway.administration.group import load_group_file
+from gateway.cli.confirmation import CANNOT_ASK
+from gateway.formats.printing import say
 from gateway.settings import Settings
-from redemption.configuration.group import GroupFileRefused
 from redemption.configuration.load import LoadOptions, LoadRefused, LoadReport
 from redemption.configuration.state import Plan, counted
 
@@ -73,10 +75,11 @@ async def load(settings: Settings, wanted: Wanted) -> int:
 
 
 def _asked(plan: Plan) -> bool:
-    """Ask the person at the terminal. Raises `GroupFileRefused` where there is none."""
+    """Ask the person at the terminal. Raises `typer.Exit` where there is none: nothing is changed."""
     what = f"{len(plan.retired)} to retire"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise GroupFileRefused(f"nothing was changed: {what}, and nobody to ask; --yes retires without asking")
+        say(f"tong: nothing was changed: {what}, and nobody to ask; --yes retires without asking")
+        raise typer.Exit(CANNOT_ASK)
     sys.stderr.write(f"{what}. Their keys stop working and they are offered no more; holdings are kept. Go on? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")

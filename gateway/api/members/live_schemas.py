@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from gateway.scans.schemas import Instant, MonthOrNever, PointsCount, UsesCount
 from redemption.domain.commands import AmountMinor, BenefitId, Currency, Reference
 from redemption.domain.limits import DEVICE_NAME_CHARACTERS_MAX
+from redemption.domain.text import ONE_LINE_PATTERN
 
 DEVICE_ID_PATTERN: Final = "^dvc_[0-9a-z]{7}$"
 DEVICE_ID_EXAMPLE: Final = "dvc_000000a"
@@ -27,7 +28,7 @@ class DeviceRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         Meta(
             min_length=1,
             max_length=DEVICE_NAME_CHARACTERS_MAX,
-            pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)",
+            pattern=ONE_LINE_PATTERN,
             description="as the member knows it",
             examples=["Chan's phone"],
         ),

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from gateway.scans.schemas import Instant
 from redemption.domain.commands import Currency
+from redemption.domain.text import LINES_PATTERN, ONE_LINE_PATTERN
 from redemption.settlement.definitions import AgreementDefinition, AgreementId
 from redemption.settlement.disputes import TEXT_CHARACTERS_MAX
 from redemption.settlement.lines import Reason
@@ -30,9 +31,6 @@ Who = Annotated[str, Meta(description="who did it: `key <id>` or a name", exampl
 Cursor = Annotated[str | None, Meta(description="`cursor` of the next page; null on the last")]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256, hexadecimal")]
 
-TEXT_PATTERN: Final = "^[^\\x00]*$"
-"""Any text but U+0000, which PostgreSQL does not take."""
-
 
 class CloseRequest(Struct, forbid_unknown_fields=True):
     """Nothing more is to be said."""
@@ -52,7 +50,7 @@ class PayRequest(Struct, forbid_unknown_fields=True):
         Meta(
             min_length=1,
             max_length=REFERENCE_CHARACTERS_MAX,
-            pattern=TEXT_PATTERN,
+            pattern=ONE_LINE_PATTERN,
             description="the bank's reference of the payment",
         ),
     ]
@@ -61,14 +59,14 @@ class PayRequest(Struct, forbid_unknown_fields=True):
 class DisputeRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What is wrong with a line, and which side says so; a key of one business may leave the side out."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS_MAX, pattern=TEXT_PATTERN)]
+    reason: Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS_MAX, pattern=LINES_PATTERN)]
     business: Business | None = None
 
 
 class ResolveRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """How a dispute ends."""
 
-    note: Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS_MAX, pattern=TEXT_PATTERN)]
+    note: Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS_MAX, pattern=LINES_PATTERN)]
     amount_minor: Annotated[
         Annotated[int, Meta(ge=-(10**12), le=10**12)] | None,
         Meta(description="what the line counts from now on, before tax; null or absent: it stands"),

@@ -380,7 +380,7 @@ async def test_the_command_shows_asks_and_says_by_its_status(
         assert "change   benefit parking-hours: definition.per_day 3 -> 4" in out
         assert "keep     benefit spa-30: still in force, not in the file" in out
         status, out, err = await tong("load", str(file), "--prune")
-        assert (status, "nobody to ask; --yes" in err) == (1, True), err
+        assert (status, "nobody to ask; --yes" in err) == (2, True), err
         assert (await tong("export-group"))[1] == exported
         status, out, err = await tong("load", str(file), "--prune", "--yes", "--json")
         told = json.loads(out)

@@ -61,6 +61,10 @@ async def test_a_month_is_settled_closed_disputed_approved_and_paid_from_the_com
         assert "points v1 added" in await done(dsn, "agreements", "add", "points", str(file), "--by", "anna")
         assert "points v1 in force already" in await done(dsn, "agreements", "add", "points", str(file))
         assert json.loads(await done(dsn, "agreements", "list", "--json"))[0]["added_by"] == "anna"
+        file.write_text(file.read_text().replace("instrument: points", "instrument: points, issuer: hotel"))
+        status, out, error = await tong(dsn, "agreements", "add", "points", str(file))
+        assert (status, out) == (1, "")
+        assert "`issuer` is a duplicate key" in error
         closed = json.loads(await done(dsn, "close", "--month", "2026-10", "--by", "anna", "--json", "--yes"))
         period = closed["periods"][0]
         assert (period["period_id"], period["number"], period["lines"]) == ("202610.hotel.mall", 1, 1)
