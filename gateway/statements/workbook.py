@@ -8,6 +8,7 @@ order); the document's time is the statement's, so the same statement is the sam
 holds go to further sheets.
 """
 
+import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -19,7 +20,6 @@ from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 from gateway.formats.money import digits_of
 from gateway.formats.spreadsheets import open_workbook, write_text
 from gateway.statements.facts import facts_of, title_of
-from gateway.statements.sheet_rows import SheetRows, day_number, time_number
 from gateway.statements.tables import (
     COLUMNS,
     SUMMED,
@@ -85,56 +85,39 @@ class XlsxFile:
             if table.section in SUMMED:
                 self._totals(sheet, row, table)
         self._shown: list[int] = []
-        self._pending: list[SheetRows] = []
-        self._room = 0
+        self._columns: tuple[Column, ...] = ()
+        self._pending: list[Worksheet] = []
+        self._row = FIRST_ROW
 
     def begin(self, table: StreamedTable) -> None:
-        """A streamed section starts, on the first of its sheets."""
+        """Begin a streamed section, on the first of its sheets."""
+        self._columns = _streamed_columns(table.section)
         self._shown = [place for place, column in enumerate(table.columns) if column.key not in LEFT_OUT]
         left = self._statement.lines if table.section == "lines" else self._statement.exceptions
-        self._pending = []
-        for sheet in self._streamed[table.section]:
-            self._pending.append(self._begin_sheet(sheet, table.section, min(left, self._rows_per_sheet)))
+        self._pending = self._streamed[table.section].copy()
+        for sheet in self._pending:
+            self._begin_sheet(sheet, min(left, self._rows_per_sheet))
             left -= self._rows_per_sheet
-        self._room = self._rows_per_sheet
+        self._row = FIRST_ROW
 
     def rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Further rows of the section that was begun."""
-        shown = [tuple([cells[place] for place in self._shown]) for cells in rows]
-        while shown:
-            if not self._room:
+        """Write further rows of the section that was begun."""
+        for cells in rows:
+            if self._row == FIRST_ROW + self._rows_per_sheet:
                 self._pending.pop(0)
-                self._room = self._rows_per_sheet
-            self._pending[0].write(shown[: self._room])
-            taken = min(len(shown), self._room)
-            self._room -= taken
-            shown = shown[taken:]
+                self._row = FIRST_ROW
+            self._cells(self._pending[0], self._row, self._columns, tuple([cells[place] for place in self._shown]))
+            self._row += 1
 
     def finish(self) -> None:
-        """Puts the workbook together; it is not readable before."""
+        """Put the workbook together; it is not readable before."""
         self._book.close()
 
-    def _begin_sheet(self, sheet: Worksheet, section: Section, count: int) -> SheetRows:
-        """Everything above the lines. The formats stand in empty cells above the heading, so that they have numbers;
-        an empty cell below the last line makes xlsxwriter write out what it holds back."""
-        columns = _streamed_columns(section)
-        totals = self._statement.totals
-        self._head(sheet)
-        styles: dict[tuple[CellKind, str | None], CellFormat] = {
-            (kind, None): self._style(kind, None) for kind in ("integer", "day", "time", "money")
-        }
-        styles |= {("money", row.sums.currency): self._style("money", row.sums.currency) for row in totals}
-        for place, style in enumerate(dict.fromkeys(styles.values())):
-            sheet.write_blank(HEADING_ROW - 1, place, None, style)
-        self._heading(sheet, HEADING_ROW, columns)
+    def _begin_sheet(self, sheet: Worksheet, count: int) -> None:
+        """Write everything above `count` lines."""
+        self._heading(sheet, HEADING_ROW, self._columns)
         sheet.freeze_panes(FIRST_ROW, 0)
-        sheet.autofilter(HEADING_ROW, 0, FIRST_ROW + max(count, 1) - 1, len(columns) - 1)
-        sheet.write_blank(FIRST_ROW + count, 0, None, self._style("integer", None))
-
-        def style_of(kind: CellKind, currency: str | None) -> int:
-            return int(styles.get((kind, currency), styles[kind, None]).xf_index)
-
-        return SheetRows(sheet.fh, FIRST_ROW, columns, self._words, style_of)
+        sheet.autofilter(HEADING_ROW, 0, FIRST_ROW + max(count, 1) - 1, len(self._columns) - 1)
 
     def _sheet(self, name: str) -> Worksheet:
         sheet = self._book.add_worksheet(name)
@@ -207,14 +190,13 @@ class XlsxFile:
         elif kind == "word":
             write_text(sheet, row, place, self._words.get(cell, cell))
         else:
-            number = cell
+            style = self._style(kind, currency)
             if kind == "money":
-                number = cell / 10 ** digits_of(currency)
-            elif kind == "day":
-                number = day_number(cell)
-            elif kind == "time":
-                number = time_number(cell)
-            sheet.write_number(row, place, number, self._style(kind, currency))
+                sheet.write_number(row, place, cell / 10 ** digits_of(currency), style)
+            elif kind == "integer":
+                sheet.write_number(row, place, cell, style)
+            else:
+                sheet.write_datetime(row, place, _naive(cell), style)
 
     def _totals(self, sheet: Worksheet, row: int, table: Table) -> None:
         """A row for each currency that sums the rows above it; no total of units of different things."""
@@ -318,3 +300,10 @@ class XlsxFile:
 
 def _streamed_columns(section: Section) -> tuple[Column, ...]:
     return tuple(column for column in COLUMNS[section] if column.key not in LEFT_OUT)
+
+
+def _naive(moment: datetime.datetime | datetime.date | str) -> datetime.datetime | datetime.date:
+    """Return a day or a moment as a spreadsheet has it: without a zone, in UTC."""
+    if isinstance(moment, str):
+        return datetime.date.fromisoformat(moment)
+    return moment.astimezone(datetime.UTC).replace(tzinfo=None) if isinstance(moment, datetime.datetime) else moment

@@ -10,9 +10,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WRITER = "gateway/formats/spreadsheets.py"
-SHEET_XML = "gateway/statements/sheet_rows.py"
-"""Writes the rows of a sheet as XML, each text an inline string
-(tests/integration/settlement/test_statement_exports.py)."""
 
 
 def sources() -> list[Path]:
@@ -65,4 +62,3 @@ def test_the_check_finds_each_way_around_it(text: str, fault: str) -> None:
 def test_no_query_writes_csv() -> None:
     for path in sorted((ROOT / "redemption").rglob("*.sql")):
         assert re.search(r"\bFORMAT\s+'?csv", path.read_text(encoding="utf-8"), re.IGNORECASE) is None, path
-    assert "inlineStr" in (ROOT / SHEET_XML).read_text(encoding="utf-8")

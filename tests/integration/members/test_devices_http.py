@@ -154,7 +154,15 @@ async def test_devices_are_listed_replaced_and_bounded_and_only_the_members_own(
     assert refusal(foreign) == (404, "not_found")
     taken = await tong.http.post(PATH, json={"name": "x", "replaces": second["device_id"]}, headers=bearer(other))
     assert refusal(taken) == (404, "not_found")
-    for body in ({}, {"name": ""}, {"name": "x" * 41}, {"name": "x", "replaces": "dvc_1"}, {"name": "a\nb"}, {"name": "\u202eenohp"}, {"name": "a\x85b"}):
+    for body in (
+        {},
+        {"name": ""},
+        {"name": "x" * 41},
+        {"name": "x", "replaces": "dvc_1"},
+        {"name": "a\nb"},
+        {"name": "\u202eenohp"},
+        {"name": "a\x85b"},
+    ):
         answer = await tong.http.post(PATH, json=body, headers=bearer(other))
         assert refusal(answer) == (400, "malformed"), body
     assert (await tong.http.get(PATH, headers=bearer(other))).json() == {"devices": []}
