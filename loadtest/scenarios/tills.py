@@ -1,4 +1,4 @@
-"""People at tills: shops, a hotel's limiter, a till on a bad line, a scanner that reads twice, a park's gate."""
+"""People at tills: shops, a hotel's desk, a till on a bad line, a scanner that reads twice, a park's gate."""
 
 import json
 from typing import Any

@@ -25,7 +25,7 @@ _FIELD: Final = b"j"
 
 
 class StreamEntry(NamedTuple):
-    """An entry of one of the stats_store's streams."""
+    """An entry of one of the store's streams."""
 
     identifier: str
     text: bytes
@@ -47,7 +47,7 @@ def _away() -> Iterator[None]:
 
 
 class StatsStore:
-    """One worker's access to the stats_store, over a client of redemption/live/raw_streams.py. Every call raises
+    """One worker's access to the statistics, over a client of redemption/live/raw_streams.py. Every call raises
     `ValkeyAwayError` when the hot store does not answer."""
 
     def __init__(self, client: StreamClient, worker: str) -> None:
