@@ -73,7 +73,7 @@ def test_every_named_setting_exists(page: Path) -> None:
 
 
 def test_the_concepts_define_each_invariant_once_and_no_page_names_another() -> None:
-    concepts = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
+    concepts = (ROOT / "docs" / "start" / "concepts.md").read_text(encoding="utf-8")
     defined = [int(number) for number in re.findall(r"^\| \*\*I(\d+)\*\* \|", concepts, re.MULTILINE)]
     assert defined == list(range(1, 13))
     for page in [*PAGES, ROOT / "ARCHITECTURE.md"]:
