@@ -46,7 +46,7 @@ check: pages
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/bandit -q -c pyproject.toml -r gateway redemption tokens loadtest
+	$(BIN)/bandit -q -c pyproject.toml -r gateway membership redemption tokens loadtest
 	$(BIN)/pytest tests/truth -q
 
 bench: $(PROJECT_READY)

@@ -17,7 +17,9 @@ SHEET_XML = "gateway/statements/sheet_rows.py"
 
 def sources() -> list[Path]:
     return sorted(
-        path for top in ("gateway", "redemption", "tokens", "loadtest") for path in (ROOT / top).rglob("*.py")
+        path
+        for top in ("gateway", "membership", "redemption", "tokens", "loadtest")
+        for path in (ROOT / top).rglob("*.py")
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = ("gateway", "redemption", "tokens", "loadtest")
+PRODUCT = ("gateway", "membership", "redemption", "tokens", "loadtest")
 IMPORT_OF = {
     "fonttools": "fontTools",
     "pyjwt": "jwt",
