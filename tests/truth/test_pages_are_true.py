@@ -35,7 +35,7 @@ _SETTING = re.compile(r"\bTONG_[A-Z_]+\b")
 _COMMAND = re.compile(r"`tong ([a-z][a-z-]*)")
 _INVARIANT = re.compile(r"\bI(\d+)\b")
 _OPERATION = re.compile(r"\b(GET|POST|DELETE|PUT|PATCH) (/[\w/{}.-]*[\w}])")
-_LIMIT = re.compile(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:MAX|SECONDS|DEFAULT|DAYS))`")
+_LIMIT = re.compile(r"`((?!TONG_)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:MAX|SECONDS|DEFAULT|DAYS))`")
 _LIMIT_ROW = re.compile(r"^\| `([A-Z0-9_]+)` \| ([0-9 ]+) \|", re.MULTILINE)
 _INDEXED = re.compile(r"\]\(((?:start|guides|reference|explanation|adr)/[\w./-]+\.md)\)")
 
