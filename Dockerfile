@@ -1,4 +1,8 @@
 # One image for every part: `serve` (default), `write-ledger`, `migrate`, `load GROUP.yaml`. See compose.yaml.
+#
+# Only the product is in it. The development stack (gateway/development: `tong up`, `tong demo`) is left out by
+# .dockerignore, and so is the load test, which is no package of the wheel either (pyproject.toml). Their dependencies are
+# the extras `development` and `load`, which requirements.lock does not have. tests/truth/test_image.py holds this.
 
 FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
@@ -17,9 +21,9 @@ COPY gateway/pages gateway/pages
 RUN python gateway/pages/build.py && rm -rf .node
 COPY pyproject.toml README.md ./
 COPY gateway gateway
+COPY membership membership
 COPY redemption redemption
 COPY tokens tokens
-COPY loadtest loadtest
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /build/wheel . \
     && pip --python /opt/tong/bin/python install --no-deps --no-index /build/wheel/*.whl
 

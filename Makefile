@@ -1,6 +1,6 @@
 # Tong. `make run` on a fresh clone needs Python 3.11 or newer and nothing else; see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit check bench bench-growth bench-overload bench-listeners load drills pages clean lock
+.PHONY: help run test test-unit coverage check bench bench-growth bench-overload bench-listeners load drills pages clean lock
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 
@@ -13,6 +13,7 @@ help:
 	@echo 'make run     starts everything on this machine: Valkey, PostgreSQL, ledger writer, gateway (Ctrl-C stops it)'
 	@echo 'make test    the tests, on real servers'
 	@echo 'make test-unit   the tests that need no server'
+	@echo 'make coverage    which lines the tests run, into var/coverage/html (TIER=unit: of the unit tier)'
 	@echo 'make check   ruff, mypy, import-linter, bandit, truth checks'
 	@echo 'make pages   builds the pages that people use, when their sources changed (run, test and check do so too)'
 	@echo 'make bench   how fast one scan is, against a no-op, in one table (ARGS=--quick: a minute and a half)'
@@ -39,6 +40,13 @@ test: pages
 test-unit: $(PROJECT_READY)
 	@exec $(BIN)/pytest -q -m unit
 
+# The report is written also where a test failed; the exit status is that of the tests.
+coverage: pages
+	@rm -rf var/coverage; mkdir -p var/coverage
+	@status=0; $(BIN)/coverage run -m tests.run_suite $(if $(TIER),--tier $(TIER)) || status=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report > var/coverage/report.txt; \
+	tail -1 var/coverage/report.txt; echo 'tong: var/coverage/report.txt, var/coverage/html/index.html'; exit $$status
+
 check: pages
 	$(BIN)/python -m tests.support.pages.page_types
 	$(BIN)/python -m gateway.pages.build check
@@ -46,7 +54,7 @@ check: pages
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/bandit -q -c pyproject.toml -r gateway redemption tokens loadtest
+	$(BIN)/bandit -q -c pyproject.toml -r gateway membership redemption tokens loadtest
 	$(BIN)/pytest tests/truth -q
 
 bench: $(PROJECT_READY)

@@ -52,7 +52,7 @@ class Population:
 
 
 def member_id(number: int) -> str:
-    """A member's public id (contract.md: seven characters of Crockford's base 32)."""
+    """A member's public id (seven characters of Crockford's base 32)."""
     characters = ""
     for _ in range(7):
         characters = BASE32[number & 31] + characters

@@ -1,7 +1,8 @@
 """API keys at rest: only their SHA-256, whom they belong to, what they may do, and when they end.
 
 Guarantees: a key is stored whole or not at all; a rotation makes the new key and ends the old one in one transaction.
-The one secret that is kept as it is: the shared secret of a terminal that signs by hmac-sha256 (docs/security.md).
+The one secret that is kept as it is: the shared secret of a terminal that signs by hmac-sha256
+(docs/explanation/security.md).
 """
 
 from collections.abc import Collection, Sequence

@@ -1,4 +1,6 @@
-"""Time inside the functions at the bounds: `python -m tests.measure_functions`. docs/testing.md has the figures.
+"""Time inside the functions at the bounds: `python -m tests.measure_functions`.
+
+docs/explanation/testing.md has the figures.
 
 A member with LOTS_MAX lots and a basket of LEGS_MAX legs that takes every one of them, beside an ordinary scan (8 lots,
 one leg), on a private durable Valkey. Figures are the server's own: `INFO commandstats`, microseconds of one FCALL

@@ -1,7 +1,7 @@
 """The long run of the engine's state machine: `python -m tests.run_engine_machine --steps 200000 --seed 1`.
 
-One seed after another, EXAMPLES examples each, until so many calls were made; docs/testing.md says what the last run
-came to. A failure prints the seed and Hypothesis's shrunk example and ends the run.
+One seed after another, EXAMPLES examples each, until so many calls were made; docs/explanation/testing.md says what the
+last run found. A failure prints the seed and Hypothesis's shrunk example and ends the run.
 """
 
 # ruff: noqa: T201 - a program whose result is what it prints

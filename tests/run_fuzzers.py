@@ -1,7 +1,7 @@
 """The long run of the fuzzers: `python -m tests.run_fuzzers --count 1000000 --seed 1`.
 
 Each decoder that faces what others send gets so many mutated inputs; it gives a value or its own refusal, or the run
-ends with status 1 and says which input did what. docs/testing.md says what the last run came to.
+ends with status 1 and says which input did what. docs/explanation/testing.md says what the last run came to.
 """
 
 # ruff: noqa: T201 - a program whose result is what it prints

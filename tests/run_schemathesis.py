@@ -1,7 +1,7 @@
 """Schemathesis over the OpenAPI of a running stack: `python -m tests.run_schemathesis --examples 200 --seed 1`.
 
 Every call by the caller it is for, then every call by callers it is not for. Ends with status 1 where an answer is not
-as the document says; docs/testing.md says what the last run came to and what is left out, with the reasons.
+as the document says; docs/explanation/testing.md says what the last run came to and what is left out, with the reasons.
 """
 
 # ruff: noqa: T201 - a program whose result is what it prints

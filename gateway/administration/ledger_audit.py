@@ -122,7 +122,9 @@ async def rebuild(
     if report.unknown_members:
         write(f"{report.unknown_members} members have transactions and are not in the configuration: left out")
     if report.calls_without_key:
-        write(f"{report.calls_without_key} calls were entered without what restores their keys (docs/ledger.md)")
+        write(
+            f"{report.calls_without_key} calls were entered without what restores their keys (docs/reference/ledger.md)"
+        )
     what = f"{len(report.findings)} differences" if dry_run else f"{report.keys_written} keys written"
     write(f"{report.members} members in {len(buckets)} buckets: {what}, {report.entries_carried} entries carried over")
     return DIFFERENCES if dry_run and report.findings else CLEAN

@@ -29,7 +29,7 @@ MIGRATION_SECONDS = 600.0
 
 LOST = (
     "the hot store is empty and the ledger is not: every bucket is frozen until `tong rebuild --all` has restored it "
-    "(docs/operations.md)"
+    "(docs/guides/operations.md)"
 )
 
 

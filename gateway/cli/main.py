@@ -4,6 +4,7 @@ Only settings and typer are imported at the top: what a command needs is importe
 and `tong serve` load nothing of the development stack.
 """
 
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -214,5 +215,13 @@ def export_group() -> None:
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """Run the console script. Exits with status 2 where a command needs the development stack and there is none."""
+    try:
+        app()
+    except ModuleNotFoundError as fault:
+        if fault.name != "gateway.development":
+            raise
+        print(
+            "tong: the development stack is not part of this installation; run it from the repository", file=sys.stderr
+        )
+        sys.exit(2)

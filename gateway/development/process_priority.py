@@ -5,7 +5,7 @@ PostgreSQL's processes is a session: ten that nobody waits for weigh five times 
 groups are made nicer, and for kernels and containers without such groups the processes too. Raising a part above others
 needs root; without, the others are lowered only. Nothing starves: each gets a share by its weight.
 
-Elsewhere that is the service manager's to say (docs/operations.md).
+Elsewhere that is the service manager's to say (docs/guides/operations.md).
 """
 
 import os

@@ -57,7 +57,7 @@ always-show-logo no
 # Who may do what (redemption/hot/users.py). The user "default" has the password above and is the owner.
 {users}
 
-# What is promised (design.md). A reply leaves only after the fsync of everything it tells of.
+# What is promised (docs/start/concepts.md). A reply leaves only after the fsync of everything it tells of.
 appendonly yes
 appendfsync always
 no-appendfsync-on-rewrite no
@@ -144,7 +144,7 @@ def private_valkey(
             say(
                 f"valkey: its log is damaged and is not loaded in part. Move {data / 'appendonlydir'} away (keep it), "
                 "let valkey start empty and run `tong rebuild --all`: everything the ledger has comes back "
-                "(docs/operations.md)"
+                "(docs/guides/operations.md)"
             )
         text = _CONFIGURATION.format(
             port=port,

@@ -1,4 +1,4 @@
-"""Movements as JSON for the member: one shape for live notices and for the history (docs/integrate.md)."""
+"""Movements as JSON for the member: one shape for live notices and for the history (docs/start/integrate.md)."""
 
 import base64
 from collections.abc import Iterable, Mapping

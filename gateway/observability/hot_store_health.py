@@ -21,7 +21,7 @@ from redemption.hot.library import Library
 
 LOOK_SECONDS: Final = 1.0
 BUCKETS_AT_ONCE: Final = 128
-EMPTY: Final = "the hot store is empty: run `tong rebuild --all` (docs/operations.md)"
+EMPTY: Final = "the hot store is empty: run `tong rebuild --all` (docs/guides/operations.md)"
 LIBRARY_MISSING: Final = "the hot store lacks the function library of this version: run `tong migrate`"
 _NOT_FOUND: Final = "Function not found"
 

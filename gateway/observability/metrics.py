@@ -120,8 +120,8 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )  # fmt: skip
         self.frozen_buckets = Gauge(
-            "tong_frozen_buckets", "Buckets in which no value moves until a rebuild (docs/ledger.md)", registry=own,
-            multiprocess_mode="mostrecent",
+            "tong_frozen_buckets", "Buckets in which no value moves until a rebuild (docs/reference/ledger.md)",
+            registry=own, multiprocess_mode="mostrecent",
         )  # fmt: skip
         self.sealed_rows = Counter("tong_sealed_rows", "Rows of the ledger that were sealed", registry=own)
         self.seal_stopped_buckets = Gauge(

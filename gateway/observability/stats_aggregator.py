@@ -3,7 +3,8 @@ last hour's samples at hand for pages of operations.
 
 Guarantees: what was counted reaches the totals exactly once while the hot store keeps its data: a report whose telling
 failed is told again unchanged, under the same number. Nothing here is waited for by a scan; a second's work is about a
-millisecond, in pieces (docs/performance.md). While the hot store is away the figures stand still and say so.
+millisecond, in pieces (docs/explanation/performance.md). While the hot store is away the figures stand still and
+say so.
 """
 
 import asyncio

@@ -31,7 +31,8 @@ SECURITY: Final[dict[str, dict[str, str]]] = {
         "scheme": "bearer",
         "bearerFormat": "tong_tk_<env>_<id>_<secret><checksum>",
         "description": "API key of one terminal, bound to one outlet of one business. Made with `tong keys create`; it "
-        "may be limited to some scopes, and be one whose requests must be signed (RFC 9421, docs/security.md).",
+        "may be limited to some scopes, and be one whose requests must be signed (RFC 9421, "
+        "docs/explanation/security.md).",
     },
     "member": {
         "type": "http",

@@ -1,8 +1,8 @@
 """One definition for each operation: a decorator beside its endpoint.
 
-Routes, the OpenAPI document, /docs, docs/errors.md, the access matrix and the pages' TypeScript types are made from
-what `@operation` says (docs/adr/0018-one-definition-for-each-operation.md). Guarantees: the decorator registers nothing
-anywhere; an endpoint is served where its feature's `ENDPOINTS` lists it.
+Routes, the OpenAPI document, /docs, the access matrix and the pages' TypeScript types are made from what `@operation`
+says (docs/adr/0018-one-definition-for-each-operation.md). Guarantees: the decorator registers nothing anywhere; an
+endpoint is served where its feature's `ENDPOINTS` lists it.
 """
 
 from collections.abc import Callable, Mapping

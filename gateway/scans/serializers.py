@@ -1,5 +1,5 @@
-"""Domain values as the JSON of contract.md. One rendering for the answer of verify and its repeats, one for every later
-view of a redemption."""
+"""Domain values as JSON: one rendering for the answer of verify and its repeats, one for every later view of a
+redemption."""
 
 from functools import lru_cache
 from typing import Any, Final

@@ -1,1 +1,1 @@
-"""`make bench`: one scan against references, in one run and one table (docs/performance.md)."""
+"""`make bench`: one scan against references, in one run and one table (docs/explanation/performance.md)."""

@@ -1,6 +1,6 @@
 """What can be asked of the domain: bills, legs and the commands made of them, validated as they are decoded.
 
-These are the JSON shapes of contract.md; the OpenAPI document is generated from the same types. Unknown members are
+These are the JSON shapes of the interface; the OpenAPI document is generated from the same types. Unknown members are
 refused rather than ignored: a till that misspells `capture` must hear it, not lose it. msgspec reports the first fault
 with its place (`$.legs[0].points`).
 """

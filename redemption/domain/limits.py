@@ -44,7 +44,8 @@ WRITE_SECONDS: Final = 10.0
 WRITE_BYTES_OF_PERIOD: Final = 16_384  # that a client has to take in each WRITE_SECONDS while answers wait for it
 
 # Hot store.
-# 12 months of validity times 8 businesses, half as many benefits; more would take a call over 2 ms (docs/testing.md).
+# 12 months of validity times 8 businesses, half as many benefits; more would take a call over 2 ms
+# (docs/explanation/testing.md).
 LOTS_MAX: Final = 144
 LOTS_READ_MAX: Final = 4 * LOTS_MAX  # what is given back may exceed LOTS_MAX: new lots came in while it was away
 PARTS_MAX: Final = LOTS_MAX + LEGS_MAX  # each leg may share one lot with the next
@@ -55,7 +56,7 @@ LOT_NAME_CHARACTERS_MAX: Final = 40
 MEMO_MAX: Final = 4_096  # parsed names of lots, tills, dates that the functions remember: a megabyte each
 MEMBER_NAME_CHARACTERS_MAX: Final = 32
 
-# The group file and the file of members (docs/operations.md). What is named in them is kept in every worker's memory.
+# The group file and the file of members (docs/guides/operations.md). What they name is kept in every worker's memory.
 GROUP_FILE_BYTES_MAX: Final = 8 * 1024 * 1024
 GROUP_FILE_MEMBERS_MAX: Final = 20_000  # more come as JSON lines, which are streamed
 BUSINESSES_MAX: Final = 500
@@ -72,7 +73,7 @@ LISTED_CANDIDATES_MAX: Final = 100  # looked up in the hot store at once
 LISTED_ROUNDS_MAX: Final = 5  # for one page, where few candidates stand as asked for
 UNLEDGERED_ENTRIES_MAX: Final = 200  # of a bucket, read from its stream because the ledger does not have them yet
 
-# Settlement over HTTP and a till's list of a day (docs/settlement.md).
+# Settlement over HTTP and a till's list of a day (docs/reference/settlement.md).
 PAGE_ITEMS_DEFAULT: Final = 100
 PAGE_ITEMS_MAX: Final = 500
 SETTLEMENT_CALLS_MAX: Final = 8  # in hand at once, a worker
@@ -89,7 +90,7 @@ RECONCILED_ITEMS_SHOWN: Final = 20  # of each class, in the answer; all are in t
 RECONCILIATIONS_KEPT_MAX: Final = 1_000  # of a business
 RECONCILIATIONS_KEPT_DAYS: Final = 90
 
-# Members' devices, and what pages read live (docs/integrate.md). Streams are a worker's.
+# Members' devices, and what pages read live (docs/start/integrate.md). Streams are a worker's.
 DEVICES_PER_MEMBER_MAX: Final = 5
 DEVICES_LISTED_MAX: Final = 20
 DEVICE_NAME_CHARACTERS_MAX: Final = 40
@@ -114,7 +115,7 @@ REDEMPTION_RETENTION_SECONDS: Final = 30 * 86_400  # record and idempotency reco
 CODE_MARKER_SECONDS: Final = 2 * 3_600
 REFUSAL_MARK_SECONDS: Final = 600  # a refused key is remembered for so long (ADR 0004)
 # How long a till may take a sale back by POST /v1/cancel, unless the group's policy says otherwise. Two days: a sale of
-# the first minutes of a business day can still be cancelled after that day has ended (docs/integrate.md).
+# the first minutes of a business day can still be cancelled after that day has ended (docs/start/integrate.md).
 CANCEL_WINDOW_SECONDS_DEFAULT: Final = 2 * 86_400
 CANCEL_WINDOW_SECONDS_MAX: Final = REDEMPTION_RETENTION_SECONDS
 HOLD_SECONDS_DEFAULT: Final = 15 * 60
@@ -124,7 +125,7 @@ USES_SECONDS: Final = 100 * 86_400  # counters of uses: a month, and the longest
 RATE_WINDOW_SECONDS: Final = 10
 GUESS_WINDOW_SECONDS: Final = 600
 
-# Who may be named, and what may be earned (docs/rules.md, docs/security.md).
+# Who may be named, and what may be earned (docs/reference/rules.md, docs/explanation/security.md).
 SEEN_SECONDS: Final = 15 * 60  # after a scan an outlet may name the member by id for so long
 SEEN_KEPT_CHARACTERS: Final = 42  # of the scans before the last: with it under 64, so the hash keeps its compact form
 EARNED_SECONDS: Final = 2 * 86_400  # counters of a day's points outlive that day in every time zone
@@ -139,7 +140,7 @@ TOMBSTONES_PER_TERMINAL: Final = 1_000  # in a window of GUESS_WINDOW_SECONDS
 TOMBSTONES_PER_OUTLET: Final = 3_000
 CANCELLED_KEYS_MAX: Final = 10_000  # of a terminal; the oldest are forgotten first
 
-# Guesses of 18-digit codes in a window (docs/security.md has the odds).
+# Guesses of 18-digit codes in a window (docs/explanation/security.md has the odds).
 GUESSES_PER_TERMINAL: Final = 20
 GUESSES_PER_OUTLET: Final = 60
 # Once the whole group has seen so many in a window, a terminal and an outlet may make no more than these: who has made
@@ -152,7 +153,7 @@ REQUEST_BODY_SECONDS: Final = 5.0
 
 # Concurrency, per worker.
 VERIFY_IN_FLIGHT_MAX: Final = 1_024  # a burst; more than a second of work on a slow machine would only time out
-VERIFY_STANDING_MAX: Final = 64  # twice what keeps a worker busy (docs/performance.md); more only wait
+VERIFY_STANDING_MAX: Final = 64  # twice what keeps a worker busy (docs/explanation/performance.md); more only wait
 HOT_IN_FLIGHT_MAX: Final = 1_280
 
 # A code lives at most 30 s and may be fetched at most 96 s ahead (tokens.claims); its marker must outlive both, and a

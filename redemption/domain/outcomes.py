@@ -1,7 +1,7 @@
 """What a call can come to, as numbered values in order of precedence.
 
-Where several reasons to refuse hold, the one with the smallest number is given (contract.md, "Refusals"). The hot-store
-functions use the same numbers: the library's constants are generated from this enumeration (redemption/hot/library.py).
+Where several reasons to refuse hold, the one with the smallest number is given (docs/reference/errors.md). The
+hot-store functions use the same numbers: redemption/hot/library.py writes them into the library from this enumeration.
 A number is written into idempotency records, so it is never given to another meaning; new ones take free numbers.
 """
 
@@ -17,7 +17,7 @@ class Outcome(IntEnum):
     APPLIED = 0
 
     RATE_LIMITED = 5
-    UNAVAILABLE = 6  # the bucket is frozen until it is rebuilt (docs/ledger.md)
+    UNAVAILABLE = 6  # the bucket is frozen until it is rebuilt (docs/reference/ledger.md)
     IDEMPOTENCY_KEY_REUSED = 10
     CANCELLED = 20
     CODE_MALFORMED = 21

@@ -1,4 +1,4 @@
-"""Is a given Valkey or Redis as durable as promised? (design.md, "What is promised")
+"""Is a given Valkey or Redis as durable as promised? (docs/start/concepts.md, "What is promised, and what is not")
 
 Guarantees: too old a version raises ServerRefusedError; every weaker setting is returned by name, also when
 it could not be read (managed servers forbid CONFIG). On a cluster every primary is asked. Nothing is

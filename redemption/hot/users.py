@@ -3,13 +3,13 @@
 Guarantees: no user but the owner may load or remove functions, run a script of its own, change the server's
 configuration, list keys by KEYS, or flush; a gateway and a writer change a key only by the commands that
 functions/*.lua use on keys of that kind, and delete none. `tong store-users valkey` prints these rules, the development
-stack sets them, docs/security.md shows them; a test holds the three equal.
+stack sets them, docs/explanation/security.md shows them; a test holds the three equal.
 
 Not guaranteed, because no ACL of Valkey or Redis can say it: that a user calls HINCRBY only through a function.
 Commands inside a function are checked against the rights of the user who calls it, so what a function needs must be
 allowed (and what is not allowed would end it half-way: a test runs all of them as these users). A gateway that was
 taken over can therefore move a balance without an entry, or trim a stream with an option of XADD; `tong audit` then
-shows the difference (I7, I8), and docs/security.md says so.
+shows the difference (I7, I8), and docs/explanation/security.md says so.
 """
 
 import hashlib

@@ -8,7 +8,7 @@ from typing import Any
 class Finding:
     """One difference. `check` is the invariant or the kind, `subject` what differs; then the two sides in words.
 
-    docs/ledger.md says of each check what a finding means and what to do about it.
+    docs/reference/ledger.md says of each check what a finding means and what to do about it.
     """
 
     check: str

@@ -10,8 +10,8 @@ Guarantees:
 Not guaranteed: that a trimmed entry can be read here. Streams are kept up to the ledger writer's watermark; what is
 older is in PostgreSQL (redemption/live/history.py). Scans never wait for any of this.
 
-Measured beside a scan (docs/performance.md): most entries concern nobody who listens, so an entry is looked at by its
-member before it is decoded: 0.4 µs instead of 30.
+Measured beside a scan (docs/explanation/performance.md): most entries concern nobody who listens, so an entry is looked
+at by its member before it is decoded: 0.4 µs instead of 30.
 """
 
 import asyncio

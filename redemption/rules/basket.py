@@ -6,8 +6,8 @@ equal ones the leg that stands first; of two legs that may not stand together th
 never more than the bill, each value rounded down once.
 
 Legs take from the bill in one canonical order: benefits (percentages, then amounts, then items, then those without
-money; equal ones by id), then points, then stored value (the smaller leg first). docs/rules.md has it with examples.
-What the member has (uses, level, points, stored value) is decided by the hot-store function.
+money; equal ones by id), then points, then stored value (the smaller leg first). docs/reference/rules.md has it with
+examples. What the member has (uses, level, points, stored value) is decided by the hot-store function.
 """
 
 from collections.abc import Mapping

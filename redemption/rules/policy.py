@@ -14,7 +14,7 @@ class EarnCeilings(Struct, frozen=True, forbid_unknown_fields=True):
     larger of points and growth value). Of a member and of a terminal: the points of a day of the group's time zone.
 
     The defaults are some ten times what a good day brings, so that they bound what an invented bill or a stolen key is
-    worth (docs/security.md). A business states its own where it sells more (`rules.earn.ceilings`).
+    worth (docs/explanation/security.md). A business states its own where it sells more (`rules.earn.ceilings`).
     """
 
     bill_minor: Annotated[int, Meta(ge=1, le=limits.AMOUNT_MINOR_MAX)] = 20_000_000

@@ -2,7 +2,7 @@
 
 A bar with the cut-off hour 4 counts what it sells at 02:00 on 23 November to its 22 November. The hour is local time of
 the outlet's zone; 0 is the calendar day. Settlement and reconciliation count by business days; the counters of benefits
-("twice a day") and the schedules of offers stay with the calendar day (docs/rules.md).
+("twice a day") and the schedules of offers stay with the calendar day (docs/reference/rules.md).
 """
 
 import datetime

@@ -58,7 +58,7 @@ _SHORTENED: Final = re.compile(r"[0-9](?:[.,][0-9]+)?E\+[0-9]{2,3}|[1-9][0-9]{14
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One bill. `notes` say what is particular about it (docs/settlement.md)."""
+    """One bill. `notes` say what is particular about it (docs/reference/settlement.md)."""
 
     kind: Class
     reference: str | None

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("gateway", "redemption", "tokens")
+PACKAGES = ("gateway", "membership", "redemption", "tokens")
 Changes = Mapping[str, Sequence[tuple[str, str]]]
 """By file, relative to the project: texts to replace, each of which must be there exactly once."""
 

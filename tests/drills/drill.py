@@ -74,7 +74,7 @@ class Drill(ABC):
     fault: ClassVar[str]
     workers: ClassVar[int] = 2
     marks_lost: ClassVar[bool] = False
-    """The hot store is rebuilt: what was refused before is not remembered (docs/ledger.md)."""
+    """The hot store is rebuilt: what was refused before is not remembered (docs/reference/ledger.md)."""
     dead_letters: ClassVar[int] = 0
     """How many malformed entries the drill puts in."""
     no_till_notices: ClassVar[bool] = False

@@ -108,7 +108,7 @@ ENTRIES: Final = "SELECT bucket, entry_ms, entry_seq, subject_id, member_id, kin
 POSTINGS: Final = """
 SELECT bucket, entry_ms, entry_seq, asset, lot, account, amount FROM ledger_posting ORDER BY epoch, line"""
 
-# The chain (docs/ledger.md, "The chain"): which text of a row is hashed, in which order.
+# The chain (docs/reference/ledger.md, "The chain"): which text of a row is hashed, in which order.
 SEALS: Final = (
     "SELECT bucket, number, epoch, last_ms, last_seq, rows_sealed, mac FROM ledger_seal ORDER BY bucket, number"
 )

@@ -1,6 +1,6 @@
 """A short run of the state machine of tests/support/engine/machine.py, and that it notices when a guard is gone.
 
-The long run and all mutations: docs/testing.md.
+The long run and all mutations: docs/explanation/testing.md.
 """
 
 from collections.abc import Iterator

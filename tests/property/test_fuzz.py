@@ -1,6 +1,6 @@
 """Every decoder that faces what others send gives a value or its own refusal, whatever the bytes.
 
-The seed is in the failure; `python -m tests.run_fuzzers --count 1000000` is the long run (docs/testing.md).
+The seed is in the failure; `python -m tests.run_fuzzers --count 1000000` is the long run (docs/explanation/testing.md).
 """
 
 import math

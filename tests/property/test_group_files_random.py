@@ -1,6 +1,6 @@
 """Any valid group file loads from any valid state with `--prune`: it ends in what it says, or is refused whole.
 
-A hundred pairs here; `python -m tests.run_group_fuzz --pairs 2000` is the long run (docs/testing.md).
+A hundred pairs here; `python -m tests.run_group_fuzz --pairs 2000` is the long run (docs/explanation/testing.md).
 """
 
 import random

@@ -8,7 +8,7 @@ _QUOTED = re.compile(r"`([^`\n]+)`")
 _LINKED = re.compile(r"\]\(([^)#\s]+)")
 _BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _PATH = re.compile(r"[\w.][\w.*-]*(?:/[\w.*-]+)*/?")
-TOP = {"gateway", "redemption", "tokens", "loadtest", "tests", "docs", "deploy"}
+TOP = {"gateway", "membership", "redemption", "tokens", "loadtest", "tests", "docs", "deploy"}
 SUFFIXES = {".py", ".lua", ".sql", ".md", ".toml", ".yaml", ".yml", ".lock"}
 
 
@@ -37,7 +37,7 @@ def test_every_package_of_the_product_has_its_place_in_the_architecture() -> Non
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     packages = [
         folder.relative_to(ROOT).as_posix()
-        for top in ("gateway", "redemption", "tokens", "loadtest")
+        for top in ("gateway", "membership", "redemption", "tokens", "loadtest")
         for folder in sorted(path.parent for path in (ROOT / top).rglob("__init__.py"))
     ]
     assert len(packages) >= 8

@@ -14,7 +14,9 @@ WRITER = "gateway/formats/spreadsheets.py"
 
 def sources() -> list[Path]:
     return sorted(
-        path for top in ("gateway", "redemption", "tokens", "loadtest") for path in (ROOT / top).rglob("*.py")
+        path
+        for top in ("gateway", "membership", "redemption", "tokens", "loadtest")
+        for path in (ROOT / top).rglob("*.py")
     )
 
 

@@ -6,9 +6,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = ("gateway", "redemption", "tokens", "loadtest")
+PRODUCT = ("gateway", "membership", "redemption", "tokens", "loadtest")
 IMPORT_OF = {
     "fonttools": "fontTools",
     "pyjwt": "jwt",
@@ -98,3 +99,13 @@ def test_importing_starts_nothing(path: Path) -> None:
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr) and node.value is not None:
             for call in (each for each in ast.walk(node.value) if isinstance(each, ast.Call)):
                 assert not risky.match(ast.unparse(call.func)), f"line {node.lineno}"
+
+
+def test_the_hosted_ci_runs_the_unit_tier_on_every_python_from_the_oldest_on() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yaml").read_text(encoding="utf-8"))["jobs"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    versions = jobs["unit"]["strategy"]["matrix"]["python"]
+    assert versions == ["3.11", "3.12", "3.13", "3.14"]
+    assert project["requires-python"] == f">={versions[0]}"
+    assert any("make test-unit" in step.get("run", "") for step in jobs["unit"]["steps"])
+    assert any(".ci/run" in step.get("run", "") for step in jobs["check-and-test"]["steps"])

@@ -1,4 +1,4 @@
-"""docs/security.md is true: its tests exist, its rules are the product's, and no table or key was forgotten in them."""
+"""docs/explanation/security.md is true: its tests exist, its rules are the product's, and none is forgotten."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from redemption.rules.policy import Policy
 from tests.support.servers.key_space import declared_keys
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "explanation" / "security.md").read_text(encoding="utf-8")
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 MIGRATIONS = sorted((ROOT / "redemption" / "migrations").glob("*.sql"))
 NOT_CHANGED_BY_FUNCTIONS = {"{bN}:epoch", "{bN}:frozen", "tong:buckets", "tong:layout"}
@@ -49,7 +49,9 @@ def test_every_threat_has_a_counter_measure_and_a_test() -> None:
 @pytest.mark.parametrize(("command", "text"), [("valkey", users.acl_file()), ("postgres", rights.roles_file())])
 def test_the_page_shows_what_the_command_prints(command: str, text: str) -> None:
     assert f"### `tong store-users {command}`" in PAGE
-    assert f"\n{text}\n```" in PAGE, f"docs/security.md differs from `tong store-users {command}`: put its output there"
+    assert f"\n{text}\n```" in PAGE, (
+        f"docs/explanation/security.md differs from `tong store-users {command}`: put its output there"
+    )
 
 
 def spaced(number: float) -> str:

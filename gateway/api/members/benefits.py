@@ -77,7 +77,7 @@ def _terms(benefit_id: str, definition: BenefitDefinition, member: MemberState, 
 def _objection(
     definition: BenefitDefinition, ranks: Mapping[str, int], tier: str, left: int, local: datetime.datetime
 ) -> Outcome | None:
-    """The first in the order of contract.md."""
+    """The first in the order of docs/reference/errors.md."""
     if not is_open(definition, local):
         return Outcome.BENEFIT_NOT_NOW
     if left == 0:

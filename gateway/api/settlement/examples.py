@@ -1,4 +1,7 @@
-"""Bodies and answers of settlement as /openapi.json and /docs show them: November of docs/settlement.md's example."""
+"""Bodies and answers of settlement as /openapi.json and /docs show them.
+
+They are November of the worked example in docs/reference/settlement.md.
+"""
 
 from typing import Any, Final
 

@@ -13,7 +13,7 @@ from gateway.http.responses import answer
 from gateway.openapi.operation import Returns, operation
 from gateway.problems.documents import Problem
 
-ALL_FROZEN = "the buckets of all members are frozen: run `tong rebuild --all` (docs/operations.md)"
+ALL_FROZEN = "the buckets of all members are frozen: run `tong rebuild --all` (docs/guides/operations.md)"
 STALE_SECONDS = 60.0
 """Configuration older than this is named on /readyz; scans go on with it."""
 

@@ -30,7 +30,7 @@ ADMIN = "admin"
 
 
 async def demo_members_and_terminals(settings: Settings, own_members: Collection[int]) -> dict[str, Any]:
-    """`terminals`, `members` and `admin_api_key` as contract.md has them; points are those of this moment.
+    """`terminals`, `members` and `admin_api_key` as docs/start/integrate.md uses them; points are those of this moment.
 
     Only members whose numbers are in `own_members` get a token, the demo group's own: a store may hold any number of
     others. `business_admins` is ours: a key of all roles for each business, which sees that business only. What

@@ -1,7 +1,7 @@
 """`tong demo env`: the addresses and credentials of the running demo group as variables of a shell.
 
-`eval "$(tong demo env)"` sets what the samples of docs/integrate.md and README.md use. The lines hold secrets of the
-demo group; they are for a shell, not for a log.
+`eval "$(tong demo env)"` sets what the samples of docs/start/integrate.md and README.md use. The lines hold secrets
+of the demo group; they are for a shell, not for a log.
 """
 
 import re

@@ -197,7 +197,7 @@ local function add_to_lot(lots, asset, lot, amount)
 end
 
 -- Whether the bucket of this ledger stream is frozen: its ledger and its hot store disagree, so nothing of value may move
--- until a rebuild (docs/ledger.md). Every function that appends to the ledger asks first; the key lies beside the stream.
+-- until a rebuild (docs/reference/ledger.md). Every function that appends to the ledger asks first; the key lies beside the stream.
 local function frozen(ledger)
   return call('EXISTS', sub(ledger, 1, -7) .. 'frozen') == 1
 end

@@ -1,7 +1,7 @@
 """Read amounts, dates and times as spreadsheets write them.
 
 Guarantees: a text that can be read in two ways is never guessed at. What decides is a rule that is written down here
-and in docs/settlement.md, and where no rule decides, the row is refused with both readings.
+and in docs/reference/settlement.md, and where no rule decides, the row is refused with both readings.
 
 Amounts: a currency sign that fits the business's currency; a minus before, behind or as brackets; thousands apart by
 `,` `.` `'` or a space in groups of three; `.` or `,` before the decimals. `1,250` and `1.250` are the two that can be

@@ -1,4 +1,4 @@
-"""Backup and restore of both stores, by the steps of docs/operations.md."""
+"""Backup and restore of both stores, by the steps of docs/guides/operations.md."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""docs/operations.md, "Upgrade": the two commands for users of Valkey, run as they stand there."""
+"""docs/guides/operations.md, "Upgrade": the two commands for users of Valkey, run as they stand there."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ from redemption.hot.users import GATEWAY, RULES, acl_file, user_line
 from tests.support.servers.private_servers import private_valkey
 from tests.support.servers.stack import HotClient
 
-PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "guides" / "operations.md").read_text(encoding="utf-8")
 SCRIPTS = re.findall(r"^sed -n '(.*)' new\.acl \| valkey-cli$", PAGE, re.MULTILINE)
 
 

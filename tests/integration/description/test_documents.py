@@ -1,4 +1,7 @@
-"""docs/errors.md is the table of problems; docs/integrate.md names paths that exist (its samples: test_guide.py)."""
+"""docs/reference/errors.md is the table of problems; docs/start/integrate.md names paths that exist.
+
+The samples of that page run in test_guide.py.
+"""
 
 import asyncio
 import re
@@ -13,13 +16,13 @@ from tests.support.api.openapi import wealthy_member
 from tests.support.servers.stack import Stack
 
 DOCS = Path(__file__).parents[3] / "docs"
-INTEGRATE = (DOCS / "integrate.md").read_text(encoding="utf-8")
+INTEGRATE = (DOCS / "start" / "integrate.md").read_text(encoding="utf-8")
 
 
 def test_the_list_of_refusals_is_made_of_the_table_of_problems() -> None:
     assert set(TILL_DOES) == set(KINDS)
-    told = (DOCS / "errors.md").read_text(encoding="utf-8")
-    assert told == render(), "make it anew: python -m tests.support.api.errors_document > docs/errors.md"
+    told = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
+    assert told == render(), "make it anew: python -m tests.support.api.errors_document > docs/reference/errors.md"
 
 
 def test_every_path_that_the_guide_names_exists() -> None:

@@ -1,4 +1,4 @@
-"""docs/integrate.md and README.md, followed literally: every sample runs as it is printed, beside a fresh `tong up`."""
+"""docs/start/integrate.md and README.md: every sample runs as it is printed, beside a fresh `tong up`."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from tests.support.api.guide import ROOT, Block, blocks_of, reader
 from tests.support.api.guide_clients import CLIENTS
 from tests.support.servers.stack import Stack, running_stack
 
-INTEGRATE = ROOT / "docs" / "integrate.md"
+INTEGRATE = ROOT / "docs" / "start" / "integrate.md"
 Answer = dict[str, Any]
 pytestmark = pytest.mark.timeout(600)  # the first run installs the packages of the typed clients
 

@@ -1,4 +1,4 @@
-"""The tills of docs/integrate.md, as printed, behind a proxy that answers in the gateway's place or loses its answers.
+"""The tills of docs/start/integrate.md, as printed, behind a proxy that answers for the gateway or loses its answers.
 
 Whatever the proxy does, the member pays once or not at all, and the till says which.
 """
@@ -37,7 +37,7 @@ async def sell(
     change: tuple[str, str] | None = None,
 ) -> Any:
     """One sale with a sample as it is printed; the document it printed."""
-    (block,) = [each for each in blocks_of(ROOT / "docs" / "integrate.md") if each.file == name]
+    (block,) = [each for each in blocks_of(ROOT / "docs" / "start" / "integrate.md") if each.file == name]
     (folder / name).write_text(block.content.replace(*change) if change else block.content, encoding="utf-8")
     path = node_path(folder / "bin")
     node = shutil.which("node", path=path)

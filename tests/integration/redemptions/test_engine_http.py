@@ -1,4 +1,4 @@
-"""The redemption engine through HTTP, field by field as contract.md has it: baskets, holds and their ends, refunds,
+"""The redemption engine through HTTP, field by field as the interface has it: baskets, holds and their ends, refunds,
 cancels, what prepare offers, what purchases earn, and rules that change while tills are at work."""
 
 import os

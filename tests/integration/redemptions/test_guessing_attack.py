@@ -1,6 +1,6 @@
 """Guessing digits, simulated: an outlet whose every till was taken over guesses without a break for a day.
 
-The chance of success that docs/security.md states is computed here from what the attack really got through:
+The chance of success that docs/explanation/security.md states is computed here from what the attack really got through:
 
     guesses that were answered in a day       <= 60 * (86 400 / 600 + 1)  = 8 700
     a guess is a code of some member number   1 / 1 562 500 for each key of the ring (tests/property proves the rate)

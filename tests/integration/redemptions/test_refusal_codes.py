@@ -15,7 +15,7 @@ from tests.support.api.client import TongClient
 from tests.support.servers.stack import Stack
 
 TONG = Path(sys.executable).with_name("tong")
-INTEGRATE = Path(__file__).parents[3] / "docs" / "integrate.md"
+INTEGRATE = Path(__file__).parents[3] / "docs" / "start" / "integrate.md"
 COMMAND_SECONDS = 60.0
 Case = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Settlement on a real PostgreSQL: the worked example of docs/settlement.md, periods, exceptions, disputes."""
+"""Settlement on a real PostgreSQL: docs/reference/settlement.md's example, periods, exceptions, disputes."""
 
 import asyncio
 

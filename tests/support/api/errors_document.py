@@ -1,4 +1,6 @@
-"""docs/errors.md, made of the table of problems: `python -m tests.support.api.errors_document > docs/errors.md`.
+"""docs/reference/errors.md, made of the table of problems.
+
+Made anew by `python -m tests.support.api.errors_document > docs/reference/errors.md`.
 
 A test holds the file equal to this, so the table, the document and what a till is told to do never part.
 """
@@ -71,7 +73,7 @@ TILL_DOES: Final[dict[str, str]] = {
 }
 
 _HEAD: Final = """\
-<!-- Made by `python -m tests.support.api.errors_document > docs/errors.md`; a test holds it equal. -->
+<!-- Made by `python -m tests.support.api.errors_document > docs/reference/errors.md`; a test holds it equal. -->
 
 # Refusals
 

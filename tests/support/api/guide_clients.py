@@ -1,4 +1,4 @@
-"""The packages that the typed clients of docs/integrate.md need, installed once, by hash, outside the product.
+"""The packages that the typed clients of docs/start/integrate.md need, installed once, by hash, outside the product.
 
 npm's come by tests/clients/package-lock.json, pip's by requirements-clients.lock into `.clients`: the generator wants
 an older typer than the product has. `make test` does so first: `python -m tests.support.api.guide_clients`.

@@ -1,4 +1,4 @@
-"""What every problem document must be (RFC 9457 and contract.md, "Refusals")."""
+"""What every problem document must be (RFC 9457 and docs/reference/errors.md)."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""What every call of the engine must answer and leave behind: a model in plain Python, written from contract.md and
-design.md. It shares with the product the types of commands, outcome numbers and the pure rules (prices, earning);
-it knows nothing of Lua, of the service, of keys.
+"""What every call of the engine must answer and leave behind: a model in plain Python, written from
+docs/start/concepts.md and the interface. It shares with the product the types of commands, outcome numbers and the pure
+rules (prices, earning); it knows nothing of Lua, of the service, of keys.
 
 Time: `now_ms` is the servers' clock. What is remembered for a while dies by `age`, the seconds the machine let pass.
 A call answers a tuple, its kind first; what it writes to the ledger is added to `entries`.

@@ -1,7 +1,7 @@
 """Places, pools, baskets and bills for the tests of the rules, given and random; and the member's side of a verdict.
 
-The random numbers are small, so that categories, caps and shares meet often. `granted_to` is written from contract.md
-alone: it re-checks what the hot-store function will decide (uses, level, points, stored value).
+The random numbers are small, so that categories, caps and shares meet often. `granted_to` is written from
+docs/reference/rules.md alone: it re-checks what the hot-store function will decide (uses, level, points, stored value).
 """
 
 from collections.abc import Mapping

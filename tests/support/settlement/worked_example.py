@@ -1,4 +1,4 @@
-"""The worked example of docs/settlement.md, month by month."""
+"""The worked example of docs/reference/settlement.md, month by month."""
 
 from redemption.database import Pool
 from tests.support.settlement.settlement import Book, agree, at

@@ -1,4 +1,4 @@
-"""Every rule of a basket, one at a time, and the worked examples of docs/rules.md."""
+"""Every rule of a basket, one at a time, and the worked examples of docs/reference/rules.md."""
 
 import timeit
 from typing import Any
@@ -275,7 +275,7 @@ def test_smallest_outcome_is_given_and_of_equal_ones_the_first_leg() -> None:
 
 
 def test_dinner_of_the_manual_is_counted_as_written() -> None:
-    """docs/rules.md, "A dinner"."""
+    """docs/reference/rules.md, "A dinner"."""
     on = bill(25_800, dining=20_000, wine=5_000)
     place = with_points(worth_minor=1, worth_points=2, share_percent=50, categories=("dining",))
     benefits = {
