@@ -22,9 +22,10 @@ from redis.exceptions import RedisError
 from tests.drills import layout
 from tests.drills.journal import Journal, open_journal, read_journal
 from tests.drills.oracle import Books, judge
-from tests.drills.rest import REST_SECONDS, NotAtRest, looked_up, resolve, until_at_rest
+from tests.drills.rest import REST_SECONDS, looked_up, resolve, until_at_rest
 from tests.drills.site import Site, open_site
 from tests.drills.tills import MakeCode, World, tills_at_work
+from tests.support.suite.waiting import NotInTime
 
 TAP_SECONDS = 0.1
 TAP_ENTRIES = 1_000
@@ -121,7 +122,7 @@ class Drill(ABC):
                 await self._on(site, result)
         except CannotRun as why:
             result.not_run = str(why)
-        except (NotAtRest, AssertionError, RedisError, asyncpg.PostgresError, OSError, TimeoutError) as fault:
+        except (AssertionError, RedisError, asyncpg.PostgresError, OSError, TimeoutError) as fault:
             notes = "".join(getattr(fault, "__notes__", []))
             result.wrong.append(f"{type(fault).__name__}: {fault}\n{notes}")
         finally:
@@ -146,7 +147,7 @@ class Drill(ABC):
                     heads = await site.heads()
                     try:
                         await self._strike_and_recover(site, world, result)
-                    except NotAtRest as why:
+                    except NotInTime as why:
                         result.wrong.append(f"not at rest: {why}")
                 await resolve(world, marks_lost=self.marks_lost, seconds=self.resolve_seconds)
                 result.wrong += await self.afterwards(site, world)
@@ -170,7 +171,7 @@ class Drill(ABC):
         try:
             async with site.hot() as hot, site.ledger() as ledger:
                 await until_at_rest(hot, ledger, self.rest_seconds)
-        except NotAtRest as why:
+        except NotInTime as why:
             return [f"not at rest: {why}"]
         return []
 

@@ -24,7 +24,7 @@ from redis.asyncio import Redis
 
 from redemption.domain.members import member_id
 from tests.drills import layout
-from tests.drills.rest import REST_SECONDS, entries_added, rows_of_this_life, until, until_no_hold_is_due
+from tests.drills.rest import REST_SECONDS, entries_added, rows_of_this_life, until_no_hold_is_due, wait_through_faults
 from tests.drills.tills import World
 from tests.support.servers.private_servers import free_port
 from tests.support.servers.stack import GROUP_FILE, START_SECONDS, TONG, Member, Stack, processes_of
@@ -85,28 +85,23 @@ class Site:
     async def turns_away(self, world: World, more: int, seconds: float = REST_SECONDS) -> None:
         """So many more calls were told that nothing was applied and that the same key may be sent again."""
         goal = world.turned_away + more
-
-        async def turned() -> bool:
-            return world.turned_away >= goal
-
-        await until(f"{more} more calls are turned away", turned, seconds)
+        await wait_through_faults(
+            f"{more} more calls are turned away", lambda: world.turned_away >= goal, seconds=seconds
+        )
 
     async def is_back(self, part: str, killed: int, name: str, times: int) -> None:
         """Waits until the supervisor has another process for the part and says so for the `times`-th time."""
 
-        async def back() -> bool:
+        def is_back() -> bool:
             return self.stack.pid(part) != killed and self.said.count(f"{name} is back (pid ") >= times
 
-        await until(f"{name} is started again", back)
+        await wait_through_faults(f"{name} is started again", is_back)
 
     def times_back(self, name: str) -> int:
         return self.said.count(f"{name} is back (pid ")
 
     async def until_said(self, text: str, seconds: float = REST_SECONDS) -> None:
-        async def said() -> bool:
-            return text in self.said
-
-        await until(f"the stack says: {text}", said, seconds)
+        await wait_through_faults(f"the stack says: {text}", lambda: text in self.said, seconds=seconds)
 
     async def start(self) -> None:
         """`tong up` on this home, in this environment; ready when this returns."""
@@ -121,7 +116,7 @@ class Site:
             assert process.returncode is None, f"the stack did not start: {self.said[-3_000:]}"
             return demo.exists()
 
-        await until("the stack is ready", ready, START_SECONDS)
+        await wait_through_faults("the stack is ready", ready, seconds=START_SECONDS)
         told = self.stack.demo
         self.addresses = {"TONG_VALKEY_URL": told["valkey_url"], "TONG_POSTGRES_DSN": told["postgres_dsn"]}
 
@@ -187,11 +182,7 @@ class Site:
     async def tills_pause(self, world: World) -> None:
         """Every till has finished its call and waits for `world.open`; no hold ends soon; the ledger has everything."""
         world.open.clear()
-
-        async def quiet() -> bool:
-            return world.at_work == 0
-
-        await until("the tills wait", quiet)
+        await wait_through_faults("the tills wait", lambda: world.at_work == 0)
         async with self.hot() as hot:
             await until_no_hold_is_due(hot)
         await self.until_ledger_caught_up()
@@ -199,19 +190,11 @@ class Site:
     async def until_applied(self, world: World, more: int, seconds: float = REST_SECONDS) -> None:
         """So many more calls were acknowledged than at the time of this call."""
         goal = world.applied + more
-
-        async def applied() -> bool:
-            return world.applied >= goal
-
-        await until(f"{more} more calls are acknowledged", applied, seconds)
+        await wait_through_faults(f"{more} more calls are acknowledged", lambda: world.applied >= goal, seconds=seconds)
 
     async def until_scans_go_on(self, world: World) -> None:
         """A call that was sent after the fault was over is acknowledged."""
-
-        async def goes_on() -> bool:
-            return world.first_after is not None
-
-        await until("scans are acknowledged again", goes_on)
+        await wait_through_faults("scans are acknowledged again", lambda: world.first_after is not None)
 
     async def until_ledger_caught_up(self, seconds: float = REST_SECONDS, *, without: int | None = None) -> None:
         """The ledger has what the streams had at this moment; `without` a bucket whose stream is none."""
@@ -228,8 +211,8 @@ class Site:
             async with self.ledger() as ledger:
                 return await rows_of_this_life(ledger, without=without) >= goal
 
-        await until("the streams can be counted", counted)
-        await until("the ledger has caught up", caught_up, seconds)
+        await wait_through_faults("the streams can be counted", counted)
+        await wait_through_faults("the ledger has caught up", caught_up, seconds=seconds)
 
     async def heads(self) -> dict[int, tuple[int, bytes]]:
         """Heads of the chain as they are now: by bucket, rows and mac; waits for the first."""
@@ -238,7 +221,7 @@ class Site:
             async def sealed() -> bool:
                 return bool(await ledger.fetch(layout.SEALS))
 
-            await until("something is sealed", sealed)
+            await wait_through_faults("something is sealed", sealed)
             return {row["bucket"]: (row["rows_sealed"], row["mac"]) for row in await ledger.fetch(layout.SEALS)}
 
 

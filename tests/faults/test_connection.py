@@ -195,7 +195,7 @@ async def test_increments_are_explained_by_what_callers_were_told(server: Valkey
         callers = asyncio.gather(*(caller() for _ in range(30)))
         while not callers.done():
             before = sum(told.values())
-            await wait_until("more is told", lambda b=before: callers.done() or sum(told.values()) > b + 60)  # type: ignore[misc]
+            await wait_until("more is told", lambda b=before: callers.done() or sum(told.values()) > b + 60)  # type: ignore[arg-type, misc]
             if randomness.random() < 0.3:
                 proxy.cut()
             elif randomness.random() < 0.6:

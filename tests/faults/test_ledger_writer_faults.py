@@ -27,13 +27,13 @@ from tests.support.ledger.ledger import (
     connected,
     install,
     rows_in_ledger,
-    wait_until,
     watermark_rows,
 )
 from tests.support.ledger.writers import ledger_writer, running
 from tests.support.servers.postgres import PrivatePostgres, private_postgres
 from tests.support.servers.private_servers import ValkeyServer, private_valkey
 from tests.support.servers.ready_process import ready_process
+from tests.support.suite.waiting import wait_until
 
 BUCKETS = 8
 
@@ -71,7 +71,7 @@ class Storm:
         async def written() -> bool:
             return await self.rows() >= rows
 
-        await wait_until(f"{rows} rows in the ledger", written, seconds)
+        await wait_until(f"{rows} rows in the ledger", written, seconds=seconds)
 
     async def marked(self, rows: int) -> None:
         """The watermarks say that so many were written."""

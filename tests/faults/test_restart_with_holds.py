@@ -14,7 +14,6 @@ from tests.support.engine.http import (
     points,
     stored,
     unbalanced,
-    until_true,
 )
 from tests.support.servers.stack import START_SECONDS, STOP_SECONDS, TONG, Stack
 from tests.support.suite.waiting import wait_until
@@ -61,7 +60,7 @@ async def test_holds_survive_a_restart_of_every_process_and_end_by_their_deadlin
             async def expired() -> bool:
                 return bool((await ground.shown(short))["status"] == "expired")
 
-            await until_true("the hold that ran out meanwhile is ended", expired, seconds=8)
+            await wait_until("the hold that ran out meanwhile is ended", expired, seconds=8)
             assert (await ground.step(long, "capture")).json()["status"] == "captured"
             assert (await ground.step(voided, "void")).json()["status"] == "voided"
             assert sum((await ground.holdings(members[0])).values()) == sum(before.values()) - 2_100 - 2 - 900

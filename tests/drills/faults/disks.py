@@ -12,7 +12,7 @@ from typing import ClassVar
 from redis.exceptions import RedisError
 
 from tests.drills.drill import CannotRun, Drill
-from tests.drills.rest import until
+from tests.drills.rest import wait_through_faults
 from tests.drills.shim import Shim
 from tests.drills.site import Site
 from tests.drills.tills import World
@@ -61,11 +61,7 @@ class FsyncFails(_Shimmed):
 
     async def strike(self, site: Site, world: World) -> None:
         self.shim.fsync_fails(True)
-
-        async def ended() -> bool:
-            return self.server.has_ended
-
-        await until("Valkey ends", ended)
+        await wait_through_faults("Valkey ends", lambda: self.server.has_ended)
         self.shim.fsync_fails(False)
         self.server.stop()
         self.shim.cut_power(self.server.directory)
@@ -133,11 +129,7 @@ class _Log(Drill):
         valkey = site.stack.pid("valkey")
         site.kill(site.stack.process.pid, signal.SIGSTOP)
         site.kill(valkey)
-
-        async def dead() -> bool:
-            return not Path(f"/proc/{valkey}/exe").exists()
-
-        await until("Valkey is dead", dead)
+        await wait_through_faults("Valkey is dead", lambda: not Path(f"/proc/{valkey}/exe").exists())
         return max((site.stack.home / "valkey" / "data" / "appendonlydir").glob("*.incr.aof"))
 
 
@@ -183,6 +175,6 @@ class LogFlipped(_Log):
                     return bool(await hot.ping())
             return False
 
-        await until("Valkey starts empty", empty)
+        await wait_through_faults("Valkey starts empty", empty)
         await site.must("rebuild", "--yes", "--all")
         world.open.set()

@@ -6,7 +6,7 @@ from redis.exceptions import RedisError
 
 from tests.drills import layout
 from tests.drills.drill import Drill
-from tests.drills.rest import until
+from tests.drills.rest import wait_through_faults
 from tests.drills.site import Site
 from tests.drills.tills import World
 
@@ -42,7 +42,7 @@ class FunctionsMissing(Drill):
         async def unready() -> bool:
             return (await site.get("/readyz")).status_code == 503
 
-        await until("/readyz says that the library is missing", unready)
+        await wait_through_faults("/readyz says that the library is missing", unready)
         await site.must("migrate", "--yes")
         world.over()
 
@@ -50,7 +50,7 @@ class FunctionsMissing(Drill):
         async def ready() -> bool:
             return (await site.get("/readyz")).status_code == 200
 
-        await until("/readyz says ready", ready)
+        await wait_through_faults("/readyz says ready", ready)
         return []
 
 
@@ -148,5 +148,5 @@ class MalformedEntry(Drill):
         async def told() -> bool:
             return await site.metric("tong_ledger_dead_letters_total") == self.dead_letters
 
-        await until("the metric counts the dead letters", told)
+        await wait_through_faults("the metric counts the dead letters", told)
         return []

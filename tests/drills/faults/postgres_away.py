@@ -4,7 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from tests.drills.drill import Drill
-from tests.drills.rest import until
+from tests.drills.rest import wait_through_faults
 from tests.drills.site import Site
 from tests.drills.tills import World
 from tests.support.servers.postgres import private_postgres
@@ -33,7 +33,7 @@ class PostgresAway(Drill):
             answer = await site.get("/readyz")
             return answer.status_code == 503 and "TONG_BACKLOG_MAX" in answer.text
 
-        await until("/readyz says that the backlog is full", said)
+        await wait_through_faults("/readyz says that the backlog is full", said)
         assert await site.metric("tong_backlog_full") == 1
         await asyncio.to_thread(self.server.start)
         world.over()

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 from tests.drills.builds import build
 from tests.drills.drill import Drill
-from tests.drills.rest import until
+from tests.drills.rest import wait_through_faults
 from tests.drills.site import Site
 from tests.drills.tills import World
 
@@ -28,7 +28,7 @@ class RollingRestart(Drill):
             async def replaced(wanted: int = times) -> bool:
                 return site.said.count("tong: replaced: gateway.0, gateway.1") >= wanted
 
-            await until("the workers are replaced", replaced)
+            await wait_through_faults("the workers are replaced", replaced)
             assert not before & set(site.stack.workers), "both workers are new"
         world.over()
 
@@ -73,10 +73,7 @@ class Upgraded(Drill):
         worker = site.stack.workers[0]
         site.kill(site.stack.process.pid, signal.SIGUSR2)
 
-        async def first_is_new() -> bool:
-            return site.stack.workers[0] != worker
-
-        await until("one worker is of the new version", first_is_new)
+        await wait_through_faults("one worker is of the new version", lambda: site.stack.workers[0] != worker)
         await site.until_said("tong: replaced: gateway.0, gateway.1")
         await self._writer_too(site)
         await site.until_applied(world, 60)

@@ -196,12 +196,12 @@ async def test_a_worker_notes_once_a_minute_which_keys_were_used(stack: Stack) -
             )
             return row
 
-    async def noted_other_than(before: datetime | None) -> datetime | None:
-        deadline = time.monotonic() + 30
-        while (noted := await last_used()) == before:
-            assert time.monotonic() < deadline, "the use of the key was not noted"
-            await asyncio.sleep(0.05)
-        return noted
+    async def noted_other_than(before: datetime | None) -> datetime:
+        async def noted() -> datetime | None:
+            found = await last_used()
+            return None if found == before else found
+
+        return await wait_until("the use of the key is noted", noted)
 
     async with running(stack.settings, lambda: time.time() + ahead) as state:
         state.authenticator.holder(f"Bearer {key}")

@@ -58,13 +58,11 @@ async def ready(running: Stack) -> httpx2.Response:
 
 
 async def until_ready(running: Stack, status: int, words: str = "") -> None:
-    answer = await ready(running)
-    for _ in range(600):
-        if answer.status_code == status and words in answer.text:
-            return
-        await asyncio.sleep(0.05)
+    async def answers() -> bool:
         answer = await ready(running)
-    raise AssertionError(f"{status} {words}: {answer.status_code} {answer.text}")
+        return answer.status_code == status and words in answer.text
+
+    await wait_until(f"/readyz answers {status} {words}", answers)
 
 
 async def scan(running: Stack) -> httpx2.Response:
@@ -89,13 +87,8 @@ async def balance(running: Stack) -> Any:
 async def until_in_the_ledger(running: Stack, redemption_id: str) -> None:
     connection = await asyncpg.connect(running.demo["postgres_dsn"])
     try:
-        for _ in range(600):
-            if await connection.fetchval(
-                "SELECT count(*) FROM ledger_transaction WHERE subject_id = $1", redemption_id
-            ):
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError("the scan did not get into the ledger")
+        statement = "SELECT count(*) FROM ledger_transaction WHERE subject_id = $1"
+        await wait_until("the scan is in the ledger", lambda: connection.fetchval(statement, redemption_id))
     finally:
         await connection.close()
 

@@ -18,7 +18,6 @@ from tests.support.engine.http import (
     points,
     stored,
     unbalanced,
-    until_true,
 )
 from tests.support.engine.untouched import nothing_changes
 from tests.support.servers.stack import Member, Stack
@@ -219,7 +218,7 @@ async def test_a_hold_nobody_ends_is_expired_by_the_sweeper(ground: Ground) -> N
     async def expired() -> bool:
         return bool((await ground.shown(held))["status"] == "expired")
 
-    await until_true("the sweeper ends the hold", expired, seconds=8)
+    await wait_until("the sweeper ends the hold", expired, seconds=8)
     shown = await ground.shown(held)
     assert (shown["hold_expires_at"], shown["bill"]["payable_minor"]) == (None, 25_800)
     assert time.time() - moment(held["hold_expires_at"]) < 5

@@ -18,11 +18,11 @@ from tests.support.engine.http import (
     open_ground,
     points,
     unbalanced,
-    until_true,
 )
 from tests.support.engine.untouched import nothing_changes
 from tests.support.ledger.oracle import until_drained
 from tests.support.servers.stack import Stack
+from tests.support.suite.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +261,7 @@ async def test_changed_rules_hold_within_a_second_on_every_worker_and_each_decis
             async def in_force(one: TongClient = one, holds: Callable[[httpx2.Response], bool] = holds) -> bool:
                 return holds(await scan(one.http))
 
-            await until_true(what, in_force, seconds=1.0)
+            await wait_until(what, in_force, seconds=1.0)
             assert time.monotonic() - changed < 1.0
         last: dict[int, httpx2.Response] = {}
 

@@ -14,10 +14,11 @@ from redemption.domain.redemptions import STATUSES
 from redemption.queries import named_queries
 from tests.support.api.client import TongClient, fresh_key
 from tests.support.api.problem import problem_of
-from tests.support.engine.http import DINNER, Ground, Json, moment, open_ground, points, until_true
+from tests.support.engine.http import DINNER, Ground, Json, moment, open_ground, points
 from tests.support.engine.untouched import nothing_changes
 from tests.support.ledger.oracle import until_drained
 from tests.support.servers.stack import Stack, Terminal
+from tests.support.suite.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ async def test_every_status_lists_what_has_it_and_nothing_else(ground: Ground) -
         answer = await ground.get(f"/v1/redemptions/{made['expired']}", terminal=here)
         return bool(answer.json()["status"] == "expired")
 
-    await until_true("the hold has expired", expired)
+    await wait_until("the hold has expired", expired)
     async with ground.stack.hot() as hot, ground.stack.ledger() as ledger:
         await until_drained(hot, ledger)
     for status, redemption_id in made.items():

@@ -23,6 +23,7 @@ from tests.support.api.problem import problem_of
 from tests.support.engine.defects import DEFECTS, NOT_TOGETHER, Ground, Scan, ground_of, spoilt
 from tests.support.engine.untouched import nothing_changes
 from tests.support.servers.stack import Stack, Terminal
+from tests.support.suite.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -193,29 +194,38 @@ async def test_a_scan_that_found_no_answer_is_unknown_and_the_same_key_resolves_
     try:
         document = problem_of(await scan.send(body))
         assert (document["code"], document["status"], document["outcome"]) == ("unavailable", 503, "unknown")
-        deadline = time.monotonic() + 10
-        while document["outcome"] == "unknown":  # until it is noticed that nobody is there
-            assert time.monotonic() < deadline, "a call that cannot be sent is not unknown"
+
+        async def not_unknown() -> dict[str, Any] | None:
             late = spoilt(ground)
-            document = problem_of(await late.send(await late.prepare()))
+            found = problem_of(await late.send(await late.prepare()))
+            return None if found["outcome"] == "unknown" else found
+
+        document = await wait_until("a call that cannot be sent is not unknown", not_unknown, seconds=10)
         assert (document["code"], document["retry"]) == ("unavailable", "same_key")
     finally:
         os.kill(valkey, signal.SIGCONT)
-    deadline = time.monotonic() + 10
-    while (answer := await scan.send(body)).status_code == 503:
-        assert time.monotonic() < deadline, answer.text
-        await asyncio.sleep(0.05)
+
+    async def available() -> httpx2.Response | None:
+        found = await scan.send(body)
+        return None if found.status_code == 503 else found
+
+    answer = await wait_until("the hot store answers again", available, seconds=10)
     assert answer.status_code == 201, answer.text
     assert await ground.tong.points(scan.member) == scan.member.points - 200
 
 
 async def until_taken(tong: TongClient, terminal: Terminal, body: dict[str, Any], key: str) -> httpx2.Response:
     """Asks again with the same key as long as the gateway sheds, as a till does."""
-    deadline = time.monotonic() + 60
-    while (answer := await tong.verify(terminal, body, key)).status_code == 503:
-        assert time.monotonic() < deadline, answer.text
-        assert answer.headers["retry-after"] == "1"
+
+    async def taken() -> httpx2.Response | None:
+        found = await tong.verify(terminal, body, key)
+        if found.status_code != 503:
+            return found
+        assert found.headers["retry-after"] == "1"
         await asyncio.sleep(0.2)
+        return None
+
+    answer = await wait_until("the scan is not shed", taken, seconds=60)
     assert answer.status_code == 201, answer.text
     return answer
 
@@ -264,10 +274,11 @@ async def test_more_scans_than_can_be_decided_in_time_are_refused_early_and_appl
     assert all(documents[n]["outcome"] == "not_applied" for n in refused)
     assert all(d["code"] == "unavailable" for n, d in enumerate(documents) if n not in set(refused))
     async with client_of(stack) as tong, stack.hot() as hot:
-        deadline = time.monotonic() + 10
-        while (await tong.http.get("/readyz")).status_code != 200:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.02)
+
+        async def ready() -> bool:
+            return bool((await tong.http.get("/readyz")).status_code == 200)
+
+        await wait_until("the gateway is ready", ready)
         for n in refused:
             record = f"*:key:{terminal.terminal_id}:{keys[n]}"
             assert not [name async for name in hot.scan_iter(match=record, count=100_000)][:1]

@@ -15,9 +15,9 @@ import pytest
 
 from gateway.formats.spreadsheets import without_guard
 from redemption.configuration.group_file import read_group
-from tests.support.ledger.ledger import wait_until
 from tests.support.servers.postgres import PrivatePostgres
 from tests.support.settlement.settlement import Book, at, differences, group_pool
+from tests.support.suite.waiting import wait_until
 
 TONG = str(Path(sys.executable).with_name("tong"))
 FORMULA = '=HYPERLINK("http://evil.invalid","click")'

@@ -21,10 +21,10 @@ from gateway.statements.exports import Exported, ExportFailed, ExportsBusy, Stat
 from gateway.statements.request import FORMATS, StatementRequest
 from redemption.database import Pool
 from redemption.settlement.statements import StatementRefused
-from tests.support.ledger.ledger import wait_until
 from tests.support.servers.postgres import PrivatePostgres
 from tests.support.settlement.settlement import at, group_pool
 from tests.support.settlement.statements import agree_on_everything, export, months_of_history, name_everything
+from tests.support.suite.waiting import wait_until
 
 TONG = str(Path(sys.executable).with_name("tong"))
 CLOSED = "2026-10"

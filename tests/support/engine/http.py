@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -351,14 +351,6 @@ def month(months: int) -> str:
     """The month so many months from now, as an answer tells it."""
     found = month_after(time.time(), months, ZoneInfo("Asia/Shanghai"))
     return f"{found // 100}-{found % 100:02d}"
-
-
-async def until_true(what: str, holds: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Returns once the awaited `holds()` is true."""
-    deadline = time.monotonic() + seconds
-    while not await holds():
-        assert time.monotonic() < deadline, f"within {seconds} s it did not happen that {what}"
-        await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

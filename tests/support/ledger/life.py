@@ -24,9 +24,9 @@ from redemption.ledger.rebuild import Rebuild, Report
 from redemption.ledger.sealer import Sealer
 from tests.support.api.client import fresh_key
 from tests.support.engine.http import Ground, Json, benefit, points, stored
-from tests.support.ledger.ledger import wait_until
 from tests.support.ledger.oracle import until_drained
 from tests.support.servers.stack import Member, Stack
+from tests.support.suite.waiting import wait_until
 
 BUCKETS = 64
 SEAL_ROUNDS_MAX = 200

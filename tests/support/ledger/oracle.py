@@ -6,12 +6,12 @@
 Both answer with sentences; an empty list means that everything holds. Only for a drained ledger: `until_drained` first.
 """
 
-import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from tests.support.suite.waiting import wait_until
 
 HotClient = Any
 Connection = Any  # an asyncpg connection, or one that a pool lends
@@ -44,11 +44,8 @@ async def is_drained(hot: HotClient, ledger: Connection) -> bool:
 
 
 async def until_drained(hot: HotClient, ledger: Connection, seconds: float = DRAIN_SECONDS) -> None:
-    """Returns when the ledger has every entry; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not await is_drained(hot, ledger):
-        assert time.monotonic() < deadline, f"the ledger did not have every entry within {seconds} s"
-        await asyncio.sleep(0.05)
+    """Wait until the ledger has every entry."""
+    await wait_until("the ledger has every entry", lambda: is_drained(hot, ledger), seconds=seconds)
 
 
 async def find_violations(hot: HotClient, ledger: Connection) -> list[str]:

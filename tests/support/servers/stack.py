@@ -221,16 +221,15 @@ class Stack:
     async def until_every_worker(
         self, what: str, holds: Callable[[httpx2.AsyncClient], Awaitable[bool]], seconds: float = 10.0
     ) -> None:
-        """Returns once `holds` was true of each worker, asked alone and over new connections."""
+        """Wait until `holds` was true of each worker, asked alone and over new connections."""
+
+        async def asked() -> bool:
+            async with httpx2.AsyncClient(base_url=self.base_url) as http:
+                return await holds(http)
+
         for position in range(len(self.workers)):
             async with self.only_worker(position):
-                deadline = time.monotonic() + seconds
-                while True:
-                    async with httpx2.AsyncClient(base_url=self.base_url) as http:
-                        if await holds(http):
-                            break
-                    assert time.monotonic() < deadline, f"worker {position}, within {seconds} s: {what}"
-                    await asyncio.sleep(0.02)
+                await wait_until(f"worker {position}: {what}", asked, seconds=seconds)
 
     def access_token(self, number: int, seconds: int = TOKEN_SECONDS) -> str:
         """An access token of the development issuer for a member number."""
