@@ -18,10 +18,11 @@ from pathlib import Path
 
 import asyncpg
 
+from loadtest.stack import TONG
 from tests.drills.shim import Shim
 from tests.support.servers.postgres import private_postgres
 from tests.support.servers.private_servers import private_valkey
-from tests.support.servers.stack import GROUP_FILE, TONG
+from tests.support.servers.stack import GROUP_FILE
 from tests.support.suite.waiting import wait_until
 
 STOP_SECONDS = 10.0

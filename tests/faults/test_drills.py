@@ -15,7 +15,7 @@ from tests.drills.faults.restarts import RollingRestart
 from tests.drills.journal import Record, read_journal
 from tests.drills.oracle import Books, judge
 from tests.drills.rest import until_at_rest
-from tests.drills.site import Site
+from tests.drills.stack import DrilledStack
 from tests.drills.story import statuses, stories
 from tests.drills.tills import World
 
@@ -96,26 +96,26 @@ class Calm(Drill):
 
     name, fault = "calm", "nothing happens"
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         world.over()
 
-    async def afterwards(self, site: Site, world: World) -> list[str]:
-        async with site.hot() as hot, site.ledger() as ledger:
+    async def afterwards(self, stack: DrilledStack, world: World) -> list[str]:
+        async with stack.hot() as hot, stack.ledger() as ledger:
             await until_at_rest(hot, ledger)
             for invariant, spoils in SPOILT.items():
                 for spoil in spoils:
                     record = read_journal(world.journal.path)
                     spoil(record)
-                    found = await judge(Books(record, hot, ledger, site.seal_key(), {}))
+                    found = await judge(Books(record, hot, ledger, stack.seal_key(), {}))
                     assert any(s.startswith(f"{invariant}:") for s in found), f"{spoil.__name__}: {found}"
             record = read_journal(world.journal.path)
             wrong_head = {world.members[0].bucket: (1, b"another head")}
-            found = await judge(Books(record, hot, ledger, site.seal_key(), wrong_head))
+            found = await judge(Books(record, hot, ledger, stack.seal_key(), wrong_head))
             assert [s.partition(":")[0] for s in found] == ["I10"]
             lots = f"{{b{world.members[0].bucket}}}:lots:{world.members[0].member_id}"
             (lot, amount), *_ = (await hot.hgetall(lots)).items()
             await hot.hset(lots, lot, int(amount) - 1)
-            found = await judge(Books(record, hot, ledger, site.seal_key(), {}))
+            found = await judge(Books(record, hot, ledger, stack.seal_key(), {}))
             assert [s.partition(":")[0] for s in found] == ["I8"]
             await hot.hset(lots, lot, amount)
         return []

@@ -1,9 +1,5 @@
 """Holds outlive every process of the stack and end by their deadline."""
 
-import asyncio
-import os
-import signal
-import subprocess
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -15,29 +11,16 @@ from tests.support.engine.http import (
     stored,
     unbalanced,
 )
-from tests.support.servers.stack import START_SECONDS, STOP_SECONDS, TONG, Stack
+from tests.support.servers.stack import Stack
 from tests.support.suite.waiting import wait_until
 
 
 async def restarted(stack: Stack) -> None:
-    """Ends every process of the stack in order and starts `tong up` on the same home."""
-    stack.process.send_signal(signal.SIGTERM)
-    await asyncio.wait_for(stack.process.wait(), STOP_SECONDS)
-    demo = stack.home / "demo.json"
-    assert not demo.exists(), "what is not served is not told"
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TONG_")}
-    own = {"TONG_HOME": str(stack.home), "TONG_PORT": "0", "TONG_WORKERS": "1"}
-    with (stack.home.parent / "log").open("ab") as log:
-        stack.process = await asyncio.create_subprocess_exec(
-            str(TONG), "up", env=inherited | own, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
-    await wait_until(
-        "the stack is ready again",
-        lambda: demo.exists() or stack.process.returncode is not None,
-        seconds=START_SECONDS,
-    )
-    assert stack.process.returncode is None, stack.said
+    """End every process of the stack in order and start `tong up` on the same home."""
+    await stack.end()
+    assert not (stack.home / "demo.json").exists(), "a stack that has ended describes itself"
+    stack.start()
+    await stack.until_ready()
 
 
 async def test_holds_survive_a_restart_of_every_process_and_end_by_their_deadline(

@@ -16,11 +16,12 @@ import pytest
 from gateway.administration.keys import KeyWanted, create_key, make_key, read_stored_keys, revoke, rotate
 from gateway.cli.keys import key_table
 from gateway.server.lifespan import NOTE_SECONDS, running
+from loadtest.stack import TONG
 from redemption import rights
 from redemption.credentials import CredentialRefused, NotRotated, UnknownScope, note_use
 from tests.support.api.client import TongClient, bill, fresh_key, points_leg
 from tests.support.api.problem import problem_of
-from tests.support.servers.stack import TONG, Stack
+from tests.support.servers.stack import Stack
 from tests.support.servers.store_users import ledger_as
 from tests.support.suite.waiting import wait_until
 

@@ -14,9 +14,10 @@ import jwt
 import pytest
 
 from gateway.administration.keys import create_key, revoke
+from loadtest.stack import TONG
 from tests.support.api.client import TongClient, client_of, fresh_key
 from tests.support.api.problem import problem_of
-from tests.support.servers.stack import TONG, Member, Stack, running_stack
+from tests.support.servers.stack import Member, Stack, running_stack
 from tests.support.suite.waiting import wait_until
 
 ROTATED_SECONDS = 20.0

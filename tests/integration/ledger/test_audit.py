@@ -11,12 +11,13 @@ from typing import Any
 import asyncpg
 
 from gateway.workers.sealer import export_heads, read_heads
+from loadtest.stack import TONG
 from redemption.hot import keys
 from redemption.ledger.chain import SealKey
 from tests.support.engine.http import STANDARD, Ground, points
 from tests.support.ledger.life import BUCKETS, Books
 from tests.support.servers.load import load_on
-from tests.support.servers.stack import TONG, Member, Stack
+from tests.support.servers.stack import Member, Stack
 
 Ledger = asyncpg.Connection
 

@@ -16,8 +16,9 @@ import asyncpg
 import httpx2
 import pytest
 
-from tests.integration.operation.test_stack import FIRST_START_SECONDS, TONG, Stack, spawn
+from loadtest.stack import TONG
 from tests.support.api.client import bill, fresh_key, points_leg
+from tests.support.servers.stack import Stack
 from tests.support.suite.waiting import wait_until
 
 TOOL_SECONDS = 60.0
@@ -36,14 +37,10 @@ def home() -> Iterator[Path]:
 async def serving(home: Path) -> AsyncIterator[Stack]:
     """`tong up` once it has written demo.json, whether it is ready or not."""
     with tempfile.NamedTemporaryFile() as log:
-        running = Stack(home, await spawn(home, log.file), Path(log.name))
+        running = Stack(home.parent, {}, log=Path(log.name))
+        running.start()
         try:
-            await wait_until(
-                "demo.json is there",
-                lambda: (home / "demo.json").exists() or running.process.returncode is not None,
-                seconds=FIRST_START_SECONDS,
-            )
-            assert running.process.returncode is None
+            await running.until_ready()
             yield running
         except BaseException as fault:
             fault.add_note(running.said[-3_000:])

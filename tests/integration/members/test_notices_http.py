@@ -214,7 +214,7 @@ async def test_a_page_that_comes_back_hears_what_it_missed_once_and_streams_end_
                 await page.until("the page is told that its worker stops", lambda it: it.named("end") and it.over)
                 await figures.until("operations are told too", lambda it: it.named("end") and it.over)
                 assert page.named("end")[0].data == figures.named("end")[0].data == {"reason": "draining"}
-        await own.process.wait()
+        await own.until_ended()
         assert "ASGI callable returned without completing" not in own.said
         assert "unforeseen fault" not in own.said
 
