@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.drills import layout
+from tests.drills.history import histories
 from tests.drills.journal import Entry, Record
-from tests.drills.story import stories
 
 HotClient = Any
 Connection = Any
@@ -222,7 +222,7 @@ async def _chained_rows(books: Books, bucket: int) -> list[bytes]:
 
 
 def _answers(books: Books) -> list[str]:
-    """I5, I6, I12: what callers heard, over all attempts of one intent, is one story."""
+    """I5, I6, I12: what callers heard, over all attempts of one intent, is one history."""
     wrong = []
     for entry in books.record.entries.values():
         intent, settled = entry.intent, entry.settled
@@ -296,24 +296,24 @@ def _keys(books: Books) -> list[str]:
 
 
 def _subjects(books: Books) -> list[str]:
-    """I1, I3, I5, I9 of each redemption: the ledger holds and has redeemed of it what its story says."""
+    """I1, I3, I5, I9 of each redemption: the ledger holds and has redeemed of it what its history says."""
     wrong = []
-    for subject, story in stories(books.record).items():
+    for subject, history in histories(books.record).items():
         sums = books.sums.get(subject, {})
         ended_by_clock = any(row["kind"] == "release" for row in books.by_subject[subject])
-        for asset, taken in story.takes.items():
+        for asset, taken in history.takes.items():
             held = redeemed = 0
-            if story.cancelled or story.voided or story.refunded_all:
+            if history.cancelled or history.voided or history.refunded_all:
                 pass
-            elif story.hold and story.captured is None:
+            elif history.hold and history.captured is None:
                 held = 0 if ended_by_clock else taken
             else:
-                redeemed = (taken if story.captured is None else story.captured.get(asset, 0)) - story.refunded[asset]
+                redeemed = (taken if history.captured is None else history.captured.get(asset, 0)) - history.refunded[
+                    asset
+                ]
             found = (sums.get((asset, "member_held"), 0), sums.get((asset, "business_redeemed"), 0))
             if found != (held, redeemed):
-                wrong.append(
-                    f"I3: {subject} {asset}: the ledger has {found} held and redeemed, its story says {held, redeemed}"
-                )
+                wrong.append(f"I3: {subject} {asset}: the ledger has {found} held and redeemed, not {held, redeemed}")
             lots = sum(sums.get((asset, account), 0) for account in ("member_available", "expired"))
             if lots != -(held + redeemed):
                 wrong.append(f"I1: {subject} {asset}: {lots} moved at the member, {held + redeemed} elsewhere")

@@ -10,8 +10,8 @@ import asyncpg
 from redis.exceptions import RedisError
 
 from tests.drills import layout
+from tests.drills.history import histories, statuses
 from tests.drills.journal import Entry, Record, read_journal
-from tests.drills.story import statuses, stories
 from tests.drills.tills import PAUSE_SECONDS, World
 from tests.support.suite.waiting import wait_until
 
@@ -129,7 +129,7 @@ async def looked_up(world: World, record: Record, hot: Any) -> list[str]:
     wrong = []
     chance = random.Random(f"{world.seed} look-ups")
     terminals = {terminal.terminal_id: terminal for terminal in world.terminals}
-    told = stories(record)
+    told = histories(record)
     of = {
         answer.subject: terminals[entry.intent.terminal_id]
         for entry in record.of_kind("verify", "hold")

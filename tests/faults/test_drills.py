@@ -12,11 +12,11 @@ from tests.drills.drill import Drill
 from tests.drills.faults.disks import PowerCut
 from tests.drills.faults.network import RepliesDropped
 from tests.drills.faults.restarts import RollingRestart
+from tests.drills.history import histories, statuses
 from tests.drills.journal import Record, read_journal
 from tests.drills.oracle import Books, judge
 from tests.drills.rest import until_at_rest
 from tests.drills.stack import DrilledStack
-from tests.drills.story import statuses, stories
 from tests.drills.tills import World
 
 pytestmark = pytest.mark.alone
@@ -49,7 +49,7 @@ def _refuse_what_was_taken(record: Record) -> None:
 
 def _take_other_amounts(record: Record) -> None:
     """Of a redemption that still stands: what was wholly given back says nothing of amounts any more."""
-    standing = {subject for subject, story in stories(record).items() if statuses(story) == {"captured"}}
+    standing = {subject for subject, history in histories(record).items() if statuses(history) == {"captured"}}
     entry = next(entry for entry in record.of_kind("verify") if entry.settled and entry.settled.subject in standing)
     assert entry.intent.takes
     entry.intent.takes = {asset: amount + 1 for asset, amount in entry.intent.takes.items()}

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from tests.support.api.client import client_of
 from tests.support.engine.http import (
     benefit,
-    open_ground,
+    open_environment,
     points,
     stored,
     unbalanced,
@@ -28,25 +28,25 @@ async def test_holds_survive_a_restart_of_every_process_and_end_by_their_deadlin
 ) -> None:
     async with private_stack(workers=1) as stack:
         async with client_of(stack) as tong:
-            ground = await open_ground(stack, tong, businesses=("eng-shop",))
-            members = await ground.members(3)
-            before = await ground.holdings(members[0])
+            environment = await open_environment(stack, tong, businesses=("eng-shop",))
+            members = await environment.members(3)
+            before = await environment.holdings(members[0])
             long, short, voided = [
-                await ground.held(member, points(2_100), benefit("eng-day", 2), stored(900), hold_seconds=seconds)
+                await environment.held(member, points(2_100), benefit("eng-day", 2), stored(900), hold_seconds=seconds)
                 for member, seconds in zip(members, (600, 2, 600), strict=True)
             ]
         await restarted(stack)
         async with client_of(stack) as tong:
-            ground.tong = tong
-            assert (await ground.shown(long))["status"] == "held"
+            environment.tong = tong
+            assert (await environment.shown(long))["status"] == "held"
 
             async def expired() -> bool:
-                return bool((await ground.shown(short))["status"] == "expired")
+                return bool((await environment.shown(short))["status"] == "expired")
 
             await wait_until("the hold that ran out meanwhile is ended", expired, seconds=8)
-            assert (await ground.step(long, "capture")).json()["status"] == "captured"
-            assert (await ground.step(voided, "void")).json()["status"] == "voided"
-            assert sum((await ground.holdings(members[0])).values()) == sum(before.values()) - 2_100 - 2 - 900
+            assert (await environment.step(long, "capture")).json()["status"] == "captured"
+            assert (await environment.step(voided, "void")).json()["status"] == "voided"
+            assert sum((await environment.holdings(members[0])).values()) == sum(before.values()) - 2_100 - 2 - 900
             for member in members[1:]:
-                assert sum((await ground.holdings(member)).values()) == sum(before.values())
-            assert await unbalanced(ground, *members) == []
+                assert sum((await environment.holdings(member)).values()) == sum(before.values())
+            assert await unbalanced(environment, *members) == []
