@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.auditor import find_violations
 from redemption.database import Pool
 from tests.support.api.client import TongClient, client_of
-from tests.support.ledger.oracle import find_violations, until_drained
+from tests.support.ledger.oracle import until_drained
 from tests.support.servers.key_space import lasting_keys_not_allowed
 from tests.support.servers.postgres import PrivatePostgres, private_postgres
 from tests.support.servers.stack import Stack, running_stack

@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 import asyncpg
 from redis.exceptions import RedisError
 
+from loadtest import layout
 from loadtest.stack import StackFailedError
-from tests.drills import layout
 from tests.drills.journal import Journal, open_journal, read_journal
 from tests.drills.oracle import Books, judge
 from tests.drills.rest import REST_SECONDS, looked_up, resolve, until_at_rest

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 from redis.exceptions import RedisError
 
-from tests.drills import layout
+from loadtest import layout
 from tests.drills.history import histories, statuses
 from tests.drills.journal import Entry, Record, read_journal
 from tests.drills.tills import PAUSE_SECONDS, World

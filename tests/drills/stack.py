@@ -19,9 +19,9 @@ import httpx2
 import yaml
 from redis.asyncio import Redis
 
+from loadtest import layout
 from loadtest.stack import TONG, processes_of
 from redemption.domain.members import member_id
-from tests.drills import layout
 from tests.drills.rest import REST_SECONDS, entries_added, rows_of_this_life, until_no_hold_is_due, wait_through_faults
 from tests.drills.tills import World
 from tests.support.servers.private_servers import free_port

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
+from loadtest.auditor import find_violations
 from tests.support.api.client import client_of
-from tests.support.ledger.oracle import Intent, Journal, find_violations, until_drained
+from tests.support.ledger.oracle import Intent, Journal, until_drained
 from tests.support.servers.load import Load, load_on
 from tests.support.servers.stack import Member, Stack, running_stack
 from tests.support.suite.waiting import wait_until

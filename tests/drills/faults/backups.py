@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from gateway.development.postgres_server import postgres_program
-from tests.drills import layout
+from loadtest import layout
 from tests.drills.drill import Drill
 from tests.drills.stack import DrilledStack
 from tests.drills.tills import World

@@ -4,7 +4,7 @@ import asyncio
 
 from redis.exceptions import RedisError
 
-from tests.drills import layout
+from loadtest import layout
 from tests.drills.drill import Drill
 from tests.drills.rest import wait_through_faults
 from tests.drills.stack import DrilledStack

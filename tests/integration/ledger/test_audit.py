@@ -199,7 +199,7 @@ async def test_an_audit_beside_live_scans_finds_nothing(own: Stack, books: Books
 
 def command(stack: Stack, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
     demo = stack.demo
-    settings_of_command = {
+    variables = {
         "PATH": os.environ["PATH"],
         "TONG_HOME": str(stack.home),
         "TONG_VALKEY_URL": demo["valkey_url"],
@@ -207,7 +207,7 @@ def command(stack: Stack, *arguments: str, **more: str) -> "subprocess.Completed
         **more,
     }
     return subprocess.run(
-        [str(TONG), *arguments], env=settings_of_command, capture_output=True, text=True, timeout=60, check=False
+        [str(TONG), *arguments], env=variables, capture_output=True, text=True, timeout=60, check=False
     )
 
 

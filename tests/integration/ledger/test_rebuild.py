@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.administration.members import set_member_status
+from loadtest.auditor import find_violations
 from redemption.hot import keys
 from redemption.ledger.archive.archiving import Archiver
 from redemption.ledger.archive.restore import Restorer
@@ -18,7 +19,6 @@ from redemption.settlement.production import Production
 from tests.support.api.client import fresh_key
 from tests.support.engine.http import STANDARD, Environment, points
 from tests.support.ledger.life import BUCKETS, Books, Life, until_ready_names
-from tests.support.ledger.oracle import find_violations
 
 KINDS = ("member", "lots", "holds", "redemption", "accrual", "uses", "stay", "issued", "key", "code")
 
