@@ -37,7 +37,7 @@ test: pages
 	@exec $(BIN)/python -m tests.run_suite
 
 test-unit: $(PROJECT_READY)
-	@exec $(BIN)/pytest -q -m unit
+	@exec $(BIN)/pytest -q -n 2 --dist worksteal -m unit tests/unit tests/truth
 
 check: pages
 	$(BIN)/python -m tests.support.pages.page_types

@@ -27,6 +27,7 @@ from tests.support.servers.postgres import PrivatePostgres, private_postgres
 from tests.support.servers.stack import Stack, running_stack
 from tests.support.servers.store_users import refused_inside_functions
 from tests.support.settlement.settlement import group_pool
+from tests.support.suite.file_order import put_longest_files_first
 from tests.support.suite.tiers import MARKERS, tier_of
 
 
@@ -38,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(tier_of(item.path, Path(__file__).parent))
+    put_longest_files_first(items)
 
 
 @pytest.fixture(scope="session")
