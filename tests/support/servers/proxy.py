@@ -29,7 +29,7 @@ class LoopbackProxy(ABC):
 
     async def __aexit__(self, *exc: object) -> None:
         assert self._server is not None
-        await _stop_listening(self._server)
+        await stop_listening(self._server)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -151,7 +151,7 @@ class FaultProxy(LoopbackProxy):
                 await asyncio.sleep(0)
 
 
-async def _stop_listening(server: asyncio.Server) -> None:
+async def stop_listening(server: asyncio.Server) -> None:
     """Closes the listening socket, and lets what was accepted last become a connection: asyncio does so in a task of
     its own and begins the handler in another. A loop that ends before them leaves the socket open."""
     server.close()
