@@ -5,7 +5,8 @@ stack           `tong up` with two gateway workers, started once; tests make mem
                 the key space does not allow, and no function may have lacked a right of the user who called it.
 tong            a client of that stack
 private_stack   makes a stack that a test may break: `async with private_stack(workers=1) as own`
-postgres        a PostgreSQL of the module's own, which makes a fresh database for each test
+postgres        a PostgreSQL without a stack, started once; it makes a fresh database for each test. What stops it, or
+                changes its settings, starts one of its own
 pool            connections to such a database, with the businesses of tests/support/settlement/settlement.py
 chance          a source of random numbers whose seed is printed
 """
@@ -64,7 +65,7 @@ def private_stack() -> Callable[..., AbstractAsyncContextManager[Stack]]:
     return running_stack
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[PrivatePostgres]:
     with private_postgres() as server:
         yield server
