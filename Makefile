@@ -38,7 +38,7 @@ test: pages
 	@exec $(BIN)/python -m tests.run_suite
 
 test-unit: $(PROJECT_READY)
-	@exec $(BIN)/pytest -q -m unit
+	@exec $(BIN)/pytest -q -n 2 --dist worksteal -m unit tests/unit tests/truth
 
 # The report is written also where a test failed; the exit status is that of the tests.
 coverage: pages

@@ -113,7 +113,7 @@ def main() -> int:
             world = make_world(stack, population, chosen, folder)
             run_locust(stack, world, chosen, folder)
             return 0 if not Path(world.results).exists() or judge(stack, world, chosen) else 1
-    except (StackFailedError, subprocess.TimeoutExpired) as fault:
+    except (StackFailedError, TimeoutError, subprocess.TimeoutExpired) as fault:
         print(f"load: {fault}", file=sys.stderr)
         return 2
 

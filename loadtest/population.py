@@ -60,14 +60,6 @@ def member_id(number: int) -> str:
     return f"mem_{characters}"
 
 
-def member_number(identifier: str) -> int:
-    """The number behind such an id."""
-    number = 0
-    for character in identifier.removeprefix("mem_"):
-        number = number * 32 + BASE32.index(character)
-    return number
-
-
 def _businesses() -> list[dict[str, Any]]:
     return [
         {

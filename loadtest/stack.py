@@ -1,7 +1,8 @@
-"""One `tong up` for measuring, started and stopped from outside: a process of its own, a temporary home, a free port.
+"""One `tong up`, started and stopped from outside: a process of its own, a home of its own, a free port.
 
-Guarantees: it is ready when the block begins and gone when it ends; durable settings are those of the product, nothing
-is weakened. Everything is asked by HTTP, SQL and the hot store's own commands, as an outsider would.
+`StackProcess` is what every driver of a stack is made of, those of the tests and drills too. `Stack` measures: it is
+asked by HTTP, SQL and the hot store's own commands, as an outsider would. Nothing of the product's durable settings is
+weakened.
 """
 
 import base64
@@ -13,15 +14,18 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from loadtest.processes import end, standing_still
+from loadtest.waiting import wait_until
 from tokens.development_issuer import DevelopmentIssuer
 
+TONG: Final = Path(sys.executable).with_name("tong")
+"""The command line of the environment that this runs in."""
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 60.0
 COMMAND_SECONDS: Final = 900.0
@@ -35,21 +39,103 @@ class StackFailedError(Exception):
     """The stack, or a command of it, did not do what it was started for; the text has its last words."""
 
 
-def tong() -> str:
-    """The command line of the environment that this runs in."""
-    return str(Path(sys.executable).with_name("tong"))
+def environment_with(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with these settings of Tong and no others."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TONG_")} | dict(settings)
 
 
-class Stack:
-    """A running stack, known by its demo.json."""
+def processes_of(home: Path) -> list[int]:
+    """Return every other process that has to do with this home: by command line, environment or working folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            traces = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            if str(home).encode() in traces or str((entry / "cwd").readlink()).startswith(str(home)):
+                found.append(int(entry.name))
+    return found
 
-    def __init__(self, home: Path) -> None:
+
+class StackProcess:
+    """One `tong up` on a home, which may be started again once it has ended.
+
+    `demo` is read anew each time, because process ids change when a part was restarted.
+    """
+
+    process: "subprocess.Popen[bytes]"
+
+    def __init__(self, home: Path, environment: Mapping[str, str], *, log: Path | None = None) -> None:
         self.home = home
-        self.demo: dict[str, Any] = json.loads((home / "demo.json").read_bytes())
-        self.base_url: str = self.demo["base_url"]
-        self.port = int(self.base_url.rpartition(":")[2])
-        self.valkey_url: str = self.demo["valkey_url"]
-        self.postgres_dsn: str = self.demo["postgres_dsn"]
+        self.log = log or home.with_name("log")
+        self.environment = environment_with({"TONG_HOME": str(home), "TONG_PORT": "0"}) | dict(environment)
+
+    def start(self) -> None:
+        """Start the process, in a session of its own. It is not ready yet when this returns."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(TONG), "up"],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the process has ended; it is reaped then."""
+        return self.process.poll() is not None
+
+    def is_ready(self) -> bool:
+        """Return whether the stack has described itself in demo.json. Raises StackFailedError when it ended instead."""
+        if self.has_ended:
+            raise StackFailedError(f"the stack did not start: {self.said[-3_000:]}")
+        return (self.home / "demo.json").exists()
+
+    @property
+    def said(self) -> str:
+        """Everything the stack and its parts wrote."""
+        return self.log.read_text(errors="replace")
+
+    @property
+    def demo(self) -> dict[str, Any]:
+        """The content of demo.json."""
+        content: dict[str, Any] = json.loads((self.home / "demo.json").read_bytes())
+        return content
+
+    @property
+    def base_url(self) -> str:
+        """The address of the gateway."""
+        return str(self.demo["base_url"])
+
+    @property
+    def valkey_url(self) -> str:
+        """The address of the hot store, with its password."""
+        return str(self.demo["valkey_url"])
+
+    @property
+    def postgres_dsn(self) -> str:
+        """The address of the ledger's database, with its password."""
+        return str(self.demo["postgres_dsn"])
+
+    def pids(self, part: str) -> list[int]:
+        """Return the process ids of a part; none where the server was given."""
+        found = self.demo["pids"][part]
+        return found if isinstance(found, list) else [found] if found is not None else []
+
+    def pid(self, part: str) -> int:
+        """Return the process id of a part; the first worker's of `gateway`."""
+        return self.pids(part)[0]
+
+
+class Stack(StackProcess):
+    """A stack that is measured."""
+
+    @property
+    def port(self) -> int:
+        """The gateway's port."""
+        return int(self.base_url.rpartition(":")[2])
 
     @property
     def near_valkey_url(self) -> str:
@@ -72,11 +158,6 @@ class Stack:
     def member_issuer(self) -> DevelopmentIssuer:
         """Makes access tokens of any member."""
         return DevelopmentIssuer(self.home / "identity", *self.identity(), time.time)
-
-    def pids(self, part: str) -> list[int]:
-        """Process ids of a part; none where the server was given."""
-        found = self.demo["pids"][part]
-        return found if isinstance(found, list) else [found] if found is not None else []
 
     @contextmanager
     def writer_stopped(self) -> Iterator[None]:
@@ -115,58 +196,36 @@ class Stack:
 
     def run(self, *arguments: str) -> str:
         """A command of `tong` against this stack; what it printed. Raises StackFailedError."""
-        environment = {
-            **_bare_environment(),
+        settings = {
             "TONG_HOME": str(self.home),
             "TONG_VALKEY_URL": self.valkey_url,
             "TONG_POSTGRES_DSN": self.postgres_dsn,
             "TONG_DEVELOPMENT": "true",
         }
         done = subprocess.run(
-            [tong(), *arguments], env=environment, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+            [str(TONG), *arguments],
+            env=environment_with(settings),
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
         )
         if done.returncode:
             raise StackFailedError(f"tong {' '.join(arguments)}: {done.stderr[-2_000:]}")
         return done.stdout
 
 
-def _bare_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("TONG_")}
-
-
 @contextmanager
 def running_stack(*, workers: int = 1) -> Iterator[Stack]:
-    """A fresh stack for the length of the block. Raises StackFailedError."""
+    """Run a fresh stack for the length of the block. Raises StackFailedError."""
     folder = Path(tempfile.mkdtemp(prefix="tong-load-"))
-    home = folder / "home"
-    environment = _bare_environment() | {
-        "TONG_HOME": str(home),
-        "TONG_PORT": "0",
-        "TONG_WORKERS": str(workers),
-        "TONG_LOG_LEVEL": "warning",
-    }
+    stack = Stack(folder / "home", {"TONG_WORKERS": str(workers), "TONG_LOG_LEVEL": "warning"})
     try:
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [tong(), "up"],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        stack.start()
         try:
-            _wait_until_ready(process, home, folder / "log")
-            yield Stack(home)
+            wait_until("the stack is ready", stack.is_ready, START_SECONDS)
+            yield stack
         finally:
-            end(process, STOP_SECONDS)
+            end(stack.process, STOP_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _wait_until_ready(process: "subprocess.Popen[bytes]", home: Path, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not (home / "demo.json").exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise StackFailedError(f"the stack did not start: {log.read_text(errors='replace')[-3_000:]}")
-        time.sleep(0.05)

@@ -5,7 +5,8 @@ stack           `tong up` with two gateway workers, started once; tests make mem
                 the key space does not allow, and no function may have lacked a right of the user who called it.
 tong            a client of that stack
 private_stack   makes a stack that a test may break: `async with private_stack(workers=1) as own`
-postgres        a PostgreSQL of the module's own, which makes a fresh database for each test
+postgres        a PostgreSQL without a stack, started once; it makes a fresh database for each test. What stops it, or
+                changes its settings, starts one of its own
 pool            connections to such a database, with the businesses of tests/support/settlement/settlement.py
 chance          a source of random numbers whose seed is printed
 """
@@ -18,14 +19,16 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.auditor import find_violations
 from redemption.database import Pool
 from tests.support.api.client import TongClient, client_of
-from tests.support.ledger.oracle import find_violations, until_drained
+from tests.support.ledger.oracle import until_drained
 from tests.support.servers.key_space import lasting_keys_not_allowed
 from tests.support.servers.postgres import PrivatePostgres, private_postgres
 from tests.support.servers.stack import Stack, running_stack
 from tests.support.servers.store_users import refused_inside_functions
 from tests.support.settlement.settlement import group_pool
+from tests.support.suite.file_order import put_longest_files_first
 from tests.support.suite.tiers import MARKERS, tier_of
 
 
@@ -37,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(tier_of(item.path, Path(__file__).parent))
+    put_longest_files_first(items)
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +65,7 @@ def private_stack() -> Callable[..., AbstractAsyncContextManager[Stack]]:
     return running_stack
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[PrivatePostgres]:
     with private_postgres() as server:
         yield server

@@ -1,7 +1,8 @@
-"""Runs the suite: `python -m tests.run_suite [--tier unit]`. What `make test` calls.
+"""Runs the suite: `python -m tests.run_suite [--tier unit] [--record]`. What `make test` calls.
 
-Most tests run in two processes side by side, each file in one of them, because their servers are private. Tests marked
-`alone` measure or load the machine and run afterwards, one after the other.
+Most tests run in two processes side by side, each file in one of them, because their servers are private. The longest
+files come first, so that both processes end together; `--record` measures anew which these are. Tests marked `alone`
+measure or load the machine and run afterwards, one after the other.
 
 A test that fails is run once more in a process of its own. If it passes there, the run names it as unstable and goes
 on: it stays a defect to mend. A fault found while a fixture is taken down is final, because the check of the invariants
@@ -17,17 +18,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from tests.support.suite.file_order import record
 from tests.support.suite.tiers import ALONE, TIERS
 
 ROOT: Final = Path(__file__).parents[1]
 WORKERS: Final = 2
 RETRIED_MAX: Final = 8
 SLOWEST: Final = 10
+NOTHING: Final[dict[str, Any]] = {"failed": (), "failed_at_end": (), "seconds": {}}
 PASSED: Final = 0
 TESTS_FAILED: Final = 1
 NO_TESTS: Final = 5
@@ -35,12 +39,14 @@ NO_TESTS: Final = 5
 
 @dataclass(frozen=True)
 class Phase:
-    """One run of pytest: its exit status, failed tests by node id, and tests whose fixtures failed to end."""
+    """One run of pytest: its exit status, failed tests by node id, tests whose fixtures failed to end, and the seconds
+    of each test with its fixtures."""
 
     status: int
     seconds: float
     failed: tuple[str, ...]
     failed_at_end: tuple[str, ...]
+    seconds_of_tests: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_broken(self) -> bool:
@@ -52,14 +58,15 @@ def run_phase(title: str, *arguments: str) -> Phase:
     """Run pytest with these arguments and read back which tests failed."""
     print(f"\n== {title}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "failures.json"
-        command = [sys.executable, "-m", "pytest", "-p", "tests.support.suite.failure_report", *arguments]
+        report = Path(folder) / "report.json"
+        command = [sys.executable, "-m", "pytest", "-p", "tests.support.suite.report", *arguments]
         began = time.monotonic()
         status = subprocess.run(
-            command, cwd=ROOT, env=os.environ | {"TONG_TEST_FAILURES": str(report)}, check=False
+            command, cwd=ROOT, env=os.environ | {"TONG_TEST_REPORT": str(report)}, check=False
         ).returncode
-        found = json.loads(report.read_text()) if report.exists() else {"failed": [], "failed_at_end": []}
-    return Phase(status, time.monotonic() - began, tuple(found["failed"]), tuple(found["failed_at_end"]))
+        found = json.loads(report.read_text()) if report.exists() else NOTHING
+    seconds = time.monotonic() - began
+    return Phase(status, seconds, tuple(found["failed"]), tuple(found["failed_at_end"]), found["seconds"])
 
 
 @dataclass(frozen=True)
@@ -87,15 +94,27 @@ def judge(phases: Sequence[Phase], passes_alone: Callable[[str], bool]) -> Verdi
     return Verdict(unstable, tuple(test for test in failed if test not in unstable), at_end, is_broken)
 
 
-def run_suite(tier: str | None) -> int:
+def slowest(phases: Sequence[Phase]) -> list[str]:
+    """Return the slowest tests of all phases, a line each."""
+    seconds = Counter[str]()
+    for phase in phases:
+        seconds.update(phase.seconds_of_tests)
+    return [f"{took:6.1f} s  {test}" for test, took in seconds.most_common(SLOWEST)]
+
+
+def run_suite(tier: str | None, *, records: bool = False) -> int:
     """Run both phases and repeat failures alone. Return the exit status."""
     chosen = f"{tier} and " if tier else ""
-    common = ("-q", f"--durations={SLOWEST}", "-m")
+    side_by_side = ("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder")
     phases = [
-        run_phase("side by side", "-n", str(WORKERS), "--dist", "loadfile", *common, f"{chosen}not {ALONE}"),
-        run_phase("alone", *common, f"{chosen}{ALONE}"),
+        run_phase("side by side", *side_by_side, "-q", "-m", f"{chosen}not {ALONE}"),
+        run_phase("alone", "-q", "-m", f"{chosen}{ALONE}"),
     ]
+    if records:
+        record(phases[0].seconds_of_tests)
     verdict = judge(phases, lambda test: run_phase(f"once more, alone: {test}", "-q", test).status == PASSED)
+    print("\n== slowest, with their fixtures")
+    print("\n".join(slowest(phases)))
     print(f"\n== in {sum(phase.seconds for phase in phases):.0f} s")
     for title, tests in (
         ("unstable", verdict.unstable),
@@ -112,7 +131,11 @@ def run_suite(tier: str | None) -> int:
 def main() -> int:
     asked = argparse.ArgumentParser(prog="python -m tests.run_suite", description=__doc__)
     asked.add_argument("--tier", choices=sorted(TIERS), help="only tests of this tier")
-    return run_suite(asked.parse_args().tier)
+    asked.add_argument("--record", action="store_true", help="write how long each file takes, for the order of files")
+    chosen = asked.parse_args()
+    if chosen.record and chosen.tier:
+        asked.error("only a run of every tier is recorded")
+    return run_suite(chosen.tier, records=chosen.record)
 
 
 if __name__ == "__main__":

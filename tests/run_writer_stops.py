@@ -18,10 +18,12 @@ from pathlib import Path
 
 import asyncpg
 
+from loadtest.stack import TONG
 from tests.drills.shim import Shim
 from tests.support.servers.postgres import private_postgres
 from tests.support.servers.private_servers import private_valkey
-from tests.support.servers.stack import GROUP_FILE, TONG
+from tests.support.servers.stack import GROUP_FILE
+from tests.support.suite.waiting import wait_until
 
 STOP_SECONDS = 10.0
 UP_SECONDS = 60.0
@@ -80,12 +82,10 @@ async def stopped(environment: dict[str, str], shim: Shim, dsn: str, chance: ran
 async def until_at_work(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
-        deadline = time.monotonic() + UP_SECONDS
-        while not await connection.fetchval(
+        statement = (
             "SELECT 1 FROM pg_stat_activity WHERE application_name = 'tong-ledger-writer' AND query LIKE '%watermark%'"
-        ):
-            assert time.monotonic() < deadline, "the writer did not begin to work"
-            await asyncio.sleep(0.05)
+        )
+        await wait_until("the writer is at work", lambda: connection.fetchval(statement), seconds=UP_SECONDS)
     finally:
         await connection.close()
 

@@ -169,7 +169,7 @@ def main() -> int:
     try:
         require_tools()
         report = measure(chosen)
-    except (WrkMissingError, StackFailedError) as fault:
+    except (WrkMissingError, StackFailedError, TimeoutError) as fault:
         print(f"bench: {fault}", file=sys.stderr)
         return 2
     report.seconds = time.monotonic() - began

@@ -71,7 +71,7 @@ class Timer:
         print(f"growth: {self.seconds:5.0f} s  {text}", flush=True)
 
 
-class Ground:
+class Environment:
     """A stack of one size, populated."""
 
     def __init__(self, stack: Stack, size: Size, folder: Path, timer: Timer) -> None:
@@ -139,26 +139,30 @@ class Ground:
 def measure(curve: str, sizes: tuple[Size, ...], rounds: int, seconds: int, timer: Timer) -> list[Point]:
     """All points of one curve. Raises OutOfTimeError."""
     with ExitStack() as held:
-        grounds = []
+        environments = []
         for number, size in enumerate(sizes):
             timer.check()
             timer.say(f"{curve} {size.name}: loading")
             folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=f"tong-growth-{number}-")))
-            grounds.append(Ground(held.enter_context(running_stack(workers=size.workers)), size, folder, timer))
-            grounds[-1].fill()
-        for ground in grounds:
-            ground.come_to_rest()
-        for ground in grounds:
-            ground.start()
+            environments.append(
+                Environment(held.enter_context(running_stack(workers=size.workers)), size, folder, timer)
+            )
+            environments[-1].fill()
+        for environment in environments:
+            environment.come_to_rest()
+        for environment in environments:
+            environment.start()
         for number in range(rounds + 1):
-            for ground in grounds:
-                ground.round(seconds, counts=number > 0)
-            told = ", ".join(f"{ground.point.size.name}: {ground.point.last_rate:.0f}/s" for ground in grounds)
+            for environment in environments:
+                environment.round(seconds, counts=number > 0)
+            told = ", ".join(
+                f"{environment.point.size.name}: {environment.point.last_rate:.0f}/s" for environment in environments
+            )
             timer.say(f"{curve}, round {number} of {rounds}: {told}" if number else f"{curve}: warmed up")
-        for ground in grounds:
-            ground.finish()
-            timer.say(f"{curve} {ground.point.sentence(grounds[0].point)}")
-    return [ground.point for ground in grounds]
+        for environment in environments:
+            environment.finish()
+            timer.say(f"{curve} {environment.point.sentence(environments[0].point)}")
+    return [environment.point for environment in environments]
 
 
 def arguments() -> argparse.Namespace:

@@ -191,7 +191,7 @@ def main() -> int:
             asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
             Costs(stack).come_to_rest()
             found = measure(stack, population, Path(folder), asked)
-    except (WrkMissingError, StackFailedError) as fault:
+    except (WrkMissingError, StackFailedError, TimeoutError) as fault:
         print(f"listeners: {fault}", file=sys.stderr)
         return 2
     asked.json.parent.mkdir(parents=True, exist_ok=True)

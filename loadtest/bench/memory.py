@@ -5,12 +5,12 @@ Per redemption: the growth of `used_memory` over so many scans, with the ledger 
 is trimmed meanwhile; and MEMORY USAGE of each kind of key, over a sample, to say what it is made of.
 """
 
-import time
 from typing import Any, Final
 
 from redis import Redis
 
 from loadtest.stack import Stack
+from loadtest.waiting import wait_until
 
 SAMPLE: Final = 200
 TRIM_SECONDS: Final = 20.0
@@ -64,8 +64,4 @@ def stream_bytes(stack: Stack) -> tuple[int, int]:
 
 def wait_until_trimmed(stack: Stack) -> None:
     """Until the ledger writer has removed from the streams what it has written. Raises TimeoutError."""
-    deadline = time.monotonic() + TRIM_SECONDS
-    while stream_bytes(stack)[1]:
-        if time.monotonic() > deadline:
-            raise TimeoutError("the ledger writer did not trim the streams")
-        time.sleep(0.1)
+    wait_until("the ledger writer has trimmed the streams", lambda: not stream_bytes(stack)[1], TRIM_SECONDS)

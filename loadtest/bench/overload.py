@@ -34,6 +34,7 @@ from loadtest.costs import Costs
 from loadtest.population import populate
 from loadtest.scans import ScanMaker
 from loadtest.stack import Stack, StackFailedError, running_stack
+from loadtest.waiting import wait_until
 
 FACTOR: Final = 3.0
 RAMP: Final = (0.6, 0.8, 1.0, 1.25)
@@ -199,11 +200,11 @@ class Overload:
 
     def _until_flooded(self, before: int) -> None:
         """wrk reads its file before it asks anything; what follows counts from its first questions."""
-        deadline = time.monotonic() + FLOOD_START_SECONDS
-        while sum(self.stack.outcomes().values()) - before < FLOOD_CONNECTIONS:
-            if time.monotonic() > deadline:
-                raise StackFailedError(f"wrk asked nothing within {FLOOD_START_SECONDS:.0f} s")
-            time.sleep(0.02)
+        wait_until(
+            "wrk asks",
+            lambda: sum(self.stack.outcomes().values()) - before >= FLOOD_CONNECTIONS,
+            FLOOD_START_SECONDS,
+        )
 
     def _watch(self, marks: list[tuple[float, dict[str, int]]], seconds: int) -> None:
         """The counters after the settling, and near the end."""
@@ -265,7 +266,7 @@ def main() -> int:
     try:
         require_tools()
         found = measure(chosen.seconds, chosen.members)
-    except (WrkMissingError, StackFailedError) as fault:
+    except (WrkMissingError, StackFailedError, TimeoutError) as fault:
         print(f"overload: {fault}", file=sys.stderr)
         return 2
     print(f"\nmaximum {found.maximum:.0f}/s; offered {found.offered:.0f}/s, accepted {found.accepted:.0f}/s, "

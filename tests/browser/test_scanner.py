@@ -173,9 +173,7 @@ async def test_a_hold_is_captured_in_part_from_the_list_and_the_rest_is_released
 ) -> None:
     member = await stack.member(("hotel", 3_000, 2))
     async with till_of(browser, stack, tong, size=TABLET) as till:
-        await till.bill("88800")
-        await till.scan(await tong.code(member))
-        await till.see(".basket")
+        await till.basket(member, "88800")
         await till.all_points()
         await till.press("預留")
         await till.press("確認預留")
@@ -292,9 +290,7 @@ async def test_every_state_fits_its_size_and_can_be_used_by_everybody(
 
         await till.see(".scan-target", words)
         await good()
-        await till.bill("10000")
-        await till.scan(await tong.code(member))
-        await till.see(".basket")
+        await till.basket(member, "10000")
         await till.all_points()
         await good()
         await till.page.locator(".confirm").click()

@@ -15,17 +15,13 @@ async def test_one_enter_spends_no_points_and_quick_amounts_choose_them(
 ) -> None:
     member = await stack.member(("hotel", 6_000, 2))
     async with till_of(browser, stack, tong) as till:
-        await till.bill("25800")
-        await till.scan(await tong.code(member))
-        await till.see(".basket")
+        await till.basket(member, "25800")
         await expect(till.page.locator(".confirm")).to_be_focused()
         await till.page.keyboard.press("Enter")
         await till.see(".outcome.good", "會員已核對")
         assert await tong.points(member) == 6_000
         await till.press("下一位")
-        await till.bill("25800")
-        await till.scan(await tong.code(member))
-        await till.see(".basket")
+        await till.basket(member, "25800")
         await till.press("1,000")
         await till.see("[data-testid=payable]", "¥248.00")
         await till.page.locator(".confirm").click()
@@ -126,9 +122,7 @@ async def test_while_the_sum_is_asked_for_nothing_can_be_confirmed(
 
     async with till_of(browser, stack, tong, size=DESKTOP) as till:
         await till.page.route("**/v1/prepare", no_prices)
-        await till.bill("10000")
-        await till.scan(await tong.code(member))
-        await till.see(".basket")
+        await till.basket(member, "10000")
         await till.page.evaluate(
             "() => new MutationObserver(() => {"
             "  window.wasBarred ||= document.querySelector('.confirm:disabled') !== null"

@@ -16,7 +16,7 @@ from redemption.domain.outcomes import Refusal
 from redemption.rules.policy import EarnCeilings
 from tests.support.api.client import TongClient, fresh_key
 from tests.support.engine import sides as engine_sides
-from tests.support.engine.http import EARN_CEILINGS, Ground, clients_of_each_worker, open_ground
+from tests.support.engine.http import EARN_CEILINGS, Environment, clients_of_each_worker, open_environment
 from tests.support.engine.sides import TILL, InProcess, Removal, without
 from tests.support.servers.stack import Stack
 from tokens.claims import slot_at
@@ -26,21 +26,23 @@ NOW = 1_795_881_600
 
 
 @pytest.fixture(scope="module")
-async def ground(stack: Stack, tong: TongClient) -> Ground:
-    return await open_ground(stack, tong, businesses=("eng-earn-race",))
+async def environment(stack: Stack, tong: TongClient) -> Environment:
+    return await open_environment(stack, tong, businesses=("eng-earn-race",))
 
 
-async def test_accruals_at_once_over_two_workers_reach_the_ceilings_and_never_pass_them(ground: Ground) -> None:
-    terminal = ground.terminals["eng-earn-race"]
-    members = await ground.members(6, "standard", points=[])
-    async with clients_of_each_worker(ground.stack) as tills:
+async def test_accruals_at_once_over_two_workers_reach_the_ceilings_and_never_pass_them(
+    environment: Environment,
+) -> None:
+    terminal = environment.terminals["eng-earn-race"]
+    members = await environment.members(6, "standard", points=[])
+    async with clients_of_each_worker(environment.stack) as tills:
 
         async def earn(number: int) -> tuple[int, int]:
             member = members[number % len(members)]
             bill = {"reference": f"B-{fresh_key()}", "amount_minor": 7_700, "currency": "CNY"}
-            body = {"code": ground.code(member), "bill": bill}
+            body = {"code": environment.code(member), "bill": bill}
             till = tills[number % len(tills)]
-            answer = await ground.call("/v1/accruals", body, fresh_key(), terminal=terminal, tong=till)
+            answer = await environment.call("/v1/accruals", body, fresh_key(), terminal=terminal, tong=till)
             if answer.status_code != 201:
                 assert answer.json()["code"] == "earning_limit_reached", answer.text
                 return number % len(members), 0

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.api.client import TongClient, fresh_key
-from tests.support.engine.http import Holdings, clients_of_each_worker, open_ground, unbalanced
+from tests.support.engine.http import Holdings, clients_of_each_worker, open_environment, unbalanced
 from tests.support.engine.sides import CAPPED, POINTS, Ended, OverHttp, Side, without
 from tests.support.servers.stack import Stack
 from tests.support.suite.waiting import wait_until
@@ -25,14 +25,14 @@ USES = 500
 
 @pytest.fixture(scope="module")
 async def http(stack: Stack, tong: TongClient) -> AsyncIterator[OverHttp]:
-    ground = await open_ground(stack, tong, businesses=("eng-shop",))
+    environment = await open_environment(stack, tong, businesses=("eng-shop",))
     async with clients_of_each_worker(stack) as tills:
-        yield OverHttp(ground, tills)
+        yield OverHttp(environment, tills)
 
 
 async def balanced(http: OverHttp, subjects: Sequence[int]) -> None:
     """The raw lots against the postings of the drained ledger."""
-    assert await unbalanced(http.ground, *(http.members[subject] for subject in subjects)) == []
+    assert await unbalanced(http.environment, *(http.members[subject] for subject in subjects)) == []
 
 
 def points_in(lots: Holdings) -> int:

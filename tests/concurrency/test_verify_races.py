@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from redemption.hot.library import assemble
 from tests.support.api.client import TongClient, bill, client_of, fresh_key, points_leg
-from tests.support.engine.race import Said, covered_only, one_answer, one_use
+from tests.support.engine.race import Response, covered_only, one_answer, one_use
 from tests.support.ledger.oracle import until_drained
 from tests.support.servers.private_servers import private_valkey
 from tests.support.servers.stack import Member, Stack, Terminal, running_stack
@@ -44,10 +44,10 @@ class Crowd:
     stack: Stack
     tills: list[TongClient]
 
-    async def scan(self, number: int, terminal: Terminal, body: dict[str, Any], key: str) -> Said:
+    async def scan(self, number: int, terminal: Terminal, body: dict[str, Any], key: str) -> Response:
         """The scan of till `number`; neighbours go to different workers."""
         answer = await self.tills[number % len(self.tills)].verify(terminal, body, key)
-        return Said(answer.status_code, "" if answer.status_code == 201 else answer.json()["code"], answer.content)
+        return Response(answer.status_code, "" if answer.status_code == 201 else answer.json()["code"], answer.content)
 
     @property
     def tong(self) -> TongClient:
@@ -95,7 +95,7 @@ async def without(stack: Stack, guard: str) -> AsyncIterator[None]:
             await hot.execute_command("FUNCTION", "LOAD", "REPLACE", library)
 
 
-async def one_code_under_many_keys(crowd: Crowd, member: Member) -> list[Said]:
+async def one_code_under_many_keys(crowd: Crowd, member: Member) -> list[Response]:
     terminals, code = list(crowd.stack.terminals.values()), await crowd.tong.code(member)
     return await asyncio.gather(
         *(
@@ -110,7 +110,7 @@ async def one_code_under_many_keys(crowd: Crowd, member: Member) -> list[Said]:
     )
 
 
-async def one_key_many_times(crowd: Crowd, member: Member, key: str) -> list[Said]:
+async def one_key_many_times(crowd: Crowd, member: Member, key: str) -> list[Response]:
     body = {"code": await crowd.tong.code(member), "bill": bill(), "legs": [points_leg(POINTS)]}
     terminal = crowd.stack.terminals["mall"]
     return await asyncio.gather(*(crowd.scan(number, terminal, body, key) for number in range(SCANS)))
@@ -123,7 +123,7 @@ async def codes_of(crowd: Crowd, member: Member, wanted: int) -> list[str]:
     return codes
 
 
-async def many_spends(crowd: Crowd, codes: Sequence[str]) -> list[Said]:
+async def many_spends(crowd: Crowd, codes: Sequence[str]) -> list[Response]:
     return await asyncio.gather(
         *(
             crowd.scan(
@@ -203,15 +203,15 @@ async def test_control_checking_and_taking_in_two_calls_takes_more_than_there_is
     async with private_valkey() as server, Redis.from_url(server.url) as hot:
         await hot.hset("lots", "202612.hotel", str(COVERED * POINTS))
 
-        async def spend() -> Said:
+        async def spend() -> Response:
             if int(await _awaited(hot.hget("lots", "202612.hotel"))) < POINTS:
-                return Said(409, "points_insufficient", b"")
+                return Response(409, "points_insufficient", b"")
             await _awaited(hot.hincrby("lots", "202612.hotel", -POINTS))
-            return Said(201, "", b"")
+            return Response(201, "", b"")
 
         gate = asyncio.Semaphore(50)
 
-        async def one() -> Said:
+        async def one() -> Response:
             async with gate:
                 return await spend()
 
@@ -226,13 +226,13 @@ async def _awaited(call: Awaitable[Any] | Any) -> Any:
 
 
 def test_the_checks_find_each_way_of_being_wrong() -> None:
-    taken, used, late = Said(201, "", b"a"), Said(409, "code_used", b""), Said(503, "unavailable", b"")
+    taken, used, late = Response(201, "", b"a"), Response(409, "code_used", b""), Response(503, "unavailable", b"")
     assert one_use([taken, used, used]) == []
     assert one_use([taken, taken, used]) != []
     assert one_use([used, used]) != []
     assert one_use([taken, used, late]) != []
     assert one_answer([taken, taken]) == []
-    assert one_answer([taken, Said(201, "", b"b")]) == ["2 different answers"]
-    assert covered_only([taken, Said(409, "points_insufficient", b"")], 1, 0) == []
+    assert one_answer([taken, Response(201, "", b"b")]) == ["2 different answers"]
+    assert covered_only([taken, Response(409, "points_insufficient", b"")], 1, 0) == []
     assert covered_only([taken, taken], 1, 0) != []
     assert covered_only([taken], 1, 5) == ["5 points are left"]

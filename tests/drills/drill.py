@@ -19,12 +19,14 @@ from typing import Any, ClassVar
 import asyncpg
 from redis.exceptions import RedisError
 
-from tests.drills import layout
+from loadtest import layout
+from loadtest.stack import StackFailedError
 from tests.drills.journal import Journal, open_journal, read_journal
 from tests.drills.oracle import Books, judge
-from tests.drills.rest import REST_SECONDS, NotAtRest, looked_up, resolve, until_at_rest
-from tests.drills.site import Site, open_site
+from tests.drills.rest import REST_SECONDS, looked_up, resolve, until_at_rest
+from tests.drills.stack import DrilledStack, drilled_stack
 from tests.drills.tills import MakeCode, World, tills_at_work
+from tests.support.suite.waiting import NotInTime
 
 TAP_SECONDS = 0.1
 TAP_ENTRIES = 1_000
@@ -93,16 +95,16 @@ class Drill(ABC):
         """Servers of the drill's own, entered into `_owned`; the environment of the stack. Raises `CannotRun`."""
         return {}
 
-    def codes(self, site: Site) -> MakeCode:
+    def codes(self, stack: DrilledStack) -> MakeCode:
         """How the tills come by codes."""
-        issuer = site.stack.code_issuer()
+        issuer = stack.code_issuer()
         return lambda number: issuer.issue(number, int(time.time()) // 2).code
 
     @abstractmethod
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         """The fault, from beginning to end. The tills are at work meanwhile."""
 
-    async def afterwards(self, _site: Site, _world: World) -> list[str]:
+    async def afterwards(self, _stack: DrilledStack, _world: World) -> list[str]:
         """What else was promised and does not hold, in sentences."""
         return []
 
@@ -115,13 +117,15 @@ class Drill(ABC):
         try:
             async with AsyncExitStack() as owned:
                 environment = await self.prepare(owned)
-                site = await owned.enter_async_context(
-                    open_site(self.folder, workers=self.workers, environment=environment, direct_url=self.direct_url)
+                stack = await owned.enter_async_context(
+                    drilled_stack(
+                        self.folder, workers=self.workers, environment=environment, direct_url=self.direct_url
+                    )
                 )
-                await self._on(site, result)
+                await self._on(stack, result)
         except CannotRun as why:
             result.not_run = str(why)
-        except (NotAtRest, AssertionError, RedisError, asyncpg.PostgresError, OSError, TimeoutError) as fault:
+        except (AssertionError, StackFailedError, RedisError, asyncpg.PostgresError, OSError, TimeoutError) as fault:
             notes = "".join(getattr(fault, "__notes__", []))
             result.wrong.append(f"{type(fault).__name__}: {fault}\n{notes}")
         finally:
@@ -129,59 +133,61 @@ class Drill(ABC):
             result.took = time.monotonic() - began
         return result
 
-    async def _on(self, site: Site, result: Result) -> None:
-        members = await site.join()
+    async def _on(self, stack: DrilledStack, result: Result) -> None:
+        members = await stack.join()
         with open_journal(self.folder / "journal", {member.member_id: member.bucket for member in members}) as journal:
             world = World(
-                base_url=site.stack.base_url,
+                base_url=stack.base_url,
                 journal=journal,
                 members=members,
-                terminals=list(site.stack.terminals.values()),
-                make_code=self.codes(site),
+                terminals=list(stack.terminals.values()),
+                make_code=self.codes(stack),
                 seed=self.seed,
             )
-            async with _tap(site, journal):
+            async with _tap(stack, journal):
                 async with tills_at_work(world, self.tills):
-                    await site.until_applied(world, self.chance.randint(80, 240))
-                    heads = await site.heads()
+                    await stack.until_applied(world, self.chance.randint(80, 240))
+                    heads = await stack.heads()
                     try:
-                        await self._strike_and_recover(site, world, result)
-                    except NotAtRest as why:
+                        await self._strike_and_recover(stack, world, result)
+                    except NotInTime as why:
                         result.wrong.append(f"not at rest: {why}")
                 await resolve(world, marks_lost=self.marks_lost, seconds=self.resolve_seconds)
-                result.wrong += await self.afterwards(site, world)
-                restless = await self._restless(site)
+                result.wrong += await self.afterwards(stack, world)
+                restless = await self._restless(stack)
             result.requests = journal.sent
-            result.wrong += [*await self._judged(site, world, heads, result), *restless]
+            result.wrong += [*await self._judged(stack, world, heads, result), *restless]
             result.wrong.sort(key=lambda sentence: not sentence.startswith("I"))  # which invariant comes first
 
-    async def _strike_and_recover(self, site: Site, world: World, result: Result) -> None:
-        await self.strike(site, world)
+    async def _strike_and_recover(self, stack: DrilledStack, world: World, result: Result) -> None:
+        await self.strike(stack, world)
         if not world.over_at:
             world.over()
-        await site.until_ledger_caught_up(self.rest_seconds)
+        await stack.until_ledger_caught_up(self.rest_seconds)
         result.ledger_after = time.monotonic() - world.over_at
-        await site.until_scans_go_on(world)
+        await stack.until_scans_go_on(world)
         result.scans_after = world.first_after or 0.0
-        await site.until_applied(world, 60)
+        await stack.until_applied(world, 60)
 
-    async def _restless(self, site: Site) -> list[str]:
+    async def _restless(self, stack: DrilledStack) -> list[str]:
         """What the stack did not come to rest for; it is judged all the same, to say which invariants are broken."""
         try:
-            async with site.hot() as hot, site.ledger() as ledger:
+            async with stack.hot() as hot, stack.ledger() as ledger:
                 await until_at_rest(hot, ledger, self.rest_seconds)
-        except NotAtRest as why:
+        except NotInTime as why:
             return [f"not at rest: {why}"]
         return []
 
-    async def _judged(self, site: Site, world: World, heads: dict[int, tuple[int, bytes]], result: Result) -> list[str]:
+    async def _judged(
+        self, stack: DrilledStack, world: World, heads: dict[int, tuple[int, bytes]], result: Result
+    ) -> list[str]:
         record = read_journal(world.journal.path)
         entries = record.entries.values()
         doubtful = [e for e in entries if e.silences or any(answer.outcome == "unknown" for answer in e.answers)]
         result.acknowledged = sum(entry.outcome == "applied" for entry in entries)
         result.unknown, result.resolved = len(doubtful), sum(entry.settled is not None for entry in doubtful)
-        async with site.hot() as hot, site.ledger() as ledger:
-            books = Books(record, hot, ledger, site.seal_key(), heads, self.dead_letters)
+        async with stack.hot() as hot, stack.ledger() as ledger:
+            books = Books(record, hot, ledger, stack.seal_key(), heads, self.dead_letters)
             wrong = [*await judge(books), *await looked_up(world, record, hot)]
         if self.no_till_notices:
             noticed = [
@@ -195,10 +201,10 @@ class Drill(ABC):
 
 
 @asynccontextmanager
-async def _tap(site: Site, journal: Journal) -> AsyncIterator[None]:
+async def _tap(stack: DrilledStack, journal: Journal) -> AsyncIterator[None]:
     """Reads all streams beside the product and notes every entry in the journal. What it misses is not held against
     anybody; what it saw has to be in the ledger."""
-    task = asyncio.create_task(_read_streams(site, journal), name="tap")
+    task = asyncio.create_task(_read_streams(stack, journal), name="tap")
     try:
         yield
     finally:
@@ -206,11 +212,11 @@ async def _tap(site: Site, journal: Journal) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _read_streams(site: Site, journal: Journal) -> None:
+async def _read_streams(stack: DrilledStack, journal: Journal) -> None:
     after: dict[Any, Any] = {layout.stream(bucket): "0-0" for bucket in range(layout.BUCKETS)}
     while True:
         with suppress(RedisError, OSError, ValueError):
-            async with site.hot() as hot:
+            async with stack.hot() as hot:
                 while True:
                     for name, entries in await hot.xread(after, count=TAP_ENTRIES):
                         bucket = int(name[2 : name.index(b"}")])

@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.drills import layout
+from loadtest import layout
+from loadtest.auditor import find_violations
+from tests.drills.history import histories
 from tests.drills.journal import Entry, Record
-from tests.drills.story import stories
 
 HotClient = Any
 Connection = Any
-Place = tuple[int, int, int]
-"""Bucket, milliseconds and sequence of a stream entry."""
 SENTENCES_MAX = 12  # of one kind: enough to see what it is
 
 
@@ -51,11 +50,9 @@ class Books:
 async def judge(books: Books) -> list[str]:
     """What is wrong, in sentences."""
     await books.read()
+    seen = {(bucket, entry): layout.parts(fields) for bucket, entry, fields in books.record.seen}
     found = [
-        *await _sums(books),
-        *await _streams(books),
-        *await _seen_entries(books),
-        *await _balances(books),
+        *await find_violations(books.hot, books.ledger, dead_letters=books.dead_letters, seen=seen),
         *await _holds(books),
         *await _chain(books),
         *_answers(books),
@@ -71,99 +68,6 @@ async def judge(books: Books) -> list[str]:
         if shown[kind] <= SENTENCES_MAX:
             kept.append(sentence)
     return kept + [f"{kind}: and {n - SENTENCES_MAX} more" for kind, n in shown.items() if n > SENTENCES_MAX]
-
-
-async def _sums(books: Books) -> list[str]:
-    """I1 and I2 over the whole ledger."""
-    wrong = []
-    if uneven := await books.ledger.fetchval(layout.UNBALANCED):
-        wrong.append(f"I1: {uneven} transactions do not sum to zero")
-    letters = await books.ledger.fetchval(layout.DEAD_LETTERS)
-    if letters != books.dead_letters:
-        wrong.append(f"I7: {letters} dead letters, {books.dead_letters} were put in")
-    totals: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in await books.ledger.fetch(layout.TOTALS):
-        totals[row["asset"]][row["account"]] = row["total"]
-    for asset, of in totals.items():
-        places = ("member_available", "member_held", "business_redeemed", "expired")
-        if -of["business_issued"] != sum(of[place] for place in places):
-            wrong.append(f"I1: {asset}: {-of['business_issued']} issued, {sum(of[place] for place in places)} found")
-        wrong += [f"I2: {asset}: {place} is {of[place]}" for place in places if of[place] < 0]
-    return wrong
-
-
-async def _streams(books: Books) -> list[str]:
-    """I7: entries added = rows of the epoch = what the watermark counted; the watermark is where the stream ends."""
-    wrong = []
-    rows = {(row["bucket"], row["epoch"]): row["rows"] for row in await books.ledger.fetch(layout.ROWS_OF_EPOCHS)}
-    for mark in await books.ledger.fetch(layout.WATERMARKS):
-        bucket, name = mark["bucket"], layout.stream(mark["bucket"])
-        added, last = 0, "0-0"
-        if await books.hot.exists(name):
-            told = await books.hot.xinfo_stream(name)
-            added, last = int(told["entries-added"]), told["last-generated-id"].decode()
-        written = rows.get((bucket, mark["epoch"]), 0)
-        if not added == written == mark["rows_in_epoch"]:
-            wrong.append(f"I7: bucket {bucket}: {added} added, {written} rows, watermark {mark['rows_in_epoch']}")
-        if written and f"{mark['last_ms']}-{mark['last_seq']}" != last:
-            wrong.append(f"I7: bucket {bucket}: watermark {mark['last_ms']}-{mark['last_seq']}, stream ends {last}")
-    return wrong
-
-
-async def _seen_entries(books: Books) -> list[str]:
-    """I3: what anybody ever saw in a stream is in the ledger once, move by move."""
-    wrong = []
-    seen = {(bucket, entry): layout.parts(fields) for bucket, entry, fields in books.record.seen}
-    for bucket in range(layout.BUCKETS):
-        for identifier, raw in await layout.entries(books.hot, bucket):
-            seen[bucket, identifier.decode()] = {name.decode(): value.decode() for name, value in raw.items()}
-    found: dict[Place, list[tuple[Any, ...]]] = defaultdict(list)
-    for bucket, ms, seq, *told in await books.ledger.fetch(layout.ENTRIES):
-        found[bucket, ms, seq].append(tuple(told))
-    postings: dict[Place, list[tuple[Any, ...]]] = defaultdict(list)
-    for bucket, ms, seq, *line in await books.ledger.fetch(layout.POSTINGS):
-        postings[bucket, ms, seq].append(tuple(line))
-    for (bucket, entry), fields in seen.items():
-        if "moves" not in fields or "id" not in fields:
-            continue  # what a drill put in; the dead letters are counted
-        ms, _, seq = entry.partition("-")
-        place = (bucket, int(ms), int(seq))
-        expected = (fields["id"], fields["member"], fields["kind"])
-        if found[place] != [expected]:
-            wrong.append(f"I3: entry {bucket}/{entry} is {expected}, the ledger has {found[place]}")
-        elif postings[place] != _postings(fields["moves"]):
-            wrong.append(f"I3: entry {bucket}/{entry} moves {fields['moves']}, the ledger has {postings[place]}")
-    return wrong
-
-
-def _postings(moves: str) -> list[tuple[str, str, str, int]]:
-    """Asset, lot, account, amount of the two postings of each move."""
-    found = []
-    for move in filter(None, moves.split(";")):
-        asset, lot, source, target, amount = move.split(",")
-        found += [(asset, lot, layout.LETTERS[source], -int(amount)), (asset, lot, layout.LETTERS[target], int(amount))]
-    return found
-
-
-async def _balances(books: Books) -> list[str]:
-    """I2 and I8: what members hold in the hot store = what the ledger's postings leave them."""
-    replayed = {
-        (row["owner"], f"{row['asset']}/{row['lot']}"): row["amount"]
-        for row in await books.ledger.fetch(layout.BALANCES)
-    }
-    replayed |= {(row["owner"], "held"): row["amount"] for row in await books.ledger.fetch(layout.POINTS_HELD)}
-    stored: dict[tuple[str, str], int] = {}
-    async for name in books.hot.scan_iter(match=layout.ALL_LOTS, count=1_000):
-        owner = layout.member_of_key(name)
-        stored |= {(owner, lot.decode()): int(amount) for lot, amount in (await books.hot.hgetall(name)).items()}
-    async for name in books.hot.scan_iter(match=layout.ALL_MEMBERS, count=1_000):
-        stored[layout.member_of_key(name), "held"] = int(await books.hot.hget(name, layout.HELD_FIELD) or 0)
-    wrong = [f"I2: {owner} {what} is {amount}" for (owner, what), amount in stored.items() if amount < 0]
-    for place in sorted(replayed.keys() | stored.keys()):
-        here, there = stored.get(place, 0), replayed.get(place, 0)
-        if here != there:
-            wrong.append(f"I8: {place[0]} {place[1]}: {here} in the hot store, {there} replayed from the ledger")
-    return wrong
 
 
 async def _holds(books: Books) -> list[str]:
@@ -222,7 +126,7 @@ async def _chained_rows(books: Books, bucket: int) -> list[bytes]:
 
 
 def _answers(books: Books) -> list[str]:
-    """I5, I6, I12: what callers heard, over all attempts of one intent, is one story."""
+    """I5, I6, I12: what callers heard, over all attempts of one intent, is one history."""
     wrong = []
     for entry in books.record.entries.values():
         intent, settled = entry.intent, entry.settled
@@ -296,24 +200,24 @@ def _keys(books: Books) -> list[str]:
 
 
 def _subjects(books: Books) -> list[str]:
-    """I1, I3, I5, I9 of each redemption: the ledger holds and has redeemed of it what its story says."""
+    """I1, I3, I5, I9 of each redemption: the ledger holds and has redeemed of it what its history says."""
     wrong = []
-    for subject, story in stories(books.record).items():
+    for subject, history in histories(books.record).items():
         sums = books.sums.get(subject, {})
         ended_by_clock = any(row["kind"] == "release" for row in books.by_subject[subject])
-        for asset, taken in story.takes.items():
+        for asset, taken in history.takes.items():
             held = redeemed = 0
-            if story.cancelled or story.voided or story.refunded_all:
+            if history.cancelled or history.voided or history.refunded_all:
                 pass
-            elif story.hold and story.captured is None:
+            elif history.hold and history.captured is None:
                 held = 0 if ended_by_clock else taken
             else:
-                redeemed = (taken if story.captured is None else story.captured.get(asset, 0)) - story.refunded[asset]
+                redeemed = (taken if history.captured is None else history.captured.get(asset, 0)) - history.refunded[
+                    asset
+                ]
             found = (sums.get((asset, "member_held"), 0), sums.get((asset, "business_redeemed"), 0))
             if found != (held, redeemed):
-                wrong.append(
-                    f"I3: {subject} {asset}: the ledger has {found} held and redeemed, its story says {held, redeemed}"
-                )
+                wrong.append(f"I3: {subject} {asset}: the ledger has {found} held and redeemed, not {held, redeemed}")
             lots = sum(sums.get((asset, account), 0) for account in ("member_available", "expired"))
             if lots != -(held + redeemed):
                 wrong.append(f"I1: {subject} {asset}: {lots} moved at the member, {held + redeemed} elsewhere")

@@ -9,10 +9,11 @@ from typing import Any
 import asyncpg
 from redis.exceptions import RedisError
 
-from tests.drills import layout
+from loadtest import layout
+from tests.drills.history import histories, statuses
 from tests.drills.journal import Entry, Record, read_journal
-from tests.drills.story import statuses, stories
 from tests.drills.tills import PAUSE_SECONDS, World
+from tests.support.suite.waiting import wait_until
 
 REST_SECONDS = 90.0  # a bound for a busy machine; on a quiet one nothing takes ten
 SERVER_FAULTS = (RedisError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
@@ -24,23 +25,11 @@ LOOKED_UP_MAX = 60
 SOON_SECONDS = 60  # holds of a few seconds are waited for, those of a quarter of an hour stay open
 
 
-class NotAtRest(Exception):
-    """Within the time given the stack did not come to rest. The text says what was waited for."""
-
-
-async def until(what: str, holds: Callable[[], Awaitable[bool]], seconds: float = REST_SECONDS) -> None:
-    """Returns when `holds()` does; a server that does not answer is waited for. Raises `NotAtRest`."""
-    deadline = time.monotonic() + seconds
-    fault: Exception | None = None
-    while True:
-        try:
-            if await holds():
-                return
-        except SERVER_FAULTS as away:
-            fault = away
-        if time.monotonic() > deadline:
-            raise NotAtRest(f"not within {seconds:.0f} s: {what}" + (f" (last: {fault!r})" if fault else ""))
-        await asyncio.sleep(0.05)
+async def wait_through_faults(
+    name: str, condition: Callable[[], Awaitable[bool] | bool], *, seconds: float = REST_SECONDS
+) -> None:
+    """Wait until a condition is true, also while servers do not answer. Raises NotInTime."""
+    await wait_until(name, condition, seconds=seconds, tolerated=SERVER_FAULTS)
 
 
 async def resolve(world: World, *, marks_lost: bool, seconds: float = REST_SECONDS) -> None:
@@ -105,7 +94,7 @@ async def rows_of_this_life(ledger: Any, *, without: int | None = None) -> int:
 
 
 async def until_no_hold_is_due(hot: Any, seconds: float = REST_SECONDS) -> None:
-    """Every hold whose time is over, or soon will be, has ended. Raises `NotAtRest`."""
+    """Every hold whose time is over, or soon will be, has ended. Raises NotInTime."""
 
     async def none_is_due() -> bool:
         soon_ms = ((await hot.time())[0] + SOON_SECONDS) * 1000
@@ -114,11 +103,11 @@ async def until_no_hold_is_due(hot: Any, seconds: float = REST_SECONDS) -> None:
             pipeline.zcount(layout.holds(bucket), "-inf", soon_ms)
         return not any(await pipeline.execute())
 
-    await until("every hold whose time is over has ended", none_is_due, seconds)
+    await wait_through_faults("every hold whose time is over has ended", none_is_due, seconds=seconds)
 
 
 async def until_at_rest(hot: Any, ledger: Any, seconds: float = REST_SECONDS) -> None:
-    """No deadline is over, the ledger has every entry, every row is sealed. Raises `NotAtRest`."""
+    """No deadline is over, the ledger has every entry, every row is sealed. Raises NotInTime."""
 
     async def drained() -> bool:
         return bool(await rows_of_this_life(ledger) >= await entries_added(hot))
@@ -131,8 +120,8 @@ async def until_at_rest(hot: Any, ledger: Any, seconds: float = REST_SECONDS) ->
         return sum(of_bucket.values()) >= sum(int(row["rows"]) for row in written)
 
     await until_no_hold_is_due(hot, seconds)
-    await until("the ledger has every entry", drained, seconds)
-    await until("every row is sealed", all_sealed, seconds)
+    await wait_through_faults("the ledger has every entry", drained, seconds=seconds)
+    await wait_through_faults("every row is sealed", all_sealed, seconds=seconds)
 
 
 async def looked_up(world: World, record: Record, hot: Any) -> list[str]:
@@ -140,7 +129,7 @@ async def looked_up(world: World, record: Record, hot: Any) -> list[str]:
     wrong = []
     chance = random.Random(f"{world.seed} look-ups")
     terminals = {terminal.terminal_id: terminal for terminal in world.terminals}
-    told = stories(record)
+    told = histories(record)
     of = {
         answer.subject: terminals[entry.intent.terminal_id]
         for entry in record.of_kind("verify", "hold")

@@ -11,11 +11,12 @@ from pathlib import Path
 from redemption.database import Pool
 from redemption.ledger.streams import open_stream_client
 from tests.support.ledger.archives import BUCKETS, archived, fill, findings, restored, rows, settled_and_sealed
-from tests.support.ledger.ledger import add, install, redeem_fields, wait_until
+from tests.support.ledger.ledger import add, install, redeem_fields
 from tests.support.ledger.writers import ledger_writer, running
 from tests.support.servers.postgres import PrivatePostgres
 from tests.support.servers.private_servers import private_valkey
 from tests.support.settlement.settlement import at, group_pool
+from tests.support.suite.waiting import wait_until
 
 ROUNDS_MAX = 60
 

@@ -19,7 +19,7 @@ from redemption.hot.connection import (
     ServerRefused,
     TooManyInFlight,
 )
-from tests.support.engine.storm import Tally, echo_storm
+from tests.support.engine.echo_load import Tally, echo_load
 from tests.support.servers.hot import STALL_SECONDS, ask, connected, outcomes, text
 from tests.support.servers.private_servers import ValkeyServer, private_valkey
 from tests.support.servers.proxy import FaultProxy, stop_listening
@@ -30,7 +30,7 @@ STORM_STALL_SECONDS = 0.08  # short, for the storms meet many
 
 @pytest.fixture(autouse=True)
 def _short_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A storm breaks a connection many times a second; the product would wait up to a second between attempts."""
+    """The load breaks a connection many times a second; the product would wait up to a second between attempts."""
     monkeypatch.setattr(connection_module, "BACKOFF_MAX_SECONDS", 0.03)
 
 
@@ -65,7 +65,7 @@ async def storm_through_faults(port: int, seed: int) -> Tally:
         FaultProxy(port, randomness=randomness) as proxy,
         connected(proxy.port, stall_timeout_seconds=STORM_STALL_SECONDS) as connection,
     ):
-        return await echo_storm(connection, randomness, callers=40, calls_each=60, proxy=proxy)
+        return await echo_load(connection, randomness, callers=40, calls_each=60, proxy=proxy)
 
 
 @pytest.mark.parametrize("round_number", range(3))
@@ -94,7 +94,7 @@ async def test_control_without_placeholders_replies_are_crossed_and_noticed(serv
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)  # its queue runs empty
     try:
         async with connected(server.port, ForgetfulConnection, stall_timeout_seconds=STORM_STALL_SECONDS) as connection:
-            tally = await echo_storm(connection, random.Random(7), callers=20, calls_each=40)
+            tally = await echo_load(connection, random.Random(7), callers=20, calls_each=40)
     finally:
         asyncio.get_running_loop().set_exception_handler(None)
     assert tally.crossed
@@ -195,7 +195,7 @@ async def test_increments_are_explained_by_what_callers_were_told(server: Valkey
         callers = asyncio.gather(*(caller() for _ in range(30)))
         while not callers.done():
             before = sum(told.values())
-            await wait_until("more is told", lambda b=before: callers.done() or sum(told.values()) > b + 60)  # type: ignore[misc]
+            await wait_until("more is told", lambda b=before: callers.done() or sum(told.values()) > b + 60)  # type: ignore[arg-type, misc]
             if randomness.random() < 0.3:
                 proxy.cut()
             elif randomness.random() < 0.6:

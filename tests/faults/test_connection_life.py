@@ -200,7 +200,7 @@ async def test_close_leaves_no_task_and_no_socket_behind(server: ValkeyServer) -
             connection = HotConnection(Address(port=proxy.port), in_flight_max=8)
             starting = asyncio.create_task(connection.start())
             await asyncio.sleep(0)
-            await wait_until("it is under way", lambda s=state: s == "away" or proxy.open_connections)  # type: ignore[misc]
+            await wait_until("it is under way", lambda s=state: s == "away" or proxy.open_connections)  # type: ignore[arg-type, misc]
             if state == "connected":
                 await starting
                 assert connection.connected

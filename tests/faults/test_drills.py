@@ -12,11 +12,11 @@ from tests.drills.drill import Drill
 from tests.drills.faults.disks import PowerCut
 from tests.drills.faults.network import RepliesDropped
 from tests.drills.faults.restarts import RollingRestart
+from tests.drills.history import histories, statuses
 from tests.drills.journal import Record, read_journal
 from tests.drills.oracle import Books, judge
 from tests.drills.rest import until_at_rest
-from tests.drills.site import Site
-from tests.drills.story import statuses, stories
+from tests.drills.stack import DrilledStack
 from tests.drills.tills import World
 
 pytestmark = pytest.mark.alone
@@ -49,7 +49,7 @@ def _refuse_what_was_taken(record: Record) -> None:
 
 def _take_other_amounts(record: Record) -> None:
     """Of a redemption that still stands: what was wholly given back says nothing of amounts any more."""
-    standing = {subject for subject, story in stories(record).items() if statuses(story) == {"captured"}}
+    standing = {subject for subject, history in histories(record).items() if statuses(history) == {"captured"}}
     entry = next(entry for entry in record.of_kind("verify") if entry.settled and entry.settled.subject in standing)
     assert entry.intent.takes
     entry.intent.takes = {asset: amount + 1 for asset, amount in entry.intent.takes.items()}
@@ -96,26 +96,26 @@ class Calm(Drill):
 
     name, fault = "calm", "nothing happens"
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         world.over()
 
-    async def afterwards(self, site: Site, world: World) -> list[str]:
-        async with site.hot() as hot, site.ledger() as ledger:
+    async def afterwards(self, stack: DrilledStack, world: World) -> list[str]:
+        async with stack.hot() as hot, stack.ledger() as ledger:
             await until_at_rest(hot, ledger)
             for invariant, spoils in SPOILT.items():
                 for spoil in spoils:
                     record = read_journal(world.journal.path)
                     spoil(record)
-                    found = await judge(Books(record, hot, ledger, site.seal_key(), {}))
+                    found = await judge(Books(record, hot, ledger, stack.seal_key(), {}))
                     assert any(s.startswith(f"{invariant}:") for s in found), f"{spoil.__name__}: {found}"
             record = read_journal(world.journal.path)
             wrong_head = {world.members[0].bucket: (1, b"another head")}
-            found = await judge(Books(record, hot, ledger, site.seal_key(), wrong_head))
+            found = await judge(Books(record, hot, ledger, stack.seal_key(), wrong_head))
             assert [s.partition(":")[0] for s in found] == ["I10"]
             lots = f"{{b{world.members[0].bucket}}}:lots:{world.members[0].member_id}"
             (lot, amount), *_ = (await hot.hgetall(lots)).items()
             await hot.hset(lots, lot, int(amount) - 1)
-            found = await judge(Books(record, hot, ledger, site.seal_key(), {}))
+            found = await judge(Books(record, hot, ledger, stack.seal_key(), {}))
             assert [s.partition(":")[0] for s in found] == ["I8"]
             await hot.hset(lots, lot, amount)
         return []

@@ -6,13 +6,15 @@ tills do. The judge (tests/support/ledger/oracle.py) imports nothing of the prod
 
 import os
 import signal
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import asyncpg
 import pytest
 
+from loadtest.auditor import find_violations
 from tests.support.api.client import client_of
-from tests.support.ledger.oracle import Intent, Journal, find_violations, until_drained
+from tests.support.ledger.oracle import Intent, Journal, until_drained
 from tests.support.servers.load import Load, load_on
 from tests.support.servers.stack import Member, Stack, running_stack
 from tests.support.suite.waiting import wait_until
@@ -29,6 +31,13 @@ class Aftermath:
     journal: Journal
     unknown: int
     violations: list[str]
+
+
+@pytest.fixture(scope="module")
+async def own() -> AsyncIterator[Stack]:
+    """A stack of which each test kills another part: a part that was killed before has to work as any other."""
+    async with running_stack(workers=1) as running:
+        yield running
 
 
 async def members_of(stack: Stack) -> list[Member]:
@@ -71,32 +80,28 @@ async def violations(stack: Stack, load: Load, members: list[Member]) -> list[st
     return wrong
 
 
-async def test_a_killed_gateway_worker_loses_and_doubles_nothing() -> None:
-    async with running_stack(workers=1) as stack:
-        found = await after_killing(stack, "gateway")
-        assert found.violations == []
-        assert found.unknown > 0, "the kill came in the middle of load"
+async def test_a_killed_gateway_worker_loses_and_doubles_nothing(own: Stack) -> None:
+    found = await after_killing(own, "gateway")
+    assert found.violations == []
+    assert found.unknown > 0, "the kill came in the middle of load"
 
 
-async def test_a_killed_ledger_writer_loses_and_doubles_nothing_and_no_till_notices() -> None:
-    async with running_stack(workers=1) as stack:
-        found = await after_killing(stack, "ledger_writer")
-        assert found.violations == []
-        assert found.journal.count("applied") == len(found.journal.intents)
+async def test_a_killed_ledger_writer_loses_and_doubles_nothing_and_no_till_notices(own: Stack) -> None:
+    found = await after_killing(own, "ledger_writer")
+    assert found.violations == []
+    assert found.journal.count("applied") == len(found.journal.intents)
 
 
-async def test_a_killed_valkey_loses_nothing_that_was_acknowledged() -> None:
-    async with running_stack(workers=1) as stack:
-        found = await after_killing(stack, "valkey")
-        assert found.violations == []
-        assert found.journal.count("applied") < len(found.journal.intents), "the kill came in the middle of load"
+async def test_a_killed_valkey_loses_nothing_that_was_acknowledged(own: Stack) -> None:
+    found = await after_killing(own, "valkey")
+    assert found.violations == []
+    assert found.journal.count("applied") < len(found.journal.intents), "the kill came in the middle of load"
 
 
-async def test_a_killed_postgresql_loses_and_doubles_nothing_and_no_till_notices() -> None:
-    async with running_stack(workers=1) as stack:
-        found = await after_killing(stack, "postgres")
-        assert found.violations == []
-        assert found.journal.count("applied") == len(found.journal.intents)
+async def test_a_killed_postgresql_loses_and_doubles_nothing_and_no_till_notices(own: Stack) -> None:
+    found = await after_killing(own, "postgres")
+    assert found.violations == []
+    assert found.journal.count("applied") == len(found.journal.intents)
 
 
 @pytest.mark.parametrize("damage", ["lost points", "lost transaction", "doubled", "never asked", "other amount"])

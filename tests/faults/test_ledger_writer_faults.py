@@ -27,13 +27,13 @@ from tests.support.ledger.ledger import (
     connected,
     install,
     rows_in_ledger,
-    wait_until,
     watermark_rows,
 )
 from tests.support.ledger.writers import ledger_writer, running
 from tests.support.servers.postgres import PrivatePostgres, private_postgres
 from tests.support.servers.private_servers import ValkeyServer, private_valkey
 from tests.support.servers.ready_process import ready_process
+from tests.support.suite.waiting import wait_until
 
 BUCKETS = 8
 
@@ -45,7 +45,7 @@ def postgres() -> Iterator[PrivatePostgres]:
 
 
 @dataclass
-class Storm:
+class Servers:
     """One test's servers, the seeded entries, and what was acknowledged."""
 
     postgres: PrivatePostgres
@@ -71,7 +71,7 @@ class Storm:
         async def written() -> bool:
             return await self.rows() >= rows
 
-        await wait_until(f"{rows} rows in the ledger", written, seconds)
+        await wait_until(f"{rows} rows in the ledger", written, seconds=seconds)
 
     async def marked(self, rows: int) -> None:
         """The watermarks say that so many were written."""
@@ -88,7 +88,7 @@ class Storm:
 
 
 @pytest.fixture
-async def storm(postgres: PrivatePostgres) -> AsyncIterator[Storm]:
+async def servers(postgres: PrivatePostgres) -> AsyncIterator[Servers]:
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201
     if not postgres.running:  # a test that failed half-way left it so
@@ -97,229 +97,229 @@ async def storm(postgres: PrivatePostgres) -> AsyncIterator[Storm]:
         client = open_stream_client(valkey.url)
         await install(client, BUCKETS)
         generator = EntryGenerator(seed, BUCKETS)
-        yield Storm(postgres, valkey, dsn, client, generator, chance=random.Random(seed))
+        yield Servers(postgres, valkey, dsn, client, generator, chance=random.Random(seed))
         await client.aclose()
 
 
 @contextmanager
-def writer_process(storm: Storm, variant: str = "shipped") -> Iterator["subprocess.Popen[bytes]"]:
+def writer_process(servers: Servers, variant: str = "shipped") -> Iterator["subprocess.Popen[bytes]"]:
     """A writer as a process of its own, ready to write; killed at the end if it still runs."""
-    arguments = (variant, storm.valkey.url, storm.dsn, str(BUCKETS))
+    arguments = (variant, servers.valkey.url, servers.dsn, str(BUCKETS))
     with ready_process("tests.support.ledger.writers", *arguments) as process:
         yield process
 
 
-async def test_a_writer_killed_again_and_again_under_load_writes_everything_once(storm: Storm) -> None:
+async def test_a_writer_killed_again_and_again_under_load_writes_everything_once(servers: Servers) -> None:
     for _ in range(4):
-        before = await storm.rows()
-        with writer_process(storm) as process:
-            load = asyncio.create_task(storm.add(3_000))
-            await storm.reaches(before + 1 + storm.chance.randrange(1_500))
+        before = await servers.rows()
+        with writer_process(servers) as process:
+            load = asyncio.create_task(servers.add(3_000))
+            await servers.reaches(before + 1 + servers.chance.randrange(1_500))
             process.kill()
             await load
-    with writer_process(storm) as process:
-        await storm.reaches(storm.added())
+    with writer_process(servers) as process:
+        await servers.reaches(servers.added())
         process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, 15) == 0
-    assert storm.added() == 12_000
-    assert await storm.wrong() == []
+    assert servers.added() == 12_000
+    assert await servers.wrong() == []
 
 
 @pytest.mark.parametrize(("variant", "holds"), [("shipped", True), ("watermark-apart", False)])
 async def test_rows_and_watermark_are_one_transaction_and_the_control_apart_fails(
-    storm: Storm, variant: str, holds: bool
+    servers: Servers, variant: str, holds: bool
 ) -> None:
-    await storm.add(500)
-    with writer_process(storm, variant) as process:
-        await storm.reaches(1)
+    await servers.add(500)
+    with writer_process(servers, variant) as process:
+        await servers.reaches(1)
         process.kill()
-    async with connected(storm.dsn) as connection:
+    async with connected(servers.dsn) as connection:
         rows, marked = await rows_in_ledger(connection), await watermark_rows(connection)
         assert (rows == marked) is holds
         if not holds:  # the primary keys would stop the doubles; the control shows that the watermark alone does not
             for table in ("ledger_transaction", "ledger_posting"):
                 await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
-    with writer_process(storm):
-        await storm.marked(500)
-    wrong = await storm.wrong()
+    with writer_process(servers):
+        await servers.marked(500)
+    wrong = await servers.wrong()
     assert (wrong == []) is holds
     assert holds or any("doubled" in sentence for sentence in wrong)
 
 
 @pytest.mark.parametrize("holds", [True, False])
 async def test_a_writer_paused_with_a_batch_in_hand_doubles_nothing_and_the_control_does(
-    storm: Storm, holds: bool
+    servers: Servers, holds: bool
 ) -> None:
     if not holds:
-        async with connected(storm.dsn) as connection:
+        async with connected(servers.dsn) as connection:
             for table in ("ledger_transaction", "ledger_posting", "ledger_dead_letter"):
                 await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
-    await storm.add(500)
-    with writer_process(storm, "slow" if holds else "slow-unfenced") as paused:
+    await servers.add(500)
+    with writer_process(servers, "slow" if holds else "slow-unfenced") as paused:
         assert paused.stdout is not None
         assert await asyncio.to_thread(paused.stdout.readline) == b"holding\n"
         os.kill(paused.pid, signal.SIGSTOP)
-        with writer_process(storm, "shipped" if holds else "unfenced"):
-            await storm.reaches(500)
+        with writer_process(servers, "shipped" if holds else "unfenced"):
+            await servers.reaches(500)
         os.kill(paused.pid, signal.SIGCONT)
         if holds:
-            await storm.add(500)
-            await storm.marked(1_000)
-            assert await storm.wrong() == []
+            await servers.add(500)
+            await servers.marked(1_000)
+            assert await servers.wrong() == []
         else:
-            await storm.reaches(501)
-            assert any("doubled" in sentence for sentence in await storm.wrong())
+            await servers.reaches(501)
+            assert any("doubled" in sentence for sentence in await servers.wrong())
 
 
-async def test_a_writer_paused_and_resumed_at_any_moment_beside_a_second_one_doubles_nothing(storm: Storm) -> None:
-    with writer_process(storm) as paused:
+async def test_a_writer_paused_and_resumed_at_any_moment_beside_a_second_one_doubles_nothing(servers: Servers) -> None:
+    with writer_process(servers) as paused:
         for _ in range(4):
-            load = asyncio.create_task(storm.add(2_000))
-            await storm.reaches(await storm.rows() + 1 + storm.chance.randrange(500))
+            load = asyncio.create_task(servers.add(2_000))
+            await servers.reaches(await servers.rows() + 1 + servers.chance.randrange(500))
             os.kill(paused.pid, signal.SIGSTOP)
-            with writer_process(storm):
+            with writer_process(servers):
                 await load
-                await storm.marked(storm.added())
+                await servers.marked(servers.added())
                 os.kill(paused.pid, signal.SIGCONT)
-                await storm.add(500)
-                await storm.marked(storm.added())
-    assert await storm.wrong() == []
+                await servers.add(500)
+                await servers.marked(servers.added())
+    assert await servers.wrong() == []
 
 
-async def test_a_writer_that_hangs_with_the_watermarks_locked_is_taken_over(storm: Storm) -> None:
-    await storm.add(500)
-    with writer_process(storm, "hanging") as hanging:
-        async with connected(storm.dsn) as connection:
+async def test_a_writer_that_hangs_with_the_watermarks_locked_is_taken_over(servers: Servers) -> None:
+    await servers.add(500)
+    with writer_process(servers, "hanging") as hanging:
+        async with connected(servers.dsn) as connection:
 
             async def locked() -> bool:
                 return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE mode = 'RowShareLock'"))
 
             await wait_until("the watermarks are locked", locked)
         os.kill(hanging.pid, signal.SIGSTOP)
-        async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
-            await storm.reaches(500)
+        async with ledger_writer(servers.valkey.url, servers.dsn, BUCKETS) as writer, running(writer):
+            await servers.reaches(500)
         os.kill(hanging.pid, signal.SIGCONT)
-        await storm.add(50)  # one more of its batches fails; it has no way to do harm
-    async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
-        await storm.reaches(550)
-    assert await storm.wrong() == []
+        await servers.add(50)  # one more of its batches fails; it has no way to do harm
+    async with ledger_writer(servers.valkey.url, servers.dsn, BUCKETS) as writer, running(writer):
+        await servers.reaches(550)
+    assert await servers.wrong() == []
 
 
 async def test_postgresql_killed_and_restarted_under_load_loses_nothing(
-    storm: Storm, caplog: pytest.LogCaptureFixture
+    servers: Servers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
+    async with ledger_writer(servers.valkey.url, servers.dsn, BUCKETS) as writer, running(writer):
         for _ in range(3):
-            load = asyncio.create_task(storm.add(2_000))
-            await storm.reaches(await storm.rows() + 1 + storm.chance.randrange(500))
-            await asyncio.to_thread(storm.postgres.kill)
+            load = asyncio.create_task(servers.add(2_000))
+            await servers.reaches(await servers.rows() + 1 + servers.chance.randrange(500))
+            await asyncio.to_thread(servers.postgres.kill)
             await load
             faults = writer.figures.postgres_faults
-            await storm.add(10)  # tills go on while the ledger is away, also where all of the load was written before
+            await servers.add(10)  # tills go on while the ledger is away, also where all of the load was written before
 
             async def tried(faults: int = faults) -> bool:
                 return writer.figures.postgres_faults >= faults + 2
 
             await wait_until("the writer tried again", tried)
-            await asyncio.to_thread(storm.postgres.start)
-            await storm.reaches(storm.added())
-        assert await storm.wrong() == []
+            await asyncio.to_thread(servers.postgres.start)
+            await servers.reaches(servers.added())
+        assert await servers.wrong() == []
     said = [record.getMessage() for record in caplog.records if "PostgreSQL is" in record.getMessage()]
     assert 3 <= sum("away" in line for line in said) <= 3 + writer.figures.valkey_faults
     assert sum("back" in line for line in said) == 3
 
 
-async def test_valkey_killed_and_restarted_under_load_loses_nothing(storm: Storm) -> None:
-    async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
+async def test_valkey_killed_and_restarted_under_load_loses_nothing(servers: Servers) -> None:
+    async with ledger_writer(servers.valkey.url, servers.dsn, BUCKETS) as writer, running(writer):
         for _ in range(3):
-            await storm.add(1_000)
-            await storm.reaches(await storm.rows() + 1)
-            await asyncio.to_thread(storm.valkey.kill)
+            await servers.add(1_000)
+            await servers.reaches(await servers.rows() + 1)
+            await asyncio.to_thread(servers.valkey.kill)
             faults = writer.figures.valkey_faults
 
             async def noticed(faults: int = faults) -> bool:
                 return writer.figures.valkey_faults > faults
 
             await wait_until("the writer noticed", noticed)
-            await asyncio.to_thread(storm.valkey.start)
-            await storm.client.connection_pool.disconnect()
-            await storm.add(500)
-            await storm.reaches(storm.added())
-        assert await storm.wrong() == []
+            await asyncio.to_thread(servers.valkey.start)
+            await servers.client.connection_pool.disconnect()
+            await servers.add(500)
+            await servers.reaches(servers.added())
+        assert await servers.wrong() == []
         assert writer.figures.buckets_stopped == 0
 
 
 async def test_a_valkey_that_accepts_but_does_not_answer_is_away_and_loses_nothing(
-    storm: Storm, caplog: pytest.LogCaptureFixture
+    servers: Servers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
-        await storm.add(500)
-        await storm.reaches(500)
-        storm.valkey.freeze()
+    async with ledger_writer(servers.valkey.url, servers.dsn, BUCKETS) as writer, running(writer):
+        await servers.add(500)
+        await servers.reaches(500)
+        servers.valkey.freeze()
 
         async def noticed() -> bool:
             return writer.figures.valkey_faults > 0
 
         await wait_until("the writer noticed", noticed)
-        storm.valkey.resume()
-        await storm.add(500)
-        await storm.reaches(1_000)
-    assert await storm.wrong() == []
+        servers.valkey.resume()
+        await servers.add(500)
+        await servers.reaches(1_000)
+    assert await servers.wrong() == []
     assert "the hot store is away (TimeoutError)" in caplog.text
 
 
 async def test_an_old_backup_restored_by_a_restart_stops_every_bucket_before_a_row_of_it_is_written(
-    storm: Storm,
+    servers: Servers,
 ) -> None:
     """The append-only files are exchanged for an older copy while the server is down, as an operator would."""
-    files = storm.valkey.directory / "appendonlydir"
-    async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer:
+    files = servers.valkey.directory / "appendonlydir"
+    async with ledger_writer(servers.valkey.url, servers.dsn, BUCKETS) as writer:
         async with running(writer):
-            await storm.add(500)
-            await storm.reaches(500)
-            await asyncio.to_thread(storm.valkey.stop)
-            copy = storm.valkey.directory / "backup"
+            await servers.add(500)
+            await servers.reaches(500)
+            await asyncio.to_thread(servers.valkey.stop)
+            copy = servers.valkey.directory / "backup"
             shutil.copytree(files, copy)
-            await asyncio.to_thread(storm.valkey.start)
-            await storm.client.connection_pool.disconnect()
-            await storm.add(1_000)
-            await storm.reaches(1_500)
-        await asyncio.to_thread(storm.valkey.kill)
+            await asyncio.to_thread(servers.valkey.start)
+            await servers.client.connection_pool.disconnect()
+            await servers.add(1_000)
+            await servers.reaches(1_500)
+        await asyncio.to_thread(servers.valkey.kill)
         shutil.rmtree(files)
         copy.rename(files)
-        await asyncio.to_thread(storm.valkey.start)
-        await storm.client.connection_pool.disconnect()
-        await storm.add(1_000)  # enough that every stream ends after its watermark again
+        await asyncio.to_thread(servers.valkey.start)
+        await servers.client.connection_pool.disconnect()
+        await servers.add(1_000)  # enough that every stream ends after its watermark again
         with pytest.raises(LedgerStoppedError, match="all 8 buckets are stopped: the stream counts"):
             await asyncio.wait_for(writer.run(asyncio.Event()), 10)
-    assert await storm.rows() == 1_500
+    assert await servers.rows() == 1_500
 
 
-async def test_a_stop_while_postgresql_is_away_ends_in_time_and_loses_nothing(storm: Storm) -> None:
-    with writer_process(storm) as process:
-        await asyncio.to_thread(storm.postgres.kill)
-        await storm.add(500)
+async def test_a_stop_while_postgresql_is_away_ends_in_time_and_loses_nothing(servers: Servers) -> None:
+    with writer_process(servers) as process:
+        await asyncio.to_thread(servers.postgres.kill)
+        await servers.add(500)
         process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, 15) == 0
-        await asyncio.to_thread(storm.postgres.start)
-    async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
-        await storm.reaches(500)
-    assert await storm.wrong() == []
+        await asyncio.to_thread(servers.postgres.start)
+    async with ledger_writer(servers.valkey.url, servers.dsn, BUCKETS) as writer, running(writer):
+        await servers.reaches(500)
+    assert await servers.wrong() == []
 
 
-async def test_a_stream_that_was_overwritten_stops_its_bucket_alone(storm: Storm) -> None:
-    async with ledger_writer(storm.valkey.url, storm.dsn, BUCKETS) as writer, running(writer):
-        await storm.add(400)
-        await storm.marked(storm.added())
-        await storm.client.set(keys.ledger_stream(3), "not a stream")
+async def test_a_stream_that_was_overwritten_stops_its_bucket_alone(servers: Servers) -> None:
+    async with ledger_writer(servers.valkey.url, servers.dsn, BUCKETS) as writer, running(writer):
+        await servers.add(400)
+        await servers.marked(servers.added())
+        await servers.client.set(keys.ledger_stream(3), "not a stream")
 
         async def frozen() -> bool:
-            return bool(await storm.client.exists(keys.frozen(3)))
+            return bool(await servers.client.exists(keys.frozen(3)))
 
         await wait_until("the bucket is frozen", frozen)
-        others = [entry for entry in (storm.generator.entry() for _ in range(400)) if entry[0] != 3]
-        await add(storm.client, others, storm.acknowledged)
-        await storm.marked(storm.added())
+        others = [entry for entry in (servers.generator.entry() for _ in range(400)) if entry[0] != 3]
+        await add(servers.client, others, servers.acknowledged)
+        await servers.marked(servers.added())
         status = await writer.status()
         assert set(status.stopped) == {3}
         assert status.backlog == 0

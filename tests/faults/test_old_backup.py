@@ -11,7 +11,7 @@ from pathlib import Path
 
 from redemption.hot import keys
 from tests.support.api.client import client_of
-from tests.support.engine.http import STANDARD, Ground, open_ground, points
+from tests.support.engine.http import STANDARD, Environment, open_environment, points
 from tests.support.ledger.life import Books, books_of, until_ready_names
 from tests.support.servers.stack import Member, Stack, running_stack
 from tests.support.suite.waiting import wait_until
@@ -48,46 +48,46 @@ def _running(pid: int) -> bool:
 
 async def test_an_old_copy_of_the_files_put_back_freezes_what_it_contradicts_and_a_rebuild_repairs_it() -> None:
     async with running_stack(workers=1) as stack, client_of(stack) as tong:
-        ground = await open_ground(stack, tong)
-        behind, untouched = await _members(ground)
+        environment = await open_environment(stack, tong)
+        behind, untouched = await _members(environment)
         async with books_of(stack) as books:
-            await ground.taken(behind, points(10))
-            await ground.taken(untouched, points(10))
+            await environment.taken(behind, points(10))
+            await environment.taken(untouched, points(10))
             await books.drained()
             shutil.copytree(append_only_files(stack), stack.home / "copy")
-            later = await ground.taken(behind, points(25))
-            held = await ground.held(behind, points(30))
+            later = await environment.taken(behind, points(25))
+            held = await environment.held(behind, points(30))
             await books.drained()
-            right = await ground.holdings(behind)
+            right = await environment.holdings(behind)
         await put_back(stack)
         async with books_of(stack) as books:
             await books.until_frozen([behind.bucket])
-            await _is_said_everywhere(ground, books, behind.bucket)
-            refused = await ground.verify(behind, points(1))
+            await _is_said_everywhere(environment, books, behind.bucket)
+            refused = await environment.verify(behind, points(1))
             assert (refused.status_code, refused.json()["outcome"]) == (503, "not_applied")
-            await ground.taken(untouched, points(1))  # scans of the others go on
+            await environment.taken(untouched, points(1))  # scans of the others go on
             assert not await books.hot.exists(keys.frozen(untouched.bucket))
             report = await books.rebuild(behind.bucket)
             assert report.findings == []
-            assert await ground.holdings(behind) == right
-            assert (await ground.step(later, "refund", {}, "k-refund")).status_code == 200
-            assert (await ground.step(held, "capture", {}, "k-capture")).status_code == 200
-            await ground.taken(behind, points(2))
+            assert await environment.holdings(behind) == right
+            assert (await environment.step(later, "refund", {}, "k-refund")).status_code == 200
+            assert (await environment.step(held, "capture", {}, "k-capture")).status_code == 200
+            await environment.taken(behind, points(2))
             await books.until_written()
             await books.sealed()
             assert await books.findings() == []
             assert await books.would_change() == []
 
 
-async def _members(ground: Ground) -> tuple[Member, Member]:
+async def _members(environment: Environment) -> tuple[Member, Member]:
     """Two members in different buckets."""
-    one, *others = await ground.members(3, **STANDARD)
+    one, *others = await environment.members(3, **STANDARD)
     return one, next(each for each in others if each.bucket != one.bucket)
 
 
-async def _is_said_everywhere(ground: Ground, books: Books, bucket: int) -> None:
+async def _is_said_everywhere(environment: Environment, books: Books, bucket: int) -> None:
     """On /readyz, in the metrics, in the log, and by the audit."""
-    await until_ready_names(ground, bucket)
+    await until_ready_names(environment, bucket)
     assert f"bucket {bucket} is frozen until" in books.stack.said
     found = await books.findings(bucket)
     assert any(finding.startswith(f"frozen: bucket {bucket}: ") for finding in found), found

@@ -28,12 +28,12 @@ from tests.support.ledger.ledger import (
     connected,
     install,
     rows_in_ledger,
-    wait_until,
 )
 from tests.support.ledger.writers import ledger_writer, running
 from tests.support.servers.postgres import PrivatePostgres
 from tests.support.servers.private_servers import ValkeyServer, private_valkey
 from tests.support.servers.ready_process import ready_process
+from tests.support.suite.waiting import wait_until
 
 BUCKETS = 4
 SECRET = bytes(range(32))

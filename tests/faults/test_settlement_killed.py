@@ -18,10 +18,10 @@ from redemption.database import FAULTS, Pool, open_pool
 from redemption.domain.clock import Clock
 from redemption.settlement.periods import Closed, Periods
 from redemption.settlement.production import Production
-from tests.support.ledger.ledger import wait_until
 from tests.support.servers.postgres import PrivatePostgres, private_postgres
 from tests.support.settlement.process import TAKEOVER_SECONDS
 from tests.support.settlement.settlement import BUSINESSES, Book, agree, at, differences, group_pool
+from tests.support.suite.waiting import wait_until
 
 ENTRIES = 1_200
 BATCH = 10

@@ -1,7 +1,7 @@
 """What the tests of audit and rebuild share: both stores of a stack of their own, which a test may freeze and spoil.
 
 own      a stack with one worker, of the module
-ground   tills and members on it; most modules have a ground of their own, on the stack of the session
+environment   tills and members on it; most modules have an environment of their own, on the stack of the session
 books    both stores of `own`, as the commands open them
 """
 
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.api.client import client_of
-from tests.support.engine.http import Ground, open_ground
+from tests.support.engine.http import Environment, open_environment
 from tests.support.ledger.life import Books, books_of
 from tests.support.servers.stack import Stack, running_stack
 
@@ -22,9 +22,9 @@ async def own() -> AsyncIterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-async def ground(own: Stack) -> AsyncIterator[Ground]:
+async def environment(own: Stack) -> AsyncIterator[Environment]:
     async with client_of(own) as tong:
-        yield await open_ground(own, tong)
+        yield await open_environment(own, tong)
 
 
 @pytest.fixture

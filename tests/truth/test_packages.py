@@ -1,6 +1,7 @@
 """pyproject.toml, the sources and the rules of the house."""
 
 import ast
+import functools
 import re
 import tomllib
 from pathlib import Path
@@ -32,6 +33,7 @@ def sources(*tops: str) -> list[Path]:
     return sorted(path for top in tops for path in (ROOT / top).rglob("*.py"))
 
 
+@functools.cache
 def imported(*tops: str) -> set[str]:
     found = set()
     for path in sources(*tops):

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from gateway.development.postgres_server import postgres_program
-from tests.drills import layout
+from loadtest import layout
 from tests.drills.drill import Drill
-from tests.drills.site import Site
+from tests.drills.stack import DrilledStack
 from tests.drills.tills import World
 from tests.support.servers.postgres import private_postgres
 from tests.support.servers.private_servers import ValkeyServer
@@ -38,13 +38,13 @@ class BothStoresLost(Drill):
         await asyncio.to_thread(self.valkey.start)
         return {"TONG_POSTGRES_DSN": self.dsn, "TONG_VALKEY_URL": self.valkey.url}
 
-    async def strike(self, site: Site, world: World) -> None:
-        await self._backup_under_load_is_whole(site)
-        await site.tills_pause(world)
+    async def strike(self, stack: DrilledStack, world: World) -> None:
+        await self._backup_under_load_is_whole(stack)
+        await stack.tills_pause(world)
         heads = self.folder / "heads.json"
-        heads.write_text(_json_of(await site.must("heads")))
+        heads.write_text(_json_of(await stack.must("heads")))
         backup = await _dumped(self.dsn, self.folder / "backup")
-        await site.stop()
+        await stack.end()
         # The loss of both.
         self.valkey.kill()
         for path in self.valkey.directory.iterdir():
@@ -56,13 +56,13 @@ class BothStoresLost(Drill):
         await asyncio.to_thread(self.valkey.start)
         await self.postgres.execute(f"CREATE DATABASE {database}")
         await _tool("pg_restore", "--no-owner", "--no-privileges", "--exit-on-error", "--dbname", self.dsn, str(backup))
-        await site.must("migrate", "--yes")
-        await site.must("rebuild", "--yes", "--all")
-        await site.start()
-        await site.must("audit", "--heads", str(heads))
+        await stack.must("migrate", "--yes")
+        await stack.must("rebuild", "--yes", "--all")
+        await stack.go()
+        await stack.must("audit", "--heads", str(heads))
         world.open.set()
 
-    async def _backup_under_load_is_whole(self, site: Site) -> None:
+    async def _backup_under_load_is_whole(self, stack: DrilledStack) -> None:
         """A backup that was taken while everything ran restores to books that balance and to watermarks that fit
         them."""
         backup = await _dumped(self.dsn, self.folder / "under-load")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from tests.drills.drill import Drill
 from tests.drills.journal import Intent
-from tests.drills.site import Site
+from tests.drills.stack import DrilledStack
 from tests.drills.tills import World
 
 CALLS = 80
@@ -20,7 +20,7 @@ class ClientsGone(Drill):
 
     name, fault = "clients-gone", "80 clients disconnect in the middle of their calls"
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         for number in range(CALLS):
             await self._leave(world, number)
         world.over()

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from tests.drills.drill import Drill
 from tests.drills.journal import Intent, read_journal
 from tests.drills.shim import Shim
-from tests.drills.site import Site
+from tests.drills.stack import DrilledStack
 from tests.drills.tills import World
 from tests.support.servers.private_servers import ValkeyServer
 
@@ -25,7 +25,7 @@ class GatewayClock(Drill):
         self.shim = Shim(self.folder)
         return self.shim.environment
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         self.shim.clock(self.chance.choice((-1, 1)) * HOUR_SECONDS)
         await asyncio.sleep(FAULT_SECONDS)
         self.shim.clock(0)
@@ -46,11 +46,11 @@ class ValkeyClock(Drill):
         await asyncio.to_thread(server.start)
         return {"TONG_VALKEY_URL": server.url}
 
-    async def strike(self, site: Site, world: World) -> None:
-        await site.until_applied(world, 80)  # codes that are fresh
+    async def strike(self, stack: DrilledStack, world: World) -> None:
+        await stack.until_applied(world, 80)  # codes that are fresh
         self.shim.clock(self.chance.choice((-1, 1, 1)) * HOUR_SECONDS)
         began = asyncio.get_running_loop().time()
-        await site.until_applied(world, 20)
+        await stack.until_applied(world, 20)
         await self._use_again(world)
         await asyncio.sleep(max(0.0, FAULT_SECONDS - (asyncio.get_running_loop().time() - began)))
         self.shim.clock(0)

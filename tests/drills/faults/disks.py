@@ -12,9 +12,9 @@ from typing import ClassVar
 from redis.exceptions import RedisError
 
 from tests.drills.drill import CannotRun, Drill
-from tests.drills.rest import until
+from tests.drills.rest import wait_through_faults
 from tests.drills.shim import Shim
-from tests.drills.site import Site
+from tests.drills.stack import DrilledStack
 from tests.drills.tills import World
 from tests.support.servers.postgres import private_postgres
 from tests.support.servers.private_servers import ValkeyServer
@@ -46,7 +46,7 @@ class PowerCut(_Shimmed):
 
     name, fault = "power-cut", "SIGKILL of Valkey, everything that was not synced is lost"
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         self.server.kill()
         self.shim.cut_power(self.server.directory)
         world.over()
@@ -59,13 +59,9 @@ class FsyncFails(_Shimmed):
 
     name, fault = "fsync-fails", "fsync of Valkey fails with EIO, what was not synced is lost"
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         self.shim.fsync_fails(True)
-
-        async def ended() -> bool:
-            return self.server.has_ended
-
-        await until("Valkey ends", ended)
+        await wait_through_faults("Valkey ends", lambda: self.server.has_ended)
         self.shim.fsync_fails(False)
         self.server.stop()
         self.shim.cut_power(self.server.directory)
@@ -86,11 +82,11 @@ class PostgresDiskFull(Drill):
         self.server = owned.enter_context(private_postgres(durable=True, parent=self.disk))
         return {"TONG_POSTGRES_DSN": await owned.enter_async_context(self.server.fresh_database())}
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         ballast = self.disk / "ballast"
         await asyncio.to_thread(_fill, ballast)
-        await site.until_said("PostgreSQL is away")
-        await site.until_applied(world, 100)
+        await stack.until_said("PostgreSQL is away")
+        await stack.until_applied(world, 100)
         ballast.unlink()
         world.over()
         if self.server.has_ended:  # it panics where the log itself cannot be written; somebody has to start it again
@@ -128,17 +124,13 @@ def _fill(ballast: Path) -> None:
 class _Log(Drill):
     """Changes the log of the stack's own Valkey while that is dead and the supervisor stands still."""
 
-    async def with_dead_valkey(self, site: Site) -> Path:
+    async def with_dead_valkey(self, stack: DrilledStack) -> Path:
         """SIGSTOP of the supervisor, SIGKILL of Valkey; the log's last file. The caller lets the supervisor go on."""
-        valkey = site.stack.pid("valkey")
-        site.kill(site.stack.process.pid, signal.SIGSTOP)
-        site.kill(valkey)
-
-        async def dead() -> bool:
-            return not Path(f"/proc/{valkey}/exe").exists()
-
-        await until("Valkey is dead", dead)
-        return max((site.stack.home / "valkey" / "data" / "appendonlydir").glob("*.incr.aof"))
+        valkey = stack.pid("valkey")
+        os.kill(stack.process.pid, signal.SIGSTOP)
+        os.kill(valkey, signal.SIGKILL)
+        await wait_through_faults("Valkey is dead", lambda: not Path(f"/proc/{valkey}/exe").exists())
+        return max((stack.home / "valkey" / "data" / "appendonlydir").glob("*.incr.aof"))
 
 
 class LogTorn(_Log):
@@ -147,15 +139,15 @@ class LogTorn(_Log):
 
     name, fault = "log-torn", "the log of Valkey ends in the middle of a transaction"
 
-    async def strike(self, site: Site, world: World) -> None:
-        log = await self.with_dead_valkey(site)
+    async def strike(self, stack: DrilledStack, world: World) -> None:
+        log = await self.with_dead_valkey(stack)
         written = log.read_bytes()
         last = written[written.rindex(TRANSACTION) :]
         with log.open("ab") as file:
             file.write(last[: self.chance.randrange(len(TRANSACTION) + 1, len(last) - 20)])
-        site.kill(site.stack.process.pid, signal.SIGCONT)
+        os.kill(stack.process.pid, signal.SIGCONT)
         world.over()
-        await site.until_said(CUT_SAID)
+        await stack.until_said(CUT_SAID)
 
 
 class LogFlipped(_Log):
@@ -165,24 +157,24 @@ class LogFlipped(_Log):
     name, fault = "log-flipped", "a flipped bit in the log of Valkey; log moved away, `tong rebuild --all`"
     marks_lost = True
 
-    async def strike(self, site: Site, world: World) -> None:
-        await site.tills_pause(world)  # what the ledger has not is lost with the log: not promised
-        log = await self.with_dead_valkey(site)
+    async def strike(self, stack: DrilledStack, world: World) -> None:
+        await stack.tills_pause(world)  # what the ledger has not is lost with the log: not promised
+        log = await self.with_dead_valkey(stack)
         content = bytearray(log.read_bytes())
         place = content.index(COMMAND, self.chance.randrange(len(content) // 2)) + 2
         content[place] ^= 0x08
         log.write_bytes(content)
-        site.kill(site.stack.process.pid, signal.SIGCONT)
-        await site.until_said("tong rebuild --all")
+        os.kill(stack.process.pid, signal.SIGCONT)
+        await stack.until_said("tong rebuild --all")
         log.parent.rename(self.folder / "damaged")
         world.over()
 
         async def empty() -> bool:
             with suppress(RedisError, OSError):
-                async with site.hot() as hot:
+                async with stack.hot() as hot:
                     return bool(await hot.ping())
             return False
 
-        await until("Valkey starts empty", empty)
-        await site.must("rebuild", "--yes", "--all")
+        await wait_through_faults("Valkey starts empty", empty)
+        await stack.must("rebuild", "--yes", "--all")
         world.open.set()

@@ -4,10 +4,10 @@ import asyncio
 
 from redis.exceptions import RedisError
 
-from tests.drills import layout
+from loadtest import layout
 from tests.drills.drill import Drill
-from tests.drills.rest import until
-from tests.drills.site import Site
+from tests.drills.rest import wait_through_faults
+from tests.drills.stack import DrilledStack
 from tests.drills.tills import World
 
 SLOW_SCRIPT = "while true do redis.call('TIME') end"
@@ -19,11 +19,11 @@ class MemoryFull(Drill):
 
     name, fault = "memory-full", "maxmemory reached"
 
-    async def strike(self, site: Site, world: World) -> None:
-        async with site.hot() as hot:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
+        async with stack.hot() as hot:
             before = (await hot.config_get("maxmemory"))["maxmemory"]
             await hot.config_set("maxmemory", "1mb")
-            await site.turns_away(world, 40)
+            await stack.turns_away(world, 40)
             await hot.config_set("maxmemory", before)
         world.over()
 
@@ -34,23 +34,23 @@ class FunctionsMissing(Drill):
 
     name, fault = "functions-missing", "FUNCTION FLUSH, then `tong migrate`"
 
-    async def strike(self, site: Site, world: World) -> None:
-        async with site.hot() as hot:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
+        async with stack.hot() as hot:
             await hot.function_flush("SYNC")
-        await site.turns_away(world, 40)
+        await stack.turns_away(world, 40)
 
         async def unready() -> bool:
-            return (await site.get("/readyz")).status_code == 503
+            return (await stack.get("/readyz")).status_code == 503
 
-        await until("/readyz says that the library is missing", unready)
-        await site.must("migrate", "--yes")
+        await wait_through_faults("/readyz says that the library is missing", unready)
+        await stack.must("migrate", "--yes")
         world.over()
 
-    async def afterwards(self, site: Site, _world: World) -> list[str]:
+    async def afterwards(self, stack: DrilledStack, _world: World) -> list[str]:
         async def ready() -> bool:
-            return (await site.get("/readyz")).status_code == 200
+            return (await stack.get("/readyz")).status_code == 200
 
-        await until("/readyz says ready", ready)
+        await wait_through_faults("/readyz says ready", ready)
         return []
 
 
@@ -60,8 +60,8 @@ class BusyScript(Drill):
 
     name, fault = "busy-script", "a script that runs for ever, SCRIPT KILL after 3 s"
 
-    async def strike(self, site: Site, world: World) -> None:
-        async with site.hot() as hot, site.hot() as killer:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
+        async with stack.hot() as hot, stack.hot() as killer:
             endless = asyncio.create_task(_run(hot))
             await asyncio.sleep(3.0)
             await killer.script_kill()
@@ -84,13 +84,13 @@ class PoisonedLots(Drill):
 
     name, fault = "poisoned-lots", "a member's lots overwritten by a string, then `tong rebuild --member`"
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         victim = world.members[0]
         name = layout.lots(victim.bucket, victim.member_id)
-        async with site.hot() as hot:
+        async with stack.hot() as hot:
             await hot.set(name, "not a hash")
-        await site.until_applied(world, 200)
-        await site.must("rebuild", "--yes", "--member", victim.member_id, "--freeze")
+        await stack.until_applied(world, 200)
+        await stack.must("rebuild", "--yes", "--member", victim.member_id, "--freeze")
         world.over()
 
 
@@ -101,15 +101,16 @@ class PoisonedStream(Drill):
     name, fault = "poisoned-stream", "a bucket's stream overwritten by a string, then `tong rebuild --bucket`"
     marks_lost = True
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         bucket = world.members[0].bucket
         name = layout.stream(bucket)
-        async with site.hot() as hot, site.ledger() as ledger:
+        async with stack.hot() as hot, stack.ledger() as ledger:
             while True:  # at a moment at which the ledger has everything of it: what it has not would be lost
                 async with hot.pipeline(transaction=True) as pipeline:
                     await pipeline.watch(name)
                     told = await pipeline.xinfo_stream(name)
                     mark = await ledger.fetchrow(f"{layout.WATERMARKS} WHERE bucket = {bucket}")
+                    assert mark is not None
                     if told["last-generated-id"].decode() != f"{mark['last_ms']}-{mark['last_seq']}":
                         await asyncio.sleep(0.01)
                         continue
@@ -120,11 +121,11 @@ class PoisonedStream(Drill):
                     except RedisError:
                         continue
                     break
-            await site.until_said(f"bucket {bucket} is frozen")
-            await site.until_applied(world, 100)
-            await site.until_ledger_caught_up(without=bucket)
+            await stack.until_said(f"bucket {bucket} is frozen")
+            await stack.until_applied(world, 100)
+            await stack.until_ledger_caught_up(without=bucket)
             await hot.delete(name)
-        await site.must("rebuild", "--yes", "--bucket", str(bucket))
+        await stack.must("rebuild", "--yes", "--bucket", str(bucket))
         world.over()
 
 
@@ -136,17 +137,17 @@ class MalformedEntry(Drill):
     dead_letters = 3
     no_till_notices = True
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         entries: tuple[dict[str, str], ...] = ({"x": "y"}, {"v": "9", "kind": "redeem"}, {"v": "1", "moves": ";;"})
-        async with site.hot() as hot:
+        async with stack.hot() as hot:
             for entry in entries:
                 await hot.xadd(layout.stream(self.chance.choice(world.members).bucket), entry)
         world.over()
-        await site.until_said("is a dead letter")
+        await stack.until_said("is a dead letter")
 
-    async def afterwards(self, site: Site, _world: World) -> list[str]:
+    async def afterwards(self, stack: DrilledStack, _world: World) -> list[str]:
         async def told() -> bool:
-            return await site.metric("tong_ledger_dead_letters_total") == self.dead_letters
+            return await stack.metric("tong_ledger_dead_letters_total") == self.dead_letters
 
-        await until("the metric counts the dead letters", told)
+        await wait_through_faults("the metric counts the dead letters", told)
         return []

@@ -1,9 +1,10 @@
 """SIGKILL of each process, and of all at once."""
 
+import os
 import signal
 
 from tests.drills.drill import Drill
-from tests.drills.site import Site
+from tests.drills.stack import DrilledStack
 from tests.drills.tills import World
 
 
@@ -14,14 +15,14 @@ class _Killed(Drill):
     part_name: str
     kills: int = 1
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         for number in range(self.kills):
             if number:
-                await site.until_applied(world, self.chance.randint(20, 60))
-            times, killed = site.times_back(self.part_name), site.stack.pid(self.part)
-            site.kill(killed)
+                await stack.until_applied(world, self.chance.randint(20, 60))
+            times, killed = stack.times_back(self.part_name), stack.pid(self.part)
+            os.kill(killed, signal.SIGKILL)
             world.over()
-            await site.is_back(self.part, killed, self.part_name, times + 1)
+            await stack.is_back(self.part, killed, self.part_name, times + 1)
 
 
 class GatewayKilled(_Killed):
@@ -70,12 +71,10 @@ class SupervisorKilled(Drill):
 
     name, fault = "supervisor-killed", "SIGKILL of the supervisor"
 
-    async def strike(self, site: Site, world: World) -> None:
-        (site.stack.home / "demo.json").unlink()
-        site.kill(site.stack.process.pid, signal.SIGKILL)
-        await site.stack.process.wait()
+    async def strike(self, stack: DrilledStack, world: World) -> None:
+        stack.kill_supervisor()
         world.over()
-        await site.start()
+        await stack.go()
 
 
 class AllKilled(Drill):
@@ -83,7 +82,7 @@ class AllKilled(Drill):
 
     name, fault = "all-killed", "SIGKILL of all processes at once"
 
-    async def strike(self, site: Site, world: World) -> None:
-        await site.kill_all()
+    async def strike(self, stack: DrilledStack, world: World) -> None:
+        stack.kill_all()
         world.over()
-        await site.start()
+        await stack.go()

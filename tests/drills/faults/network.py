@@ -5,7 +5,7 @@ import random
 from contextlib import AsyncExitStack
 
 from tests.drills.drill import Drill
-from tests.drills.site import Site
+from tests.drills.stack import DrilledStack
 from tests.drills.tills import World
 from tests.support.servers.private_servers import private_valkey
 from tests.support.servers.proxy import FaultProxy
@@ -30,7 +30,7 @@ class RepliesDelayed(_Proxied):
 
     name, fault = "replies-delayed", "replies of Valkey delayed by up to 3 s, for 4 s"
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         self.proxy.delay_seconds = 3.0
         await asyncio.sleep(FAULT_SECONDS)
         self.proxy.heal()
@@ -42,7 +42,7 @@ class RepliesDropped(_Proxied):
 
     name, fault = "replies-dropped", "replies of Valkey dropped for 4 s"
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         self.proxy.drop_replies = True
         await asyncio.sleep(FAULT_SECONDS)
         self.proxy.heal()
@@ -55,10 +55,10 @@ class RepliesCut(_Proxied):
 
     name, fault = "replies-cut", "connections cut in the middle of a reply, eight times"
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         for _ in range(8):
             self.proxy.reply_bytes_before_cut = self.chance.randint(1, 4_000)
-            await site.until_applied(world, 15)
+            await stack.until_applied(world, 15)
         self.proxy.heal()
         world.over()
 
@@ -68,7 +68,7 @@ class HalfOpen(_Proxied):
 
     name, fault = "half-open", "half-open connections to Valkey for 4 s, never closed by the other side"
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         self.proxy.black_hole = True
         await asyncio.sleep(FAULT_SECONDS)
         self.proxy.black_hole = False  # not healed: the old sockets stay open, what they swallowed is gone

@@ -1,10 +1,11 @@
 """SIGSTOP and SIGCONT: processes that stand still and come back, thinking that no time has passed."""
 
 import asyncio
+import os
 import signal
 
 from tests.drills.drill import Drill
-from tests.drills.site import Site
+from tests.drills.stack import DrilledStack
 from tests.drills.tills import World
 
 SHORT_SECONDS = 4.0  # more than a call's deadline and the stall time-out of the hot connection
@@ -17,17 +18,17 @@ class WriterPaused(Drill):
     name, fault = "writer-paused", "SIGSTOP of the ledger writer, a second one works, SIGCONT"
     no_till_notices = True
 
-    async def strike(self, site: Site, world: World) -> None:
-        paused = site.stack.pid("ledger_writer")
-        site.kill(paused, signal.SIGSTOP)
+    async def strike(self, stack: DrilledStack, world: World) -> None:
+        paused = stack.pid("ledger_writer")
+        os.kill(paused, signal.SIGSTOP)
         with (self.folder / "second-writer.log").open("wb") as log:
-            second = await site.spawn("write-ledger", output=log.fileno())
-        site.extra.append(second)
-        await site.until_applied(world, 100)
-        await site.until_ledger_caught_up()  # by the second; it takes the locks of the first over when it must
-        site.kill(paused, signal.SIGCONT)
+            second = await stack.spawn("write-ledger", output=log.fileno())
+        stack.extra.append(second)
+        await stack.until_applied(world, 100)
+        await stack.until_ledger_caught_up()  # by the second; it takes the locks of the first over when it must
+        os.kill(paused, signal.SIGCONT)
         world.over()
-        await site.until_applied(world, 150)  # both are at work
+        await stack.until_applied(world, 150)  # both are at work
         second.send_signal(signal.SIGTERM)
         await asyncio.wait_for(second.wait(), 30)
 
@@ -35,11 +36,11 @@ class WriterPaused(Drill):
 class _Paused(Drill):
     part: str
 
-    async def strike(self, site: Site, world: World) -> None:
-        pid = site.stack.pid(self.part)
-        site.kill(pid, signal.SIGSTOP)
+    async def strike(self, stack: DrilledStack, world: World) -> None:
+        pid = stack.pid(self.part)
+        os.kill(pid, signal.SIGSTOP)
         await asyncio.sleep(SHORT_SECONDS)
-        site.kill(pid, signal.SIGCONT)
+        os.kill(pid, signal.SIGCONT)
         world.over()
 
 

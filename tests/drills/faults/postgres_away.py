@@ -4,8 +4,8 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from tests.drills.drill import Drill
-from tests.drills.rest import until
-from tests.drills.site import Site
+from tests.drills.rest import wait_through_faults
+from tests.drills.stack import DrilledStack
 from tests.drills.tills import World
 from tests.support.servers.postgres import private_postgres
 
@@ -23,17 +23,17 @@ class PostgresAway(Drill):
         dsn = await owned.enter_async_context(self.server.fresh_database())
         return {"TONG_POSTGRES_DSN": dsn, "TONG_BACKLOG_MAX": str(BACKLOG_MAX)}
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         self.server.kill()
         before = world.applied
-        await site.turns_away(world, 40)
+        await stack.turns_away(world, 40)
         assert world.applied - before > BACKLOG_MAX // 4, "scans went on while the ledger was away"
 
         async def said() -> bool:
-            answer = await site.get("/readyz")
+            answer = await stack.get("/readyz")
             return answer.status_code == 503 and "TONG_BACKLOG_MAX" in answer.text
 
-        await until("/readyz says that the backlog is full", said)
-        assert await site.metric("tong_backlog_full") == 1
+        await wait_through_faults("/readyz says that the backlog is full", said)
+        assert await stack.metric("tong_backlog_full") == 1
         await asyncio.to_thread(self.server.start)
         world.over()

@@ -1,5 +1,6 @@
 """Restarts that are meant: rolling, in order, and with another version of the function library."""
 
+import os
 import re
 import signal
 import time
@@ -7,8 +8,8 @@ from contextlib import AsyncExitStack
 
 from tests.drills.builds import build
 from tests.drills.drill import Drill
-from tests.drills.rest import until
-from tests.drills.site import Site
+from tests.drills.rest import wait_through_faults
+from tests.drills.stack import DrilledStack
 from tests.drills.tills import World
 
 STOP_SECONDS = 30.0
@@ -20,16 +21,16 @@ class RollingRestart(Drill):
     name, fault = "rolling-restart", "SIGUSR2: the workers replaced one after another, twice"
     no_till_notices = True
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         for times in (1, 2):
-            before = set(site.stack.workers)
-            site.kill(site.stack.process.pid, signal.SIGUSR2)
+            before = set(stack.workers)
+            os.kill(stack.process.pid, signal.SIGUSR2)
 
             async def replaced(wanted: int = times) -> bool:
-                return site.said.count("tong: replaced: gateway.0, gateway.1") >= wanted
+                return stack.said.count("tong: replaced: gateway.0, gateway.1") >= wanted
 
-            await until("the workers are replaced", replaced)
-            assert not before & set(site.stack.workers), "both workers are new"
+            await wait_through_faults("the workers are replaced", replaced)
+            assert not before & set(stack.workers), "both workers are new"
         world.over()
 
 
@@ -39,15 +40,15 @@ class Stopped(Drill):
 
     name, fault = "stopped", f"SIGTERM under load, ended within {STOP_SECONDS:.0f} s, started again"
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         began = time.monotonic()
-        await site.stop()
+        await stack.end()
         assert time.monotonic() - began < STOP_SECONDS, "the stack ended in time"
-        assert site.stack.process.returncode == 0
+        assert stack.process.returncode == 0
         world.over()
-        await site.start()
+        await stack.go()
 
-    async def afterwards(self, _site: Site, world: World) -> list[str]:
+    async def afterwards(self, _stack: DrilledStack, world: World) -> list[str]:
         unknown = [answer for answer in world.heard if answer.outcome == "unknown"]
         return [f"stopped: {len(unknown)} calls were answered with unknown"] if unknown else []
 
@@ -63,29 +64,25 @@ class Upgraded(Drill):
         self.source = owned.enter_context(build({}))
         return {"PYTHONPATH": str(self.source)}
 
-    async def strike(self, site: Site, world: World) -> None:
+    async def strike(self, stack: DrilledStack, world: World) -> None:
         redeem = self.source / "redemption" / "hot" / "functions" / "redeem.lua"
         redeem.write_text(redeem.read_text() + "-- the next version\n")
-        await site.must("migrate", "--yes")
-        async with site.hot() as hot:
+        await stack.must("migrate", "--yes")
+        async with stack.hot() as hot:
             libraries = await hot.execute_command("FUNCTION", "LIST", "LIBRARYNAME", "tong_*")
         assert len(libraries) == 2, "both versions are there"
-        worker = site.stack.workers[0]
-        site.kill(site.stack.process.pid, signal.SIGUSR2)
-
-        async def first_is_new() -> bool:
-            return site.stack.workers[0] != worker
-
-        await until("one worker is of the new version", first_is_new)
-        await site.until_said("tong: replaced: gateway.0, gateway.1")
-        await self._writer_too(site)
-        await site.until_applied(world, 60)
-        output = await site.must("migrate", "--yes", "--prune")
+        worker = stack.workers[0]
+        os.kill(stack.process.pid, signal.SIGUSR2)
+        await wait_through_faults("one worker is of the new version", lambda: stack.workers[0] != worker)
+        await stack.until_said("tong: replaced: gateway.0, gateway.1")
+        await self._writer_too(stack)
+        await stack.until_applied(world, 60)
+        output = await stack.must("migrate", "--yes", "--prune")
         assert re.search("removed|pruned|older", output), output
         world.over()
 
-    async def _writer_too(self, site: Site) -> None:
+    async def _writer_too(self, stack: DrilledStack) -> None:
         """The writer sweeps with functions too: it has to be of the new version before the old one is removed."""
-        times, writer = site.times_back("ledger-writer"), site.stack.pid("ledger_writer")
-        site.kill(writer, signal.SIGTERM)
-        await site.is_back("ledger_writer", writer, "ledger-writer", times + 1)
+        times, writer = stack.times_back("ledger-writer"), stack.pid("ledger_writer")
+        os.kill(writer, signal.SIGTERM)
+        await stack.is_back("ledger_writer", writer, "ledger-writer", times + 1)

@@ -11,7 +11,7 @@ from gateway.administration.keys import create_key
 from redemption.domain.limits import GUESSES_PER_OUTLET, GUESSES_PER_TERMINAL, RATE_WINDOW_SECONDS
 from tests.support.api.client import TongClient, client_of, fresh_key
 from tests.support.api.problem import problem_of
-from tests.support.engine.http import DINNER, Ground, open_ground, points
+from tests.support.engine.http import DINNER, Environment, open_environment, points
 from tests.support.engine.untouched import nothing_changes
 from tests.support.servers.stack import Member, Stack, Terminal, running_stack
 from tests.support.suite.waiting import wait_until
@@ -23,15 +23,15 @@ ROOM_SECONDS = 4
 
 
 @pytest.fixture(scope="module")
-async def slow() -> AsyncIterator[Ground]:
-    """A ground whose policy allows very few calls."""
+async def slow() -> AsyncIterator[Environment]:
+    """An environment whose policy allows very few calls."""
     async with running_stack(workers=2) as stack, client_of(stack) as tong:
-        yield await open_ground(stack, tong, policy=POLICY, businesses=("eng-shop", "eng-other", "eng-strict"))
+        yield await open_environment(stack, tong, policy=POLICY, businesses=("eng-shop", "eng-other", "eng-strict"))
 
 
 @pytest.fixture(scope="module")
-async def ground(stack: Stack, tong: TongClient) -> Ground:
-    return await open_ground(stack, tong)
+async def environment(stack: Stack, tong: TongClient) -> Environment:
+    return await open_environment(stack, tong)
 
 
 async def early_in_a_window() -> None:
@@ -47,8 +47,12 @@ async def next_window() -> None:
     await wait_until("the next window begins", lambda: time.time() // RATE_WINDOW_SECONDS > window, seconds=11)
 
 
-async def check(ground: Ground, member: Member, terminal: Terminal, key: str | None = None) -> httpx2.Response:
-    return await ground.call("/v1/verify", {"code": ground.code(member)}, key or fresh_key(), terminal=terminal)
+async def check(
+    environment: Environment, member: Member, terminal: Terminal, key: str | None = None
+) -> httpx2.Response:
+    return await environment.call(
+        "/v1/verify", {"code": environment.code(member)}, key or fresh_key(), terminal=terminal
+    )
 
 
 def left(answer: httpx2.Response) -> int:
@@ -68,7 +72,7 @@ def limited(answer: httpx2.Response) -> str:
     return str(document["scope"])
 
 
-async def test_terminal_and_outlet_are_limited_and_the_same_key_works_in_the_next_window(slow: Ground) -> None:
+async def test_terminal_and_outlet_are_limited_and_the_same_key_works_in_the_next_window(slow: Environment) -> None:
     members = await slow.members(12)
     key = await create_key(slow.stack.settings, "trm_eng-shop_2", ())
     second = Terminal("eng-shop", "out_eng-shop", "trm_eng-shop_2", key)
@@ -101,7 +105,7 @@ async def test_terminal_and_outlet_are_limited_and_the_same_key_works_in_the_nex
     assert "idempotency-replayed" not in answer.headers
 
 
-async def test_a_member_is_limited_over_all_businesses(slow: Ground) -> None:
+async def test_a_member_is_limited_over_all_businesses(slow: Environment) -> None:
     member, other = await slow.members(2)
     await early_in_a_window()
     where = [slow.terminals["eng-strict"], slow.other, slow.terminals["eng-strict"]]
@@ -121,39 +125,39 @@ PATHS: dict[str, Callable[[str], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_guessing_of_digits_ends_on_every_path_and_genuine_ones_are_not_told_apart(
-    ground: Ground, path: str
+    environment: Environment, path: str
 ) -> None:
-    terminal, member = ground.terminals[f"eng-guess-{path}"], await ground.member()
+    terminal, member = environment.terminals[f"eng-guess-{path}"], await environment.member()
 
     async def tell(code: str) -> httpx2.Response:
-        return await ground.call(f"/v1/{path}", PATHS[path](code), fresh_key(), terminal=terminal)
+        return await environment.call(f"/v1/{path}", PATHS[path](code), fresh_key(), terminal=terminal)
 
-    assert (await tell(ground.digits(member))).status_code in {200, 201}
+    assert (await tell(environment.digits(member))).status_code in {200, 201}
     for _ in range(GUESSES_PER_TERMINAL):
-        assert problem_of(await tell(ground.guess()))["code"] == "code_forged"
-    async with nothing_changes(ground.stack, member):
-        for code in (ground.guess(), ground.digits(member), ground.guess()):
+        assert problem_of(await tell(environment.guess()))["code"] == "code_forged"
+    async with nothing_changes(environment.stack, member):
+        for code in (environment.guess(), environment.digits(member), environment.guess()):
             answer = await tell(code)
             assert limited(answer).endswith("guesses of digits")
             assert int(answer.headers["retry-after"]) >= 1
-    other = await ground.member()
-    assert (await tell(ground.code(other))).status_code in {200, 201}, "a JWT code cannot be guessed"
+    other = await environment.member()
+    assert (await tell(environment.code(other))).status_code in {200, 201}, "a JWT code cannot be guessed"
 
 
-async def test_guesses_of_one_terminal_count_for_the_whole_outlet(ground: Ground) -> None:
-    member = await ground.member()
-    first = ground.terminals["eng-changing"]
-    key = await create_key(ground.stack.settings, "trm_eng-changing_2", ())
+async def test_guesses_of_one_terminal_count_for_the_whole_outlet(environment: Environment) -> None:
+    member = await environment.member()
+    first = environment.terminals["eng-changing"]
+    key = await create_key(environment.stack.settings, "trm_eng-changing_2", ())
     second = Terminal(first.business, first.outlet, "trm_eng-changing_2", key)
 
     async def known(http: httpx2.AsyncClient) -> bool:
         answer = await http.get("/v1/redemptions/none", headers={"authorization": f"Bearer {key}"})
         return bool(answer.status_code == 404)
 
-    await ground.stack.until_every_worker("knows the second key", known)
-    genuine = {"code": ground.digits(member)}
-    assert (await ground.call("/v1/verify", genuine, fresh_key(), terminal=second)).status_code == 201
+    await environment.stack.until_every_worker("knows the second key", known)
+    genuine = {"code": environment.digits(member)}
+    assert (await environment.call("/v1/verify", genuine, fresh_key(), terminal=second)).status_code == 201
     for _ in range(GUESSES_PER_OUTLET):
-        await ground.call("/v1/verify", {"code": ground.guess()}, fresh_key(), terminal=first)
-    answer = await ground.call("/v1/verify", {"code": ground.guess()}, fresh_key(), terminal=second)
+        await environment.call("/v1/verify", {"code": environment.guess()}, fresh_key(), terminal=first)
+    answer = await environment.call("/v1/verify", {"code": environment.guess()}, fresh_key(), terminal=second)
     assert limited(answer).endswith("guesses of digits")

@@ -3,7 +3,6 @@
 The samples of that page run in test_guide.py.
 """
 
-import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from tests.support.api.client import TongClient, bill, fresh_key, points_leg
 from tests.support.api.errors_document import TILL_DOES, render
 from tests.support.api.openapi import wealthy_member
 from tests.support.servers.stack import Stack
+from tests.support.suite.waiting import wait_until
 
 DOCS = Path(__file__).parents[3] / "docs"
 INTEGRATE = (DOCS / "start" / "integrate.md").read_text(encoding="utf-8")
@@ -37,14 +37,12 @@ async def test_what_is_found_by_a_bills_reference_is_what_was_taken(stack: Stack
     reference = f"GUIDE-{member.number}"
     body = {"code": await tong.code(member), "bill": bill(reference=reference), "legs": [points_leg(90)]}
     taken = (await tong.verify(till, body, fresh_key())).json()
-    found: list[dict[str, Any]] = []
-    async with asyncio.timeout(20):
-        while not found:
-            answer = await tong.http.get(
-                "/v1/redemptions",
-                params={"bill_reference": reference},
-                headers={"authorization": f"Bearer {till.api_key}"},
-            )
-            found = answer.json()["redemptions"]
-            await asyncio.sleep(0.02)
+
+    async def listed() -> list[dict[str, Any]]:
+        headers = {"authorization": f"Bearer {till.api_key}"}
+        answer = await tong.http.get("/v1/redemptions", params={"bill_reference": reference}, headers=headers)
+        redemptions: list[dict[str, Any]] = answer.json()["redemptions"]
+        return redemptions
+
+    found = await wait_until("the list has the redemption", listed)
     assert [each["redemption_id"] for each in found] == [taken["redemption_id"]]

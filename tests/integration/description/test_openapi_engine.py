@@ -1,8 +1,6 @@
 """Every call of the engine, applied and refused, is answered as /openapi.json says."""
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,6 +20,7 @@ from tests.support.api.openapi import (
     wealthy_member,
 )
 from tests.support.servers.stack import Stack
+from tests.support.suite.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +134,7 @@ async def test_the_life_of_a_redemption_is_answered_as_documented(
     async def expired() -> bool:
         return bool((await till.get(f"/v1/redemptions/{held}", REDEMPTION)).json()["status"] == "expired")
 
-    await until(expired)
+    await wait_until("the hold has expired", expired)
     for verb in ("capture", "void", "refund"):
         assert (await till.step(held, verb, status=410))["code"] == "hold_expired"
     for verb in ("capture", "void", "refund"):
@@ -147,7 +146,7 @@ async def test_the_life_of_a_redemption_is_answered_as_documented(
         found = (await till.get(listed[1], listed[1], bill_reference="DOC-1")).json()["redemptions"]
         return dinner in {each["redemption_id"] for each in found}
 
-    await until(in_the_ledger)
+    await wait_until("it is in the ledger", in_the_ledger)
     nothing: dict[str, Any] = {"redemptions": [], "next_cursor": None}
     assert (await till.get(listed[1], listed[1], bill_reference="none")).json() == nothing
     assert (await till.get(listed[1], listed[1], status="open")).status_code == 400
@@ -244,10 +243,3 @@ async def test_the_bodies_shown_for_the_steps_are_taken_by_what_verify_shows(
     await till.post("/v1/prepare", prepare, status=200)
     accrue = {**bodies["/v1/accruals"]["by code"], "code": await tong.code(member)}
     await till.post("/v1/accruals", accrue, key=fresh_key(), status=201)
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < deadline, f"it did not happen within {seconds} s"
-        await asyncio.sleep(0.05)

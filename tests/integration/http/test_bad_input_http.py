@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.api.client import TongClient, bill, fresh_key, points_leg
 from tests.support.api.problem import problem_of
-from tests.support.fuzzing.wrong_input import Ground, line, refused
+from tests.support.fuzzing.wrong_input import Environment, line, refused
 from tests.support.servers.stack import Member, Stack
 
 MUTATIONS = 3_000
@@ -25,8 +25,8 @@ async def member(stack: Stack) -> Member:
 
 
 @pytest.fixture
-def ground(stack: Stack, tong: TongClient, member: Member) -> Ground:
-    return Ground(stack, tong, member, stack.terminals["hotel"], stack.aged_code(member, 0).code)
+def environment(stack: Stack, tong: TongClient, member: Member) -> Environment:
+    return Environment(stack, tong, member, stack.terminals["hotel"], stack.aged_code(member, 0).code)
 
 
 def text(body: dict[str, Any], place: str, value: str) -> bytes:
@@ -48,8 +48,8 @@ NOT_JSON_NUMBERS = ["NaN", "Infinity", "-Infinity", "0x10", "01", "+1", ".5", "5
 NO_TEXTS = ["1", "null", "true", "[]", "{}", '""', '"\\u0000"', '["x"]']
 
 
-async def refused_at(ground: Ground, body: bytes, place: str) -> None:
-    document = await refused(ground, body)
+async def refused_at(environment: Environment, body: bytes, place: str) -> None:
+    document = await refused(environment, body)
     assert document["code"] == "malformed"
     assert place in document["detail"], document
     (error,) = document["errors"]
@@ -58,32 +58,34 @@ async def refused_at(ground: Ground, body: bytes, place: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", *NO_NUMBERS])
-async def test_points_that_are_no_count_are_refused_with_their_place(ground: Ground, value: str) -> None:
-    await refused_at(ground, text(ground.valid(), "legs[0].points", value), "legs[0].points")
+async def test_points_that_are_no_count_are_refused_with_their_place(environment: Environment, value: str) -> None:
+    await refused_at(environment, text(environment.valid(), "legs[0].points", value), "legs[0].points")
 
 
 @pytest.mark.parametrize("value", [value for value in NO_NUMBERS if value != "-0"])
 @pytest.mark.parametrize("place", ["bill.amount_minor", "bill.lines[0].amount_minor"])
 async def test_amounts_that_are_no_minor_units_are_refused_with_their_place(
-    ground: Ground, place: str, value: str
+    environment: Environment, place: str, value: str
 ) -> None:
-    await refused_at(ground, text(ground.valid(), place, value), place)
+    await refused_at(environment, text(environment.valid(), place, value), place)
 
 
 @pytest.mark.parametrize("value", NOT_JSON_NUMBERS)
 @pytest.mark.parametrize("place", ["legs[0].points", "bill.amount_minor"])
-async def test_numbers_that_json_does_not_know_are_refused(ground: Ground, place: str, value: str) -> None:
-    assert (await refused(ground, text(ground.valid(), place, value)))["code"] == "malformed"
+async def test_numbers_that_json_does_not_know_are_refused(environment: Environment, place: str, value: str) -> None:
+    assert (await refused(environment, text(environment.valid(), place, value)))["code"] == "malformed"
 
 
 @pytest.mark.parametrize("value", NO_TEXTS)
 @pytest.mark.parametrize("place", ["code", "bill.reference", "bill.currency", "bill.lines[0].category", "legs[0].kind"])
-async def test_texts_that_are_none_are_refused_with_their_place(ground: Ground, place: str, value: str) -> None:
-    body = text(ground.valid(), place, value)
+async def test_texts_that_are_none_are_refused_with_their_place(
+    environment: Environment, place: str, value: str
+) -> None:
+    body = text(environment.valid(), place, value)
     if place == "code" and value == '"\\u0000"':
-        assert (await refused(ground, body, 409))["code"] == "code_malformed"
+        assert (await refused(environment, body, 409))["code"] == "code_malformed"
         return
-    await refused_at(ground, body, place)
+    await refused_at(environment, body, place)
 
 
 @pytest.mark.parametrize(
@@ -102,14 +104,16 @@ async def test_texts_that_are_none_are_refused_with_their_place(ground: Ground, 
         ("bill.lines[0].amount_minor", "25801"),
     ],
 )  # fmt: skip
-async def test_values_out_of_the_contract_are_refused_with_their_place(ground: Ground, place: str, value: str) -> None:
+async def test_values_out_of_the_contract_are_refused_with_their_place(
+    environment: Environment, place: str, value: str
+) -> None:
     found = "bill.lines" if value == "25801" else place
-    await refused_at(ground, text(ground.valid(), place, value), found)
+    await refused_at(environment, text(environment.valid(), place, value), found)
 
 
 @pytest.mark.parametrize("value", ["1", "0", "null", '"true"', "[]"])
-async def test_capture_that_is_no_truth_value_is_refused(ground: Ground, value: str) -> None:
-    await refused_at(ground, text(ground.valid(), "capture", value), "capture")
+async def test_capture_that_is_no_truth_value_is_refused(environment: Environment, value: str) -> None:
+    await refused_at(environment, text(environment.valid(), "capture", value), "capture")
 
 
 @pytest.mark.parametrize(
@@ -119,22 +123,22 @@ async def test_capture_that_is_no_truth_value_is_refused(ground: Ground, value: 
         *("bill.lines[0].category", "bill.lines[0].amount_minor"),
     ],
 )
-async def test_a_missing_member_is_named(ground: Ground, place: str) -> None:
+async def test_a_missing_member_is_named(environment: Environment, place: str) -> None:
     parent, _, name = place.rpartition(".")
-    body = text(ground.valid(), place, "0")
+    body = text(environment.valid(), place, "0")
     body = body.replace(f'"{name}": 0, '.encode(), b"").replace(f', "{name}": 0'.encode(), b"")
-    document = await refused(ground, body)
+    document = await refused(environment, body)
     assert document["code"] == "malformed"
     assert name in document["detail"], document
     assert document["errors"][0]["field"].startswith(parent or ("body" if place == "code" else parent)), document
 
 
 @pytest.mark.parametrize("place", ["", "bill", "bill.lines[0]", "legs[0]"])
-async def test_an_unknown_member_is_named(ground: Ground, place: str) -> None:
-    body = ground.valid()
+async def test_an_unknown_member_is_named(environment: Environment, place: str) -> None:
+    body = environment.valid()
     target = {"": body, "bill": body["bill"], "bill.lines[0]": body["bill"]["lines"][0], "legs[0]": body["legs"][0]}
     target[place]["colour"] = 1
-    document = await refused(ground, json.dumps(body).encode())
+    document = await refused(environment, json.dumps(body).encode())
     assert document["code"] == "malformed"
     assert "colour" in document["detail"]
 
@@ -154,15 +158,15 @@ async def test_an_unknown_member_is_named(ground: Ground, place: str) -> None:
     ],
 )
 async def test_a_member_that_stands_twice_is_refused_and_named(
-    ground: Ground, old: bytes, new: bytes, name: str
+    environment: Environment, old: bytes, new: bytes, name: str
 ) -> None:
     for separators in ((", ", ": "), (",", ":")):
-        body = json.dumps(ground.valid(), separators=separators).encode()
+        body = json.dumps(environment.valid(), separators=separators).encode()
         squeezed = [
             part if separators[0] == ", " else part.replace(b": ", b":").replace(b", ", b",") for part in (old, new)
         ]
         assert squeezed[0] in body
-        document = await refused(ground, body.replace(squeezed[0], squeezed[1], 1))
+        document = await refused(environment, body.replace(squeezed[0], squeezed[1], 1))
         assert (document["code"], document["errors"][0]["field"]) == ("malformed", name), document
 
 
@@ -183,33 +187,33 @@ async def test_a_member_that_stands_twice_is_refused_and_named(
     ],
     ids=lambda body: repr(body[:24]),
 )  # fmt: skip
-async def test_a_body_that_is_no_json_object_is_refused_with_a_reason(ground: Ground, body: bytes) -> None:
-    document = await refused(ground, body)
+async def test_a_body_that_is_no_json_object_is_refused_with_a_reason(environment: Environment, body: bytes) -> None:
+    document = await refused(environment, body)
     assert document["code"] == "malformed"
     assert document["errors"][0]["field"]
     assert len(document["errors"][0]["reason"]) > 5
 
 
-async def test_a_lone_surrogate_or_a_nul_in_a_text_is_no_code(ground: Ground) -> None:
+async def test_a_lone_surrogate_or_a_nul_in_a_text_is_no_code(environment: Environment) -> None:
     for inside in (b"\\u0000", "é".encode(), "９".encode() * 17, b"%00", b"\\ufeff", "𝟗".encode()):
-        document = await refused(ground, b'{"code": "' + inside + b'"}', 409)
+        document = await refused(environment, b'{"code": "' + inside + b'"}', 409)
         assert document["code"] == "code_malformed"
 
 
 @pytest.mark.parametrize("count", [9, 200])
-async def test_more_legs_than_a_basket_may_have_are_refused(ground: Ground, count: int) -> None:
-    await refused_at(ground, json.dumps({**ground.valid(), "legs": [points_leg(1)] * count}).encode(), "legs")
+async def test_more_legs_than_a_basket_may_have_are_refused(environment: Environment, count: int) -> None:
+    await refused_at(environment, json.dumps({**environment.valid(), "legs": [points_leg(1)] * count}).encode(), "legs")
 
 
-async def test_more_lines_than_a_bill_may_have_are_refused(ground: Ground) -> None:
-    body = {**ground.valid(), "bill": bill() | {"lines": [line(1)] * 51}}
-    await refused_at(ground, json.dumps(body).encode(), "bill.lines")
+async def test_more_lines_than_a_bill_may_have_are_refused(environment: Environment) -> None:
+    body = {**environment.valid(), "bill": bill() | {"lines": [line(1)] * 51}}
+    await refused_at(environment, json.dumps(body).encode(), "bill.lines")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b'{"count": 0}', b'{"count": 6}', b'{"count": 1.5}', b'{"count": "1"}',
                                   b'{"count": true}', b'{"n": 1}', b'{"count": 1, "count": 2}', b"\xff"])  # fmt: skip
-async def test_a_bad_request_for_codes_is_refused(ground: Ground, body: bytes) -> None:
-    answer = await ground.tong.ask_codes(ground.member, body)
+async def test_a_bad_request_for_codes_is_refused(environment: Environment, body: bytes) -> None:
+    answer = await environment.tong.ask_codes(environment.member, body)
     assert (answer.status_code, problem_of(answer)["code"]) == (400, "malformed")
 
 

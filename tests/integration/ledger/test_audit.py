@@ -11,12 +11,13 @@ from typing import Any
 import asyncpg
 
 from gateway.workers.sealer import export_heads, read_heads
+from loadtest.stack import TONG
 from redemption.hot import keys
 from redemption.ledger.chain import SealKey
-from tests.support.engine.http import STANDARD, Ground, points
+from tests.support.engine.http import STANDARD, Environment, points
 from tests.support.ledger.life import BUCKETS, Books
 from tests.support.servers.load import load_on
-from tests.support.servers.stack import TONG, Member, Stack
+from tests.support.servers.stack import Member, Stack
 
 Ledger = asyncpg.Connection
 
@@ -37,10 +38,10 @@ async def as_superuser(books: Books) -> AsyncIterator["Ledger[Any]"]:
                 await ledger.execute(f"INSERT INTO {table} SELECT * FROM saved_{table}")  # noqa: S608
 
 
-async def one_scan(ground: Ground, books: Books) -> tuple[Member, str]:
+async def one_scan(environment: Environment, books: Books) -> tuple[Member, str]:
     """A member and a redemption of theirs, in the ledger and sealed."""
-    (member,) = await ground.members(1, **STANDARD)
-    taken = await ground.taken(member, points(10))
+    (member,) = await environment.members(1, **STANDARD)
+    taken = await environment.taken(member, points(10))
     await books.drained()
     await books.sealed()
     assert await books.findings(member.bucket) == []
@@ -48,9 +49,9 @@ async def one_scan(ground: Ground, books: Books) -> tuple[Member, str]:
 
 
 async def test_a_row_edited_as_superuser_is_found_by_the_chain_and_its_stretch_is_named(
-    ground: Ground, books: Books
+    environment: Environment, books: Books
 ) -> None:
-    member, redemption_id = await one_scan(ground, books)
+    member, redemption_id = await one_scan(environment, books)
     async with as_superuser(books) as ledger:
         row = await ledger.fetchrow(
             "UPDATE ledger_transaction SET outlet = 'out_other' WHERE subject_id = $1 RETURNING entry_ms, entry_seq",
@@ -64,9 +65,9 @@ async def test_a_row_edited_as_superuser_is_found_by_the_chain_and_its_stretch_i
 
 
 async def test_amounts_edited_in_balance_are_found_by_the_chain_and_as_a_balance_with_both_sides(
-    ground: Ground, books: Books
+    environment: Environment, books: Books
 ) -> None:
-    member, redemption_id = await one_scan(ground, books)
+    member, redemption_id = await one_scan(environment, books)
     async with as_superuser(books) as ledger:
         await ledger.execute(
             "UPDATE ledger_posting SET amount = amount + sign(amount) * 5 WHERE (bucket, epoch, entry_ms, entry_seq) = "
@@ -81,9 +82,9 @@ async def test_amounts_edited_in_balance_are_found_by_the_chain_and_as_a_balance
 
 
 async def test_a_deleted_transaction_is_found_by_chain_count_balance_and_its_record(
-    ground: Ground, books: Books
+    environment: Environment, books: Books
 ) -> None:
-    member, redemption_id = await one_scan(ground, books)
+    member, redemption_id = await one_scan(environment, books)
     async with as_superuser(books) as ledger:
         place = await ledger.fetchrow(
             "DELETE FROM ledger_transaction WHERE subject_id = $1 RETURNING bucket, epoch, entry_ms, entry_seq",
@@ -100,8 +101,8 @@ async def test_a_deleted_transaction_is_found_by_chain_count_balance_and_its_rec
     assert any(finding.startswith("I7") and "rows" in finding for finding in found)
 
 
-async def test_a_deleted_posting_is_found_as_a_sum_that_is_not_zero(ground: Ground, books: Books) -> None:
-    member, redemption_id = await one_scan(ground, books)
+async def test_a_deleted_posting_is_found_as_a_sum_that_is_not_zero(environment: Environment, books: Books) -> None:
+    member, redemption_id = await one_scan(environment, books)
     async with as_superuser(books) as ledger:
         await ledger.execute(
             "DELETE FROM ledger_posting WHERE line = 1 AND (bucket, epoch, entry_ms, entry_seq) = "
@@ -113,8 +114,8 @@ async def test_a_deleted_posting_is_found_as_a_sum_that_is_not_zero(ground: Grou
     assert any(finding.startswith("I1: points") for finding in found)
 
 
-async def test_a_transaction_put_in_by_hand_is_found(ground: Ground, books: Books) -> None:
-    member, redemption_id = await one_scan(ground, books)
+async def test_a_transaction_put_in_by_hand_is_found(environment: Environment, books: Books) -> None:
+    member, redemption_id = await one_scan(environment, books)
     async with as_superuser(books) as ledger:
         await ledger.execute(
             "INSERT INTO ledger_transaction (occurred_at, entry_ms, entry_seq, epoch, bucket, kind, subject_id, "
@@ -127,9 +128,9 @@ async def test_a_transaction_put_in_by_hand_is_found(ground: Ground, books: Book
 
 
 async def test_the_end_cut_off_with_its_seals_is_found_by_an_exported_head(
-    ground: Ground, books: Books, tmp_path: Any
+    environment: Environment, books: Books, tmp_path: Any
 ) -> None:
-    member, redemption_id = await one_scan(ground, books)
+    member, redemption_id = await one_scan(environment, books)
     file = tmp_path / "heads.json"
     file.write_text(await export_heads(books.stack.settings))
     heads = read_heads(file)
@@ -147,16 +148,18 @@ async def test_the_end_cut_off_with_its_seals_is_found_by_an_exported_head(
     assert any(finding.startswith(f"I10: bucket {member.bucket}: exported head at") for finding in found)
 
 
-async def test_a_chain_made_with_another_key_is_said_to_be_that(ground: Ground, books: Books) -> None:
-    member, _ = await one_scan(ground, books)
+async def test_a_chain_made_with_another_key_is_said_to_be_that(environment: Environment, books: Books) -> None:
+    member, _ = await one_scan(environment, books)
     books.key = SealKey(b"another key of thirty-two bytes!")
     found = await books.findings(member.bucket)
     assert found
     assert all("this key is" in finding for finding in found)
 
 
-async def test_a_balance_edited_in_the_hot_store_is_found_with_both_sides(ground: Ground, books: Books) -> None:
-    member, _ = await one_scan(ground, books)
+async def test_a_balance_edited_in_the_hot_store_is_found_with_both_sides(
+    environment: Environment, books: Books
+) -> None:
+    member, _ = await one_scan(environment, books)
     lots = keys.lots(member.bucket, member.member_id)
     name = sorted(await books.hot.hgetall(lots))[-1].decode()
     before = int(await books.hot.hincrby(lots, name, 7)) - 7
@@ -173,9 +176,9 @@ async def test_a_balance_edited_in_the_hot_store_is_found_with_both_sides(ground
     assert len(found) == 3
 
 
-async def test_a_hold_that_lost_its_deadline_is_found(ground: Ground, books: Books) -> None:
-    member, _ = await one_scan(ground, books)
-    held = await ground.held(member, points(4))
+async def test_a_hold_that_lost_its_deadline_is_found(environment: Environment, books: Books) -> None:
+    member, _ = await one_scan(environment, books)
+    held = await environment.held(member, points(4))
     await books.drained()
     assert await books.findings(member.bucket) == []
     deadline = await books.hot.zscore(keys.holds(member.bucket), held["redemption_id"])
@@ -196,7 +199,7 @@ async def test_an_audit_beside_live_scans_finds_nothing(own: Stack, books: Books
 
 def command(stack: Stack, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
     demo = stack.demo
-    environment = {
+    variables = {
         "PATH": os.environ["PATH"],
         "TONG_HOME": str(stack.home),
         "TONG_VALKEY_URL": demo["valkey_url"],
@@ -204,15 +207,15 @@ def command(stack: Stack, *arguments: str, **more: str) -> "subprocess.Completed
         **more,
     }
     return subprocess.run(
-        [str(TONG), *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [str(TONG), *arguments], env=variables, capture_output=True, text=True, timeout=60, check=False
     )
 
 
 async def test_the_commands_exit_status_says_clean_different_or_could_not_run(
-    ground: Ground, books: Books, tmp_path: Any
+    environment: Environment, books: Books, tmp_path: Any
 ) -> None:
-    member, _ = await one_scan(ground, books)
-    own = ground.stack
+    member, _ = await one_scan(environment, books)
+    own = environment.stack
     heads = tmp_path / "heads.json"
     told = await asyncio.to_thread(command, own, "heads")
     heads.write_text(told.stdout)

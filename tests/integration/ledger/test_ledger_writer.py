@@ -25,11 +25,11 @@ from tests.support.ledger.ledger import (
     install,
     redeem_fields,
     rows_in_ledger,
-    wait_until,
 )
 from tests.support.ledger.writers import ledger_writer, running
 from tests.support.servers.postgres import PrivatePostgres
 from tests.support.servers.private_servers import ValkeyServer, private_valkey
+from tests.support.suite.waiting import wait_until
 
 BUCKETS = 6
 

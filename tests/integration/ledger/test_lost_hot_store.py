@@ -16,8 +16,9 @@ import asyncpg
 import httpx2
 import pytest
 
-from tests.integration.operation.test_stack import FIRST_START_SECONDS, TONG, Stack, spawn
+from loadtest.stack import TONG
 from tests.support.api.client import bill, fresh_key, points_leg
+from tests.support.servers.stack import Stack
 from tests.support.suite.waiting import wait_until
 
 TOOL_SECONDS = 60.0
@@ -36,14 +37,10 @@ def home() -> Iterator[Path]:
 async def serving(home: Path) -> AsyncIterator[Stack]:
     """`tong up` once it has written demo.json, whether it is ready or not."""
     with tempfile.NamedTemporaryFile() as log:
-        running = Stack(home, await spawn(home, log.file), Path(log.name))
+        running = Stack(home.parent, {}, log=Path(log.name))
+        running.start()
         try:
-            await wait_until(
-                "demo.json is there",
-                lambda: (home / "demo.json").exists() or running.process.returncode is not None,
-                seconds=FIRST_START_SECONDS,
-            )
-            assert running.process.returncode is None
+            await running.until_ready()
             yield running
         except BaseException as fault:
             fault.add_note(running.said[-3_000:])
@@ -58,13 +55,11 @@ async def ready(running: Stack) -> httpx2.Response:
 
 
 async def until_ready(running: Stack, status: int, words: str = "") -> None:
-    answer = await ready(running)
-    for _ in range(600):
-        if answer.status_code == status and words in answer.text:
-            return
-        await asyncio.sleep(0.05)
+    async def answers() -> bool:
         answer = await ready(running)
-    raise AssertionError(f"{status} {words}: {answer.status_code} {answer.text}")
+        return answer.status_code == status and words in answer.text
+
+    await wait_until(f"/readyz answers {status} {words}", answers)
 
 
 async def scan(running: Stack) -> httpx2.Response:
@@ -89,13 +84,8 @@ async def balance(running: Stack) -> Any:
 async def until_in_the_ledger(running: Stack, redemption_id: str) -> None:
     connection = await asyncpg.connect(running.demo["postgres_dsn"])
     try:
-        for _ in range(600):
-            if await connection.fetchval(
-                "SELECT count(*) FROM ledger_transaction WHERE subject_id = $1", redemption_id
-            ):
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError("the scan did not get into the ledger")
+        statement = "SELECT count(*) FROM ledger_transaction WHERE subject_id = $1"
+        await wait_until("the scan is in the ledger", lambda: connection.fetchval(statement, redemption_id))
     finally:
         await connection.close()
 

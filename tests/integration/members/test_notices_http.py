@@ -1,6 +1,5 @@
 """GET /v1/me/events and /v1/me/activity on a real stack: the member hears of what happens, whole, once, and alone."""
 
-import asyncio
 import os
 import signal
 from collections.abc import Callable
@@ -101,7 +100,7 @@ async def test_every_step_is_told_in_order_and_the_history_tells_the_same(stack:
         told = page.notices
     assert [each["reason"] for each in told if each["kind"] in ("release", "reverse")] == ["voided", "cancelled"]
     newest = told[-1]["event_id"]
-    await _until_written(tong, member, newest)
+    await until_newest(tong, member, event_id=newest)
     history = (await activity(tong, member))["activity"]
     assert [each["kind"] for each in history] == [*reversed(expected), "issue"]
     for live, kept in zip(reversed(told), history, strict=False):
@@ -124,14 +123,14 @@ async def test_every_step_is_told_in_order_and_the_history_tells_the_same(stack:
     assert by_id[identified.json()["redemption_id"]]["status"] == "identified"
 
 
-async def _until_written(tong: TongClient, member: Member, event_id: str) -> None:
-    """The ledger is a moment behind."""
-    for _ in range(600):
-        found = await activity(tong, member, "?limit=1")
-        if found["activity"] and found["activity"][0]["event_id"] == event_id:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("the history does not come up to the notices")
+async def until_newest(tong: TongClient, member: Member, **wanted: str) -> None:
+    """Wait until the newest entry of the history has these fields: the ledger is a moment behind."""
+
+    async def written() -> bool:
+        entries = (await activity(tong, member, "?limit=1"))["activity"]
+        return bool(entries) and wanted.items() <= entries[0].items()
+
+    await wait_until(f"the newest entry of the history has {wanted}", written)
 
 
 async def test_the_history_is_read_page_by_page_without_loss_or_double(stack: Stack, tong: TongClient) -> None:
@@ -140,7 +139,7 @@ async def test_the_history_is_read_page_by_page_without_loss_or_double(stack: St
     for points in (1, 2, 3, 4, 5):
         await scan(tong, stack, other, points)
         last = (await scan(tong, stack, member, points))["created_at"]
-    await wait_until_activity(tong, member, lambda found: found["activity"][0]["at"] == last)
+    await until_newest(tong, member, at=last)
     whole = (await activity(tong, member, "?limit=100"))["activity"]
     assert [each["legs"][0]["points"] for each in whole[:-1]] == [5, 4, 3, 2, 1]
     paged, query = [], "?limit=2"
@@ -155,17 +154,6 @@ async def test_the_history_is_read_page_by_page_without_loss_or_double(stack: St
     for query in ("?limit=0", "?limit=101", "?limit=x", "?cursor=%00", "?cursor=MTIz", "?page=1"):
         answer = await tong.http.get(f"/v1/me/activity{query}", headers=bearer(member))
         assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), query
-
-
-async def wait_until_activity(
-    tong: TongClient, member: Member, holds: Callable[[dict[str, Any]], bool]
-) -> dict[str, Any]:
-    for _ in range(600):
-        found = await activity(tong, member)
-        if found["activity"] and holds(found):  # the ledger is a moment behind
-            return found
-        await asyncio.sleep(0.02)
-    raise AssertionError("the history did not come to it")
 
 
 async def test_nobody_hears_of_another_member_also_of_the_same_bucket(stack: Stack, tong: TongClient) -> None:
@@ -205,9 +193,7 @@ async def test_a_page_that_comes_back_hears_what_it_missed_once_and_streams_end_
             for points in range(2, 6):
                 made.append((await scan(again, own, member, points))["redemption_id"])
                 if points == 3:  # what is old enough comes from PostgreSQL, what is not from the stream
-                    await wait_until_activity(
-                        again, member, lambda found: found["activity"][0]["subject_id"] == made[-1]
-                    )
+                    await until_newest(again, member, subject_id=made[-1])
             async with listening(again.http, PATH, member.access_token, {"last-event-id": since}) as page:
                 made.append((await scan(again, own, member, 6))["redemption_id"])
                 await page.until("what came since is told too", lambda it: len(it.notices) >= len(made) - 1)
@@ -228,7 +214,7 @@ async def test_a_page_that_comes_back_hears_what_it_missed_once_and_streams_end_
                 await page.until("the page is told that its worker stops", lambda it: it.named("end") and it.over)
                 await figures.until("operations are told too", lambda it: it.named("end") and it.over)
                 assert page.named("end")[0].data == figures.named("end")[0].data == {"reason": "draining"}
-        await own.process.wait()
+        await own.until_ended()
         assert "ASGI callable returned without completing" not in own.said
         assert "unforeseen fault" not in own.said
 
@@ -249,13 +235,12 @@ async def test_streams_of_one_member_are_bounded_and_a_closed_one_makes_room(sta
         assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
         assert int(refused.headers["retry-after"]) >= 1
         await open_pages.aclose()
-        for _ in range(600):  # the worker hears of a closed connection a moment later
+
+        async def is_taken() -> bool:
             async with fresh.http.stream("GET", PATH, headers=bearer(member)) as answer:
-                if answer.status_code == 200:
-                    break
-            await asyncio.sleep(0.02)
-        else:
-            raise AssertionError("no seat became free")
+                return answer.status_code == 200
+
+        await wait_until("the worker notices the closed connections", is_taken)
 
 
 @pytest.mark.parametrize("given", ["42", "x", "-", "1-2-3", "99999999999999999999-0", "0-0, 1-0", "%0a", "9" * 15_000])

@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 from gateway.cli.main import app
 from gateway.formats.printing import table
 from gateway.problems.amounts import money
+from loadtest.stack import TONG
 from tests.support.servers.postgres import PrivatePostgres
-from tests.support.servers.stack import TONG, Stack
+from tests.support.servers.stack import Stack
 from tests.support.settlement.settlement import Book, at, group_pool
 
 COMMAND_SECONDS = 90.0

@@ -5,7 +5,6 @@ import json
 import os
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ import pytest
 from PIL import Image
 
 from gateway.development.demo.commands import STEPS
+from loadtest.stack import TONG
 from tests.support.api.client import TongClient
 from tests.support.servers.stack import Stack
 
-TONG = Path(sys.executable).with_name("tong")
 DEMO_SECONDS = 60.0
 Content = dict[str, Any]
 

@@ -4,8 +4,6 @@ On a stack of its own: a worker that another test runs in its own process report
 its counters are in no /metrics of the stack.
 """
 
-import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -17,6 +15,7 @@ from gateway.administration.keys import create_key
 from tests.support.api.client import TongClient, bill, client_of, fresh_key, points_leg
 from tests.support.api.event_streams import listening
 from tests.support.servers.stack import Stack, running_stack
+from tests.support.suite.waiting import wait_until
 
 UNTIL_SECONDS = 30.0
 
@@ -61,14 +60,13 @@ async def outcomes(tong: TongClient) -> Counter[str]:
 async def until(
     tong: TongClient, stack: Stack, holds: Callable[[dict[str, Any]], bool], key: str | None = None
 ) -> dict[str, Any]:
-    """The snapshot that it holds for."""
-    deadline = time.monotonic() + UNTIL_SECONDS
-    while True:
+    """Return the first snapshot that the condition accepts."""
+
+    async def accepted() -> dict[str, Any] | None:
         found = await ask(tong, stack, "/v1/ops/snapshot", key)
-        if holds(found):
-            return found
-        assert time.monotonic() < deadline, found
-        await asyncio.sleep(0.05)
+        return found if holds(found) else None
+
+    return await wait_until("the snapshot says so", accepted)
 
 
 async def admin_key(stack: Stack, tong: TongClient, business: str | None = None, role: str = "operations") -> str:
@@ -95,20 +93,19 @@ async def test_figures_add_up_over_the_workers_and_are_those_of_metrics(stack: S
                     assert (await alone.verify(shop, {"code": code}, fresh_key())).status_code == 409
     await tong.verify(shop, {"code": "hello"}, fresh_key())
 
-    def equal(found: dict[str, Any], counted: Counter[str]) -> bool:
+    async def equal() -> dict[str, Any] | None:
+        found, counted = await ask(tong, stack, "/v1/ops/snapshot"), await outcomes(tong)
         told = found["redemptions"]
         reasons = {each["code"]: each["total"] for each in found["refused_by_reason"]}
-        return (
+        are_equal = (
             told["accepted"] == counted["applied"]
             and told["replayed"] == counted["replayed"]
             and reasons == {code: count for code, count in counted.items() if code not in ("applied", "replayed")}
         )
+        return found if are_equal else None
 
     # A worker tells the others' figures and /metrics what it counted a moment later.
-    deadline = time.monotonic() + UNTIL_SECONDS
-    while not equal(found := await ask(tong, stack, "/v1/ops/snapshot"), counted := await outcomes(tong)):
-        assert time.monotonic() < deadline, (found, counted)
-        await asyncio.sleep(0.05)
+    found = await wait_until("the snapshot and the metrics agree", equal)
     (ours,) = [each for each in found["by_business"] if each["business_id"] == "figures"]
     assert (ours["accepted"], ours["refused"]) == (6, 7)
     assert (ours["outlets"][0]["outlet_id"], ours["outlets"][0]["accepted"]) == (shop.outlet, 6)

@@ -8,13 +8,12 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import asyncpg
 import httpx2
@@ -23,105 +22,57 @@ from redis.asyncio import Redis
 
 from gateway.development.process_priority import BEHIND, GATEWAY, HOT_STORE, LEDGER
 from gateway.development.try_it import BEGIN, END
+from loadtest.stack import TONG, processes_of
 from tests.support.servers.private_servers import private_valkey
+from tests.support.servers.stack import STOP_SECONDS, Stack
 from tests.support.suite.waiting import wait_until
 
-TONG = Path(sys.executable).with_name("tong")
 FIRST_START_SECONDS = 90.0
 SECOND_START_SECONDS = 10.0  # what the issue promises
-STOP_SECONDS = 45.0
+PARTS = ("gateway", "valkey", "postgres", "ledger_writer", "sealer", "settlement")
 
 
-def processes_of(home: Path) -> list[int]:
-    """Every process that has to do with this home: by its command line, its working folder or its environment."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
-            continue
-        with suppress(OSError):
-            traces = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-            folder = str((entry / "cwd").readlink())
-            if str(home).encode() in traces or folder.startswith(str(home)):
-                found.append(int(entry.name))
-    return found
+class Restarted(Stack):
+    """A stack on a home that earlier stacks have used. Its log is its own."""
+
+    def is_ready(self) -> bool:
+        """Return whether it has said so: a killed supervisor leaves its demo.json behind until the next one starts."""
+        return super().is_ready() and "tong: ready at" in self.said
 
 
-class Stack:
-    """One running `tong up`."""
-
-    def __init__(self, home: Path, process: asyncio.subprocess.Process, log: Path) -> None:
-        self.home = home
-        self.process = process
-        self._log = log
-
-    @property
-    def said(self) -> str:
-        return self._log.read_text(errors="replace")
-
-    @property
-    def demo(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.home / "demo.json").read_bytes())
-        return content
-
-    @property
-    def pids(self) -> list[int]:
-        pids = self.demo["pids"]
-        alone = ("valkey", "postgres", "ledger_writer", "sealer", "settlement")
-        return [*pids["gateway"], *(pids[name] for name in alone)]
-
-    async def ready(self, seconds: float) -> None:
-        def written_or_ended() -> bool:
-            # A killed supervisor leaves its demo.json behind until the next one starts: what it says counts too.
-            return "tong: ready at" in self.said or self.process.returncode is not None
-
-        await wait_until("the stack is ready", written_or_ended, seconds=seconds)
-        assert self.process.returncode is None, self.said
-        assert (self.home / "demo.json").exists()
-
-    async def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-        try:
-            await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
-        finally:
-            if self.process.returncode is None:
-                self.process.kill()
-                await self.process.wait()
+def every_pid(running: Stack) -> list[int]:
+    """Process ids of all parts."""
+    return [pid for part in PARTS for pid in running.pids(part)]
 
 
-async def spawn(home: Path, log: IO[bytes], **environment: str) -> asyncio.subprocess.Process:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TONG_")}
-    return await asyncio.create_subprocess_exec(
-        str(TONG),
-        "up",
-        env=inherited | {"TONG_HOME": str(home), "TONG_PORT": "0"} | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
+@contextmanager
+def started(home: Path, **environment: str) -> Iterator[Restarted]:
+    """A `tong up` that is not waited for, with a log of its own for the length of the block."""
+    with tempfile.NamedTemporaryFile() as log:
+        running = Restarted(home.parent, environment, log=Path(log.name))
+        running.start()
+        yield running
 
 
 @asynccontextmanager
-async def stack(home: Path, *, seconds: float = FIRST_START_SECONDS, **environment: str) -> AsyncIterator[Stack]:
-    with tempfile.NamedTemporaryFile() as log:
-        running = Stack(home, await spawn(home, log.file, **environment), Path(log.name))
+async def stack(home: Path, *, seconds: float = FIRST_START_SECONDS, **environment: str) -> AsyncIterator[Restarted]:
+    with started(home, **environment) as running:
         try:
-            await running.ready(seconds)
+            await running.until_ready(seconds)
             yield running
-        except BaseException:
-            print(running.said)  # noqa: T201 - shown with a failing test
+        except BaseException as fault:
+            fault.add_note(running.said)
             raise
         finally:
             await running.end()
 
 
 async def refused(home: Path, **environment: str) -> str:
-    """What a `tong up` says that does not start."""
-    with tempfile.NamedTemporaryFile() as log:
-        process = await spawn(home, log.file, **environment)
-        assert await asyncio.wait_for(process.wait(), STOP_SECONDS) == 1
-        return Path(log.name).read_text()
+    """Return what a `tong up` says that does not start."""
+    with started(home, **environment) as running:
+        await running.until_ended()
+        assert running.process.returncode == 1
+        return running.said
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +98,7 @@ async def test_it_serves_and_describes_itself_as_the_contract_says(home: Path) -
         }
         assert set(demo["pids"]) == {"valkey", "postgres", "gateway", "ledger_writer", "sealer", "settlement"}
         assert len(demo["pids"]["gateway"]) == 2
-        assert len(set(running.pids)) == 7
+        assert len(set(every_pid(running))) == 7
         assert len({terminal["business"] for terminal in demo["terminals"]}) >= 8
         assert all(set(each) == {"business", "outlet", "terminal_id", "api_key"} for each in demo["terminals"])
         assert len(demo["members"]) == 20
@@ -217,28 +168,25 @@ async def test_what_a_till_waits_for_goes_before_what_works_behind_it(home: Path
 
 @pytest.mark.parametrize("part", ["valkey", "postgres", "gateway", "ledger_writer"])
 async def test_a_killed_part_is_started_again_and_said_and_demo_json_names_the_new_one(home: Path, part: str) -> None:
-    def pid(running: Stack) -> int:
-        found = running.demo["pids"][part]
-        return int(found[0] if isinstance(found, list) else found)
-
     async with stack(home) as running, httpx2.AsyncClient() as client:
-        first = pid(running)
+        first = running.pid(part)
         os.kill(first, signal.SIGKILL)
-        await wait_until("demo.json names the new process", lambda: pid(running) != first, seconds=30)
+        await wait_until("demo.json names the new process", lambda: running.pid(part) != first, seconds=30)
         name = {"gateway": "gateway.0", "ledger_writer": "ledger-writer"}.get(part, part)
-        await wait_until("it is back", lambda: f"{name} is back (pid {pid(running)})" in running.said, seconds=30)
+        await wait_until("it is back", lambda: f"{name} is back (pid {running.pid(part)})" in running.said, seconds=30)
         assert f"{name} (pid {first}) died, killed by SIGKILL" in running.said
-        deadline = time.monotonic() + 20
-        while (answer := await client.get(running.demo["base_url"] + "/readyz", timeout=30)).status_code != 200:
-            assert time.monotonic() < deadline, answer.text
-            await asyncio.sleep(0.05)
+
+        async def ready() -> bool:
+            return (await client.get(running.demo["base_url"] + "/readyz", timeout=30)).status_code == 200
+
+        await wait_until("the stack is ready again", ready)
         assert stat.S_IMODE((home / "demo.json").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_stops_everything_and_leaves_nothing_running(home: Path, number: signal.Signals) -> None:
     async with stack(home) as running:
-        pids = [*running.pids, running.process.pid]
+        pids = [*every_pid(running), running.process.pid]
         assert set(pids) <= set(processes_of(home))
         await running.end(number)
         assert running.process.returncode == 0, running.said
@@ -257,13 +205,12 @@ async def test_a_second_signal_hastens_and_still_leaves_nothing(home: Path) -> N
         while "hastened" not in running.said:
             running.process.send_signal(signal.SIGINT)
             await asyncio.sleep(0.2)
-        await asyncio.wait_for(running.process.wait(), STOP_SECONDS)
+        await running.until_ended()
         assert processes_of(home) == []
 
 
 async def test_a_stop_in_the_middle_of_a_start_leaves_nothing(home: Path) -> None:
-    with tempfile.NamedTemporaryFile() as log:
-        running = Stack(home, await spawn(home, log.file), Path(log.name))
+    with started(home) as running:
         await wait_until("a server runs", lambda: len(processes_of(home)) > 1)
         await running.end(signal.SIGINT)
         assert running.process.returncode == 0
@@ -305,13 +252,13 @@ async def test_data_and_keys_survive_a_restart_which_is_quick(home: Path) -> Non
 
 async def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(home: Path) -> None:
     async with stack(home) as running:
-        pids = running.pids
+        pids = every_pid(running)
         assert len(pids) == 6
         running.process.kill()
-        await running.process.wait()
+        await running.until_ended()
         await wait_until("the kernel ended its children", lambda: processes_of(home) == [], seconds=STOP_SECONDS)
     async with stack(home, seconds=30) as running, httpx2.AsyncClient() as client:
-        assert not set(pids) & set(running.pids)
+        assert not set(pids) & set(every_pid(running))
         assert (await client.get(running.demo["base_url"] + "/readyz")).status_code == 200
 
 
@@ -320,7 +267,7 @@ async def test_a_second_stack_on_the_same_home_is_refused(home: Path) -> None:
         said = await refused(home)
         assert f"another `tong up` (pid {running.process.pid})" in said
         assert "TONG_HOME" in said
-        assert all(Path(f"/proc/{pid}").exists() for pid in running.pids)
+        assert all(Path(f"/proc/{pid}").exists() for pid in every_pid(running))
         assert running.demo["base_url"].startswith("http://127.0.0.1:")
 
 

@@ -7,10 +7,10 @@ import pytest
 from tests.support.api.client import TongClient, fresh_key
 from tests.support.api.problem import problem_of
 from tests.support.engine.http import (
-    Ground,
+    Environment,
     Json,
     benefit,
-    open_ground,
+    open_environment,
     points,
     stored,
 )
@@ -18,8 +18,8 @@ from tests.support.servers.stack import Stack
 
 
 @pytest.fixture(scope="module")
-async def ground(stack: Stack, tong: TongClient) -> Ground:
-    return await open_ground(stack, tong)
+async def environment(stack: Stack, tong: TongClient) -> Environment:
+    return await open_environment(stack, tong)
 
 
 BILL = {"reference": "R", "amount_minor": 5_000, "currency": "CNY"}
@@ -80,14 +80,14 @@ MALFORMED: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize("number", range(len(MALFORMED)))
-async def test_a_malformed_request_is_told_where(ground: Ground, number: int) -> None:
+async def test_a_malformed_request_is_told_where(environment: Environment, number: int) -> None:
     path, body, place = MALFORMED[number]
-    document = problem_of(await ground.call(path, body, fresh_key()))
+    document = problem_of(await environment.call(path, body, fresh_key()))
     assert (document["status"], document["code"]) == (400, "malformed"), document
     if place:
         assert document["errors"][0]["field"] == place, document
     if "JPY" not in str(body) and "5001" not in str(body):
-        anonymous = await ground.call(path, body, fresh_key(), headers={"authorization": "Bearer nobody"})
+        anonymous = await environment.call(path, body, fresh_key(), headers={"authorization": "Bearer nobody"})
         assert anonymous.json()["code"] == "malformed", "what can be seen without knowing the caller goes first"
 
 
@@ -112,36 +112,40 @@ BAD_LISTS: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("query", "place"), BAD_LISTS)
-async def test_a_list_by_a_parameter_that_cannot_be_read_names_it(ground: Ground, query: str, place: str) -> None:
-    document = problem_of(await ground.get(f"/v1/redemptions?{query}"))
+async def test_a_list_by_a_parameter_that_cannot_be_read_names_it(
+    environment: Environment, query: str, place: str
+) -> None:
+    document = problem_of(await environment.get(f"/v1/redemptions?{query}"))
     assert (document["code"], document["errors"][0]["field"]) == ("malformed", place)
 
 
 @pytest.mark.parametrize("key", ["", "a b", "k" * 65])
-async def test_a_key_that_is_none_is_refused_where_it_is_given(ground: Ground, key: str) -> None:
+async def test_a_key_that_is_none_is_refused_where_it_is_given(environment: Environment, key: str) -> None:
     for path, body in ((f"{STEP}/capture", None), (f"{STEP}/void", None), ("/v1/accruals", {**CODE, "bill": BILL})):
-        answer = await ground.call(path, body, key)
+        answer = await environment.call(path, body, key)
         assert problem_of(answer)["code"] == "idempotency_key_missing"
-    answer = await ground.call("/v1/cancel", {"idempotency_key": key, "code": "x"})
+    answer = await environment.call("/v1/cancel", {"idempotency_key": key, "code": "x"})
     assert problem_of(answer)["code"] == "idempotency_key_missing"
-    missing = await ground.call("/v1/accruals", {**CODE, "bill": BILL})
+    missing = await environment.call("/v1/accruals", {**CODE, "bill": BILL})
     assert problem_of(missing)["code"] == "idempotency_key_missing"
 
 
 @pytest.mark.parametrize(
     "path", ["/v1/prepare", "/v1/accruals", "/v1/cancel", f"{STEP}/capture", f"{STEP}/void", f"{STEP}/refund"]
 )
-async def test_size_and_type_are_refused_first_and_unknown_callers_before_codes(ground: Ground, path: str) -> None:
+async def test_size_and_type_are_refused_first_and_unknown_callers_before_codes(
+    environment: Environment, path: str
+) -> None:
     nobody = {"authorization": "Bearer nobody"}
-    large = await ground.call(path, b" " * 20_000, headers={**nobody, "content-type": "text/plain"})
+    large = await environment.call(path, b" " * 20_000, headers={**nobody, "content-type": "text/plain"})
     assert problem_of(large)["code"] == "body_too_large"
-    text = await ground.call(path, b"nonsense", headers={**nobody, "content-type": "text/plain"})
+    text = await environment.call(path, b"nonsense", headers={**nobody, "content-type": "text/plain"})
     assert problem_of(text)["code"] == "unsupported_media_type"
     body: Json = {}
     if path in {"/v1/prepare", "/v1/accruals"}:
         body = {**CODE, "bill": BILL}
     elif path == "/v1/cancel":
         body = {**CODE, "idempotency_key": "k"}
-    assert problem_of(await ground.call(path, body, fresh_key(), headers=nobody))["code"] == "unauthenticated"
-    admin = {"authorization": f"Bearer {ground.stack.demo['admin_api_key']}"}
-    assert problem_of(await ground.call(path, body, fresh_key(), headers=admin))["code"] == "forbidden"
+    assert problem_of(await environment.call(path, body, fresh_key(), headers=nobody))["code"] == "unauthenticated"
+    admin = {"authorization": f"Bearer {environment.stack.demo['admin_api_key']}"}
+    assert problem_of(await environment.call(path, body, fresh_key(), headers=admin))["code"] == "forbidden"

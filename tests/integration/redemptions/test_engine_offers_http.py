@@ -10,24 +10,24 @@ import pytest
 from tests.support.api.client import TongClient, client_of, fresh_key
 from tests.support.engine.http import (
     DINNER,
-    Ground,
+    Environment,
     Json,
     benefit,
     moment,
     month,
-    open_ground,
+    open_environment,
     points,
     unbalanced,
-    until_true,
 )
 from tests.support.engine.untouched import nothing_changes
 from tests.support.ledger.oracle import until_drained
 from tests.support.servers.stack import Stack
+from tests.support.suite.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
-async def ground(stack: Stack, tong: TongClient) -> Ground:
-    return await open_ground(stack, tong)
+async def environment(stack: Stack, tong: TongClient) -> Environment:
+    return await open_environment(stack, tong)
 
 
 PREPARED: list[tuple[str, Json | None]] = [
@@ -41,13 +41,13 @@ PREPARED: list[tuple[str, Json | None]] = [
 
 @pytest.mark.parametrize(("business", "bill"), PREPARED)
 async def test_what_prepare_calls_the_best_basket_is_granted_by_verify(
-    ground: Ground, business: str, bill: Json
+    environment: Environment, business: str, bill: Json
 ) -> None:
-    member, terminal = await ground.member(), ground.terminals[business]
-    code = ground.code(member)
-    async with nothing_changes(ground.stack, member):
-        answer = await ground.call("/v1/prepare", {"code": code, "bill": bill}, terminal=terminal)
-        again = await ground.call("/v1/prepare", {"code": code, "bill": bill}, terminal=terminal)
+    member, terminal = await environment.member(), environment.terminals[business]
+    code = environment.code(member)
+    async with nothing_changes(environment.stack, member):
+        answer = await environment.call("/v1/prepare", {"code": code, "bill": bill}, terminal=terminal)
+        again = await environment.call("/v1/prepare", {"code": code, "bill": bill}, terminal=terminal)
     assert answer.status_code == 200, answer.text
     assert again.content == answer.content
     told = answer.json()
@@ -56,18 +56,18 @@ async def test_what_prepare_calls_the_best_basket_is_granted_by_verify(
     assert told["balance"] == {"points": 5_000, "points_held": 0, "stored_value_minor": 50_000}
     best = told["best"]
     body = {"code": code, "bill": bill, "legs": best["legs"]}
-    taken = await ground.call("/v1/verify", body, fresh_key(), terminal=terminal)
+    taken = await environment.call("/v1/verify", body, fresh_key(), terminal=terminal)
     assert taken.status_code == 201, (best, taken.text)
     granted = taken.json()["bill"]
     assert {name: granted[name] for name in best["bill"]} == best["bill"]
     assert granted["discount_minor"] == best["saving_minor"]
 
 
-async def test_prepare_tells_of_each_benefit_what_it_is_worth_or_why_not(ground: Ground) -> None:
-    member = await ground.member()
-    terminal = ground.shop
+async def test_prepare_tells_of_each_benefit_what_it_is_worth_or_why_not(environment: Environment) -> None:
+    member = await environment.member()
+    terminal = environment.shop
     bill = {**DINNER, "stay": "room 8"}
-    told = (await ground.call("/v1/prepare", {"code": ground.code(member), "bill": bill})).json()
+    told = (await environment.call("/v1/prepare", {"code": environment.code(member), "bill": bill})).json()
     assert told["points"]["maximum"] == 5_000
     assert told["stored_value"] == {"maximum_minor": 25_800}
     found = {entry["benefit_id"]: entry for entry in told["benefits"]}
@@ -88,24 +88,24 @@ async def test_prepare_tells_of_each_benefit_what_it_is_worth_or_why_not(ground:
         "eng-elsewhere": "leg_not_allowed_here",
     }
     for name, reason in reasons.items():
-        answer = await ground.verify(member, benefit(name), bill=bill, terminal=terminal)
+        answer = await environment.verify(member, benefit(name), bill=bill, terminal=terminal)
         assert answer.json()["code"] == reason, "verify says the same"
     for name, entry in found.items():
         if entry["usable"]:
-            taken = await ground.taken(await ground.member(), benefit(name), bill=bill)
+            taken = await environment.taken(await environment.member(), benefit(name), bill=bill)
             assert taken["legs"][0]["value_minor"] == entry["value_minor"], name
 
 
-async def test_a_purchase_earns_by_category_tier_and_way_and_is_told_field_by_field(ground: Ground) -> None:
-    (member,) = await ground.members(1, points=[])
+async def test_a_purchase_earns_by_category_tier_and_way_and_is_told_field_by_field(environment: Environment) -> None:
+    (member,) = await environment.members(1, points=[])
     bill = {
         "reference": "POS-9-1",
         "amount_minor": 10_150,
         "currency": "CNY",
         "lines": [{"category": "groceries", "amount_minor": 4_000}],
     }
-    body, key = {"code": ground.code(member), "bill": bill}, fresh_key()
-    first = await ground.call("/v1/accruals", body, key)
+    body, key = {"code": environment.code(member), "bill": bill}, fresh_key()
+    first = await environment.call("/v1/accruals", body, key)
     assert first.status_code == 201, first.text
     told = first.json()
     assert told["accrual_id"].startswith("acr_")
@@ -117,98 +117,102 @@ async def test_a_purchase_earns_by_category_tier_and_way_and_is_told_field_by_fi
     assert (told["points_settled"], told["expires_month"]) == (0, month(12))
     assert told["bill"] == {"reference": "POS-9-1", "amount_minor": 10_150, "currency": "CNY"}
     assert told["balance"] == {"points": 101}
-    async with nothing_changes(ground.stack, member):
-        again = await ground.call("/v1/accruals", body, key)
+    async with nothing_changes(environment.stack, member):
+        again = await environment.call("/v1/accruals", body, key)
         assert (again.status_code, again.content) == (201, first.content)
         assert again.headers["idempotency-replayed"] == "true"
-        used = await ground.call("/v1/accruals", body, fresh_key())
+        used = await environment.call("/v1/accruals", body, fresh_key())
         assert (used.status_code, used.json()["code"]) == (409, "code_used")
-        scan = await ground.call("/v1/verify", {"code": body["code"]}, fresh_key())
+        scan = await environment.call("/v1/verify", {"code": body["code"]}, fresh_key())
         assert scan.json()["code"] == "code_used"
-    await ground.seen(member, ground.other)
-    crossed = await ground.call(
+    await environment.seen(member, environment.other)
+    crossed = await environment.call(
         "/v1/accruals",
         {"member_id": member.member_id, "bill": {**bill, "lines": []}},
         fresh_key(),
-        terminal=ground.other,
+        terminal=environment.other,
     )
     told = crossed.json()
     assert (told["crossing_bonus"], told["points"]) == (True, 10_150 * 125 * 110 // 2_000_000)
     assert (told["expires_month"], told["growth_value"], told["growth_value_total"]) == (month(3), 50, 131)
-    same = await ground.call(
+    same = await environment.call(
         "/v1/accruals",
         {"member_id": member.member_id, "bill": {**bill, "reference": "POS-9-2"}},
         fresh_key(),
-        terminal=ground.other,
+        terminal=environment.other,
     )
     assert same.json()["crossing_bonus"] is False, "the last purchase was here"
-    me = await ground.tong.me(member)
+    me = await environment.tong.me(member)
     assert me["growth_value"] == same.json()["growth_value_total"]
     assert me["balance"]["points"] == same.json()["balance"]["points"]
-    assert await unbalanced(ground, member) == []
+    assert await unbalanced(environment, member) == []
 
 
 @pytest.mark.parametrize(("tier", "earned"), [("standard", 100), ("silver", 110), ("gold", 125), ("diamond", 150)])
-async def test_a_higher_level_earns_more(ground: Ground, tier: str, earned: int) -> None:
-    (member,) = await ground.members(1, tier, points=[])
+async def test_a_higher_level_earns_more(environment: Environment, tier: str, earned: int) -> None:
+    (member,) = await environment.members(1, tier, points=[])
     bill = {"reference": f"R-{tier}", "amount_minor": 10_000, "currency": "CNY"}
-    await ground.seen(member)
-    answer = await ground.call("/v1/accruals", {"member_id": member.member_id, "bill": bill}, fresh_key())
+    await environment.seen(member)
+    answer = await environment.call("/v1/accruals", {"member_id": member.member_id, "bill": bill}, fresh_key())
     assert (answer.json()["points"], answer.json()["growth_value"]) == (earned, 100)
 
 
-async def test_a_reversed_accrual_takes_back_what_is_left_and_the_rest_is_paid_by_the_next(ground: Ground) -> None:
-    (member,) = await ground.members(1, "standard", points=[])
+async def test_a_reversed_accrual_takes_back_what_is_left_and_the_rest_is_paid_by_the_next(
+    environment: Environment,
+) -> None:
+    (member,) = await environment.members(1, "standard", points=[])
     bill = {"reference": "R-1", "amount_minor": 10_000, "currency": "CNY"}
-    await ground.seen(member)
+    await environment.seen(member)
 
     async def earns() -> Json:
-        answer = await ground.call("/v1/accruals", {"member_id": member.member_id, "bill": bill}, fresh_key())
+        answer = await environment.call("/v1/accruals", {"member_id": member.member_id, "bill": bill}, fresh_key())
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
     earned = await earns()
-    await ground.taken(member, points(70))
+    await environment.taken(member, points(70))
     path, key = f"/v1/accruals/{earned['accrual_id']}/reverse", fresh_key()
-    first = await ground.call(path, key=key)
+    first = await environment.call(path, key=key)
     assert first.status_code == 200, first.text
     told = first.json()
     assert (told["status"], told["points_taken_back"], told["points_owed"]) == ("reversed", 30, 70)
     assert told["balance"] == {"points": 0}
     assert told["accrual_id"] == earned["accrual_id"]
-    me = await ground.tong.me(member)
+    me = await environment.tong.me(member)
     assert (me["balance"]["points_owed"], me["growth_value"], me["lots"]) == (70, 0, [])
-    async with nothing_changes(ground.stack, member):
-        again = await ground.call(path, key=key)
+    async with nothing_changes(environment.stack, member):
+        again = await environment.call(path, key=key)
         assert (again.status_code, again.content) == (200, first.content)
         assert again.headers["idempotency-replayed"] == "true"
-        without = await ground.call(path)
+        without = await environment.call(path)
         assert (without.status_code, without.json()["code"]) == (409, "already_refunded")
-        elsewhere = await ground.call(path, terminal=ground.other)
+        elsewhere = await environment.call(path, terminal=environment.other)
         assert (elsewhere.status_code, elsewhere.json()["code"]) == (404, "not_found")
     following = await earns()
     assert (following["points"], following["points_settled"], following["balance"]["points"]) == (100, 70, 30)
-    assert (await ground.tong.me(member))["balance"]["points_owed"] == 0
-    after = (await ground.call(f"/v1/accruals/{following['accrual_id']}/reverse")).json()
+    assert (await environment.tong.me(member))["balance"]["points_owed"] == 0
+    after = (await environment.call(f"/v1/accruals/{following['accrual_id']}/reverse")).json()
     assert (after["points_taken_back"], after["points_owed"]) == (30, 70), "what it had paid is owed again"
-    assert await unbalanced(ground, member) == []
+    assert await unbalanced(environment, member) == []
 
 
-async def test_redemptions_of_a_bill_are_listed_to_their_own_business_alone(ground: Ground) -> None:
-    member, reference = await ground.member(), f"POS-{fresh_key()}"
+async def test_redemptions_of_a_bill_are_listed_to_their_own_business_alone(environment: Environment) -> None:
+    member, reference = await environment.member(), f"POS-{fresh_key()}"
     bill = {**DINNER, "reference": reference}
-    first = await ground.taken(member, points(100), bill=bill)
-    second = await ground.held(member, points(200), bill=bill)
-    await ground.taken(member, points(100), bill=bill, terminal=ground.other)
-    async with ground.stack.hot() as hot, ground.stack.ledger() as ledger:
+    first = await environment.taken(member, points(100), bill=bill)
+    second = await environment.held(member, points(200), bill=bill)
+    await environment.taken(member, points(100), bill=bill, terminal=environment.other)
+    async with environment.stack.hot() as hot, environment.stack.ledger() as ledger:
         await until_drained(hot, ledger)
-    found = (await ground.get(f"/v1/redemptions?bill_reference={reference}")).json()["redemptions"]
+    found = (await environment.get(f"/v1/redemptions?bill_reference={reference}")).json()["redemptions"]
     assert [(each["redemption_id"], each["status"]) for each in found] == [
         (second["redemption_id"], "held"),
         (first["redemption_id"], "captured"),
     ]
-    assert found[0] == {**await ground.shown(second), "outlet_id": ground.shop.outlet}
-    elsewhere = await ground.get(f"/v1/redemptions?bill_reference={reference}", terminal=ground.terminals["eng-few"])
+    assert found[0] == {**await environment.shown(second), "outlet_id": environment.shop.outlet}
+    elsewhere = await environment.get(
+        f"/v1/redemptions?bill_reference={reference}", terminal=environment.terminals["eng-few"]
+    )
     assert elsewhere.json() == {"redemptions": [], "next_cursor": None}
 
 
@@ -234,34 +238,34 @@ CHANGES: list[tuple[str, str, Callable[[httpx2.Response], bool]]] = [
 
 
 async def test_changed_rules_hold_within_a_second_on_every_worker_and_each_decision_names_its_rules(
-    ground: Ground,
+    environment: Environment,
 ) -> None:
-    (member,) = await ground.members(
+    (member,) = await environment.members(
         1,
         points=[{"business": "hotel", "points": 100_000, "expires_in_months": 2}],
         benefits=[{"benefit": "eng-changing", "uses": 10_000, "expires_in_months": 2}],
     )
-    terminal = ground.terminals["eng-changing"]
+    terminal = environment.terminals["eng-changing"]
 
     async def scan(http: httpx2.AsyncClient) -> httpx2.Response:
         body = {
-            **ground.basket(member, benefit("eng-changing"), points(1), bill=None, confirm_duplicate=True),
+            **environment.basket(member, benefit("eng-changing"), points(1), bill=None, confirm_duplicate=True),
         }
-        return await ground.call("/v1/verify", body, fresh_key(), terminal=terminal, tong=TongClient(http))
+        return await environment.call("/v1/verify", body, fresh_key(), terminal=terminal, tong=TongClient(http))
 
-    first = await ground.taken(
+    first = await environment.taken(
         member, benefit("eng-changing"), points(1), bill=None, terminal=terminal, confirm_duplicate=True
     )
     decided = [(first["redemption_id"], 300)]
     for what, change, holds in CHANGES:
-        async with client_of(ground.stack) as one, ground.stack.ledger() as ledger:
+        async with client_of(environment.stack) as one, environment.stack.ledger() as ledger:
             await ledger.execute(change)
             changed = time.monotonic()
 
             async def in_force(one: TongClient = one, holds: Callable[[httpx2.Response], bool] = holds) -> bool:
                 return holds(await scan(one.http))
 
-            await until_true(what, in_force, seconds=1.0)
+            await wait_until(what, in_force, seconds=1.0)
             assert time.monotonic() - changed < 1.0
         last: dict[int, httpx2.Response] = {}
 
@@ -273,16 +277,16 @@ async def test_changed_rules_hold_within_a_second_on_every_worker_and_each_decis
             last[0] = await scan(http)
             return holds(last[0])
 
-        await ground.stack.until_every_worker(what, everywhere, seconds=1.0)
+        await environment.stack.until_every_worker(what, everywhere, seconds=1.0)
         if last[0].status_code == 201:
             decided.append((last[0].json()["redemption_id"], last[0].json()["legs"][0]["value_minor"]))
-    code = ground.code(member)
-    offers = (await ground.call("/v1/prepare", {"code": code, "bill": DINNER}, terminal=terminal)).json()
+    code = environment.code(member)
+    offers = (await environment.call("/v1/prepare", {"code": code, "bill": DINNER}, terminal=terminal)).json()
     (withdrawn,) = offers["benefits"]
     assert (withdrawn["usable"], withdrawn["reason"]["code"]) == (False, "benefit_unknown"), "held, and withdrawn"
-    assert await ground.benefits(member) == {}
+    assert await environment.benefits(member) == {}
     versions = []
-    async with ground.stack.hot() as hot, ground.stack.ledger() as ledger:
+    async with environment.stack.hot() as hot, environment.stack.ledger() as ledger:
         for identifier, value in decided:
             await until_drained(hot, ledger)
             context = json.loads(

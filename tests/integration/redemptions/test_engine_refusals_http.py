@@ -17,10 +17,10 @@ from tests.support.api.client import TongClient, fresh_key
 from tests.support.api.problem import problem_of
 from tests.support.engine.http import (
     DINNER,
-    Ground,
+    Environment,
     Json,
     benefit,
-    open_ground,
+    open_environment,
     points,
     stored,
 )
@@ -29,8 +29,8 @@ from tests.support.servers.stack import Member, Stack
 
 
 @pytest.fixture(scope="module")
-async def ground(stack: Stack, tong: TongClient) -> Ground:
-    return await open_ground(stack, tong)
+async def environment(stack: Stack, tong: TongClient) -> Environment:
+    return await open_environment(stack, tong)
 
 
 @dataclass
@@ -103,8 +103,8 @@ LEG_REASONS: dict[str, tuple[Callable[[Scan], None], str]] = {
 """How a basket comes to deserve each reason, and what its detail names."""
 
 
-async def spoilt(ground: Ground, *reasons: str, reverse: bool = False) -> Scan:
-    scan = Scan(await ground.member())
+async def spoilt(environment: Environment, *reasons: str, reverse: bool = False) -> Scan:
+    scan = Scan(await environment.member())
     for reason in reasons:
         LEG_REASONS[reason][0](scan)
     if reverse:
@@ -112,16 +112,16 @@ async def spoilt(ground: Ground, *reasons: str, reverse: bool = False) -> Scan:
     return scan
 
 
-async def send(ground: Ground, scan: Scan, **more: Any) -> httpx2.Response:
-    return await ground.verify(scan.member, *scan.legs, terminal=ground.terminals[scan.terminal], **more)
+async def send(environment: Environment, scan: Scan, **more: Any) -> httpx2.Response:
+    return await environment.verify(scan.member, *scan.legs, terminal=environment.terminals[scan.terminal], **more)
 
 
 @pytest.mark.parametrize("reason", LEG_REASONS)
-async def test_a_refusal_names_rule_and_leg_and_changes_no_value(ground: Ground, reason: str) -> None:
-    scan = await spoilt(ground, reason)
+async def test_a_refusal_names_rule_and_leg_and_changes_no_value(environment: Environment, reason: str) -> None:
+    scan = await spoilt(environment, reason)
     scan.legs.insert(0, points(10))
-    async with nothing_changes(ground.stack, scan.member):
-        answer = await send(ground, scan)
+    async with nothing_changes(environment.stack, scan.member):
+        answer = await send(environment, scan)
     document = problem_of(answer)
     assert (document["code"], answer.status_code) == (reason, 409)
     assert (document["outcome"], document["retry"]) == ("not_applied", "new_key")
@@ -131,38 +131,38 @@ async def test_a_refusal_names_rule_and_leg_and_changes_no_value(ground: Ground,
 
 @pytest.mark.parametrize("pair", list(itertools.combinations(LEG_REASONS, 2)), ids=" and ".join)
 async def test_of_two_reasons_in_one_basket_the_first_of_the_table_is_given(
-    ground: Ground, pair: tuple[str, str]
+    environment: Environment, pair: tuple[str, str]
 ) -> None:
     for reverse in (False, True):
-        scan = await spoilt(ground, *pair, reverse=reverse)
-        answer = await send(ground, scan)
+        scan = await spoilt(environment, *pair, reverse=reverse)
+        answer = await send(environment, scan)
         assert problem_of(answer)["code"] == pair[0], answer.text
 
 
-CODE_STATES: dict[str, Callable[[Ground, Scan, str], Awaitable[str | None]]] = {}
+CODE_STATES: dict[str, Callable[[Environment, Scan, str], Awaitable[str | None]]] = {}
 """Reasons before any of the basket: each spoils the scan's code, key or member; the key to use, or None for a new."""
 
 
-async def _cancelled(ground: Ground, scan: Scan, code: str) -> str | None:
+async def _cancelled(environment: Environment, scan: Scan, code: str) -> str | None:
     key = fresh_key()
     body = {"idempotency_key": key, "code": code}
-    answer = await ground.call("/v1/cancel", body, terminal=ground.terminals[scan.terminal])
+    answer = await environment.call("/v1/cancel", body, terminal=environment.terminals[scan.terminal])
     assert answer.json()["effect"] == "tombstoned", answer.text
     return key
 
 
-async def _used(ground: Ground, scan: Scan, code: str) -> str | None:
-    assert (await ground.call("/v1/verify", {"code": code}, fresh_key())).status_code == 201
+async def _used(environment: Environment, scan: Scan, code: str) -> str | None:
+    assert (await environment.call("/v1/verify", {"code": code}, fresh_key())).status_code == 201
     return None
 
 
-async def _revoked(ground: Ground, scan: Scan, code: str) -> str | None:
-    await ground.member_field(scan.member, "codes_valid_from", str(int(time.time()) + 600))
+async def _revoked(environment: Environment, scan: Scan, code: str) -> str | None:
+    await environment.member_field(scan.member, "codes_valid_from", str(int(time.time()) + 600))
     return None
 
 
-async def _blocked(ground: Ground, scan: Scan, code: str) -> str | None:
-    await ground.member_field(scan.member, "status", "blocked")
+async def _blocked(environment: Environment, scan: Scan, code: str) -> str | None:
+    await environment.member_field(scan.member, "status", "blocked")
     return None
 
 
@@ -172,32 +172,34 @@ CODE_STATES |= {"cancelled": _cancelled, "code_used": _used, "code_revoked": _re
 @pytest.mark.parametrize("reason", LEG_REASONS)
 @pytest.mark.parametrize("before", CODE_STATES)
 async def test_what_is_wrong_with_key_code_or_member_goes_before_the_basket(
-    ground: Ground, before: str, reason: str
+    environment: Environment, before: str, reason: str
 ) -> None:
-    scan = await spoilt(ground, reason)
-    body = ground.basket(scan.member, *scan.legs)
-    key = await CODE_STATES[before](ground, scan, body["code"])
-    answer = await ground.call("/v1/verify", body, key or fresh_key(), terminal=ground.terminals[scan.terminal])
+    scan = await spoilt(environment, reason)
+    body = environment.basket(scan.member, *scan.legs)
+    key = await CODE_STATES[before](environment, scan, body["code"])
+    answer = await environment.call(
+        "/v1/verify", body, key or fresh_key(), terminal=environment.terminals[scan.terminal]
+    )
     assert problem_of(answer)["code"] == before
 
 
 @pytest.mark.parametrize("pair", list(itertools.combinations(CODE_STATES, 2)), ids=" and ".join)
 async def test_of_two_states_of_code_and_member_the_first_of_the_table_is_given(
-    ground: Ground, pair: tuple[str, str]
+    environment: Environment, pair: tuple[str, str]
 ) -> None:
-    scan = Scan(await ground.member())
-    body = ground.basket(scan.member)
-    keys = [await CODE_STATES[each](ground, scan, body["code"]) for each in pair]
-    answer = await ground.call("/v1/verify", body, next(filter(None, keys), fresh_key()))
+    scan = Scan(await environment.member())
+    body = environment.basket(scan.member)
+    keys = [await CODE_STATES[each](environment, scan, body["code"]) for each in pair]
+    answer = await environment.call("/v1/verify", body, next(filter(None, keys), fresh_key()))
     assert problem_of(answer)["code"] == pair[0]
 
 
-async def test_a_cancelled_key_goes_before_a_code_that_has_expired(ground: Ground) -> None:
-    scan = Scan(await ground.member())
-    body = {"code": ground.code(scan.member, age_seconds=90)}
-    assert problem_of(await ground.call("/v1/verify", body, fresh_key()))["code"] == "code_expired"
-    key = await _cancelled(ground, scan, body["code"])
-    assert problem_of(await ground.call("/v1/verify", body, key))["code"] == "cancelled"
+async def test_a_cancelled_key_goes_before_a_code_that_has_expired(environment: Environment) -> None:
+    scan = Scan(await environment.member())
+    body = {"code": environment.code(scan.member, age_seconds=90)}
+    assert problem_of(await environment.call("/v1/verify", body, fresh_key()))["code"] == "code_expired"
+    key = await _cancelled(environment, scan, body["code"])
+    assert problem_of(await environment.call("/v1/verify", body, key))["code"] == "cancelled"
 
 
 WITH_DUPLICATE: list[tuple[str, list[Json], Json]] = [
@@ -212,36 +214,36 @@ WITH_DUPLICATE: list[tuple[str, list[Json], Json]] = [
 
 @pytest.mark.parametrize(("reason", "legs", "bill"), WITH_DUPLICATE, ids=[each[0] for each in WITH_DUPLICATE])
 async def test_a_possible_duplicate_goes_before_the_basket_and_can_be_confirmed(
-    ground: Ground, reason: str, legs: list[Json], bill: Json
+    environment: Environment, reason: str, legs: list[Json], bill: Json
 ) -> None:
-    member = await ground.member()
-    await ground.taken(member, *legs)
-    async with nothing_changes(ground.stack, member):
-        answer = await ground.verify(member, *legs, bill=bill)
+    member = await environment.member()
+    await environment.taken(member, *legs)
+    async with nothing_changes(environment.stack, member):
+        answer = await environment.verify(member, *legs, bill=bill)
         document = problem_of(answer)
         assert (answer.status_code, document["code"]) == (409, "possible_duplicate")
         assert "confirm_duplicate" in document["detail"]
-        confirmed = await ground.verify(member, *legs, bill=bill, confirm_duplicate=True)
+        confirmed = await environment.verify(member, *legs, bill=bill, confirm_duplicate=True)
         assert problem_of(confirmed)["code"] == reason, "control: the other reason holds as well"
 
 
-async def test_a_duplicate_is_of_one_member_outlet_amount_and_basket_in_any_order(ground: Ground) -> None:
-    member = await ground.member()
+async def test_a_duplicate_is_of_one_member_outlet_amount_and_basket_in_any_order(environment: Environment) -> None:
+    member = await environment.member()
     legs = [points(100), stored(200)]
-    await ground.taken(member, *legs)
+    await environment.taken(member, *legs)
     for same in (legs, legs[::-1]):
-        answer = await ground.verify(member, *same, bill={**DINNER, "reference": "another"})
+        answer = await environment.verify(member, *same, bill={**DINNER, "reference": "another"})
         assert problem_of(answer)["code"] == "possible_duplicate"
-    await ground.taken(member, *legs, confirm_duplicate=True)
-    await ground.taken(member, *legs, bill={**DINNER, "amount_minor": 25_801})
-    await ground.taken(member, points(101), stored(200))
-    await ground.taken(member, *legs, terminal=ground.other)
-    await ground.taken(await ground.member(), *legs)
+    await environment.taken(member, *legs, confirm_duplicate=True)
+    await environment.taken(member, *legs, bill={**DINNER, "amount_minor": 25_801})
+    await environment.taken(member, points(101), stored(200))
+    await environment.taken(member, *legs, terminal=environment.other)
+    await environment.taken(await environment.member(), *legs)
     for state in ("member_blocked", "code_revoked"):
-        scan = Scan(await ground.member())
-        await ground.taken(scan.member, points(1))
-        await CODE_STATES[state](ground, scan, "")
-        assert problem_of(await ground.verify(scan.member, points(1)))["code"] == state, "goes before a duplicate"
+        scan = Scan(await environment.member())
+        await environment.taken(scan.member, points(1))
+        await CODE_STATES[state](environment, scan, "")
+        assert problem_of(await environment.verify(scan.member, points(1)))["code"] == state, "goes before a duplicate"
 
 
 USES: list[tuple[str, list[int], int, int]] = [
@@ -255,35 +257,37 @@ USES: list[tuple[str, list[int], int, int]] = [
 
 @pytest.mark.parametrize(("name", "taken", "more", "left"), USES, ids=[each[0] for each in USES])
 async def test_uses_beyond_lots_day_month_or_stay_are_refused_with_what_is_left(
-    ground: Ground, name: str, taken: list[int], more: int, left: int
+    environment: Environment, name: str, taken: list[int], more: int, left: int
 ) -> None:
-    member = await ground.member()
+    member = await environment.member()
     bill = {**DINNER, "stay": "room 1207"}
     for uses in taken:
-        await ground.taken(member, benefit(name, uses), bill=bill)
-    async with nothing_changes(ground.stack, member):
-        answer = await ground.verify(member, benefit(name, more), bill=bill, confirm_duplicate=True)
+        await environment.taken(member, benefit(name, uses), bill=bill)
+    async with nothing_changes(environment.stack, member):
+        answer = await environment.verify(member, benefit(name, more), bill=bill, confirm_duplicate=True)
     document = problem_of(answer)
     assert (document["code"], document["asked"], document["available"]) == ("benefit_exhausted", more, left)
     if name == "eng-stay":
-        await ground.taken(member, benefit(name), bill={**DINNER, "stay": "room 1208"}, confirm_duplicate=True)
-        without = await ground.verify(member, benefit(name), bill=DINNER, confirm_duplicate=True)
+        await environment.taken(member, benefit(name), bill={**DINNER, "stay": "room 1208"}, confirm_duplicate=True)
+        without = await environment.verify(member, benefit(name), bill=DINNER, confirm_duplicate=True)
         assert problem_of(without)["code"] == "bill_below_minimum", "no stay, no benefit of a stay"
 
 
 @pytest.mark.parametrize("who", [_revoked, _blocked], ids=["code_revoked", "member_blocked"])
 async def test_prepare_and_accruals_refuse_codes_and_members_as_verify_does(
-    ground: Ground, request: pytest.FixtureRequest, who: Callable[[Ground, Scan, str], Awaitable[str | None]]
+    environment: Environment,
+    request: pytest.FixtureRequest,
+    who: Callable[[Environment, Scan, str], Awaitable[str | None]],
 ) -> None:
     reason = request.node.callspec.id
-    scan = Scan(await ground.member())
-    await who(ground, scan, "")
-    codes = {"old": ground.code(scan.member, age_seconds=90), "good": ground.code(scan.member)}
+    scan = Scan(await environment.member())
+    await who(environment, scan, "")
+    codes = {"old": environment.code(scan.member, age_seconds=90), "good": environment.code(scan.member)}
     for path in ("/v1/prepare", "/v1/accruals"):
-        async with nothing_changes(ground.stack, scan.member):
+        async with nothing_changes(environment.stack, scan.member):
             for age, code in codes.items():
-                answer = await ground.call(path, {"code": code, "bill": DINNER}, fresh_key())
+                answer = await environment.call(path, {"code": code, "bill": DINNER}, fresh_key())
                 assert problem_of(answer)["code"] == ("code_expired" if age == "old" else reason)
             for text, refused in (("6901234567892", "code_malformed"), (codes["good"][:-4] + "AAAA", "code_forged")):
-                answer = await ground.call(path, {"code": text, "bill": DINNER}, fresh_key())
+                answer = await environment.call(path, {"code": text, "bill": DINNER}, fresh_key())
                 assert problem_of(answer)["code"] == refused

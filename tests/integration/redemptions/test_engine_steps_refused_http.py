@@ -15,10 +15,10 @@ from redemption.domain.members import member_id
 from tests.support.api.client import TongClient, fresh_key
 from tests.support.api.problem import problem_of
 from tests.support.engine.http import (
-    Ground,
+    Environment,
     Json,
     benefit,
-    open_ground,
+    open_environment,
     points,
     stored,
 )
@@ -30,8 +30,8 @@ LONG_AGO = str(int((time.time() - 100 * 86_400) * 1000))
 
 
 @pytest.fixture(scope="module")
-async def ground(stack: Stack, tong: TongClient) -> Ground:
-    return await open_ground(stack, tong)
+async def environment(stack: Stack, tong: TongClient) -> Environment:
+    return await open_environment(stack, tong)
 
 
 @dataclass
@@ -42,28 +42,28 @@ class Made:
     member: Member
 
 
-async def hold(ground: Ground, seconds: int = 600) -> Made:
-    member = await ground.member()
-    return Made(await ground.held(member, points(900), stored(300), hold_seconds=seconds), member)
+async def hold(environment: Environment, seconds: int = 600) -> Made:
+    member = await environment.member()
+    return Made(await environment.held(member, points(900), stored(300), hold_seconds=seconds), member)
 
 
-async def after(ground: Ground, step: str, body: Any = None) -> Made:
+async def after(environment: Environment, step: str, body: Any = None) -> Made:
     """A redemption after one step: `capture` and `void` of a hold, `refund` of what was captured."""
     if step == "refund":
-        member = await ground.member()
-        made = Made(await ground.taken(member, points(900), stored(300)), member)
+        member = await environment.member()
+        made = Made(await environment.taken(member, points(900), stored(300)), member)
     else:
-        made = await hold(ground)
-    answer = await ground.step(made.redemption, step, body)
+        made = await hold(environment)
+    answer = await environment.step(made.redemption, step, body)
     assert answer.status_code == 200, answer.text
     return made
 
 
-async def expired(ground: Ground) -> Made:
-    made = await hold(ground, 1)
+async def expired(environment: Environment) -> Made:
+    made = await hold(environment, 1)
     key = made.redemption["created_at"]
     await wait_until("the hold's time has run out", lambda: time.time() > _moment(key) + 1.05)
-    await ground.step(made.redemption, "capture")
+    await environment.step(made.redemption, "capture")
     return made
 
 
@@ -71,51 +71,51 @@ def _moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-async def cancelled(ground: Ground) -> Made:
-    made = await hold(ground)
-    answer = await ground.call("/v1/cancel", {"redemption_id": made.redemption["redemption_id"]})
+async def cancelled(environment: Environment) -> Made:
+    made = await hold(environment)
+    answer = await environment.call("/v1/cancel", {"redemption_id": made.redemption["redemption_id"]})
     assert answer.status_code == 200, answer.text
     return made
 
 
-async def long_ago(ground: Ground) -> Made:
+async def long_ago(environment: Environment) -> Made:
     """Captured a hundred days ago, as far as its record says."""
-    made = await after(ground, "capture")
-    await ground.field_of(made.redemption, "captured_at", LONG_AGO)
+    made = await after(environment, "capture")
+    await environment.field_of(made.redemption, "captured_at", LONG_AGO)
     return made
 
 
-async def partly_refunded_long_ago(ground: Ground) -> Made:
-    made = await after(ground, "refund", {"legs": [points(100)]})
-    await ground.field_of(made.redemption, "at", LONG_AGO)
+async def partly_refunded_long_ago(environment: Environment) -> Made:
+    made = await after(environment, "refund", {"legs": [points(100)]})
+    await environment.field_of(made.redemption, "at", LONG_AGO)
     return made
 
 
 TOO_MUCH = {"legs": [points(901)]}
-STEPS: list[tuple[str, int, Callable[[Ground], Awaitable[Made]], str, Any]] = [
+STEPS: list[tuple[str, int, Callable[[Environment], Awaitable[Made]], str, Any]] = [
     # In the contract's order. A body that asks for too much holds a second reason, and the first must be given.
     ("hold_expired", 410, expired, "capture", None),
     ("hold_expired", 410, expired, "capture", TOO_MUCH),
     ("hold_expired", 410, expired, "void", None),
     ("hold_expired", 410, expired, "refund", TOO_MUCH),
-    ("already_captured", 409, lambda ground: after(ground, "capture"), "capture", None),
-    ("already_captured", 409, lambda ground: after(ground, "capture"), "capture", TOO_MUCH),
-    ("already_captured", 409, lambda ground: after(ground, "capture"), "void", None),
-    ("already_captured", 409, lambda ground: after(ground, "refund", {"legs": [points(1)]}), "void", None),
+    ("already_captured", 409, lambda environment: after(environment, "capture"), "capture", None),
+    ("already_captured", 409, lambda environment: after(environment, "capture"), "capture", TOO_MUCH),
+    ("already_captured", 409, lambda environment: after(environment, "capture"), "void", None),
+    ("already_captured", 409, lambda environment: after(environment, "refund", {"legs": [points(1)]}), "void", None),
     ("already_captured", 409, long_ago, "capture", TOO_MUCH),
-    ("already_voided", 409, lambda ground: after(ground, "void"), "void", None),
-    ("already_voided", 409, lambda ground: after(ground, "void"), "capture", TOO_MUCH),
-    ("already_voided", 409, lambda ground: after(ground, "void"), "refund", TOO_MUCH),
-    ("already_refunded", 409, lambda ground: after(ground, "refund"), "refund", None),
-    ("already_refunded", 409, lambda ground: after(ground, "refund"), "refund", TOO_MUCH),
-    ("already_refunded", 409, lambda ground: after(ground, "refund"), "capture", TOO_MUCH),
+    ("already_voided", 409, lambda environment: after(environment, "void"), "void", None),
+    ("already_voided", 409, lambda environment: after(environment, "void"), "capture", TOO_MUCH),
+    ("already_voided", 409, lambda environment: after(environment, "void"), "refund", TOO_MUCH),
+    ("already_refunded", 409, lambda environment: after(environment, "refund"), "refund", None),
+    ("already_refunded", 409, lambda environment: after(environment, "refund"), "refund", TOO_MUCH),
+    ("already_refunded", 409, lambda environment: after(environment, "refund"), "capture", TOO_MUCH),
     ("exceeds_hold", 409, hold, "capture", TOO_MUCH),
     ("exceeds_hold", 409, hold, "capture", {"legs": [benefit("eng-plain")]}),
     ("exceeds_hold", 409, hold, "capture", {"legs": [points(500), points(401)]}),
     ("exceeds_redemption", 409, hold, "refund", None),
-    ("exceeds_redemption", 409, lambda ground: after(ground, "capture", {"legs": [points(1)]}), "refund",
+    ("exceeds_redemption", 409, lambda environment: after(environment, "capture", {"legs": [points(1)]}), "refund",
      {"legs": [points(2)]}),
-    ("exceeds_redemption", 409, lambda ground: after(ground, "refund", {"legs": [points(1)]}), "refund",
+    ("exceeds_redemption", 409, lambda environment: after(environment, "refund", {"legs": [points(1)]}), "refund",
      {"legs": [points(900)]}),
     ("exceeds_redemption", 409, long_ago, "refund", TOO_MUCH),
     ("exceeds_redemption", 409, partly_refunded_long_ago, "refund", {"legs": [points(801)]}),
@@ -128,13 +128,13 @@ STEPS: list[tuple[str, int, Callable[[Ground], Awaitable[Made]], str, Any]] = [
 
 
 @pytest.mark.parametrize("number", range(len(STEPS)), ids=[f"{s[0]}-{s[3]}-{n}" for n, s in enumerate(STEPS)])
-async def test_a_refused_step_says_why_and_changes_no_value(ground: Ground, number: int) -> None:
+async def test_a_refused_step_says_why_and_changes_no_value(environment: Environment, number: int) -> None:
     reason, status, state, step, body = STEPS[number]
-    made = await state(ground)
+    made = await state(environment)
     key = fresh_key()
-    async with nothing_changes(ground.stack, made.member):
+    async with nothing_changes(environment.stack, made.member):
         for _ in range(2):
-            answer = await ground.step(made.redemption, step, body, key)
+            answer = await environment.step(made.redemption, step, body, key)
             document = problem_of(answer)
             assert (document["code"], answer.status_code) == (reason, status), answer.text
             assert document["outcome"] == "not_applied"
@@ -143,47 +143,47 @@ async def test_a_refused_step_says_why_and_changes_no_value(ground: Ground, numb
         assert document["asked"] > document["available"] >= 0
 
 
-async def test_a_cancel_that_comes_too_late_is_window_closed(ground: Ground) -> None:
-    made = await long_ago(ground)
-    async with nothing_changes(ground.stack, made.member):
-        answer = await ground.call("/v1/cancel", {"redemption_id": made.redemption["redemption_id"]})
+async def test_a_cancel_that_comes_too_late_is_window_closed(environment: Environment) -> None:
+    made = await long_ago(environment)
+    async with nothing_changes(environment.stack, made.member):
+        answer = await environment.call("/v1/cancel", {"redemption_id": made.redemption["redemption_id"]})
     assert (answer.status_code, problem_of(answer)["code"]) == (410, "window_closed")
 
 
-async def test_a_reversal_that_comes_too_late_or_twice_is_told(ground: Ground) -> None:
-    member = await ground.member()
+async def test_a_reversal_that_comes_too_late_or_twice_is_told(environment: Environment) -> None:
+    member = await environment.member()
     bill = {"reference": f"R-{fresh_key()}", "amount_minor": 5_000, "currency": "CNY"}
-    body = {"code": ground.code(member), "bill": bill}
-    told = (await ground.call("/v1/accruals", body, fresh_key())).json()
-    async with ground.stack.hot() as hot:
+    body = {"code": environment.code(member), "bill": bill}
+    told = (await environment.call("/v1/accruals", body, fresh_key())).json()
+    async with environment.stack.hot() as hot:
         name = f"{{b{member.bucket}}}:accrual:{told['accrual_id']}"
         at = await hot.hget(name, "at")
         await hot.hset(name, "at", LONG_AGO)
     path = f"/v1/accruals/{told['accrual_id']}/reverse"
-    async with nothing_changes(ground.stack, member):
-        late = await ground.call(path)
+    async with nothing_changes(environment.stack, member):
+        late = await environment.call(path)
         assert (late.status_code, problem_of(late)["code"]) == (410, "window_closed")
-    async with ground.stack.hot() as hot:
+    async with environment.stack.hot() as hot:
         await hot.hset(name, "at", at)
-    assert (await ground.call(path)).status_code == 200
-    assert problem_of(await ground.call(path))["code"] == "already_refunded"
+    assert (await environment.call(path)).status_code == 200
+    assert problem_of(await environment.call(path))["code"] == "already_refunded"
 
 
-async def test_a_key_used_for_something_else_is_told_on_every_path(ground: Ground) -> None:
-    member = await ground.member()
+async def test_a_key_used_for_something_else_is_told_on_every_path(environment: Environment) -> None:
+    member = await environment.member()
     key = fresh_key()
-    held = await ground.held(member, points(900), key=key)
+    held = await environment.held(member, points(900), key=key)
     bill = {"reference": f"R-{fresh_key()}", "amount_minor": 5_000, "currency": "CNY"}
     purchase = {"member_id": member.member_id, "bill": bill}
-    earned = (await ground.call("/v1/accruals", purchase, fresh_key())).json()
-    async with nothing_changes(ground.stack, member):
+    earned = (await environment.call("/v1/accruals", purchase, fresh_key())).json()
+    async with nothing_changes(environment.stack, member):
         for path, body in (
-            ("/v1/verify", ground.basket(member)),
+            ("/v1/verify", environment.basket(member)),
             ("/v1/accruals", purchase),
             (f"/v1/accruals/{earned['accrual_id']}/reverse", None),
             *((f"/v1/redemptions/{held['redemption_id']}/{step}", None) for step in ("capture", "void", "refund")),
         ):
-            answer = await ground.call(path, body, key)
+            answer = await environment.call(path, body, key)
             assert (answer.status_code, problem_of(answer)["code"]) == (422, "idempotency_key_reused"), path
 
 
@@ -199,28 +199,28 @@ OTHERS: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("method", "path"), OTHERS)
 async def test_another_businesses_id_is_as_unknown_as_one_that_never_was(
-    ground: Ground, method: str, path: str
+    environment: Environment, method: str, path: str
 ) -> None:
-    member = await ground.member()
-    held = await ground.held(member, points(900))
+    member = await environment.member()
+    held = await environment.held(member, points(900))
     bill = {"reference": f"R-{fresh_key()}", "amount_minor": 5_000, "currency": "CNY"}
-    earned = await ground.call("/v1/accruals", {"member_id": member.member_id, "bill": bill}, fresh_key())
+    earned = await environment.call("/v1/accruals", {"member_id": member.member_id, "bill": bill}, fresh_key())
     own = {"redemption": held["redemption_id"], "accrual": earned.json()["accrual_id"]}
     found = []
-    async with nothing_changes(ground.stack, member):
+    async with nothing_changes(environment.stack, member):
         for ids in (own, {name: text[:-6] + "000000" for name, text in own.items()}, dict.fromkeys(own, "nothing")):
             target = path.format(**ids)
             if method == "GET":
-                answer = await ground.get(target, terminal=ground.other)
+                answer = await environment.get(target, terminal=environment.other)
             else:
                 body = {"redemption_id": ids["redemption"]} if path == "/v1/cancel" else None
-                answer = await ground.call(target, body, fresh_key(), terminal=ground.other)
+                answer = await environment.call(target, body, fresh_key(), terminal=environment.other)
             assert (answer.status_code, problem_of(answer)["code"]) == (404, "not_found")
             found.append(answer.content)
     assert len(set(found)) == 1
 
 
-async def test_a_member_that_is_none_earns_nothing(ground: Ground) -> None:
+async def test_a_member_that_is_none_earns_nothing(environment: Environment) -> None:
     bill = {"reference": "R", "amount_minor": 5_000, "currency": "CNY"}
-    answer = await ground.call("/v1/accruals", {"member_id": member_id(99_999_999), "bill": bill}, fresh_key())
+    answer = await environment.call("/v1/accruals", {"member_id": member_id(99_999_999), "bill": bill}, fresh_key())
     assert (answer.status_code, problem_of(answer)["code"]) == (404, "not_found")

@@ -12,9 +12,9 @@ from redemption.domain.limits import GUESSES_PER_TERMINAL
 from redemption.hot import keys
 from tests.support.api.client import bill, fresh_key, points_leg
 from tests.support.api.problem import problem_of
-from tests.support.engine.http import until_true
 from tests.support.fuzzing.spoilt_codes import WAYS, Till, Way, Worker, age, codes_of, running_worker, tills_of, told
 from tests.support.servers.stack import Stack
+from tests.support.suite.waiting import wait_until
 from tokens.claims import slot_at
 from tokens.codec import CodeIssuer
 from tokens.keyring import KeyRing
@@ -161,7 +161,7 @@ async def test_a_moved_terminal_reverses_in_the_books_of_the_business_it_sold_fo
         async def both() -> bool:
             return len(await rows()) == 2
 
-        await until_true("the ledger has the reversal", both)
+        await wait_until("the ledger has the reversal", both)
         assert [row[:2] for row in await rows()] == [("redeem", sold_for), ("reverse", sold_for)]
         assert (await rows())[1][2] is None, "the terminal's outlet of today is none of that business"
         owed = await ledger.fetchval(

@@ -39,7 +39,7 @@ ANOTHER_TYPE, NO_NUMBER = "another type", "no number"
 NUMBERS_OF_MEMBER = ("held", "growth", "owed")
 
 
-class Ground:
+class Environment:
     """A member with value, a hold, a redemption and an accrual; fresh for each case."""
 
     def __init__(self, engine: Engine) -> None:
@@ -113,42 +113,46 @@ class Ground:
         return self.engine.run(write())
 
 
-CALLS: dict[str, Callable[[Ground], Any]] = {
-    "scan": lambda ground: ground.scan(stay="room-9"),
-    "hold": lambda ground: ground.scan(hold=True, stay="room-9"),
-    "capture": lambda ground: ground.step("capture", ground.held),
-    "capture in part": lambda ground: ground.step("capture", ground.held, PointsLeg(points=2)),
-    "void": lambda ground: ground.step("void", ground.held),
-    "refund": lambda ground: ground.step("refund", ground.captured),
-    "refund in part": lambda ground: ground.step("refund", ground.captured, PointsLeg(points=2)),
-    "cancel a hold": lambda ground: ground.engine.cancel_id(TILL, ground.held),
-    "cancel a redemption": lambda ground: ground.engine.cancel_id(TILL, ground.captured),
-    "accrue": lambda ground: ground.engine.accrue(
+CALLS: dict[str, Callable[[Environment], Any]] = {
+    "scan": lambda environment: environment.scan(stay="room-9"),
+    "hold": lambda environment: environment.scan(hold=True, stay="room-9"),
+    "capture": lambda environment: environment.step("capture", environment.held),
+    "capture in part": lambda environment: environment.step("capture", environment.held, PointsLeg(points=2)),
+    "void": lambda environment: environment.step("void", environment.held),
+    "refund": lambda environment: environment.step("refund", environment.captured),
+    "refund in part": lambda environment: environment.step("refund", environment.captured, PointsLeg(points=2)),
+    "cancel a hold": lambda environment: environment.engine.cancel_id(TILL, environment.held),
+    "cancel a redemption": lambda environment: environment.engine.cancel_id(TILL, environment.captured),
+    "accrue": lambda environment: environment.engine.accrue(
         Purchase(TILL, MEMBER, Code(MEMBER, NOW_MS // 2_000 + 2_000, "nonce", False), "k-another", ANOTHER_BILL)
     ),
-    "reverse an accrual": lambda ground: ground.engine.reverse(Step("reverse", TILL, ground.accrual, "k-reverse")),
-    "issue": lambda ground: ground.engine.issue("iss_another", MEMBER, LOTS),
+    "reverse an accrual": lambda environment: environment.engine.reverse(
+        Step("reverse", TILL, environment.accrual, "k-reverse")
+    ),
+    "issue": lambda environment: environment.engine.issue("iss_another", MEMBER, LOTS),
 }
 
 
 def half_done(engine: Engine) -> tuple[list[str], int]:
     """Cases in which a call failed and something had changed; how many calls failed at all."""
     wrong, stopped = [], 0
-    kinds = sorted({name.split(":")[1] for name in Ground(engine).content()})
+    kinds = sorted({name.split(":")[1] for name in Environment(engine).content()})
     for call, make in CALLS.items():
         for kind in kinds:
             for how in (ANOTHER_TYPE, NO_NUMBER, *NUMBERS_OF_MEMBER):
-                ground = Ground(engine)
+                environment = Environment(engine)
                 # Ids are random: the keys of this kind as they are called this time.
-                there = [name for name in ground.content() if name.split(":")[1] == kind and NEIGHBOURS not in name]
-                if not all(ground.overwrite(name, how) for name in there):
+                there = [
+                    name for name in environment.content() if name.split(":")[1] == kind and NEIGHBOURS not in name
+                ]
+                if not all(environment.overwrite(name, how) for name in there):
                     continue
-                before = ground.content()
+                before = environment.content()
                 try:
-                    make(ground)
+                    make(environment)
                 except ServerRefused:
                     stopped += 1
-                    if ground.content() != before:
+                    if environment.content() != before:
                         wrong.append(f"{call}: {kind} made {how}")
     return wrong, stopped
 
@@ -171,15 +175,15 @@ def found_with(port: int, library: Library) -> tuple[list[str], int]:
         engine.close()
 
 
-def test_every_call_works_on_this_ground(port: int) -> None:
+def test_every_call_works_in_this_environment(port: int) -> None:
     engine = Engine(port, frozen_library())
     try:
         for call, make in CALLS.items():
-            ground = Ground(engine)
-            before = ground.content()
-            answer = make(ground)
+            environment = Environment(engine)
+            before = environment.content()
+            answer = make(environment)
             assert answer[0] in ("redemption", "cancelled", "accrual", "reversed", "issued"), f"{call}: {answer}"
-            assert ground.content() != before, call
+            assert environment.content() != before, call
     finally:
         engine.close()
 
@@ -207,15 +211,15 @@ def test_a_function_that_does_not_read_first_is_found(port: int, name: str) -> N
 def test_a_members_overwritten_key_holds_up_no_neighbours_hold(port: int) -> None:
     engine = Engine(port, frozen_library())
     try:
-        ground = Ground(engine)
-        ground.scan(hold=True, number=NEIGHBOUR)
+        environment = Environment(engine)
+        environment.scan(hold=True, number=NEIGHBOUR)
         bucket = bucket_of(MEMBER, BUCKETS)
-        ground.overwrite(keys.lots(bucket, member_id(MEMBER)), ANOTHER_TYPE)
+        environment.overwrite(keys.lots(bucket, member_id(MEMBER)), ANOTHER_TYPE)
         engine.advance(HOLD_SECONDS + 60)
-        before = ground.content()
+        before = environment.content()
         assert engine.sweep(bucket) == ("swept", 1, 1)
         assert engine.sweep(bucket) == ("swept", 0, 1)
-        record = keys.redemption(bucket, ground.held)
-        assert ground.content()[record] == before[record]
+        record = keys.redemption(bucket, environment.held)
+        assert environment.content()[record] == before[record]
     finally:
         engine.close()

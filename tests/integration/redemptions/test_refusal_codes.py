@@ -4,17 +4,16 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from gateway.development.demo.refusal_codes import NOT_ON_PURPOSE
 from gateway.development.demo.refusal_group import TILL
 from gateway.server.routes import OPERATIONS
+from loadtest.stack import TONG
 from tests.support.api.client import TongClient
 from tests.support.servers.stack import Stack
 
-TONG = Path(sys.executable).with_name("tong")
 INTEGRATE = Path(__file__).parents[3] / "docs" / "start" / "integrate.md"
 COMMAND_SECONDS = 60.0
 Case = dict[str, Any]

@@ -20,24 +20,25 @@ import pytest
 from redemption.domain.limits import VERIFY_IN_FLIGHT_MAX
 from tests.support.api.client import TongClient, bill, client_of, fresh_key, points_leg
 from tests.support.api.problem import problem_of
-from tests.support.engine.defects import DEFECTS, NOT_TOGETHER, Ground, Scan, ground_of, spoilt
+from tests.support.engine.defects import DEFECTS, NOT_TOGETHER, Environment, Scan, environment_of, spoilt
 from tests.support.engine.untouched import nothing_changes
 from tests.support.servers.stack import Stack, Terminal
+from tests.support.suite.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
-async def ground(stack: Stack, tong: TongClient) -> Ground:
-    return await ground_of(stack, tong)
+async def environment(stack: Stack, tong: TongClient) -> Environment:
+    return await environment_of(stack, tong)
 
 
 PAIRS = [pair for pair in itertools.combinations(DEFECTS, 2) if pair not in NOT_TOGETHER]
 
 
 @pytest.mark.parametrize("reason", DEFECTS)
-async def test_a_refusal_is_told_whole_and_changes_nothing(ground: Ground, reason: str) -> None:
-    scan = spoilt(ground, reason)
+async def test_a_refusal_is_told_whole_and_changes_nothing(environment: Environment, reason: str) -> None:
+    scan = spoilt(environment, reason)
     body = await scan.prepare()
-    async with nothing_changes(ground.stack, scan.member):
+    async with nothing_changes(environment.stack, scan.member):
         answer = await scan.send(body)
     document = problem_of(answer)
     status, retry, _ = DEFECTS[reason]
@@ -48,17 +49,17 @@ async def test_a_refusal_is_told_whole_and_changes_nothing(ground: Ground, reaso
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=" and ".join)
-async def test_of_two_reasons_the_first_of_the_table_is_given(ground: Ground, pair: tuple[str, str]) -> None:
-    scan = spoilt(ground, *pair)
+async def test_of_two_reasons_the_first_of_the_table_is_given(environment: Environment, pair: tuple[str, str]) -> None:
+    scan = spoilt(environment, *pair)
     body = await scan.prepare()
-    async with nothing_changes(ground.stack, scan.member):
+    async with nothing_changes(environment.stack, scan.member):
         answer = await scan.send(body)
     assert problem_of(answer)["code"] == pair[0]
 
 
 @pytest.mark.parametrize("reason", DEFECTS)
-async def test_the_cashier_reads_the_hint_in_the_tills_language(ground: Ground, reason: str) -> None:
-    scan = spoilt(ground, reason)
+async def test_the_cashier_reads_the_hint_in_the_tills_language(environment: Environment, reason: str) -> None:
+    scan = spoilt(environment, reason)
     body = await scan.prepare()
     await scan.send(body)
     hints = {}
@@ -74,8 +75,8 @@ async def test_the_cashier_reads_the_hint_in_the_tills_language(ground: Ground, 
     assert hints["fr, en;q=0.1"] == hints["de"] == hints["en"]
 
 
-async def test_a_refusal_of_points_says_how_many_and_of_which_leg(ground: Ground) -> None:
-    scan = spoilt(ground, "points_insufficient")
+async def test_a_refusal_of_points_says_how_many_and_of_which_leg(environment: Environment) -> None:
+    scan = spoilt(environment, "points_insufficient")
     document = problem_of(await scan.send(await scan.prepare()))
     assert (document["leg"], document["detail"]) == (0, "200 points asked, 30 available")
 
@@ -93,12 +94,12 @@ async def unblock(scan: Scan) -> None:
 
 
 async def accept(scan: Scan) -> None:
-    stack = scan.ground.stack
+    stack = scan.environment.stack
     async with stack.ledger() as connection:
         await connection.execute(
             "UPDATE business SET rules = $2::text::jsonb WHERE business_id = $1", scan.terminal.business, "{}"
         )
-    member, amounts = scan.ground.rich.pop(), itertools.count(1_000)
+    member, amounts = scan.environment.rich.pop(), itertools.count(1_000)
 
     async def takes_points(http: httpx2.AsyncClient) -> bool:
         code = stack.aged_code(member, 0).code
@@ -114,14 +115,16 @@ DECIDED_BY_STATE |= {"code_revoked": unrevoke, "member_blocked": unblock, "leg_n
 
 
 @pytest.mark.parametrize("reason", DECIDED_BY_STATE)
-async def test_a_refused_key_stays_refused_after_the_reason_has_gone(ground: Ground, reason: str) -> None:
-    ground = dataclasses.replace(ground, closed=await ground.stack.terminal("reopened", rules={"accepted": False}))
-    scan = spoilt(ground, reason)
+async def test_a_refused_key_stays_refused_after_the_reason_has_gone(environment: Environment, reason: str) -> None:
+    environment = dataclasses.replace(
+        environment, closed=await environment.stack.terminal("reopened", rules={"accepted": False})
+    )
+    scan = spoilt(environment, reason)
     body = await scan.prepare()
     first = await scan.send(body)
     assert first.json()["code"] == reason
     await DECIDED_BY_STATE[reason](scan)
-    async with nothing_changes(ground.stack, scan.member):
+    async with nothing_changes(environment.stack, scan.member):
         again = await scan.send(body)
     assert (again.status_code, again.content) == (first.status_code, first.content)
     assert again.headers["idempotency-replayed"] == "true"
@@ -129,29 +132,29 @@ async def test_a_refused_key_stays_refused_after_the_reason_has_gone(ground: Gro
     assert (await scan.send(body)).status_code == 201, "control: the reason has gone, and the code is still good"
 
 
-async def test_a_key_refused_for_want_of_points_stays_refused_when_points_come(ground: Ground) -> None:
-    scan = spoilt(ground, "points_insufficient")
+async def test_a_key_refused_for_want_of_points_stays_refused_when_points_come(environment: Environment) -> None:
+    scan = spoilt(environment, "points_insufficient")
     body = await scan.prepare()
     first = await scan.send(body)
-    earned = await ground.tong.http.post(
+    earned = await environment.tong.http.post(
         "/v1/accruals",
-        json={"code": ground.stack.aged_code(scan.member, 4).code, "bill": bill(100_000, fresh_key())},
+        json={"code": environment.stack.aged_code(scan.member, 4).code, "bill": bill(100_000, fresh_key())},
         headers={"authorization": f"Bearer {scan.terminal.api_key}", "idempotency-key": fresh_key()},
     )
     assert earned.status_code == 201, earned.text
-    assert await ground.tong.points(scan.member) == scan.member.points + earned.json()["points"] >= scan.points
+    assert await environment.tong.points(scan.member) == scan.member.points + earned.json()["points"] >= scan.points
     again = await scan.send(body)
     assert (again.status_code, again.content) == (first.status_code, first.content)
     scan.key = fresh_key()
     assert (await scan.send(body)).status_code == 201
 
 
-async def test_a_key_used_for_another_body_still_answers_the_first_one(ground: Ground) -> None:
-    scan = spoilt(ground)
+async def test_a_key_used_for_another_body_still_answers_the_first_one(environment: Environment) -> None:
+    scan = spoilt(environment)
     body = await scan.prepare()
     first = await scan.send(body)
     assert first.status_code == 201
-    async with nothing_changes(ground.stack, scan.member):
+    async with nothing_changes(environment.stack, scan.member):
         for other in ({**body, "legs": []}, {**body, "bill": bill(25_801)}, {**body, "code": f" {body['code']}"}):
             assert problem_of(await scan.send(other))["code"] == "idempotency_key_reused"
         again = await scan.send(body)
@@ -184,38 +187,47 @@ async def test_a_method_that_is_not_taken_is_told_which_is(
 
 
 async def test_a_scan_that_found_no_answer_is_unknown_and_the_same_key_resolves_it(
-    ground: Ground, stack: Stack
+    environment: Environment, stack: Stack
 ) -> None:
-    scan = spoilt(ground)
+    scan = spoilt(environment)
     body = await scan.prepare()
     valkey = stack.pid("valkey")
     os.kill(valkey, signal.SIGSTOP)
     try:
         document = problem_of(await scan.send(body))
         assert (document["code"], document["status"], document["outcome"]) == ("unavailable", 503, "unknown")
-        deadline = time.monotonic() + 10
-        while document["outcome"] == "unknown":  # until it is noticed that nobody is there
-            assert time.monotonic() < deadline, "a call that cannot be sent is not unknown"
-            late = spoilt(ground)
-            document = problem_of(await late.send(await late.prepare()))
+
+        async def not_unknown() -> dict[str, Any] | None:
+            late = spoilt(environment)
+            found = problem_of(await late.send(await late.prepare()))
+            return None if found["outcome"] == "unknown" else found
+
+        document = await wait_until("a call that cannot be sent is not unknown", not_unknown, seconds=10)
         assert (document["code"], document["retry"]) == ("unavailable", "same_key")
     finally:
         os.kill(valkey, signal.SIGCONT)
-    deadline = time.monotonic() + 10
-    while (answer := await scan.send(body)).status_code == 503:
-        assert time.monotonic() < deadline, answer.text
-        await asyncio.sleep(0.05)
+
+    async def available() -> httpx2.Response | None:
+        found = await scan.send(body)
+        return None if found.status_code == 503 else found
+
+    answer = await wait_until("the hot store answers again", available, seconds=10)
     assert answer.status_code == 201, answer.text
-    assert await ground.tong.points(scan.member) == scan.member.points - 200
+    assert await environment.tong.points(scan.member) == scan.member.points - 200
 
 
 async def until_taken(tong: TongClient, terminal: Terminal, body: dict[str, Any], key: str) -> httpx2.Response:
     """Asks again with the same key as long as the gateway sheds, as a till does."""
-    deadline = time.monotonic() + 60
-    while (answer := await tong.verify(terminal, body, key)).status_code == 503:
-        assert time.monotonic() < deadline, answer.text
-        assert answer.headers["retry-after"] == "1"
+
+    async def taken() -> httpx2.Response | None:
+        found = await tong.verify(terminal, body, key)
+        if found.status_code != 503:
+            return found
+        assert found.headers["retry-after"] == "1"
         await asyncio.sleep(0.2)
+        return None
+
+    answer = await wait_until("the scan is not shed", taken, seconds=60)
     assert answer.status_code == 201, answer.text
     return answer
 
@@ -264,10 +276,11 @@ async def test_more_scans_than_can_be_decided_in_time_are_refused_early_and_appl
     assert all(documents[n]["outcome"] == "not_applied" for n in refused)
     assert all(d["code"] == "unavailable" for n, d in enumerate(documents) if n not in set(refused))
     async with client_of(stack) as tong, stack.hot() as hot:
-        deadline = time.monotonic() + 10
-        while (await tong.http.get("/readyz")).status_code != 200:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.02)
+
+        async def ready() -> bool:
+            return bool((await tong.http.get("/readyz")).status_code == 200)
+
+        await wait_until("the gateway is ready", ready)
         for n in refused:
             record = f"*:key:{terminal.terminal_id}:{keys[n]}"
             assert not [name async for name in hot.scan_iter(match=record, count=100_000)][:1]

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -405,21 +404,12 @@ async def test_the_largest_list_is_taken_and_takes_no_memory_to_speak_of(tills: 
 
     # Who goes away in the middle of a file leaves its place to others.
     for _ in range(3 * SETTLEMENT_TRANSFERS_MAX):
-        await until_taken(lambda: goes_away_from(tills, f"{BASE}{path}?format=json"))
+        await wait_until("a worker takes the download", lambda: goes_away_from(tills, f"{BASE}{path}?format=json"))
 
     async def is_sent() -> bool:
         return (await tills.till.get(path, f"{ONE}/file")).status_code == 200
 
-    await until_taken(is_sent)
-
-
-async def until_taken(attempt: Callable[[], Awaitable[bool]]) -> None:
-    """Tries while as many files are on their way as a worker takes."""
-    for _ in range(300):
-        if await attempt():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("no worker took the download within 15 s")
+    await wait_until("a worker takes the download", is_sent)
 
 
 async def goes_away_from(tills: Tills, target: str) -> bool:

@@ -13,10 +13,10 @@ from redemption.settlement.netting import Payment, business_nets, pair_nets, set
 from redemption.settlement.periods import Closed, Period, PeriodAltered, PeriodRefused, Periods
 from redemption.settlement.production import Pace, Produced, Production
 from redemption.settlement.reading import SettlementReader
-from tests.support.ledger.ledger import wait_until
 from tests.support.servers.postgres import PrivatePostgres
 from tests.support.settlement.settlement import Book, agree, at, definition, differences, group_pool
 from tests.support.settlement.worked_example import december, november, points
+from tests.support.suite.waiting import wait_until
 
 
 async def lines_of(pool: Pool, month: int, business: str | None = None) -> list[Line]:

@@ -24,6 +24,7 @@ from tests.support.settlement.http import (
     month_over,
     points_used,
 )
+from tests.support.suite.waiting import wait_until
 
 PERIOD = "/periods/{period}"
 
@@ -73,12 +74,11 @@ async def _use(group: Group, first: datetime.date) -> None:
             )  # fmt: skip
         await until_drained(hot, ledger)
 
-    for _ in range(200):
+    async def are_written() -> bool:
         periods = await group.group.found("/periods", month=group.month)
-        if sum(period["lines"] for period in periods["periods"]) == 4:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("the stack's settlement did not write the lines within 20 s")
+        return bool(sum(period["lines"] for period in periods["periods"]) == 4)
+
+    await wait_until("the stack's settlement has written the lines", are_written)
 
 
 async def test_a_month_goes_from_uses_to_paid_over_http_alone(group: Group) -> None:
@@ -217,11 +217,12 @@ async def test_a_scan_of_today_is_a_line_and_its_month_cannot_be_closed_yet(grou
     assert taken.status_code == 201, taken.text
     today = datetime.datetime.now(GROUP_ZONE).date()
     pair = f"{today:%Y%m}.hotel.mall"
-    for _ in range(200):
-        answer = await group.offices["hotel"].get(f"/periods/{pair}/lines", f"{PERIOD}/lines")
-        if answer.status_code == 200:
-            break
-        await asyncio.sleep(0.1)
+
+    async def lines() -> httpx2.Response | None:
+        found = await group.offices["hotel"].get(f"/periods/{pair}/lines", f"{PERIOD}/lines")
+        return found if found.status_code == 200 else None
+
+    answer = await wait_until("the stack's settlement has written the line", lines)
     assert [line["redemption_id"] for line in answer.json()["lines"]] == [taken.json()["redemption_id"]]
     assert [line["amount_minor"] for line in answer.json()["lines"]] == [
         taken.json()["bill"]["discount_minor"] * 95 // 100

@@ -4,7 +4,6 @@ import asyncio
 import csv
 import os
 import signal
-import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,14 +18,14 @@ from gateway.settings import Settings
 from gateway.statements import exports as exports_module
 from gateway.statements.exports import Exported, ExportFailed, ExportsBusy, StatementExports
 from gateway.statements.request import FORMATS, StatementRequest
+from loadtest.stack import TONG
 from redemption.database import Pool
 from redemption.settlement.statements import StatementRefused
-from tests.support.ledger.ledger import wait_until
 from tests.support.servers.postgres import PrivatePostgres
 from tests.support.settlement.settlement import at, group_pool
 from tests.support.settlement.statements import agree_on_everything, export, months_of_history, name_everything
+from tests.support.suite.waiting import wait_until
 
-TONG = str(Path(sys.executable).with_name("tong"))
 CLOSED = "2026-10"
 
 

@@ -1,6 +1,5 @@
 """The objects of the access matrix, made once, and calls of every kind of caller on them."""
 
-import asyncio
 import datetime
 import json
 import secrets
@@ -21,6 +20,7 @@ from tests.support.api.client import TongClient, bill, fresh_key, points_leg
 from tests.support.api.problem import refusal_code
 from tests.support.servers.stack import Member, Stack, Terminal
 from tests.support.settlement.http import BASE, GROUP_ZONE
+from tests.support.suite.waiting import wait_until
 from tokens import api_keys
 from tokens.claims import slot_at
 from tokens.development_issuer import DevelopmentIssuer
@@ -214,10 +214,7 @@ async def _settlement(world: World) -> None:
             lines.update({line["redemption_id"]: line["line_id"] for line in answer.json()["lines"]})
         return wanted <= lines.keys()
 
-    deadline = time.monotonic() + 60
-    while not await are_there():
-        assert time.monotonic() < deadline, f"settlement wrote {len(lines)} of {len(wanted)} lines within 60 s"
-        await asyncio.sleep(0.2)
+    await wait_until(f"settlement has written {len(wanted)} lines", are_there, seconds=60)
     path = f"{BASE}/lines/{lines[world.objects['disputed']]}/disputes"
     dispute = await _post(world, "admin own, settlement", path, {"reason": "wrong"})
     agreement = {

@@ -21,7 +21,7 @@ EXPIRED_SECONDS = 90
 
 
 @dataclass
-class Ground:
+class Environment:
     """What the scans are made of, set up once."""
 
     stack: Stack
@@ -39,7 +39,7 @@ class Ground:
 class Scan:
     """One scan that would be taken as it stands."""
 
-    ground: Ground
+    environment: Environment
     member: Member
     terminal: Terminal
     key: str | None = field(default_factory=fresh_key)
@@ -53,7 +53,7 @@ class Scan:
     before: list[Callable[["Scan", dict[str, Any]], Awaitable[None]]] = field(default_factory=list)
 
     async def prepare(self) -> dict[str, Any]:
-        code = self.ground.stack.aged_code(self.member, self.age_seconds).code
+        code = self.environment.stack.aged_code(self.member, self.age_seconds).code
         body = {"code": self.text(code), "bill": bill(self.amount_minor), "legs": [points_leg(self.points)]}
         for step in self.before:
             await step(self, {**body, "code": code})
@@ -61,11 +61,11 @@ class Scan:
 
     async def send(self, body: dict[str, Any], **headers: str) -> httpx2.Response:
         content = self.spoil(json.dumps(body).encode())
-        return await self.ground.tong.verify(self.terminal, content, self.key, {**self.headers, **headers})
+        return await self.environment.tong.verify(self.terminal, content, self.key, {**self.headers, **headers})
 
     async def member_field(self, name: str, value: str | None) -> None:
         name_of_hash = f"{{b{self.member.bucket}}}:member:{self.member.member_id}"
-        async with self.ground.stack.hot() as hot:
+        async with self.environment.stack.hot() as hot:
             await (hot.hdel(name_of_hash, name) if value is None else hot.hset(name_of_hash, name, value))
 
 
@@ -93,19 +93,19 @@ def unknown_caller(scan: Scan) -> None:
 
 def revoked_key(scan: Scan) -> None:
     async def hold_it(scan: Scan, _: dict[str, Any]) -> None:
-        scan.headers["authorization"] = f"Bearer {scan.ground.revoked[scan.terminal.terminal_id]}"
+        scan.headers["authorization"] = f"Bearer {scan.environment.revoked[scan.terminal.terminal_id]}"
 
     scan.before.append(hold_it)
 
 
 def back_office_key(scan: Scan) -> None:
-    scan.headers["authorization"] = f"Bearer {scan.ground.stack.demo['admin_api_key']}"
+    scan.headers["authorization"] = f"Bearer {scan.environment.stack.demo['admin_api_key']}"
 
 
 def key_of_another_request(scan: Scan) -> None:
     async def use_it(scan: Scan, _: dict[str, Any]) -> None:
-        other = scan.ground.stack.code_issuer().issue(scan.member.number, int(time.time()) // 2).code
-        await scan.ground.tong.verify(scan.terminal, {"code": other}, scan.key)
+        other = scan.environment.stack.code_issuer().issue(scan.member.number, int(time.time()) // 2).code
+        await scan.environment.tong.verify(scan.terminal, {"code": other}, scan.key)
 
     scan.before.insert(0, use_it)
 
@@ -125,7 +125,7 @@ def old_code(scan: Scan) -> None:
 
 def used_code(scan: Scan) -> None:
     async def use_it(scan: Scan, body: dict[str, Any]) -> None:
-        answer = await scan.ground.tong.verify(scan.ground.plain, {"code": body["code"]}, fresh_key())
+        answer = await scan.environment.tong.verify(scan.environment.plain, {"code": body["code"]}, fresh_key())
         assert answer.status_code == 201, answer.text
 
     scan.before.insert(0, use_it)
@@ -147,25 +147,25 @@ def blocked_member(scan: Scan) -> None:
 
 def same_basket_again(scan: Scan) -> None:
     async def take_it(scan: Scan, body: dict[str, Any]) -> None:
-        other = scan.ground.stack.aged_code(scan.member, 2).code
-        answer = await scan.ground.tong.verify(scan.terminal, {**body, "code": other}, fresh_key())
+        other = scan.environment.stack.aged_code(scan.member, 2).code
+        answer = await scan.environment.tong.verify(scan.terminal, {**body, "code": other}, fresh_key())
         assert answer.status_code == 201, answer.text
 
     scan.before.insert(0, take_it)
 
 
 def closed_to_points(scan: Scan) -> None:
-    scan.terminal = scan.ground.closed
+    scan.terminal = scan.environment.closed
 
 
 def below_minimum(scan: Scan) -> None:
     scan.points = 50
-    if scan.terminal is not scan.ground.closed:
-        scan.terminal = scan.ground.minimum
+    if scan.terminal is not scan.environment.closed:
+        scan.terminal = scan.environment.minimum
 
 
 def too_few_points(scan: Scan) -> None:
-    scan.member = scan.ground.poor.pop()
+    scan.member = scan.environment.poor.pop()
 
 
 def small_bill(scan: Scan) -> None:
@@ -208,7 +208,7 @@ NOT_TOGETHER = {
 }
 
 
-async def ground_of(stack: Stack, tong: TongClient) -> Ground:
+async def environment_of(stack: Stack, tong: TongClient) -> Environment:
     """The terminals, members and keys that the defects need."""
     rich = await stack.members([[("hotel", 10_000, 2)]] * 240)
     poor = await stack.members([[("hotel", 30, 2)]] * 60)
@@ -228,12 +228,12 @@ async def ground_of(stack: Stack, tong: TongClient) -> Ground:
         return {refusal_code(answer) for answer in answers} == {"terminal_revoked"}
 
     await stack.until_every_worker("the keys are revoked", revoked_everywhere)
-    return Ground(stack, tong, plain, closed, minimum, rich, poor, revoked)
+    return Environment(stack, tong, plain, closed, minimum, rich, poor, revoked)
 
 
-def spoilt(ground: Ground, *reasons: str) -> Scan:
+def spoilt(environment: Environment, *reasons: str) -> Scan:
     """A scan with these defects."""
-    scan = Scan(ground, ground.rich.pop(), ground.plain)
+    scan = Scan(environment, environment.rich.pop(), environment.plain)
     for reason in reasons:
         DEFECTS[reason][2](scan)
     return scan

@@ -1,15 +1,15 @@
-"""The redemption engine as tills see it: a ground of its own businesses, benefits and members, calls, and the sums that
-must hold after any of them.
+"""The redemption engine as tills see it: an environment of its own businesses, benefits and members, calls, and the
+sums that must hold after any of them.
 
-Members are numbered 5000-5999. A ground is loaded through the product's own `load`; it leaves the demo group's own
-businesses as they are.
+Members are numbered 5000-5999. An environment is loaded through the product's own `load`; it leaves the demo group's
+own businesses as they are.
 """
 
 import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -100,8 +100,8 @@ STANDARD: Json = {
     "benefits": [{"benefit": name, "uses": 5, "expires_in_months": 2} for name in BENEFITS if name != "eng-changing"],
     "stored_value": [{"business": "eng-shop", "amount_minor": 50_000}],
 }
-"""What a member of the ground starts with: 5 000 points, five uses of each benefit but the one whose definition a test
-changes, 500.00 of stored value."""
+"""What a member of the environment starts with: 5 000 points, five uses of each benefit but the one whose definition a
+test changes, 500.00 of stored value."""
 
 DINNER = {
     "reference": "POS-7-0001",
@@ -124,7 +124,7 @@ def stored(amount_minor: int) -> Json:
 
 
 @dataclass
-class Ground:
+class Environment:
     """Terminals by business, members to take, and calls of a till."""
 
     stack: Stack
@@ -156,7 +156,7 @@ class Ground:
         numbers = [next(_numbers) for _ in range(wanted)]
         assert numbers[-1] <= LAST_MEMBER
         entries = [{"number": n, "name": f"測試{n}", "tier": tier, **(holding or STANDARD)} for n in numbers]
-        await load_ground(self.stack, entries, self.policy)
+        await load_environment(self.stack, entries, self.policy)
         opening = sum(lot["points"] for lot in (holding or STANDARD).get("points", ()))
         return [Member(n, member_id(n), opening, self.stack.access_token(n)) for n in numbers]
 
@@ -260,8 +260,8 @@ class Ground:
         return {entry["benefit_id"]: entry for entry in answer.json()["benefits"]}
 
 
-async def load_ground(stack: Stack, members: Sequence[Json] = (), policy: Json | None = None) -> None:
-    """`tong load` of the demo group with the ground's businesses and benefits, and these members."""
+async def load_environment(stack: Stack, members: Sequence[Json] = (), policy: Json | None = None) -> None:
+    """`tong load` of the demo group with the environment's businesses and benefits, and these members."""
     group = yaml.safe_load(GROUP_FILE.read_bytes())
     group["benefits"] |= BENEFITS
     for name, rules in BUSINESSES.items():
@@ -273,16 +273,16 @@ async def load_ground(stack: Stack, members: Sequence[Json] = (), policy: Json |
     group["members"] = list(members)
     if policy is not None:
         group["policy"] = policy
-    path = stack.home.parent / f"ground-{next(_files)}.yaml"
+    path = stack.home.parent / f"environment-{next(_files)}.yaml"
     path.write_text(yaml.safe_dump(group, allow_unicode=True))
     await load_group_file(stack.settings, path)
 
 
-async def open_ground(
+async def open_environment(
     stack: Stack, tong: TongClient, *, policy: Json | None = None, businesses: Sequence[str] = tuple(BUSINESSES)
-) -> Ground:
-    """Loads the ground, makes a key of each terminal and returns once every worker knows them."""
-    await load_ground(stack, policy=policy)
+) -> Environment:
+    """Loads the environment, makes a key of each terminal and returns once every worker knows them."""
+    await load_environment(stack, policy=policy)
     terminals = {}
     for name in businesses:
         terminal_id = f"trm_{name}_1"
@@ -294,16 +294,16 @@ async def open_ground(
         answer = await http.get("/v1/redemptions/none", headers={"authorization": f"Bearer {last.api_key}"})
         return refusal_code(answer) == "not_found"
 
-    await stack.until_every_worker("knows the ground's keys", known)
+    await stack.until_every_worker("knows the environment's keys", known)
     elsewhere = CodeIssuer(KeyRing.create("other", "HS256"), "HS256", time.time)
-    return Ground(stack, tong, terminals, stack.code_issuer(), elsewhere, policy)
+    return Environment(stack, tong, terminals, stack.code_issuer(), elsewhere, policy)
 
 
-async def unbalanced(ground: Ground, *members: Member) -> list[str]:
+async def unbalanced(environment: Environment, *members: Member) -> list[str]:
     """I1, I2, I8 of these members once the ledger is drained: raw lots against replayed postings, sentences of what
     differs."""
     wrong = []
-    async with ground.stack.hot() as hot, ground.stack.ledger() as ledger:
+    async with environment.stack.hot() as hot, environment.stack.ledger() as ledger:
         await until_drained(hot, ledger)
         for member in members:
             lots = {
@@ -351,14 +351,6 @@ def month(months: int) -> str:
     """The month so many months from now, as an answer tells it."""
     found = month_after(time.time(), months, ZoneInfo("Asia/Shanghai"))
     return f"{found // 100}-{found % 100:02d}"
-
-
-async def until_true(what: str, holds: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Returns once the awaited `holds()` is true."""
-    deadline = time.monotonic() + seconds
-    while not await holds():
-        assert time.monotonic() < deadline, f"within {seconds} s it did not happen that {what}"
-        await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

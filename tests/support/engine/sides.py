@@ -32,7 +32,7 @@ from redemption.rules.eligibility import Place
 from redemption.rules.policy import Policy
 from redemption.service import Redemptions, Scan, Step
 from tests.support.api.client import TongClient, fresh_key
-from tests.support.engine.http import Ground, Holdings
+from tests.support.engine.http import Environment, Holdings
 from tests.support.servers.private_servers import private_valkey
 from tests.support.servers.stack import Member
 from tokens.claims import slot_at
@@ -82,7 +82,7 @@ class Side(Protocol):
 class OverHttp:
     """The stack: neighbours go to different workers."""
 
-    ground: Ground
+    environment: Environment
     tills: list[TongClient]
     members: dict[int, Member] = field(default_factory=dict)
 
@@ -92,12 +92,12 @@ class OverHttp:
             "points": [{"business": "hotel", "points": half, "expires_in_months": n} for n in (1, 4)] if points else [],
             "benefits": [{"benefit": CAPPED, "uses": uses, "expires_in_months": 2}] if uses else [],
         }
-        made = await self.ground.members(wanted, "standard", **holding)
+        made = await self.environment.members(wanted, "standard", **holding)
         self.members |= {member.number: member for member in made}
         return [member.number for member in made]
 
     def claim(self, subject: int) -> Claim:
-        return self.ground.code(self.members[subject])
+        return self.environment.code(self.members[subject])
 
     async def scan(
         self, till: int, subject: int, claim: Claim, key: str, *, points: int = 0, benefit: str = "",
@@ -132,16 +132,16 @@ class OverHttp:
         return await self._ended("reverse", till, f"/v1/accruals/{accrual}/reverse", None, None)
 
     async def held(self, subject: int) -> int:
-        return int((await self.ground.tong.me(self.members[subject]))["balance"]["points_held"])
+        return int((await self.environment.tong.me(self.members[subject]))["balance"]["points_held"])
 
     async def lots(self, subject: int) -> Holdings:
-        return await self.ground.holdings(self.members[subject])
+        return await self.environment.holdings(self.members[subject])
 
     async def sweep(self, subject: int) -> None:
         """The stack's own sweeper is at work all the time."""
 
     async def _ended(self, name: str, till: int, path: str, body: Any, key: str | None) -> Ended:
-        answer = await self.ground.call(path, body, key, tong=self.tills[till % len(self.tills)])
+        answer = await self.environment.call(path, body, key, tong=self.tills[till % len(self.tills)])
         told = answer.json()
         if answer.status_code not in {200, 201}:
             return Ended(name, told["code"])

@@ -20,7 +20,6 @@ from gateway.api.state import State
 from gateway.server.app import application
 from gateway.server.lifespan import running
 from tests.support.api.client import bill, points_leg
-from tests.support.engine.http import until_true
 from tests.support.servers.stack import Member, Stack
 from tests.support.suite.waiting import wait_until
 from tokens import base64url
@@ -105,7 +104,7 @@ class Till:
             answer = await self.worker.http.get("/v1/redemptions/none", headers=headers)
             return bool(answer.json()["code"] == said)
 
-        await until_true(f"a look-up with the key says {said}", holds)
+        await wait_until(f"a look-up with the key says {said}", holds)
 
     async def guesses(self) -> int:
         """How many guesses of digits are counted of this terminal."""

@@ -14,7 +14,7 @@ from tests.support.servers.stack import Member, Stack, Terminal
 
 
 @dataclass(frozen=True)
-class Ground:
+class Environment:
     """A member nobody changes, and a code that stays unused."""
 
     stack: Stack
@@ -33,24 +33,24 @@ def line(amount_minor: Any = 100, category: Any = "dining") -> dict[str, Any]:
     return {"category": category, "amount_minor": amount_minor}
 
 
-async def refused(ground: Ground, body: bytes, status: int = 400, **headers: str) -> dict[str, Any]:
+async def refused(environment: Environment, body: bytes, status: int = 400, **headers: str) -> dict[str, Any]:
     """Sends the body; it is refused with the status, and nothing changes."""
-    async with nothing_changes(ground.stack, ground.member):
-        answer = await ground.tong.verify(ground.terminal, body, fresh_key(), headers)
+    async with nothing_changes(environment.stack, environment.member):
+        answer = await environment.tong.verify(environment.terminal, body, fresh_key(), headers)
     document = problem_of(answer)
     assert answer.status_code == status, document
     assert document["outcome"] == "not_applied"
     return document
 
 
-async def raw_verify(ground: Ground, headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
+async def raw_verify(environment: Environment, headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
     """A scan with header values that HTTP clients refuse to send: status and body of the answer."""
-    content = json.dumps(ground.valid()).encode()
+    content = json.dumps(environment.valid()).encode()
     lines = [b"POST /v1/verify HTTP/1.1", b"host: tong", b"connection: close", b"content-length: %d" % len(content)]
     lines += [name + b": " + value for name, value in headers]
-    address = httpx2.URL(ground.stack.base_url)
+    address = httpx2.URL(environment.stack.base_url)
     reader, writer = await asyncio.open_connection(address.host, address.port)
-    async with nothing_changes(ground.stack, ground.member):
+    async with nothing_changes(environment.stack, environment.member):
         writer.write(b"\r\n".join(lines) + b"\r\n\r\n" + content)
         answer = await asyncio.wait_for(reader.read(), 10)
     writer.close()

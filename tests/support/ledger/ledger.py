@@ -3,12 +3,10 @@
 The check (`LedgerCheck`) is given what was acknowledged by XADD and trusts nothing the writer says of itself.
 """
 
-import asyncio
 import json
 import random
 import re
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -189,14 +187,6 @@ async def connected(dsn: str) -> AsyncIterator["asyncpg.Connection[Any]"]:
         yield connection
     finally:
         await connection.close()
-
-
-async def wait_until(what: str, holds: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
-    """Returns when `holds()` does; an AssertionError naming `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not await holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.02)
 
 
 async def rows_in_ledger(connection: "asyncpg.Connection[Any]") -> int:

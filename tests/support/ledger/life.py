@@ -23,10 +23,10 @@ from redemption.ledger.findings import Finding
 from redemption.ledger.rebuild import Rebuild, Report
 from redemption.ledger.sealer import Sealer
 from tests.support.api.client import fresh_key
-from tests.support.engine.http import Ground, Json, benefit, points, stored
-from tests.support.ledger.ledger import wait_until
+from tests.support.engine.http import Environment, Json, benefit, points, stored
 from tests.support.ledger.oracle import until_drained
 from tests.support.servers.stack import Member, Stack
+from tests.support.suite.waiting import wait_until
 
 BUCKETS = 64
 SEAL_ROUNDS_MAX = 200
@@ -135,15 +135,15 @@ async def books_of(stack: Stack) -> AsyncIterator[Books]:
         await pool.close()
 
 
-async def until_ready_names(ground: Ground, bucket: int) -> None:
+async def until_ready_names(environment: Environment, bucket: int) -> None:
     """`/readyz` and the metrics say that the bucket is frozen."""
 
     async def named() -> bool:
-        ready = (await ground.tong.http.get("/readyz")).json()
+        ready = (await environment.tong.http.get("/readyz")).json()
         return bucket in [entry["bucket"] for entry in ready.get("frozen_buckets", ())]
 
     await wait_until("/readyz names the frozen bucket", named)
-    exposition = (await ground.tong.http.get("/metrics")).text
+    exposition = (await environment.tong.http.get("/metrics")).text
     assert any(line.startswith("tong_frozen_buckets ") and line.split()[1] != "0.0" for line in exposition.splitlines())
 
 
@@ -158,10 +158,10 @@ class Asked:
 
 
 class Life:
-    """Random calls on the ground for some members. What was applied under a key can be asked again."""
+    """Random calls on the environment for some members. What was applied under a key can be asked again."""
 
-    def __init__(self, ground: Ground, members: list[Member], seed: int) -> None:
-        self.ground = ground
+    def __init__(self, environment: Environment, members: list[Member], seed: int) -> None:
+        self.environment = environment
         self.members = members
         self.chance = random.Random(seed)
         self.asked: list[Asked] = []
@@ -179,7 +179,7 @@ class Life:
 
     async def _ask(self, path: str, body: Any) -> httpx2.Response:
         key = fresh_key()
-        answer = await self.ground.call(path, body, key)
+        answer = await self.environment.call(path, body, key)
         if answer.status_code in (200, 201):
             self.asked.append(Asked(path, body, key, answer.content))
         else:
@@ -200,7 +200,7 @@ class Life:
         if self.chance.random() < 0.5:
             bill["stay"] = f"room-{self.chance.randrange(3)}"
         member = self.chance.choice(self.members)
-        return self.ground.basket(member, *self._legs(), bill=bill, confirm_duplicate=True, **more)
+        return self.environment.basket(member, *self._legs(), bill=bill, confirm_duplicate=True, **more)
 
     async def scan(self) -> None:
         answer = await self._ask("/v1/verify", self._basket())
@@ -249,9 +249,9 @@ class Life:
             chosen = self.chance.choice(every)
             self.captured = [each for each in self.captured if each is not chosen]
             self.open_holds = [each for each in self.open_holds if each is not chosen]
-            shown = await self.ground.shown(chosen)
+            shown = await self.environment.shown(chosen)
             if shown["status"] in ("held", "captured", "partially_refunded"):
-                await self.ground.call("/v1/cancel", {"redemption_id": chosen["redemption_id"]})
+                await self.environment.call("/v1/cancel", {"redemption_id": chosen["redemption_id"]})
                 path = "/v1/verify"
                 self.asked = [
                     each
@@ -261,14 +261,14 @@ class Life:
 
     async def accrue(self) -> None:
         member = self.chance.choice(self.members)
-        who = {"code": self.ground.code(member)} if self.chance.random() < 0.5 else {"member_id": member.member_id}
+        who = {"code": self.environment.code(member)} if self.chance.random() < 0.5 else {"member_id": member.member_id}
         bill = {
             "reference": f"P-{self.chance.randrange(10**9)}",
             "amount_minor": self.chance.choice([10, 9_900, 123_400]),
             "currency": "CNY",
         }
         if "member_id" in who:
-            await self.ground.seen(member)
+            await self.environment.seen(member)
         answer = await self._ask("/v1/accruals", {**who, "bill": bill})
         if answer.status_code == 201:
             self.accrued.append(answer.json()["accrual_id"])
@@ -281,7 +281,7 @@ class Life:
         """Every call that was applied under a key, made again: which are not answered with the same bytes."""
         wrong = []
         for asked in self.asked:
-            again = await self.ground.call(asked.path, asked.body, asked.key)
+            again = await self.environment.call(asked.path, asked.body, asked.key)
             if again.content != asked.content or again.headers.get("idempotency-replayed") != "true":
                 wrong.append(f"{asked.path}: {asked.content!r} then, {again.content!r} now")
         return wrong

@@ -88,10 +88,12 @@ class Visitor:
         found = await self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         return int(found[0]), int(found[1])
 
-    async def serious_findings(self) -> list[str]:
-        """axe-core's serious and critical findings, each with the element it is about."""
+    async def serious_findings(self, *rules: str) -> list[str]:
+        """Return axe-core's serious and critical findings, each with the element it is about; of these rules only,
+        where some are named."""
         await self.page.evaluate(AXE.read_text(encoding="utf-8"))  # not a script of the page: its policy is not asked
-        found = await self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
+        found = await self.page.evaluate("options => axe.run(document, options)", options)
         return [
             f"{each['id']}: {each['help']}: {json.dumps(node['target'])} {node.get('failureSummary', '')}"
             for each in found["violations"]

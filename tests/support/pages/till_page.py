@@ -88,12 +88,16 @@ class Till:
         await self.visitor.wait(selector, text)
 
     async def take(self, member: Member, figures: str) -> None:
-        """Bill, scan, all points and confirm; what comes of it is not waited for."""
-        await self.bill(figures)
-        await self.scan(await self.tong.code(member))
-        await self.see(".basket")
+        """Bill, scan, all points and confirm. Does not wait for the outcome."""
+        await self.basket(member, figures)
         await self.all_points()
         await self.page.locator(".confirm").click()
+
+    async def basket(self, member: Member, figures: str, text: str | None = None) -> None:
+        """Bill and scan a fresh code of the member, and wait for the basket, with this text within it."""
+        await self.bill(figures)
+        await self.scan(await self.tong.code(member))
+        await self.see(".basket", text)
 
     async def all_points(self) -> None:
         """Chooses as many points as may be used here."""

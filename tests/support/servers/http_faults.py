@@ -6,9 +6,9 @@ whole requests, so it can answer in the gateway's place.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Literal
 
-from tests.support.servers.proxy import stop_listening
+from tests.support.servers.proxy import LoopbackProxy
 
 Fault = Literal[
     "html_502", "html_502_after", "html_200", "html_404", "redirect", "drop", "drop_after", "cut_after", "wait_429",
@@ -36,47 +36,17 @@ BY_ITSELF: dict[str, tuple[str, bytes, bytes]] = {
 }
 
 
-class HttpFaults:
-    """Listens on a free loopback port. `faults` are for `path`, one for each request there; what is left passes."""
+class HttpFaults(LoopbackProxy):
+    """Has one of `faults` for each of the first requests of `path`; every other request passes."""
 
     def __init__(self, target_port: int, path: str, faults: Sequence[Fault]) -> None:
-        self.port = 0
+        super().__init__(target_port)
         self.asked: list[tuple[str, str, bytes]] = []
         """Path, Idempotency-Key and body of every request, in the order they came."""
-        self._target_port = target_port
         self._path = path
         self._faults = list(faults)
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        assert self._server is not None
-        await stop_listening(self._server)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await self._answer(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # the till hung up
-        except asyncio.CancelledError:
-            pass  # the proxy ends; asyncio.streams would report a cancelled handler as an error
-        finally:
-            writer.close()
-            self._tasks.discard(task)
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request on a connection; `Connection: close` keeps clients from sending another."""
         head = await reader.readuntil(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")
@@ -99,7 +69,7 @@ class HttpFaults:
 
     async def _forward(self, head: bytes, body: bytes) -> bytes:
         """The gateway's whole answer."""
-        upstream, up = await asyncio.open_connection("127.0.0.1", self._target_port)
+        upstream, up = await asyncio.open_connection("127.0.0.1", self.target_port)
         try:
             lines = [line for line in head.split(b"\r\n")[:-2] if not line.lower().startswith(b"connection:")]
             up.write(b"\r\n".join([*lines, b"Connection: close", b"", body]))

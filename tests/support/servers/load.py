@@ -12,6 +12,7 @@ import httpx2
 from tests.support.api.client import TongClient, bill, client_of, fresh_key, points_leg
 from tests.support.ledger.oracle import Intent, Journal
 from tests.support.servers.stack import Member, Stack
+from tests.support.suite.waiting import wait_until
 
 TILLS = 16
 POINTS = 3
@@ -54,11 +55,11 @@ class Load:
         self._ended.set()
 
     async def until_more_applied(self, further: int, seconds: float = 30.0) -> None:
-        """Returns when so many more scans were acknowledged than at the time of the call."""
-        goal, deadline = self.journal.count("applied") + further, time.monotonic() + seconds
-        while self.journal.count("applied") < goal:
-            assert time.monotonic() < deadline, f"fewer than {further} scans were taken within {seconds} s"
-            await asyncio.sleep(0.01)
+        """Wait until so many more scans were acknowledged than at the time of the call."""
+        goal = self.journal.count("applied") + further
+        await wait_until(
+            f"{further} more scans are taken", lambda: self.journal.count("applied") >= goal, seconds=seconds
+        )
 
     async def resolve(self) -> int:
         """Repeats every unknown under its key, as tills do, until each is known; how many there were."""

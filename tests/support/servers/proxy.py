@@ -1,21 +1,62 @@
-"""A TCP proxy that does to a connection what networks do: delays, trickles, cuts, and silence.
+"""Proxies between a client and a server, with faults. `FaultProxy` does to TCP connections what networks do.
 
-Faults are attributes, changed while it runs; they hold for all connections from the next piece of data on.
+Its faults are attributes, changed while it runs; they hold for all connections from the next piece of data on. A proxy
+that reads whole HTTP requests is in http_faults.py.
 """
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import Self
 
 PIECE_BYTES = 65_536
 
 
-class FaultProxy:
-    """Listens on a free loopback port and passes everything on to 127.0.0.1:`target_port`, but for the faults."""
+class LoopbackProxy(ABC):
+    """Listens on a free loopback port for the length of a block, in front of 127.0.0.1:`target_port`."""
 
-    def __init__(self, target_port: int, *, randomness: random.Random | None = None) -> None:
+    def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self.port = 0
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        assert self._server is not None
+        await stop_listening(self._server)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            # An end went away, or the proxy ends: asyncio.streams would report a cancelled handler as an error.
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                await self._pass_on(reader, writer)
+        finally:
+            writer.close()
+            self._tasks.discard(task)
+
+    @abstractmethod
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection of a client. It is closed when this returns."""
+
+
+class FaultProxy(LoopbackProxy):
+    """Passes everything on, but for the faults."""
+
+    def __init__(self, target_port: int, *, randomness: random.Random | None = None) -> None:
+        super().__init__(target_port)
         self.refusing = False
         """New connections are cut as soon as they are made."""
         self.black_hole = False
@@ -33,23 +74,7 @@ class FaultProxy:
         self.connections_made = 0
         self.bytes_requested = 0
         self._randomness = randomness or random.Random(0)
-        self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        assert self._server is not None
-        await stop_listening(self._server)
-        self.cut()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
 
     @property
     def open_connections(self) -> int:
@@ -69,10 +94,7 @@ class FaultProxy:
         self.delay_seconds = 0.0
         self.trickle_bytes = self.reply_bytes_before_cut = None
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         ends = [writer]
         try:
@@ -92,15 +114,10 @@ class FaultProxy:
                 for pump in pumps:
                     pump.cancel()
                 await asyncio.gather(*pumps, return_exceptions=True)
-        except OSError:
-            pass  # the server behind is away: the client sees its connection closed
-        except asyncio.CancelledError:
-            pass  # the proxy ends; asyncio.streams would report a cancelled handler as an error
         finally:
             for end in ends:
                 end.transport.abort()
                 self._writers.discard(end)
-            self._tasks.discard(task)
 
     async def _pump_requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(PIECE_BYTES):

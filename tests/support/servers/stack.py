@@ -6,17 +6,12 @@ businesses that tests add come through the product's own `load`, numbered from 1
 balance.
 """
 
-import asyncio
-import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -31,7 +26,8 @@ from redis.asyncio import Redis
 from gateway.administration.group import load_group_file
 from gateway.administration.keys import create_key
 from gateway.settings import DEVELOPMENT_ISSUER, Settings
-from loadtest.processes import standing_still
+from loadtest.processes import end, standing_still
+from loadtest.stack import StackProcess, processes_of
 from redemption.domain.members import member_id
 from tests.support.api.log_secrets import Remembered, leaked, secrets_of_home
 from tests.support.api.problem import refusal_code
@@ -41,7 +37,6 @@ from tokens.codec import CodeIssuer, IssuedCode
 from tokens.development_issuer import DevelopmentIssuer
 from tokens.keyring import KeyRing
 
-TONG = Path(sys.executable).with_name("tong")
 GROUP_FILE = Path(__file__).parents[3] / "gateway" / "development" / "group.yaml"
 START_SECONDS = 90.0
 STOP_SECONDS = 45.0
@@ -78,54 +73,24 @@ class Member:
         return self.number % 64
 
 
-def processes_of(home: Path) -> list[int]:
-    """Every other process that has to do with this home: by command line, environment or working folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
-            continue
-        with suppress(OSError):
-            traces = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-            if str(home).encode() in traces or str((entry / "cwd").readlink()).startswith(str(home)):
-                found.append(int(entry.name))
-    return found
+class Stack(StackProcess):
+    """One running `tong up` with members, businesses and terminals that tests add."""
 
-
-class Stack:
-    """One running `tong up`. `demo` is read anew each time: pids change when a part was restarted."""
-
-    def __init__(self, folder: Path, process: asyncio.subprocess.Process) -> None:
-        self.home = folder / "home"
-        self.process = process
+    def __init__(self, folder: Path, environment: Mapping[str, str], *, log: Path | None = None) -> None:
+        super().__init__(folder / "home", environment, log=log)
         self._folder = folder
         self._numbers = count(FIRST_MEMBER)
         self._loads = count(1)
         self.remembered = Remembered()
 
-    @property
-    def said(self) -> str:
-        """Everything the stack and its parts wrote."""
-        return (self._folder / "log").read_text(errors="replace")
-
-    @property
-    def demo(self) -> dict[str, Any]:
-        """The content of demo.json."""
-        content: dict[str, Any] = json.loads((self.home / "demo.json").read_bytes())
-        return content
-
-    @property
-    def base_url(self) -> str:
-        return str(self.demo["base_url"])
+    async def until_ready(self, seconds: float = START_SECONDS) -> None:
+        """Wait until the stack has described itself. Raises StackFailedError when it ended instead."""
+        await wait_until("the stack is ready", self.is_ready, seconds=seconds)
 
     @property
     def workers(self) -> list[int]:
         """Process ids of the gateway workers."""
-        return list(self.demo["pids"]["gateway"])
-
-    def pid(self, part: str) -> int:
-        """Process id of a part as demo.json names it; the first worker of `gateway`."""
-        found = self.demo["pids"][part]
-        return int(found[0] if isinstance(found, list) else found)
+        return self.pids("gateway")
 
     @property
     def terminals(self) -> dict[str, Terminal]:
@@ -221,16 +186,15 @@ class Stack:
     async def until_every_worker(
         self, what: str, holds: Callable[[httpx2.AsyncClient], Awaitable[bool]], seconds: float = 10.0
     ) -> None:
-        """Returns once `holds` was true of each worker, asked alone and over new connections."""
+        """Wait until `holds` was true of each worker, asked alone and over new connections."""
+
+        async def asked() -> bool:
+            async with httpx2.AsyncClient(base_url=self.base_url) as http:
+                return await holds(http)
+
         for position in range(len(self.workers)):
             async with self.only_worker(position):
-                deadline = time.monotonic() + seconds
-                while True:
-                    async with httpx2.AsyncClient(base_url=self.base_url) as http:
-                        if await holds(http):
-                            break
-                    assert time.monotonic() < deadline, f"worker {position}, within {seconds} s: {what}"
-                    await asyncio.sleep(0.02)
+                await wait_until(f"worker {position}: {what}", asked, seconds=seconds)
 
     def access_token(self, number: int, seconds: int = TOKEN_SECONDS) -> str:
         """An access token of the development issuer for a member number."""
@@ -278,18 +242,18 @@ class Stack:
         """What of the secrets of this stack and its tests stands in what its parts wrote: nothing ever may."""
         return leaked(self.said, self.remembered.found)
 
-    async def end(self) -> None:
-        """SIGTERM, and everything is gone."""
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send the signal and wait for the end of the process; kill it when it does not end in time."""
+        if not self.has_ended:
+            self.process.send_signal(number)
         try:
-            await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
+            await self.until_ended()
         finally:
-            if self.process.returncode is None:
-                self.process.kill()
-                await self.process.wait()
-        await wait_until("nothing of the stack runs", lambda: not processes_of(self.home), seconds=STOP_SECONDS)
-        assert self.process.returncode == 0, self.said
+            end(self.process, 0)
+
+    async def until_ended(self, seconds: float = STOP_SECONDS) -> None:
+        """Wait until the process has ended."""
+        await wait_until("the stack has ended", lambda: self.has_ended, seconds=seconds)
 
 
 async def _knows(http: httpx2.AsyncClient, terminal: Terminal) -> bool:
@@ -301,27 +265,11 @@ async def _knows(http: httpx2.AsyncClient, terminal: Terminal) -> bool:
 async def running_stack(*, workers: int = 1, **environment: str) -> AsyncIterator[Stack]:
     """A fresh stack for the length of the block. What it said is added to a fault that ends the block."""
     folder = Path(tempfile.mkdtemp(prefix="tong-test-stack-"))
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TONG_")}
-    own = {"TONG_HOME": str(folder / "home"), "TONG_PORT": "0", "TONG_WORKERS": str(workers)}
+    stack = Stack(folder, {"TONG_WORKERS": str(workers), **environment})
     try:
-        with (folder / "log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                str(TONG),
-                "up",
-                env=inherited | own | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        stack = Stack(folder, process)
+        stack.start()
         try:
-            await wait_until(
-                "the stack is ready",
-                lambda: (stack.home / "demo.json").exists() or process.returncode is not None,
-                seconds=START_SECONDS,
-            )
-            assert process.returncode is None, "the stack did not start"
+            await stack.until_ready()
             stack.look_for_secrets()
             yield stack
             stack.look_for_secrets()
@@ -330,6 +278,8 @@ async def running_stack(*, workers: int = 1, **environment: str) -> AsyncIterato
             raise
         finally:
             await stack.end()
+        await wait_until("nothing of the stack runs", lambda: not processes_of(stack.home), seconds=STOP_SECONDS)
+        assert stack.process.returncode == 0, stack.said
         assert stack.leaked() == [], "secrets stand in the logs"
     finally:
         shutil.rmtree(folder)

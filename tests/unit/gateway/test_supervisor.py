@@ -7,13 +7,14 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from gateway.processes.child import Child
 from gateway.processes.supervisor import ChildFailedError, StopRequestedError, Supervisor
+from tests.support.suite.waiting import wait_until
 
 WAIT_SECONDS = 15.0
 SLEEPS = "import time; time.sleep(600)"
@@ -28,13 +29,6 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-async def wait_until(condition: Callable[[], bool], description: str, seconds: float = WAIT_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain until {description}"
-        await asyncio.sleep(0.02)
 
 
 def python(name: str, program: str, **settings: object) -> Child:
@@ -58,7 +52,7 @@ async def test_a_killed_child_is_started_again_and_that_is_said(
     await supervisor.start(python("clerk", SLEEPS))
     first = supervisor.pids()["clerk"]
     os.kill(first, signal.SIGKILL)
-    await wait_until(lambda: supervisor.pids()["clerk"] != first, "the clerk is back")
+    await wait_until("the clerk is back", lambda: supervisor.pids()["clerk"] != first)
     assert alive(supervisor.pids()["clerk"])
     said: list[str] = []
 
@@ -66,7 +60,7 @@ async def test_a_killed_child_is_started_again_and_that_is_said(
         said.append(capfd.readouterr().err)
         return "clerk is back" in "".join(said)
 
-    await wait_until(heard, "its return is said")
+    await wait_until("its return is said", heard)
     lines = "".join(said).splitlines()
     assert lines[0] == f"tong: clerk (pid {first}) died, killed by SIGKILL; starting it again in 0.2 s"
     assert f"pid {supervisor.pids()['clerk']}" in lines[1]
@@ -79,7 +73,7 @@ async def test_every_start_is_reported_to_the_owner() -> None:
         await supervised.start(python("clerk", SLEEPS))
         first = supervised.pids()["clerk"]
         os.kill(first, signal.SIGKILL)
-        await wait_until(lambda: len(changes) == 2, "the second start is reported")
+        await wait_until("the second start is reported", lambda: len(changes) == 2)
     finally:
         await supervised.stop()
     assert [change["clerk"] for change in changes] == [first, changes[1]["clerk"]]
@@ -96,7 +90,7 @@ async def test_deaths_in_a_row_wait_longer_and_longer(
         said.append(capfd.readouterr().err)
         return "".join(said).count("died") >= 3
 
-    await wait_until(three_deaths, "it died three times")
+    await wait_until("it died three times", three_deaths)
     waits = [line.rsplit(" ", 2)[1] for line in "".join(said).splitlines() if "died" in line]
     assert waits[:3] == ["0.2", "0.4", "0.8"]
     assert "exit status 3" in "".join(said)
@@ -117,7 +111,7 @@ async def test_renewed_children_are_replaced_one_after_another_and_only_once_the
     marks["first"].unlink()
     supervisor.request_renewal(list(marks))
     supervisor.request_renewal(list(marks))  # while one is under way it changes nothing
-    await wait_until(lambda: supervisor.pids()["first"] != before["first"], "the first is replaced")
+    await wait_until("the first is replaced", lambda: supervisor.pids()["first"] != before["first"])
     assert supervisor.pids()["second"] == before["second"], "the second waits until the first is ready"
     assert not alive(before["first"])
     marks["first"].touch()
@@ -127,7 +121,7 @@ async def test_renewed_children_are_replaced_one_after_another_and_only_once_the
         said.append(capfd.readouterr().err)
         return "replaced: first, second" in "".join(said)
 
-    await wait_until(replaced, "both are replaced")
+    await wait_until("both are replaced", replaced)
     after = supervisor.pids()
     assert set(after.values()).isdisjoint(before.values())
     assert all(alive(pid) for pid in after.values())
@@ -143,7 +137,7 @@ async def test_a_stop_during_a_renewal_ends_both(supervisor: Supervisor, tmp_pat
     first = supervisor.pids()["clerk"]
     (tmp_path / "ready").unlink()
     supervisor.request_renewal(["clerk"])
-    await wait_until(lambda: supervisor.pids()["clerk"] != first, "another clerk is being started")
+    await wait_until("another clerk is being started", lambda: supervisor.pids()["clerk"] != first)
     second = supervisor.pids()["clerk"]
     await supervisor.stop()
     assert not alive(first)
@@ -169,7 +163,7 @@ async def test_a_report_that_fails_neither_stops_the_child_nor_its_watching(
         await supervised.start(python("clerk", SLEEPS))
         first = supervised.pids()["clerk"]
         os.kill(first, signal.SIGKILL)
-        await wait_until(lambda: supervised.pids()["clerk"] != first, "the clerk is back")
+        await wait_until("the clerk is back", lambda: supervised.pids()["clerk"] != first)
     finally:
         await supervised.stop()
     assert "no space left" in capfd.readouterr().err
@@ -213,7 +207,7 @@ async def test_a_child_that_ignores_its_stop_signal_is_killed(capfd: pytest.Capt
     supervised = Supervisor()
     await supervised.start(python("deaf", IGNORES_TERM, stop_seconds=0.3))
     pid = supervised.pids()["deaf"]
-    await wait_until(lambda: "[deaf] deaf" in capfd.readouterr().out, "it ignores SIGTERM")
+    await wait_until("it ignores SIGTERM", lambda: "[deaf] deaf" in capfd.readouterr().out)
     began = time.monotonic()
     await supervised.stop()
     assert not alive(pid)
@@ -224,7 +218,7 @@ async def test_hastening_ends_the_graceful_wait(capfd: pytest.CaptureFixture[str
     supervised = Supervisor()
     await supervised.start(python("deaf", IGNORES_TERM, stop_seconds=600))
     pid = supervised.pids()["deaf"]
-    await wait_until(lambda: "[deaf] deaf" in capfd.readouterr().out, "it ignores SIGTERM")
+    await wait_until("it ignores SIGTERM", lambda: "[deaf] deaf" in capfd.readouterr().out)
     stopping = asyncio.create_task(supervised.stop())
     await asyncio.wait([stopping], timeout=0.3)
     assert not stopping.done()
@@ -272,7 +266,7 @@ async def test_a_stop_while_starting_leaves_nothing(supervisor: Supervisor) -> N
         return False
 
     starting = asyncio.create_task(supervisor.start(python("slow", SLEEPS, ready=never)))
-    await wait_until(lambda: "slow" in supervisor.pids(), "it was spawned")
+    await wait_until("it was spawned", lambda: "slow" in supervisor.pids())
     pid = supervisor.pids()["slow"]
     await supervisor.stop()
     assert not alive(pid)
@@ -334,4 +328,4 @@ async def test_children_die_when_the_supervisor_is_killed() -> None:
     finally:
         process.kill()
         await process.wait()
-    await wait_until(lambda: not any(alive(pid) for pid in pids), "the kernel ended the children")
+    await wait_until("the kernel ended the children", lambda: not any(alive(pid) for pid in pids))

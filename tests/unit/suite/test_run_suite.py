@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.run_suite import NO_TESTS, RETRIED_MAX, TESTS_FAILED, Phase, judge
+from tests.run_suite import NO_TESTS, RETRIED_MAX, SLOWEST, TESTS_FAILED, Phase, judge, slowest
+from tests.support.suite.file_order import put_longest_files_first, recorded_seconds
 
 ROOT = Path(__file__).parents[3]
 THREE_ENDINGS = """
@@ -62,6 +64,30 @@ def test_nothing_is_excused_where_a_second_run_would_hide_a_fault(phases: list[P
     assert verdict.status == 1
 
 
+def test_the_slowest_tests_of_all_phases_are_listed_with_their_seconds() -> None:
+    first = Phase(0, 1.0, (), (), {f"fast {number}": 0.1 for number in range(SLOWEST)} | {"slow": 9.0})
+    found = slowest([first, Phase(0, 1.0, (), (), {"slowest": 12.34})])
+    assert found[:2] == ["  12.3 s  slowest", "   9.0 s  slow"]
+    assert len(found) == SLOWEST
+
+
+def test_every_file_whose_time_is_recorded_is_there() -> None:
+    assert [file for file in recorded_seconds() if not (ROOT / file).is_file()] == []
+
+
+def test_files_that_take_long_come_first_and_the_rest_keep_their_order() -> None:
+    seconds = recorded_seconds()
+    longest, second = list(seconds)[:2]
+
+    class Item:
+        def __init__(self, nodeid: str) -> None:
+            self.nodeid = nodeid
+
+    items: list[Any] = [Item(f"{file}::test") for file in ("tests/b.py", second, "tests/a.py", longest)]
+    put_longest_files_first(items)
+    assert [item.nodeid.partition("::")[0] for item in items] == [longest, second, "tests/b.py", "tests/a.py"]
+
+
 def test_the_report_tells_failures_of_a_test_from_failures_at_its_end(tmp_path: Path) -> None:
     module = tmp_path / "test_three_endings.py"
     module.write_text(THREE_ENDINGS)
@@ -72,17 +98,18 @@ def test_the_report_tells_failures_of_a_test_from_failures_at_its_end(tmp_path: 
             "-m",
             "pytest",
             "-p",
-            "tests.support.suite.failure_report",
+            "tests.support.suite.report",
             "-q",
             str(module),
             f"--rootdir={tmp_path}",
         ],
         cwd=ROOT,
-        env=os.environ | {"TONG_TEST_FAILURES": str(report)},
+        env=os.environ | {"TONG_TEST_REPORT": str(report)},
         capture_output=True,
         check=False,
         timeout=60,
     )
     found = json.loads(report.read_text())
     assert sorted(name.rpartition("::")[2] for name in found["failed"]) == ["test_begins_badly", "test_fails"]
+    assert len(found["seconds"]) == 4
     assert [name.rpartition("::")[2] for name in found["failed_at_end"]] == ["test_ends_badly"]

@@ -1,4 +1,4 @@
-"""The story of each redemption as the tills were told it: what was taken, and what became of it."""
+"""The history of each redemption as the tills were told it: what was taken, and what became of it."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from tests.drills.journal import Record
 
 
 @dataclass
-class Story:
+class History:
     """What the journal says of one redemption: taken, and what became of it."""
 
     takes: dict[str, int]
@@ -19,48 +19,48 @@ class Story:
     cancelled: bool = False
 
 
-def stories(record: Record) -> dict[str, Story]:
+def histories(record: Record) -> dict[str, History]:
     """By redemption id, from acknowledged calls alone."""
-    found: dict[str, Story] = {}
+    found: dict[str, History] = {}
     subject_of: dict[int, str] = {}
     for entry in record.of_kind("verify", "hold"):
         for answer in entry.answers:
             if answer.outcome == "applied":
                 subject_of[entry.intent.n] = answer.subject
-                found[answer.subject] = Story(dict(entry.intent.takes or {}), entry.intent.kind == "hold")
+                found[answer.subject] = History(dict(entry.intent.takes or {}), entry.intent.kind == "hold")
     for entry in record.of_kind("cancel"):
         if entry.settled is None or entry.settled.body.get("effect") != "reversed":
             continue
         subject = subject_of.get(entry.intent.of) or str(entry.settled.body["redemption"]["redemption_id"])
         of = record.entries[entry.intent.of].intent
-        found.setdefault(subject, Story(dict(of.takes or {}), of.kind == "hold")).cancelled = True
+        found.setdefault(subject, History(dict(of.takes or {}), of.kind == "hold")).cancelled = True
     for entry in record.of_kind("capture", "void", "refund"):
         if entry.outcome != "applied" or entry.intent.subject not in found:
             continue
-        story, part = found[entry.intent.subject], entry.intent.takes
+        history, part = found[entry.intent.subject], entry.intent.takes
         if entry.intent.kind == "void":
-            story.voided = True
+            history.voided = True
         elif entry.intent.kind == "capture":
-            story.captured = dict(story.takes if part is None else part)
+            history.captured = dict(history.takes if part is None else part)
         elif part is None:
-            story.refunded_all = True
+            history.refunded_all = True
         else:
-            story.refunded.update(part)
+            history.refunded.update(part)
     return found
 
 
-def statuses(story: Story) -> set[str]:
+def statuses(history: History) -> set[str]:
     """What a look-up may answer of it."""
-    if story.cancelled:
+    if history.cancelled:
         return {"reversed", "voided", "expired", "refunded"}
-    if story.voided:
+    if history.voided:
         return {"voided"}
-    if story.hold and story.captured is None:
+    if history.hold and history.captured is None:
         return {"held", "expired"}
-    if story.refunded_all:
+    if history.refunded_all:
         return {"refunded"}
-    if not story.refunded:
+    if not history.refunded:
         return {"captured"}
-    taken = story.takes if story.captured is None else story.captured
-    whole = all(story.refunded[asset] == amount for asset, amount in taken.items())
+    taken = history.takes if history.captured is None else history.captured
+    whole = all(history.refunded[asset] == amount for asset, amount in taken.items())
     return {"refunded"} if whole else {"partially_refunded"}

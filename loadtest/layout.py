@@ -1,7 +1,7 @@
-"""What the judge knows of how the product lays things out: key names, fields of a stream entry, tables. Spelled anew.
+"""How the product lays things out, as its auditors know it: key names, fields of a stream entry, tables, queries.
 
-The one file of the judge to look at when a layout changes. It imports nothing of the product, so a mistake in the
-product's own spelling shows here as a difference.
+Spelled anew: it imports nothing of the product, so a mistake in the product's own spelling shows as a difference. When
+a layout changes, this is the one file of the auditors to look at.
 """
 
 from collections.abc import Mapping
@@ -38,12 +38,9 @@ def parts(fields: Mapping[str, str]) -> dict[str, str]:
     return dict(zip(ENTRY_LINES, lines, strict=True)) if len(lines) == len(ENTRY_LINES) else dict(fields)
 
 
-async def entries(hot: Any, bucket: int) -> list[tuple[Any, Any]]:
-    """A bucket's stream entries as they stand, by what they say."""
-    return [
-        (entry, {name.encode(): value.encode() for name, value in parts(_text(fields)).items()})
-        for entry, fields in await hot.xrange(stream(bucket))
-    ]
+async def entries(hot: Any, bucket: int) -> list[tuple[str, dict[str, str]]]:
+    """Return id and lines of the entries that a bucket's stream still holds."""
+    return [(entry.decode(), parts(_text(fields))) for entry, fields in await hot.xrange(stream(bucket))]
 
 
 def _text(fields: Mapping[bytes, bytes]) -> dict[str, str]:
@@ -89,6 +86,17 @@ SUMS_OF_SUBJECTS: Final = """
 SELECT t.subject_id, p.asset, p.account, sum(p.amount)::bigint AS amount
 FROM ledger_posting AS p JOIN ledger_transaction AS t USING (bucket, epoch, entry_ms, entry_seq, occurred_at)
 WHERE t.member_id = ANY ($1::text[]) GROUP BY t.subject_id, p.asset, p.account"""
+
+SCANS_OF_RUN: Final = """
+SELECT idempotency_key, subject_id FROM ledger_transaction
+WHERE kind IN ('redeem', 'hold') AND idempotency_key LIKE $1 || '-%'"""
+
+REDEMPTIONS: Final = """
+SELECT t.terminal, t.idempotency_key, t.subject_id, t.member_id, coalesce((
+    SELECT sum(p.amount) FROM ledger_posting AS p
+    WHERE (p.bucket, p.epoch, p.entry_ms, p.entry_seq) = (t.bucket, t.epoch, t.entry_ms, t.entry_seq)
+      AND p.asset = 'points' AND p.account = 'business_redeemed'), 0)::bigint AS points
+FROM ledger_transaction AS t WHERE t.kind = 'redeem'"""
 
 OPEN_HOLDS: Final = """
 SELECT t.subject_id FROM ledger_posting AS p

@@ -13,7 +13,7 @@ DEADLINE_SECONDS = 5.0
 
 @dataclass
 class Tally:
-    """What became of the calls of one storm."""
+    """What became of the calls of one load."""
 
     answered: int = 0
     cancelled: int = 0
@@ -28,7 +28,7 @@ class Tally:
         return self.answered + self.cancelled + self.lost + self.not_sent
 
 
-async def echo_storm(
+async def echo_load(
     connection: HotConnection,
     randomness: random.Random,
     *,
@@ -83,7 +83,7 @@ async def _echo(connection: HotConnection, text: bytes, deadline_seconds: float,
 
 
 async def _strike(connection: HotConnection, proxy: FaultProxy, randomness: random.Random, tally: Tally) -> None:
-    """One fault after the other, each once some more calls have ended, until the storm is over."""
+    """One fault after the other, each once some more calls have ended, until the load is over."""
     while not tally.ended:
         before = tally.total
         step = randomness.randrange(20, 120)
