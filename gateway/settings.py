@@ -11,13 +11,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from redemption.domain.errors import ConfigurationError
 from redemption.domain.limits import BUCKETS_DEFAULT, BUCKETS_MAX
 
 DEVELOPMENT_ISSUER = "https://identity.tong.invalid"
 """Issuer of the built-in development access tokens; `.invalid` can never be a real host (RFC 2606)."""
 
 
-class SettingsRefused(Exception):
+class SettingsRefused(ConfigurationError):
     """A setting is missing or contradicts another; the text says which and what to do."""
 
 

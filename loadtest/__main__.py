@@ -19,7 +19,7 @@ from typing import Any, Final
 from loadtest.auditor import Auditor, drain
 from loadtest.population import Population, populate
 from loadtest.scenarios.world import WORLD_VARIABLE, World
-from loadtest.stack import Stack, StackFailedError, running_stack
+from loadtest.stack import Stack, StackFailed, running_stack
 from loadtest.verdict import NOTICE, Limits, notices_heard, objections, scan_rate
 
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
@@ -66,7 +66,7 @@ def make_world(stack: Stack, population: Population, chosen: argparse.Namespace,
 
 
 def run_locust(stack: Stack, world: World, chosen: argparse.Namespace, folder: Path) -> None:
-    """Locust in a process of its own (it patches the standard library). Raises StackFailedError."""
+    """Locust in a process of its own (it patches the standard library). Raises StackFailed."""
     world.write(folder / "world.json")
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--host", stack.base_url]
     chosen.report.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def run_locust(stack: Stack, world: World, chosen: argparse.Namespace, folder: P
     except KeyboardInterrupt:
         return
     if done.returncode:
-        raise StackFailedError(f"locust ended with status {done.returncode}")
+        raise StackFailed(f"locust ended with status {done.returncode}")
 
 
 def judge(stack: Stack, world: World, chosen: argparse.Namespace) -> bool:
@@ -113,7 +113,7 @@ def main() -> int:
             world = make_world(stack, population, chosen, folder)
             run_locust(stack, world, chosen, folder)
             return 0 if not Path(world.results).exists() or judge(stack, world, chosen) else 1
-    except (StackFailedError, subprocess.TimeoutExpired) as fault:
+    except (StackFailed, subprocess.TimeoutExpired) as fault:
         print(f"load: {fault}", file=sys.stderr)
         return 2
 

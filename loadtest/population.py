@@ -14,7 +14,7 @@ from typing import Any, Final
 import asyncpg
 from redis import Redis
 
-from loadtest.stack import Stack, StackFailedError
+from loadtest.stack import Stack, StackFailed
 from tokens import api_keys
 
 FIRST_MEMBER: Final = 1_000_000
@@ -164,7 +164,7 @@ class _Loaded:
 
 
 async def _loaded(stack: Stack) -> _Loaded:
-    """That of the first member. Raises StackFailedError when its opening balance is not in the stream."""
+    """That of the first member. Raises StackFailed when its opening balance is not in the stream."""
     ledger = await asyncpg.connect(stack.postgres_dsn)
     try:
         buckets = await ledger.fetchval("SELECT buckets FROM installation")
@@ -176,7 +176,7 @@ async def _loaded(stack: Stack) -> _Loaded:
         for _, fields in hot.xrevrange(f"{tag}:ledger"):
             if any(f"\n{name}\n".encode() in text for text in fields.values()):
                 return _Loaded(buckets, hot.hgetall(f"{tag}:member:{name}"), hot.hgetall(f"{tag}:lots:{name}"), fields)
-    raise StackFailedError(f"the opening balance of {name} is not in its stream")
+    raise StackFailed(f"the opening balance of {name} is not in its stream")
 
 
 async def _copy(stack: Stack, first: _Loaded, count: int) -> None:

@@ -31,7 +31,7 @@ OUTCOMES_LOOK_SECONDS: Final = 0.15
 """Between looks at the counters: more than workers take to tell theirs to each other's `/metrics`."""
 
 
-class StackFailedError(Exception):
+class StackFailed(Exception):
     """The stack, or a command of it, did not do what it was started for; the text has its last words."""
 
 
@@ -114,7 +114,7 @@ class Stack:
         return found
 
     def run(self, *arguments: str) -> str:
-        """A command of `tong` against this stack; what it printed. Raises StackFailedError."""
+        """A command of `tong` against this stack; what it printed. Raises StackFailed."""
         environment = {
             **_bare_environment(),
             "TONG_HOME": str(self.home),
@@ -126,7 +126,7 @@ class Stack:
             [tong(), *arguments], env=environment, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
         )
         if done.returncode:
-            raise StackFailedError(f"tong {' '.join(arguments)}: {done.stderr[-2_000:]}")
+            raise StackFailed(f"tong {' '.join(arguments)}: {done.stderr[-2_000:]}")
         return done.stdout
 
 
@@ -136,7 +136,7 @@ def _bare_environment() -> dict[str, str]:
 
 @contextmanager
 def running_stack(*, workers: int = 1) -> Iterator[Stack]:
-    """A fresh stack for the length of the block. Raises StackFailedError."""
+    """A fresh stack for the length of the block. Raises StackFailed."""
     folder = Path(tempfile.mkdtemp(prefix="tong-load-"))
     home = folder / "home"
     environment = _bare_environment() | {
@@ -168,5 +168,5 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", home: Path, log: Path)
     deadline = time.monotonic() + START_SECONDS
     while not (home / "demo.json").exists():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise StackFailedError(f"the stack did not start: {log.read_text(errors='replace')[-3_000:]}")
+            raise StackFailed(f"the stack did not start: {log.read_text(errors='replace')[-3_000:]}")
         time.sleep(0.05)

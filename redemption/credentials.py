@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from redemption.database import Connection
+from redemption.domain.errors import RefusedError
 
 KEYS_LISTED_MAX = 10_000
 ROLES = ("back_office", "operations", "settlement")
@@ -18,7 +19,7 @@ SCOPES = ("redeem", "hold", "refund", "accrue")
 OVERLAP_MAX = timedelta(days=90)
 
 
-class CredentialRefused(Exception):
+class CredentialRefused(RefusedError):
     """A key cannot be made or changed as asked; nothing was changed. The kinds below say why."""
 
 

@@ -20,7 +20,7 @@ from redemption.domain.limits import LISTED_CANDIDATES_MAX, LISTED_ROUNDS_MAX, U
 from redemption.domain.redemptions import Redemption
 from redemption.ledger.entries import Entry
 from redemption.ledger.reader import Candidate, LedgerReader, Place, RedemptionFilter
-from redemption.ledger.streams import ValkeyAwayError
+from redemption.ledger.streams import ValkeyAway
 from redemption.live.tail import LedgerTail
 
 FindRedemption = Callable[[str, str], Awaitable[Redemption | None]]
@@ -92,7 +92,7 @@ class RedemptionLists:
         watermarks = await self._ledger.watermarks()
         try:
             entries = await self._tail.behind(watermarks, UNLEDGERED_ENTRIES_MAX)
-        except ValkeyAwayError:
+        except ValkeyAway:
             return []
         return [
             Candidate(Place(at_ms, entry.subject_id), entry.outlet)

@@ -2,9 +2,10 @@
 (memberships.set_status); a rebuild of a lost hot store takes it from here."""
 
 from redemption.database import Connection
+from redemption.domain.errors import RefusedError
 
 
-class UnknownMember(Exception):
+class UnknownMember(RefusedError):
     """There is no such member; the text names the id."""
 
 

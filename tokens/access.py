@@ -4,7 +4,7 @@ Guarantees:
 - Accepted are only tokens with exp, iat and sub, of the given issuer and audience, signed with a key of the
   issuer's JWKS by the one algorithm that this key has (its `alg`, or what its kty and crv imply). Symmetric
   algorithms and `none` cannot be configured, symmetric and private keys of the JWKS are not used.
-- `verify` answers a value for every str. It raises KeySourceError only while no key set was ever had.
+- `verify` answers a value for every str. It raises KeySourceAway only while no key set was ever had.
 - An unknown key id causes at most one fetch of the JWKS per `REFRESH_INTERVAL_SECONDS`, whatever is thrown at it; a set
   older than `KEYS_AGE_MAX_SECONDS` is fetched anew, so a withdrawn key ends; where that fails the old set goes on.
 - The cache of verified tokens is bounded, is emptied with every new key set, and never answers at or after exp.
@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol
 import jwt
 import msgspec
 
-from tokens.errors import KeySourceError
+from tokens.errors import KeySourceAway
 
 TOKEN_CHARACTERS_MAX: Final = 8_192
 SUBJECT_CHARACTERS_MAX: Final = 128
@@ -52,7 +52,7 @@ class KeySource(Protocol):
     """Gives the identity provider's JWKS."""
 
     async def fetch(self) -> bytes:
-        """The JSON document. Raises KeySourceError."""
+        """The JSON document. Raises KeySourceAway."""
 
 
 class MemberAccess(msgspec.Struct, frozen=True):
@@ -122,7 +122,7 @@ class AccessTokenVerifier:
         """Why the last fetch of the keys failed; None when it did not."""
 
     async def verify(self, token: str) -> MemberAccess | AccessRefused:
-        """Who the token speaks for. Raises KeySourceError while no key set was ever had."""
+        """Who the token speaks for. Raises KeySourceAway while no key set was ever had."""
         if len(token) > TOKEN_CHARACTERS_MAX or not token.isascii():
             return NOT_A_TOKEN
         now = self._clock()
@@ -158,7 +158,7 @@ class AccessTokenVerifier:
 
     def _known_keys(self) -> dict[str, jwt.PyJWK]:
         if self._keys is None:
-            raise KeySourceError(self.fault or "the identity provider's keys are not known yet")
+            raise KeySourceAway(self.fault or "the identity provider's keys are not known yet")
         return self._keys
 
     def _check(self, token: str, key: jwt.PyJWK, now: float) -> MemberAccess | AccessRefused:
@@ -209,7 +209,7 @@ class AccessTokenVerifier:
             except TimeoutError:
                 self.fault = "the identity provider's keys took too long"
                 return
-            except KeySourceError as error:
+            except KeySourceAway as error:
                 self.fault = str(error)
                 return
             self._keys, self._fetched_at, self.fault = keys, now, None
@@ -220,20 +220,20 @@ class AccessTokenVerifier:
         try:
             jwks = msgspec.json.decode(document, type=dict[str, Any])
         except (msgspec.DecodeError, ValueError, RecursionError):
-            raise KeySourceError("the JWKS is not a JSON object") from None
+            raise KeySourceAway("the JWKS is not a JSON object") from None
         entries = jwks.get("keys")
         if not isinstance(entries, list) or len(entries) > KEYS_MAX:
-            raise KeySourceError(f"the JWKS has no list of at most {KEYS_MAX} keys")
+            raise KeySourceAway(f"the JWKS has no list of at most {KEYS_MAX} keys")
         keys: dict[str, jwt.PyJWK] = {}
         for entry in entries:
             key = self._usable_key(entry)
             if key is None:
                 continue
             if entry["kid"] in keys:
-                raise KeySourceError("the JWKS gives a key id twice")
+                raise KeySourceAway("the JWKS gives a key id twice")
             keys[entry["kid"]] = key
         if not keys:
-            raise KeySourceError("the JWKS has no usable key")
+            raise KeySourceAway("the JWKS has no usable key")
         return keys
 
     def _usable_key(self, entry: object) -> jwt.PyJWK | None:

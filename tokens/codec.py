@@ -50,7 +50,7 @@ from tokens.claims import (
     standing_of,
 )
 from tokens.digits import DigitsKey, derive_digits_key, read_digits, write_digits
-from tokens.errors import KeyRingError
+from tokens.errors import KeyRingUnusable
 from tokens.keyring import Algorithm, KeyRing, RingKey
 from tokens.offline import PREFIX as OFFLINE_PREFIX
 from tokens.offline import EnrolledKey, enrolled_key, read_offline
@@ -149,14 +149,14 @@ class CodeIssuer:
     """Makes codes with the key that signs at the moment of issue."""
 
     def __init__(self, ring: KeyRing, algorithm: Algorithm, clock: Callable[[], float]) -> None:
-        """Raises KeyRingError when the ring has no key of the algorithm."""
+        """Raises KeyRingUnusable when the ring has no key of the algorithm."""
         self._algorithm: Algorithm = algorithm
         self._clock = clock
         self._keys: dict[str, _PreparedKey] = {}
         self.use(ring)
 
     def use(self, ring: KeyRing) -> None:
-        """Go on with this ring. Raises KeyRingError, and keeps the old one, when it has no key of the algorithm."""
+        """Go on with this ring. Raises KeyRingUnusable, and keeps the old one, when it has no key of the algorithm."""
         ring.signing_key(self._algorithm, self._clock())
         self._keys = {key.kid: _PreparedKey(key) for key in ring.keys if key.algorithm == self._algorithm}
         self._ring = ring
@@ -182,11 +182,11 @@ class CodeIssuer:
     def enrol(self, member_number: int, device_number: int, kid: str) -> EnrolledKey:
         """The key with which a device makes codes by itself, derived from this ring key.
 
-        Raises ValueError for a number out of range and KeyRingError for a key that is not in the ring.
+        Raises ValueError for a number out of range and KeyRingUnusable for a key that is not in the ring.
         """
         key = next((key for key in self._ring.keys if key.kid == kid), None)
         if key is None:
-            raise KeyRingError("the key ring has no such key")
+            raise KeyRingUnusable("the key ring has no such key")
         return enrolled_key(key.digits_secret, kid, member_number, device_number)
 
     @property

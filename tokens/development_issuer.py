@@ -16,7 +16,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tokens import base64url
-from tokens.errors import KeyRingError
+from tokens.errors import KeyRingUnusable
 from tokens.private_file import read_private_file, write_private_file
 
 KEY_FILE: Final = "identity-key.json"
@@ -36,7 +36,7 @@ class DevelopmentIssuer:
     """Signs access tokens with an EdDSA key of its own."""
 
     def __init__(self, folder: Path, issuer: str, audience: str, clock: Callable[[], float]) -> None:
-        """Opens the key in `folder`, or makes one. Raises KeyRingError."""
+        """Opens the key in `folder`, or makes one. Raises KeyRingUnusable."""
         self.jwks_path = folder / JWKS_FILE
         self._issuer = issuer
         self._audience = audience
@@ -72,12 +72,12 @@ def _open_key(path: Path) -> tuple[str, Ed25519PrivateKey]:
         data, _ = read_private_file(path, _FILE_BYTES_MAX)
         document = msgspec.json.decode(data, type=_KeyDocument)
     except OSError as error:
-        raise KeyRingError(f"{path} cannot be used: {error.strerror}") from error
+        raise KeyRingUnusable(f"{path} cannot be used: {error.strerror}") from error
     except (msgspec.DecodeError, ValueError):
-        raise KeyRingError(f"{path} is not the key of a development issuer") from None
+        raise KeyRingUnusable(f"{path} is not the key of a development issuer") from None
     seed = base64url.decode(document.private_key)
     if seed is None or len(seed) != 32:
-        raise KeyRingError(f"{path} does not hold an Ed25519 private key")
+        raise KeyRingUnusable(f"{path} does not hold an Ed25519 private key")
     return document.kid, Ed25519PrivateKey.from_private_bytes(seed)
 
 
@@ -86,4 +86,4 @@ def _write_public(path: Path, data: bytes) -> None:
         write_private_file(path, data, replace=True)  # whole or not at all; what is public may be private too
         path.chmod(0o644)
     except OSError as error:
-        raise KeyRingError(f"{path} cannot be written: {error.strerror}") from error
+        raise KeyRingUnusable(f"{path} cannot be written: {error.strerror}") from error

@@ -29,7 +29,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tokens import base64url
-from tokens.errors import KeyRingError
+from tokens.errors import KeyRingUnusable
 from tokens.private_file import FileState, file_state, read_private_file, write_private_file
 
 Algorithm = Literal["HS256", "EdDSA"]
@@ -81,9 +81,9 @@ class RingKey:
     digits_secret: bytes = field(repr=False)
 
     def private_key(self) -> Ed25519PrivateKey:
-        """The private key of an EdDSA key. Raises KeyRingError for any other."""
+        """The private key of an EdDSA key. Raises KeyRingUnusable for any other."""
         if self.algorithm != "EdDSA":
-            raise KeyRingError(f"key {self.kid} is no EdDSA key")
+            raise KeyRingUnusable(f"key {self.kid} is no EdDSA key")
         return Ed25519PrivateKey.from_private_bytes(self.secret)
 
     def public_jwk(self) -> dict[str, str] | None:
@@ -117,14 +117,14 @@ class KeyRing:
 
     @classmethod
     def load(cls, path: Path, environment: str) -> "KeyRing":
-        """The ring of a file. Raises KeyRingError for anything that is not a usable ring of this environment."""
+        """The ring of a file. Raises KeyRingUnusable for anything that is not a usable ring of this environment."""
         return _load(path, environment)[0]
 
     def signing_key(self, algorithm: Algorithm, now: float) -> RingKey:
-        """The key that signs at `now`. Raises KeyRingError when the ring has no key of the algorithm."""
+        """The key that signs at `now`. Raises KeyRingUnusable when the ring has no key of the algorithm."""
         candidates = [key for key in self.keys if key.algorithm == algorithm]
         if not candidates:
-            raise KeyRingError(f"the key ring has no {algorithm} key; rotate one in")
+            raise KeyRingUnusable(f"the key ring has no {algorithm} key; rotate one in")
         due = [key for key in candidates if key.signs_from <= now]
         # A clock behind every date must not stop the issuing: the oldest key is the one that every reader has.
         return due[-1] if due else candidates[0]
@@ -132,13 +132,13 @@ class KeyRing:
     def rotate(self, algorithm: Algorithm, now: float, delay_seconds: int = ROTATION_DELAY_SECONDS) -> "KeyRing":
         """A ring with one more key, which takes over the signing after the delay; the old ones verify on.
 
-        A first key of its algorithm signs at once where nothing else can. Raises KeyRingError when the ring is full.
+        A first key of its algorithm signs at once where nothing else can. Raises KeyRingUnusable when the ring is full.
         """
         if len(self.keys) >= KEYS_MAX:
-            raise KeyRingError(f"the key ring holds {KEYS_MAX} keys already; retire one first")
+            raise KeyRingUnusable(f"the key ring holds {KEYS_MAX} keys already; retire one first")
         kid = f"{self.environment}-{self.next_number}"
         if len(kid) > KID_CHARACTERS_MAX or self.next_number > KEY_NUMBER_MAX:
-            raise KeyRingError(f"the key numbers are used up: {kid} is too long; create a new ring")
+            raise KeyRingUnusable(f"the key numbers are used up: {kid} is too long; create a new ring")
         signs_from = max(0, int(now) + delay_seconds)
         key = _fresh_key(self.environment, self.next_number, algorithm, signs_from)
         return replace(self, next_number=self.next_number + 1, keys=(*self.keys, key))
@@ -146,13 +146,13 @@ class KeyRing:
     def retire(self, kid: str, now: float) -> "KeyRing":
         """A ring without that key: its codes are forged from now on. Wait `RETIRE_AFTER_SECONDS` after a rotation.
 
-        Raises KeyRingError for an unknown key and for one that signs.
+        Raises KeyRingUnusable for an unknown key and for one that signs.
         """
         retired = next((key for key in self.keys if key.kid == kid), None)
         if retired is None:
-            raise KeyRingError("the key ring has no such key")
+            raise KeyRingUnusable("the key ring has no such key")
         if self.signing_key(retired.algorithm, now) is retired:
-            raise KeyRingError(f"key {kid} signs; rotate and wait until the new key signs")
+            raise KeyRingUnusable(f"key {kid} signs; rotate and wait until the new key signs")
         return replace(self, keys=tuple(key for key in self.keys if key is not retired))
 
     def public_jwks(self) -> dict[str, list[dict[str, str]]]:
@@ -161,18 +161,18 @@ class KeyRing:
         return {"keys": [document for document in documents if document is not None]}
 
     def save(self, path: Path) -> None:
-        """Write the ring, mode 0600, whole or not at all. Raises KeyRingError."""
+        """Write the ring, mode 0600, whole or not at all. Raises KeyRingUnusable."""
         try:
             write_private_file(path, self.to_json(), replace=True)
         except OSError as error:
-            raise KeyRingError(f"{path} cannot be written: {error.strerror}") from error
+            raise KeyRingUnusable(f"{path} cannot be written: {error.strerror}") from error
 
     def save_new(self, path: Path) -> bool:
         """Like `save`, but leaves a file that exists alone and answers False."""
         try:
             return write_private_file(path, self.to_json(), replace=False)
         except OSError as error:
-            raise KeyRingError(f"{path} cannot be written: {error.strerror}") from error
+            raise KeyRingUnusable(f"{path} cannot be written: {error.strerror}") from error
 
     def to_json(self) -> bytes:
         """The file's content: private keys, in clear."""
@@ -195,20 +195,20 @@ class KeyRing:
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """The ring of a file's content. Raises KeyRingError."""
+        """The ring of a file's content. Raises KeyRingUnusable."""
         try:
             document = _DECODER.decode(data)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             # The message names the place and the expected type, never a value of `secret`; the chain is cut anyway.
-            raise KeyRingError(f"not a key ring: {error}") from None
+            raise KeyRingUnusable(f"not a key ring: {error}") from None
         keys = tuple(
             _checked_key(document.environment, key) for key in sorted(document.keys, key=lambda key: key.number)
         )
         numbers = [key.number for key in keys]
         if len(set(numbers)) != len(numbers):
-            raise KeyRingError("not a key ring: a key number is given twice")
+            raise KeyRingUnusable("not a key ring: a key number is given twice")
         if numbers[-1] >= document.next_number:
-            raise KeyRingError("not a key ring: next_number has been given already")
+            raise KeyRingUnusable("not a key ring: next_number has been given already")
         return cls(document.environment, document.next_number, keys)
 
 
@@ -220,13 +220,13 @@ def _fresh_key(environment: str, number: int, algorithm: Algorithm, signs_from: 
 def _checked_key(environment: str, document: _KeyDocument) -> RingKey:
     kid = f"{environment}-{document.number}"
     if len(kid) > KID_CHARACTERS_MAX:
-        raise KeyRingError(f"not a key ring: key id {kid} has more than {KID_CHARACTERS_MAX} characters")
+        raise KeyRingUnusable(f"not a key ring: key id {kid} has more than {KID_CHARACTERS_MAX} characters")
     secret, digits_secret = base64url.decode(document.secret), base64url.decode(document.digits_secret)
     if secret is None or digits_secret is None:
-        raise KeyRingError(f"not a key ring: a secret of key {kid} is not base64url without padding")
+        raise KeyRingUnusable(f"not a key ring: a secret of key {kid} is not base64url without padding")
     longest = SECRET_BYTES if document.algorithm == "EdDSA" else SECRET_BYTES_MAX
     if not SECRET_BYTES <= len(secret) <= longest or not SECRET_BYTES <= len(digits_secret) <= SECRET_BYTES_MAX:
-        raise KeyRingError(f"not a key ring: a secret of key {kid} has the wrong length")
+        raise KeyRingUnusable(f"not a key ring: a secret of key {kid} has the wrong length")
     return RingKey(kid, document.number, document.algorithm, document.signs_from, secret, digits_secret)
 
 
@@ -234,13 +234,13 @@ def _load(path: Path, environment: str) -> tuple[KeyRing, FileState]:
     try:
         data, state = read_private_file(path, FILE_BYTES_MAX)
     except OSError as error:
-        raise KeyRingError(f"{path} cannot be read: {error.strerror}") from error
+        raise KeyRingUnusable(f"{path} cannot be read: {error.strerror}") from error
     try:
         ring = KeyRing.from_json(data)
-    except KeyRingError as error:
-        raise KeyRingError(f"{path}: {error}") from None
+    except KeyRingUnusable as error:
+        raise KeyRingUnusable(f"{path}: {error}") from None
     if ring.environment != environment:
-        raise KeyRingError(f"{path} is of environment {ring.environment!r}, not {environment!r}")
+        raise KeyRingUnusable(f"{path} is of environment {ring.environment!r}, not {environment!r}")
     return ring, state
 
 
@@ -257,7 +257,7 @@ class KeyRingFile:
     """The ring of a file, kept up to date by whoever calls `refresh`. Not for several threads."""
 
     def __init__(self, path: Path, environment: str) -> None:
-        """Loads at once. Raises KeyRingError: without a first ring there is nothing to go on with."""
+        """Loads at once. Raises KeyRingUnusable: without a first ring there is nothing to go on with."""
         self._path = path
         self._environment = environment
         self._seen: FileState | None
@@ -285,7 +285,7 @@ class KeyRingFile:
             return RingRefresh.BROKEN if self.fault is not None else RingRefresh.UNCHANGED
         try:
             self.ring, self._seen = _load(self._path, self._environment)
-        except KeyRingError as error:
+        except KeyRingUnusable as error:
             # Remember the broken state, so that it is read again when it changes and not every second.
             self._seen, self.fault = state, str(error)
             return RingRefresh.BROKEN

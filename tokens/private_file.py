@@ -10,7 +10,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from tokens.errors import KeyRingError
+from tokens.errors import KeyRingUnusable
 
 FileState = tuple[int, int, int, int]
 """What changes when a file does: mtime_ns, ctime_ns (a corrected mode), inode, size."""
@@ -43,15 +43,15 @@ def write_private_file(path: Path, data: bytes, *, replace: bool) -> bool:
 
 
 def read_private_file(path: Path, bytes_max: int) -> tuple[bytes, FileState]:
-    """The content and the state it was read in. Raises OSError, or KeyRingError for an open mode or a large file."""
+    """The content and the state it was read in. Raises OSError, or KeyRingUnusable for an open mode or a large file."""
     with path.open("rb") as stream:
         status = os.fstat(stream.fileno())
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             mode = stat.S_IMODE(status.st_mode)
-            raise KeyRingError(f"{path} has mode {mode:04o}: others could read its keys; chmod 600 it")
+            raise KeyRingUnusable(f"{path} has mode {mode:04o}: others could read its keys; chmod 600 it")
         data = stream.read(bytes_max + 1)
     if len(data) > bytes_max:
-        raise KeyRingError(f"{path} is larger than {bytes_max} bytes")
+        raise KeyRingUnusable(f"{path} is larger than {bytes_max} bytes")
     return data, file_state(status)
 
 

@@ -17,6 +17,7 @@ import asyncpg
 
 from gateway.settings import Settings
 from redemption.database import open_pool
+from redemption.domain.errors import ConfigurationError
 from redemption.hot import keys
 from redemption.hot.install import Client, install, open_client, prune
 from redemption.hot.library import assemble
@@ -33,7 +34,7 @@ LOST = (
 )
 
 
-class MigrationFailed(Exception):
+class MigrationFailed(ConfigurationError):
     """dbmate said no; the text is what it said."""
 
 

@@ -32,7 +32,7 @@ from redemption.settlement.agreements import AgreementRefused, add_agreement, li
 from redemption.settlement.definitions import AgreementDefinition
 from redemption.settlement.disputes import DisputeRefused, Disputes
 from redemption.settlement.netting import Payment, business_nets, pair_nets, settle_up
-from redemption.settlement.periods import Period, PeriodAltered, PeriodRefused, Periods
+from redemption.settlement.periods import Period, PeriodRefused, Periods
 from redemption.settlement.production import Production
 from redemption.settlement.reading import SettlementReader
 from redemption.settlement.statements import StatementRefused, Statements
@@ -335,8 +335,5 @@ async def with_settlement(settings: Settings, work: Callable[[SettleCommands], C
     pool = await open_pool(settings.ledger(), size=2, name="tong-settlement")
     try:
         return await work(SettleCommands(pool, settings.font_path))
-    except PeriodAltered as fault:
-        say(f"tong: {fault}")
-        return 1
     finally:
         await closing("the pool", pool.close)()

@@ -19,7 +19,7 @@ from redemption.domain.clock import Clock
 from redemption.domain.members import member_number
 from tokens import api_keys
 from tokens.access import AccessRefused, AccessTokenVerifier
-from tokens.errors import KeySourceError
+from tokens.errors import KeySourceAway
 
 Role = Literal["back_office", "operations", "settlement"]
 TerminalScope = Literal["redeem", "hold", "refund", "accrue"]
@@ -180,7 +180,7 @@ async def member_and_expiry(authorization: str | None, verifier: AccessTokenVeri
     """The same, and until when the token is good (Unix seconds): what stays open ends then."""
     try:
         access = await verifier.verify(bearer(authorization))
-    except KeySourceError:
+    except KeySourceAway:
         raise Problem("unavailable", "The identity provider's keys cannot be read yet") from None
     if isinstance(access, AccessRefused):
         raise _unauthenticated(access.detail)

@@ -25,6 +25,7 @@ from starlette.types import Scope
 
 from redemption.credentials import SignatureKey
 from redemption.domain.clock import Clock
+from redemption.domain.errors import RefusedError
 
 SIGNATURE_SECONDS: Final = 300
 CLOCK_AHEAD_SECONDS: Final = 30
@@ -36,7 +37,7 @@ CALLS_WITHOUT_KEY: Final = frozenset({"/v1/prepare", "/v1/cancel"})
 """Posts that may be repeated as they are: one reads only, the other names the key in its body."""
 
 
-class SignatureRefused(Exception):
+class SignatureRefused(RefusedError):
     """The request is not signed as it must be; the text says what is missing, and nothing of the key."""
 
 

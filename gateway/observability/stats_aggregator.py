@@ -37,7 +37,7 @@ from gateway.observability.stats_format import (
 )
 from redemption.domain.clock import Clock
 from redemption.domain.limits import FIGURES_KEPT_SECONDS
-from redemption.ledger.streams import ValkeyAwayError
+from redemption.ledger.streams import ValkeyAway
 from redemption.live.stats_store import StatsStore, StreamEntry
 
 PHASE_SECONDS: Final = 0.3
@@ -90,7 +90,7 @@ class StatsAggregator:
             try:
                 await self._tick()
                 reachable = True
-            except ValkeyAwayError as fault:
+            except ValkeyAway as fault:
                 if reachable:
                     logger.warning("figures stand still while the hot store is away: %s", fault)
                 reachable = False

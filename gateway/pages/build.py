@@ -29,8 +29,11 @@ NOT_SOURCES: Final = {"node_modules", ".build-lock", "described.ts"}
 """`described.ts` has types only, made of the API's description for the type checker; a build leaves types out."""
 
 
-class BuildFailedError(Exception):
-    """The pages could not be built. The text says which step failed and what it said."""
+class BuildFailed(Exception):
+    """The pages could not be built. The text says which step failed and what it printed.
+
+    Not a `TongError`: a container's build stage runs this file without the product.
+    """
 
 
 def main(arguments: list[str]) -> int:
@@ -40,18 +43,18 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         if not SOURCES.is_dir():
-            raise BuildFailedError("the sources of the pages are not part of this installation")
+            raise BuildFailed("the sources of the pages are not part of this installation")
         with (SOURCES / ".build-lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             check() if arguments else build()
-    except BuildFailedError as fault:
+    except BuildFailed as fault:
         _say(str(fault))
         return 1
     return 0
 
 
 def build() -> None:
-    """Brings `built/` up to date. Raises BuildFailedError."""
+    """Brings `built/` up to date. Raises BuildFailed."""
     wanted = sources_hash()
     stamp = BUILT / STAMP
     if stamp.exists() and stamp.read_text() == wanted:
@@ -71,7 +74,7 @@ def build() -> None:
 
 
 def check() -> None:
-    """The type checker. Raises BuildFailedError with what it found."""
+    """The type checker. Raises BuildFailed with what it found."""
     _run([*_ready(), "run", "--silent", "check"], BUILD_SECONDS)
 
 
@@ -101,7 +104,7 @@ def _ready() -> list[str]:
 
 
 def _npm() -> list[str]:
-    """npm of this machine if its node is new enough, else of the wheel. Raises BuildFailedError."""
+    """npm of this machine if its node is new enough, else of the wheel. Raises BuildFailed."""
     npm = shutil.which("npm")
     if npm is not None and _version("node") >= NODE_AT_LEAST:
         return [npm]
@@ -116,7 +119,7 @@ def _npm() -> list[str]:
 
 def npm_command() -> list[str]:
     """Return the command that runs npm with a node new enough, installing one where there is none. Raises
-    BuildFailedError."""
+    BuildFailed."""
     return _npm()
 
 
@@ -144,9 +147,9 @@ def _run(command: list[str], seconds: int, **environment: str) -> None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as fault:
-        raise BuildFailedError(f"the pages could not be built: {fault}") from fault
+        raise BuildFailed(f"the pages could not be built: {fault}") from fault
     if done.returncode != 0:
-        raise BuildFailedError(f"`{' '.join(command)}` failed:\n{(done.stdout + done.stderr).strip()[-4_000:]}")
+        raise BuildFailed(f"`{' '.join(command)}` failed:\n{(done.stdout + done.stderr).strip()[-4_000:]}")
 
 
 def _say(text: str) -> None:

@@ -15,6 +15,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from redemption.domain.errors import ConfigurationError
+
 BUILT: Final = Path(__file__).with_name("built")
 STAMP: Final = "stamp"
 """Written last by the build: the hash of the sources."""
@@ -47,7 +49,7 @@ class File:
     headers: Mapping[str, str]
 
 
-class PagesMissingError(Exception):
+class PagesMissing(ConfigurationError):
     """The pages were not built here. The text says what to run."""
 
 
@@ -65,9 +67,9 @@ class Site:
         return _stamp_of(self._folder) != self._stamp
 
     def find(self, path: str) -> File | None:
-        """The file at a path of the site without its leading slash; a folder is its page. Raises PagesMissingError."""
+        """The file at a path of the site without its leading slash; a folder is its page. Raises PagesMissing."""
         if not self._files:
-            raise PagesMissingError("The pages are not built here; `make pages` builds them")
+            raise PagesMissing("The pages are not built here; `make pages` builds them")
         return self._files.get(path + "index.html" if path == "" or path.endswith("/") else path)
 
 

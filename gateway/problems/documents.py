@@ -18,6 +18,7 @@ from gateway.problems.kinds import SETTLEMENT_KINDS, Kind, Language, Unit
 from gateway.problems.kinds import figures as _figures
 from gateway.problems.kinds import kind as _kind
 from redemption.domain.commands import BenefitLeg, Leg, PointsLeg
+from redemption.domain.errors import RefusedError
 from redemption.domain.limits import RATE_WINDOW_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 
@@ -157,7 +158,7 @@ KIND_OF_OUTCOME: Final[dict[Outcome, Kind]] = {
 }
 
 
-class Problem(Exception):
+class Problem(RefusedError):
     """A request that is not answered as asked. `extensions` become members of the document beside the fixed ones;
     `figures` (asked, available) stand in the hint as they are."""
 

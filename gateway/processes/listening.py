@@ -9,23 +9,25 @@ import errno
 import socket
 from typing import Final
 
+from redemption.domain.errors import ConflictError
+
 BACKLOG: Final = 2_048
 PROBE_SECONDS: Final = 5.0
 STATUS_BYTES_MAX: Final = 4_096
 
 
-class PortTakenError(Exception):
+class PortTaken(ConflictError):
     """The address cannot be listened on. The text says what to do."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Raises PortTakenError. Port 0 takes a free one."""
+    """Raises PortTaken. Port 0 takes a free one."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
-        raise PortTakenError(f"TONG_HOST={host} is not an address of this machine: {error}") from error
+        raise PortTaken(f"TONG_HOST={host} is not an address of this machine: {error}") from error
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -34,11 +36,11 @@ def listening_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise PortTakenError(
+            raise PortTaken(
                 f"port {port} of {host} is taken by another program. Set TONG_PORT to another port "
                 "(0 takes a free one), or end that program."
             ) from error
-        raise PortTakenError(f"cannot listen on {host} port {port}: {error}. Set TONG_HOST or TONG_PORT.") from error
+        raise PortTaken(f"cannot listen on {host} port {port}: {error}. Set TONG_HOST or TONG_PORT.") from error
     return listener
 
 

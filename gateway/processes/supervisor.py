@@ -22,6 +22,7 @@ from typing import Final
 
 from gateway.processes.child import Child, Run, in_the_new_process
 from gateway.processes.child_output import ChildOutput
+from redemption.domain.errors import ConfigurationError, RefusedError
 from redemption.waiting import set_within
 
 RESTART_SECONDS_MIN: Final = 0.2
@@ -32,11 +33,11 @@ KILL_SECONDS: Final = 3.0  # between the hasty signal and SIGKILL
 READY_POLL_SECONDS: Final = 0.05
 
 
-class ChildFailedError(Exception):
+class ChildFailed(ConfigurationError):
     """A child ended, or was not ready in time, while it was being started."""
 
 
-class StopRequestedError(Exception):
+class StopRequested(RefusedError):
     """Starting was given up because a stop was asked for."""
 
 
@@ -83,12 +84,12 @@ class Supervisor:
     async def start(self, child: Child) -> None:
         """Starts the child, waits until it is ready, and keeps it alive from then on.
 
-        Raises ChildFailedError (also after a second attempt) or StopRequestedError.
+        Raises ChildFailed (also after a second attempt) or StopRequested.
         """
         for attempt in range(1, START_ATTEMPTS + 1):
             try:
                 run = await self._start_once(child)
-            except ChildFailedError as failure:
+            except ChildFailed as failure:
                 if attempt == START_ATTEMPTS:
                     raise
                 self.say(f"{child.name}: {str(failure).splitlines()[0]}; trying once more")
@@ -98,24 +99,24 @@ class Supervisor:
                 return
 
     async def run(self, child: Child) -> None:
-        """Runs the child to its end, once. Raises ChildFailedError if it ends badly, StopRequestedError."""
+        """Runs the child to its end, once. Raises ChildFailed if it ends badly, StopRequested."""
         with self._busy():
             run = await self._spawn(child, None)
             await self._exited_or(run, child.ready_seconds, self._stopping)
             in_time = run.exited.done()
             await self._end(run)
         if self._stopping.is_set() and not in_time:
-            raise StopRequestedError
+            raise StopRequested
         if not in_time:
-            raise ChildFailedError(self._last_words(run, f"did not end within {child.ready_seconds:.0f} s"))
+            raise ChildFailed(self._last_words(run, f"did not end within {child.ready_seconds:.0f} s"))
         if run.exited.result() != 0:
-            raise ChildFailedError(self._last_words(run, run.how()))
+            raise ChildFailed(self._last_words(run, run.how()))
 
     async def succeeds(self, child: Child) -> bool:
-        """Runs the child to its end, once, and tells whether it ended well. Raises StopRequestedError."""
+        """Runs the child to its end, once, and tells whether it ended well. Raises StopRequested."""
         try:
             await self.run(child)
-        except ChildFailedError:
+        except ChildFailed:
             return False
         return True
 
@@ -130,17 +131,17 @@ class Supervisor:
         for name in names:
             try:
                 await self.renew(name)
-            except ChildFailedError as failure:
+            except ChildFailed as failure:
                 self.say(f"{name} could not be replaced, the others are left as they are: {failure}")
                 return
-            except StopRequestedError:
+            except StopRequested:
                 return
         self.say(f"replaced: {', '.join(names)}")
 
     async def renew(self, name: str) -> None:
         """Ends a child in order; returns when another run of it has taken its place and is ready.
 
-        Raises ChildFailedError when that takes too long (it is tried further), StopRequestedError.
+        Raises ChildFailed when that takes too long (it is tried further), StopRequested.
         """
         run = self._runs[name]
         self._renewed.add(name)
@@ -152,7 +153,7 @@ class Supervisor:
         deadline = time.monotonic() + KILL_SECONDS + run.child.ready_seconds
         while self._runs[name] is run or not self._runs[name].is_ready:
             if time.monotonic() > deadline:
-                raise ChildFailedError(f"not ready again within {run.child.ready_seconds:.0f} s")
+                raise ChildFailed(f"not ready again within {run.child.ready_seconds:.0f} s")
             await self.pause(READY_POLL_SECONDS)
 
     async def stop(self) -> None:
@@ -198,13 +199,13 @@ class Supervisor:
             return run
 
     async def _spawn(self, child: Child, earlier: Run | None) -> Run:
-        """Starts the process. Raises ChildFailedError, StopRequestedError."""
+        """Starts the process. Raises ChildFailed, StopRequested."""
         with ExitStack() as ours:
             try:
                 if child.before_start is not None:
                     await child.before_start(list(earlier.output.last) if earlier else [])
                 if self._stopping.is_set():
-                    raise StopRequestedError
+                    raise StopRequested
                 standard_input = os.open(child.standard_input or os.devnull, os.O_RDONLY)
                 ours.callback(os.close, standard_input)
                 read_fd, write_fd = os.pipe()
@@ -223,7 +224,7 @@ class Supervisor:
                     preexec_fn=in_the_new_process(child.account, child.parent_death_signal),
                 )
             except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-                raise ChildFailedError(f"cannot be started: {error}") from error
+                raise ChildFailed(f"cannot be started: {error}") from error
             unread.pop_all()  # the reader owns it from here on
             return Run(child, process, ChildOutput(child.name, read_fd, child.quiet))
 
@@ -232,16 +233,16 @@ class Supervisor:
         deadline = time.monotonic() + child.ready_seconds
         while child.ready is not None and not await child.ready():
             if self._stopping.is_set():
-                raise StopRequestedError
+                raise StopRequested
             if time.monotonic() >= deadline:
                 await self._end(run)
-                raise ChildFailedError(self._last_words(run, f"not ready within {child.ready_seconds:.0f} s"))
+                raise ChildFailed(self._last_words(run, f"not ready within {child.ready_seconds:.0f} s"))
             await self._exited_or(run, READY_POLL_SECONDS, self._stopping)
             if run.exited.done():
                 break
         if run.exited.done():
             run.output.close()
-            raise ChildFailedError(self._last_words(run, f"ended while starting, {run.how()}"))
+            raise ChildFailed(self._last_words(run, f"ended while starting, {run.how()}"))
         run.is_ready = True
         return run
 
@@ -266,9 +267,9 @@ class Supervisor:
                 if not is_renewed:
                     await self.pause(delay)
                 run = await self._start_once(child)
-            except StopRequestedError:
+            except StopRequested:
                 return
-            except ChildFailedError as failure:
+            except ChildFailed as failure:
                 self.say(f"{child.name}: {failure}")
                 run = self._runs[child.name]
             else:
@@ -300,9 +301,9 @@ class Supervisor:
                 task.cancel()
 
     async def pause(self, seconds: float) -> None:
-        """Waits. Raises StopRequestedError when a stop is asked for meanwhile."""
+        """Waits. Raises StopRequested when a stop is asked for meanwhile."""
         if await set_within(self._stopping, seconds):
-            raise StopRequestedError
+            raise StopRequested
 
     def _last_words(self, run: Run, what: str) -> str:
         if not run.child.quiet:

@@ -29,7 +29,7 @@ from redemption.configuration.display_names import DisplayNames
 from redemption.database import open_pool
 from redemption.domain.clock import Clock
 from redemption.domain.limits import HOT_IN_FLIGHT_MAX
-from redemption.domain.store_warnings import ConfigurationWarning, ServerRefusedError
+from redemption.domain.store_warnings import ConfigurationWarning, ServerUnusable
 from redemption.hot import keys
 from redemption.hot.address import Address
 from redemption.hot.connection import HotConnection
@@ -45,7 +45,7 @@ from redemption.service import Redemptions
 from tokens.access import AccessTokenVerifier, KeySource
 from tokens.codec import CodeIssuer, CodeReader
 from tokens.development_issuer import DevelopmentIssuer
-from tokens.errors import KeyRingError
+from tokens.errors import KeyRingUnusable
 from tokens.jwks_source import FileKeySource, HttpsKeySource
 from tokens.keyring import KeyRingFile, RingRefresh
 
@@ -193,7 +193,7 @@ async def weaknesses(settings: Settings) -> list[ConfigurationWarning]:
         hot = await check_hot_store(valkey_url, cluster=settings.valkey_cluster)
         # A worker's own user may not read the server's settings: then it tells what it was told.
         found += [weakness for weakness in hot if not (settings.valkey_checked and weakness.found == UNKNOWN)]
-    except ServerRefusedError as fault:
+    except ServerUnusable as fault:
         logger.warning("the hot store could not be checked: %s", fault)
     found += await check_ledger_store(postgres_dsn)
     for weakness in found:
@@ -249,7 +249,7 @@ async def _keep_house(state: State) -> None:
         if looked is RingRefresh.RELOADED:
             try:
                 state.issuer.use(state.key_ring.ring)
-            except KeyRingError as fault:
+            except KeyRingUnusable as fault:
                 logger.error("codes are signed with the old ring: %s", fault)
             state.reader.use(state.key_ring.ring)
             logger.warning("the ring of code keys was read again")

@@ -34,6 +34,7 @@ from gateway.http.event_streams import ABORT
 from gateway.problems.documents import language_of
 from gateway.server.app import Application
 from gateway.server.write_bounds import WriteBounded
+from redemption.domain.errors import RefusedError
 from redemption.domain.limits import (
     BODY_BYTES_OF_PERIOD,
     BODY_SECONDS,
@@ -60,7 +61,7 @@ _SPECIAL: Final = re.compile(rb"\r\n(?:connection|expect|transfer-encoding|upgra
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
 
 
-class HeadRefused(Exception):
+class HeadRefused(RefusedError):
     """Raised inside the parser, which ends the request."""
 
 

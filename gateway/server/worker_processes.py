@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from gateway.processes.child import Child
-from gateway.processes.listening import PortTakenError, listening_socket
-from gateway.processes.supervisor import ChildFailedError, Supervisor
+from gateway.processes.listening import PortTaken, listening_socket
+from gateway.processes.supervisor import ChildFailed, Supervisor
 from gateway.server.serve import CLOSE_SECONDS, DRAIN_SECONDS, POLITE_SECONDS
 from gateway.settings import Settings
 
@@ -34,7 +34,7 @@ async def serve_workers(settings: Settings) -> int:
     loop.add_signal_handler(signal.SIGUSR2, supervisor.request_renewal, names)
     try:
         listener = listening_socket(settings.host, settings.port)
-    except PortTakenError as problem:
+    except PortTaken as problem:
         supervisor.say(f"cannot run: {problem}")
         return 1
     with listener:
@@ -48,7 +48,7 @@ async def serve_workers(settings: Settings) -> int:
             for number in range(settings.workers):
                 await supervisor.start(worker(number, listener.fileno(), environment, settings.home / "ready"))
             await supervisor.stopping.wait()
-        except ChildFailedError as failure:
+        except ChildFailed as failure:
             supervisor.say(f"cannot run: {failure}")
             return 1
         finally:

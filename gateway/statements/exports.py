@@ -26,6 +26,7 @@ from gateway.settings import Settings
 from gateway.statements.request import StatementRequest
 from redemption.database import Pool
 from redemption.domain.clock import Clock
+from redemption.domain.errors import ConfigurationError, RefusedError
 from redemption.settlement.statements import StatementRefused, Statements
 
 EXPORTS_AT_ONCE: Final = 1
@@ -39,11 +40,11 @@ ERROR_CHARACTERS_MAX: Final = 2_000
 ANSWER_BYTES_MAX: Final = 64 * 1024
 
 
-class ExportsBusy(Exception):
+class ExportsBusy(RefusedError):
     """Too many statements are being written; try again."""
 
 
-class ExportFailed(Exception):
+class ExportFailed(ConfigurationError):
     """The process that wrote the statement failed or took too long; the text is for the log."""
 
 

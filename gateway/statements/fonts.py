@@ -16,6 +16,7 @@ from typing import Final
 import typst
 
 from gateway.statements.texts import Language
+from redemption.domain.errors import ConfigurationError
 
 FONT_PACKAGE: Final = "noto_cjk_sans_otc"
 OTHER_SCRIPTS_PACKAGE: Final = "manimgx_fonts"
@@ -28,7 +29,7 @@ ADVICE: Final = (
 )
 
 
-class FontMissing(Exception):
+class FontMissing(ConfigurationError):
     """There is no Chinese font; the text says what to install."""
 
 

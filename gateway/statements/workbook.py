@@ -31,6 +31,7 @@ from gateway.statements.tables import (
     figure_tables,
 )
 from gateway.statements.texts import TEXTS, Language
+from redemption.domain.errors import RefusedError
 from redemption.settlement.figures import Statement
 
 ROWS_PER_SHEET: Final = 1_048_000
@@ -45,7 +46,7 @@ LEFT_OUT: Final = frozenset({"counterparty", "outlet", "asset"})
 """Ids that the sheets of lines and exceptions do without: names stand there."""
 
 
-class TooManyLines(Exception):
+class TooManyLines(RefusedError):
     """More lines than the sheets of a workbook are meant to hold; the text says what to take instead."""
 
 

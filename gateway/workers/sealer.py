@@ -46,7 +46,7 @@ class HeadsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def seal(settings: Settings, *, make_key: bool = False) -> None:
-    """Seals until told to stop. Raises `SettingsRefused`, `SealKeyRefused`, `OtherKeyError`."""
+    """Seals until told to stop. Raises `SettingsRefused`, `SealKeyRefused`, `OtherKey`."""
     configure_logs(settings.log_level)
     if make_key:
         make_seal_key(settings.seal_key_path())

@@ -31,12 +31,12 @@ from loadtest.bench.open_loop import Open
 from loadtest.bench.reference_servers import reference_servers
 from loadtest.bench.report import Report, print_report
 from loadtest.bench.rounds import GATEWAY, HOT_MEMBER, REFERENCES, Bench
-from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, require_tools
+from loadtest.bench.wrk import CONNECTIONS, WrkMissing, require_tools
 from loadtest.costs import REST_SECONDS
 from loadtest.population import populate
 from loadtest.processes import allocator
 from loadtest.scans import ScanMaker
-from loadtest.stack import Stack, StackFailedError, running_stack
+from loadtest.stack import Stack, StackFailed, running_stack
 
 SHARES: Final = (0.25, 0.50, 0.75)
 BUCKETS: Final = 64
@@ -169,7 +169,7 @@ def main() -> int:
     try:
         require_tools()
         report = measure(chosen)
-    except (WrkMissingError, StackFailedError) as fault:
+    except (WrkMissing, StackFailed) as fault:
         print(f"bench: {fault}", file=sys.stderr)
         return 2
     report.seconds = time.monotonic() - began

@@ -22,11 +22,11 @@ from typing import Final
 
 from loadtest.auditor import Auditor, drain
 from loadtest.bench.growth_report import Growth, Point, Size, of_members, of_records
-from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, closed_loop, require_tools
+from loadtest.bench.wrk import CONNECTIONS, WrkMissing, closed_loop, require_tools
 from loadtest.costs import Costs
 from loadtest.population import populate
 from loadtest.scans import ScanMaker
-from loadtest.stack import Stack, StackFailedError, running_stack
+from loadtest.stack import Stack, StackFailed, running_stack
 
 RATE_FIRST: Final = 8_000
 FILL_SECONDS: Final = 15
@@ -47,7 +47,7 @@ SMALL: Final = CURVES | {
 }
 
 
-class OutOfTimeError(Exception):
+class OutOfTime(Exception):
     """The run has taken as long as it may."""
 
 
@@ -63,9 +63,9 @@ class Timer:
         return time.monotonic() - self._began
 
     def check(self) -> None:
-        """Raises OutOfTimeError when the time is over."""
+        """Raises OutOfTime when the time is over."""
         if self.seconds > self._minutes * 60:
-            raise OutOfTimeError(f"stopped after {self._minutes:g} minutes")
+            raise OutOfTime(f"stopped after {self._minutes:g} minutes")
 
     def say(self, text: str) -> None:
         print(f"growth: {self.seconds:5.0f} s  {text}", flush=True)
@@ -85,7 +85,7 @@ class Ground:
         self._costs = Costs(stack)
 
     def fill(self) -> None:
-        """Leaves as many records as the size says. Raises StackFailedError when scans are not taken."""
+        """Leaves as many records as the size says. Raises StackFailed when scans are not taken."""
         have, wanted = 0, self.point.size.records
         while have < wanted:
             self._timer.check()
@@ -93,7 +93,7 @@ class Ground:
             before, have = have, self.stack.outcomes().get("applied", 0)
             self._timer.say(f"{have} of {wanted} records")
             if have == before:
-                raise StackFailedError("no scan was taken while records were made")
+                raise StackFailed("no scan was taken while records were made")
 
     def come_to_rest(self) -> None:
         """Until the ledger has everything, and sealer and settlement have been through it."""
@@ -115,7 +115,7 @@ class Ground:
         if errors or applied < requests:
             self.point.wrong.append(f"{self.point.size}: {errors} errors, {applied} of {requests} applied")
         if not applied:
-            raise StackFailedError(f"no scan was taken at {self.point.size}")
+            raise StackFailed(f"no scan was taken at {self.point.size}")
         cost = self._costs.end(applied)
         if counts:
             self.point.rates.append(rate)
@@ -137,7 +137,7 @@ class Ground:
 
 
 def measure(curve: str, sizes: tuple[Size, ...], rounds: int, seconds: int, timer: Timer) -> list[Point]:
-    """All points of one curve. Raises OutOfTimeError."""
+    """All points of one curve. Raises OutOfTime."""
     with ExitStack() as held:
         grounds = []
         for number, size in enumerate(sizes):
@@ -182,9 +182,9 @@ def main() -> int:
         for curve in chosen.only:
             sizes = (SMALL if chosen.small else CURVES)[curve]
             growth.curves[curve] = measure(curve, sizes, chosen.rounds, chosen.seconds, timer)
-    except (OutOfTimeError, StackFailedError, TimeoutError) as fault:
+    except (OutOfTime, StackFailed, TimeoutError) as fault:
         growth.missing = f"{fault}: {', '.join(c for c in chosen.only if c not in growth.curves)} not measured"
-    except WrkMissingError as fault:
+    except WrkMissing as fault:
         print(f"growth: {fault}", file=sys.stderr)
         return 2
     growth.seconds, growth.machine["load_after"] = timer.seconds, os.getloadavg()[0]

@@ -23,11 +23,11 @@ from typing import Any, Final
 import orjson
 
 from loadtest.auditor import drain
-from loadtest.bench.wrk import CONNECTIONS, Closed, WrkMissingError, closed_loop, require_tools
+from loadtest.bench.wrk import CONNECTIONS, Closed, WrkMissing, closed_loop, require_tools
 from loadtest.costs import Costs, CpuClock
 from loadtest.population import Population, member_id, populate
 from loadtest.scans import ScanMaker
-from loadtest.stack import Stack, StackFailedError, running_stack
+from loadtest.stack import Stack, StackFailed, running_stack
 
 SHARE_MIN: Final = 0.9
 RATE_FIRST: Final = 5_000
@@ -191,7 +191,7 @@ def main() -> int:
             asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
             Costs(stack).come_to_rest()
             found = measure(stack, population, Path(folder), asked)
-    except (WrkMissingError, StackFailedError) as fault:
+    except (WrkMissing, StackFailed) as fault:
         print(f"listeners: {fault}", file=sys.stderr)
         return 2
     asked.json.parent.mkdir(parents=True, exist_ok=True)

@@ -29,11 +29,11 @@ import orjson
 
 from loadtest.auditor import Auditor, drain
 from loadtest.bench.open_loop import Open, open_loop, percentile
-from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, closed_loop, flood, require_tools
+from loadtest.bench.wrk import CONNECTIONS, WrkMissing, closed_loop, flood, require_tools
 from loadtest.costs import Costs
 from loadtest.population import populate
 from loadtest.scans import ScanMaker
-from loadtest.stack import Stack, StackFailedError, running_stack
+from loadtest.stack import Stack, StackFailed, running_stack
 
 FACTOR: Final = 3.0
 RAMP: Final = (0.6, 0.8, 1.0, 1.25)
@@ -202,7 +202,7 @@ class Overload:
         deadline = time.monotonic() + FLOOD_START_SECONDS
         while sum(self.stack.outcomes().values()) - before < FLOOD_CONNECTIONS:
             if time.monotonic() > deadline:
-                raise StackFailedError(f"wrk asked nothing within {FLOOD_START_SECONDS:.0f} s")
+                raise StackFailed(f"wrk asked nothing within {FLOOD_START_SECONDS:.0f} s")
             time.sleep(0.02)
 
     def _watch(self, marks: list[tuple[float, dict[str, int]]], seconds: int) -> None:
@@ -265,7 +265,7 @@ def main() -> int:
     try:
         require_tools()
         found = measure(chosen.seconds, chosen.members)
-    except (WrkMissingError, StackFailedError) as fault:
+    except (WrkMissing, StackFailed) as fault:
         print(f"overload: {fault}", file=sys.stderr)
         return 2
     print(f"\nmaximum {found.maximum:.0f}/s; offered {found.offered:.0f}/s, accepted {found.accepted:.0f}/s, "

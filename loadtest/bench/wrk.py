@@ -21,7 +21,7 @@ with them up to here: 4 499 a second at 16, 4 819 at 32, 5 568 at 64, 5 422 at 1
 --connections N"`, 2026-11-22, 2 cores)."""
 
 
-class WrkMissingError(Exception):
+class WrkMissing(Exception):
     """wrk is not there and could not be installed; the text says what to do."""
 
 
@@ -45,13 +45,13 @@ class Closed:
 
 def require_tools() -> None:
     """wrk, and for the hot store the allocator it is made for: installs Debian's packages where they are missing and
-    that is allowed. Raises WrkMissingError; without jemalloc the hot store is slower."""
+    that is allowed. Raises WrkMissing; without jemalloc the hot store is slower."""
     if not JEMALLOC.is_file():
         _installed("libjemalloc2")
     wrong = "" if shutil.which("wrk") else _installed("wrk")
     if not shutil.which("wrk"):
         manual = "wrk is missing: apt-get install wrk (Debian, Ubuntu), then run this again"
-        raise WrkMissingError(f"{manual}\n{wrong}".strip())
+        raise WrkMissing(f"{manual}\n{wrong}".strip())
 
 
 def _installed(package: str) -> str:

@@ -17,6 +17,7 @@ import msgspec
 from redemption.credentials import SignatureKey, note_use
 from redemption.database import FAULTS, Connection, Pool
 from redemption.domain.clock import Clock
+from redemption.domain.errors import ConfigurationError
 from redemption.rules.definitions import BenefitDefinition, EarnRules, PointRules, TierRules
 from redemption.rules.eligibility import Place
 from redemption.rules.policy import Policy
@@ -96,7 +97,7 @@ class Configuration:
     keys: Mapping[str, KeyHolder]
 
 
-class NotInstalled(Exception):
+class NotInstalled(ConfigurationError):
     """The database has no group yet: `tong load GROUP.yaml` comes first."""
 
 

@@ -13,6 +13,7 @@ from typing import Final
 import asyncpg
 
 from redemption.database import FAULTS, Pool
+from redemption.domain.errors import StorageError
 
 READ_SECONDS: Final = 2.0
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class GroupNames:
     benefits_retired: frozenset[str] = frozenset()
 
 
-class NamesAway(Exception):
+class NamesAway(StorageError):
     """PostgreSQL did not answer and no names were read before."""
 
 

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from redemption.configuration.document_faults import Fault
 from redemption.domain.currencies import is_currency
+from redemption.domain.errors import RefusedError
 from redemption.domain.limits import (
     BUSINESSES_MAX,
     CUT_OFF_HOUR_MAX,
@@ -39,7 +40,7 @@ LanguageTag = Annotated[str, Meta(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
 Names = Annotated[dict[LanguageTag, Name], Meta(min_length=1, max_length=NAME_LANGUAGES_MAX)]
 
 
-class GroupFileRefused(Exception):
+class GroupFileRefused(RefusedError):
     """The group file, or what it would change, is not usable; the text says where and why."""
 
 

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import yaml
 
+from redemption.domain.errors import RefusedError
+
 DEPTH_MAX: Final = 32
 VALUES_MAX: Final = 1_000_000
 DUPLICATES_FOUND_MAX: Final = 100
@@ -24,7 +26,7 @@ _JSON_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]')
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-class DocumentRefused(Exception):
+class DocumentRefused(RefusedError):
     """The text is not one document of plain values; a sentence with the place."""
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 import asyncpg
 
 from redemption.database import FAULTS, Pool
+from redemption.domain.errors import RefusedError, StorageError
 from redemption.domain.limits import DEVICES_LISTED_MAX, DEVICES_PER_MEMBER_MAX
 from redemption.domain.members import base32, from_base32
 from redemption.queries import named_queries
@@ -19,11 +20,11 @@ CALL_SECONDS = 2.0
 _ID_CHARACTERS = 7
 
 
-class DevicesAway(Exception):
+class DevicesAway(StorageError):
     """PostgreSQL did not answer. An enrolment that got no answer may have been made: the list tells."""
 
 
-class DevicesExhausted(Exception):
+class DevicesExhausted(RefusedError):
     """The member has as many devices in force as it may have."""
 
 

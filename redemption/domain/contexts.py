@@ -19,6 +19,7 @@ from typing import Any, Final
 import orjson
 
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
+from redemption.domain.errors import RefusedError
 
 PLACE_AND_BASKET: Final = 7
 WHOLE: Final = 13
@@ -30,7 +31,7 @@ _MEMBERS: Final = {
 }
 
 
-class ContextRefused(ValueError):
+class ContextRefused(RefusedError):
     """A compact context that this version cannot read. The text holds nothing of it."""
 
 
@@ -82,7 +83,7 @@ def bill_document(bill: list[Any] | None) -> dict[str, Any] | None:
 
 
 def leg_document(leg: list[Any]) -> dict[str, Any]:
-    """A leg as ledger and answers have it: as asked for, with what it took off the bill. Raises ValueError."""
+    """A leg as ledger and answers have it: as asked for, with what it took off the bill. Raises `ContextRefused`."""
     match leg:
         case ["p", points, value]:
             return {"kind": "points", "points": points, "value_minor": value}
@@ -108,7 +109,7 @@ def expanded(context: Any) -> dict[str, Any]:
             "bill": bill_document(bill),
             "legs": [leg_document(leg) for leg in legs],
         }
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ContextRefused):
         raise ContextRefused("the basket of a compact context cannot be read") from None
     if len(context) == WHOLE:
         fingerprint, slot, marker, hold_seconds, outlet_offset, stay = context[PLACE_AND_BASKET:]

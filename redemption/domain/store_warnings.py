@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from redemption.domain.errors import ConfigurationError
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationWarning:
@@ -17,5 +19,5 @@ class ConfigurationWarning:
         return f"{self.server}: {self.setting} is {self.found}, wanted {self.wanted}: {self.meaning}"
 
 
-class ServerRefusedError(Exception):
+class ServerUnusable(ConfigurationError):
     """A server that cannot be used at all: not reachable, too old, read-only. The text says what to do."""

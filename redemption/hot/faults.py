@@ -10,6 +10,8 @@ HotStoreFault            it did not work; what is known, the kinds below say
 
 from typing import Final
 
+from redemption.domain.errors import StorageError
+
 # The server says these before it runs a command, and inside a function never after its first write
 # (scriptVerifyOOM, scriptVerifyWriteCommandAllow in Valkey's script.c). WRONGTYPE, NOPERM and ERR are missing on
 # purpose: a function can meet them after it has written.
@@ -22,7 +24,7 @@ NOT_EXECUTED_CODES: Final = frozenset(
 )
 
 
-class HotStoreFault(Exception):
+class HotStoreFault(StorageError):
     """The hot store could not be asked, or did not answer."""
 
 

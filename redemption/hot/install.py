@@ -11,6 +11,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from redemption.domain.errors import ConflictError
 from redemption.hot import keys
 from redemption.hot.library import Library
 
@@ -18,11 +19,11 @@ Client = Any
 """redis.asyncio.Redis or RedisCluster; their stubs disagree about every return type."""
 
 
-class BucketsDiffer(Exception):
+class BucketsDiffer(ConflictError):
     """The hot store was installed with another number of buckets; it can only be changed by a rebuild."""
 
 
-class LayoutDiffers(Exception):
+class LayoutDiffers(ConflictError):
     """The hot store's keys are of another version's layout: this version would take used codes for unused ones."""
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from redemption.database import Connection
+from redemption.domain.errors import ConfigurationError
 from redemption.queries import named_queries
 
 KEY_BYTES: Final = 32
@@ -28,7 +29,7 @@ BATCH_ROWS: Final = 2_000
 QUERY_SECONDS: Final = 600.0
 
 
-class SealKeyRefused(Exception):
+class SealKeyRefused(ConfigurationError):
     """The file of the seal key cannot be used; the text says why and what to do."""
 
 

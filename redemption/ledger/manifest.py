@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from redemption.database import Connection
+from redemption.domain.errors import StorageError
 from redemption.ledger.chain import Place, SealKey
 from redemption.queries import named_queries
 
@@ -26,7 +27,7 @@ MANIFEST_BYTES_MAX: Final = 64 * 1024 * 1024
 SEGMENTS_MAX: Final = 20_000  # of one bucket in one month; one is what is expected
 
 
-class ArchiveDamaged(Exception):
+class ArchiveDamaged(StorageError):
     """A part, its file or its manifest is not what it was; the text says which and how."""
 
 

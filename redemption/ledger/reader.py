@@ -8,6 +8,7 @@ from typing import Final
 import asyncpg
 
 from redemption.database import FAULTS, Pool
+from redemption.domain.errors import StorageError
 from redemption.ledger.entries import Position
 from redemption.queries import named_queries
 
@@ -22,7 +23,7 @@ STEP_OF_STATUS: Final[Mapping[str, str]] = {
 """The kind of ledger entry without which a redemption never has the status."""
 
 
-class LedgerAway(Exception):
+class LedgerAway(StorageError):
     """PostgreSQL did not answer."""
 
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from redemption.database import Connection, Pool
+from redemption.domain.errors import RefusedError
 from redemption.domain.redemptions import ACCRUAL_PREFIX, REDEMPTION_PREFIX, bucket_of_id
 from redemption.hot import keys
 from redemption.ledger.differences import key_differences
@@ -41,7 +42,7 @@ _LETTERS: Final = {account: letter for letter, account in ACCOUNTS.items()}
 Say = Callable[[str], None]
 
 
-class RebuildRefused(Exception):
+class RebuildRefused(RefusedError):
     """Nothing was changed; the text says why and what to do."""
 
 

@@ -22,6 +22,7 @@ from typing import Final
 import asyncpg
 
 from redemption.database import Connection, Pool
+from redemption.domain.errors import ConflictError
 from redemption.ledger.chain import BATCH_ROWS, Head, Place, SealKey, beginning, extended, head_of, links
 from redemption.queries import named_queries
 from redemption.waiting import set_within
@@ -37,7 +38,7 @@ AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalCl
 logger = logging.getLogger(__name__)
 
 
-class OtherKeyError(Exception):
+class OtherKey(ConflictError):
     """The chain was sealed with another key than this sealer has: nothing is sealed."""
 
 
@@ -67,7 +68,7 @@ class Sealer:
         self.figures = SealerFigures()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Seals until `stop` is set. Raises `OtherKeyError`."""
+        """Seals until `stop` is set. Raises `OtherKey`."""
         away = False
         parts = cycle(self._parts)
         while not stop.is_set():
@@ -120,7 +121,7 @@ class Sealer:
 
     async def _seal(self, connection: Connection, head: Head, upto: Place, rows_in_epoch: int) -> Head | None:
         if head.key_id != self._key.key_id:
-            raise OtherKeyError(f"the ledger's chain was sealed with key {head.key_id}, this one is {self._key.key_id}")
+            raise OtherKey(f"the ledger's chain was sealed with key {head.key_id}, this one is {self._key.key_id}")
         batch = await links(connection, head.bucket, head.place, upto)
         sealed = head
         for link in batch:

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
+from redemption.domain.errors import ConflictError, StorageError
 from redemption.ledger.entries import (
     DEAD_LETTER_COLUMNS,
     POSTING_COLUMNS,
@@ -51,19 +52,19 @@ Pool = asyncpg.Pool
 Session = Any  # what a pool lends: asyncpg names that type only in its stubs
 
 
-class PostgresAwayError(Exception):
+class PostgresAway(StorageError):
     """PostgreSQL did not answer, or could not do its work now. Holds the kind of fault, no content."""
 
 
-class LockHeldError(PostgresAwayError):
+class LockHeld(PostgresAway):
     """Another session holds the watermarks for too long."""
 
 
-class RowRefusedError(Exception):
+class RowRefused(StorageError):
     """PostgreSQL refuses a row of the batch for what it says; it would refuse it again. Nothing was kept."""
 
 
-class AlreadyWrittenError(Exception):
+class AlreadyWritten(ConflictError):
     """The rows of an entry behind the watermark are there already. Nothing was kept."""
 
 
@@ -199,26 +200,26 @@ class LedgerStore:
                     session.terminate()
                     raise
         except asyncpg.UniqueViolationError as fault:
-            raise AlreadyWrittenError(type(fault).__name__) from fault
+            raise AlreadyWritten(type(fault).__name__) from fault
         except asyncpg.CheckViolationError as fault:
             if fault.constraint_name is None and fault.table_name in PARTITIONED:
                 # No partition: the month was archived since it was made. It is made again with the next try.
                 self._months.clear()
-                raise PostgresAwayError("a month is not there") from fault
-            raise RowRefusedError(type(fault).__name__) from fault
+                raise PostgresAway("a month is not there") from fault
+            raise RowRefused(type(fault).__name__) from fault
         except (
             asyncpg.DataError,
             asyncpg.IntegrityConstraintViolationError,
             asyncpg.ProgramLimitExceededError,
             ValueError,  # asyncpg's own: a value that does not fit its column
         ) as fault:
-            raise RowRefusedError(type(fault).__name__) from fault
+            raise RowRefused(type(fault).__name__) from fault
         except asyncpg.LockNotAvailableError as fault:
-            raise LockHeldError("another session holds the watermarks") from fault
+            raise LockHeld("another session holds the watermarks") from fault
         except AWAY as fault:
             # A partition that was made by a transaction the server lost would not be made again.
             self._months.clear()
-            raise PostgresAwayError(type(fault).__name__) from fault
+            raise PostgresAway(type(fault).__name__) from fault
 
 
 async def _pieces(taken: Sequence[Row], line: Callable[..., str], spread: Spread) -> AsyncIterator[bytes]:

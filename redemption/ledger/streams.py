@@ -3,7 +3,7 @@
 Guarantees: every call is bounded in entries and time; nothing is removed but by `trim`, which never passes the
 watermark it was given; nothing is written but the mark of a frozen bucket. Every reading says which server process it
 came from, so that a restart in between (an old backup restored, a fail-over) cannot go unseen. What goes wrong on the
-way to the hot store is a `ValkeyAwayError`.
+way to the hot store is a `ValkeyAway`.
 
 One server only: the reads name several hash slots at once. A cluster needs one reader per node.
 """
@@ -18,6 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from redemption.domain.errors import StorageError
 from redemption.hot import keys
 from redemption.ledger.entries import Position
 from redemption.ledger.freezing import freeze
@@ -31,7 +32,7 @@ Fields = Mapping[bytes, bytes]
 StreamClient = Redis
 
 
-class ValkeyAwayError(Exception):
+class ValkeyAway(StorageError):
     """The hot store did not answer, or not as a server in service does. Holds the kind of fault, no content."""
 
 
@@ -72,7 +73,7 @@ def _away() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as fault:
-        raise ValkeyAwayError(type(fault).__name__) from fault
+        raise ValkeyAway(type(fault).__name__) from fault
 
 
 def position_of(identifier: bytes) -> Position:

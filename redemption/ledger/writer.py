@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import Final
 
 from redemption.domain.clock import Clock, system_clock
+from redemption.domain.errors import ConflictError
 from redemption.ledger.entries import Entry, Malformed, Position, decode_entry
 from redemption.ledger.status import (
     BucketStatus,
@@ -31,15 +32,15 @@ from redemption.ledger.status import (
 )
 from redemption.ledger.store import (
     PIECE_ENTRIES,
-    AlreadyWrittenError,
+    AlreadyWritten,
     Item,
     LedgerStore,
-    LockHeldError,
-    PostgresAwayError,
-    RowRefusedError,
+    LockHeld,
+    PostgresAway,
+    RowRefused,
     Watermark,
 )
-from redemption.ledger.streams import Fields, LedgerStreams, Sight, ValkeyAwayError
+from redemption.ledger.streams import Fields, LedgerStreams, Sight, ValkeyAway
 from redemption.waiting import AT_ONCE, Spread, end_tasks, set_within
 
 BATCH_ENTRIES_MAX: Final = 2_000
@@ -61,7 +62,7 @@ POSITION_MAX: Final = 2**63 - 1  # what a bigint holds
 logger = logging.getLogger(__name__)
 
 
-class LedgerStoppedError(Exception):
+class LedgerStopped(ConflictError):
     """Every bucket is stopped: stream and ledger disagree and a person has to look."""
 
 
@@ -96,19 +97,19 @@ class LedgerWriter:
         self._batch_limit = BATCH_ENTRIES_MAX
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Writes until `stop` is set. Raises LedgerStoppedError when no bucket is left to write for."""
+        """Writes until `stop` is set. Raises LedgerStopped when no bucket is left to write for."""
         away: str | None = None
         back_off = BACK_OFF_FIRST_SECONDS
         while not stop.is_set():
             try:
                 began = self._loop_seconds()
                 gather = await self._turn()
-            except (PostgresAwayError, ValkeyAwayError) as fault:
+            except (PostgresAway, ValkeyAway) as fault:
                 self._server = None
-                name = "PostgreSQL" if isinstance(fault, PostgresAwayError) else "the hot store"
+                name = "PostgreSQL" if isinstance(fault, PostgresAway) else "the hot store"
                 if name == "PostgreSQL":
                     self.figures.postgres_faults += 1
-                    if isinstance(fault, LockHeldError):
+                    if isinstance(fault, LockHeld):
                         await self._take_over()
                 else:
                     self.figures.valkey_faults += 1
@@ -131,7 +132,7 @@ class LedgerWriter:
         elif self._loop_seconds() - self._tended_at >= self._tend_seconds:
             await self._tend()
         if len(self._stopped) == len(self._buckets):
-            raise LedgerStoppedError(f"all {len(self._buckets)} buckets are stopped: {self._reasons()}")
+            raise LedgerStopped(f"all {len(self._buckets)} buckets are stopped: {self._reasons()}")
         positions = {bucket: self._marks[bucket].position for bucket in self._active()}
         if not positions:
             await asyncio.sleep(BLOCK_MS / 1000)  # nothing is installed yet; _tend looks again
@@ -176,11 +177,11 @@ class LedgerWriter:
                 continue
             try:
                 moved = await self._store.commit(batch, self._marks, spread)
-            except (RowRefusedError, AlreadyWrittenError) as refused:
+            except (RowRefused, AlreadyWritten) as refused:
                 if len(batch) > 1:
                     half = len(batch) // 2
                     batches += [batch[half:], batch[:half]]
-                elif isinstance(refused, AlreadyWrittenError):
+                elif isinstance(refused, AlreadyWritten):
                     epoch = self._marks[batch[0].bucket].epoch
                     await self._freeze(batch[0].bucket, epoch, "rows behind the watermark are in the ledger already")
                 elif isinstance(batch[0].content, Entry):
@@ -287,7 +288,7 @@ class LedgerWriter:
                 self.figures.buckets_stopped = len(self._stopped)
 
     async def _take_over(self) -> None:
-        with suppress(PostgresAwayError):
+        with suppress(PostgresAway):
             ended = await self._store.end_stalled_writers()
             self.figures.writers_ended += ended
             if ended:
@@ -317,7 +318,7 @@ class LedgerWriter:
         return asyncio.get_running_loop().time()
 
     async def status(self) -> WriterStatus:
-        """Every bucket now. Raises ValkeyAwayError or PostgresAwayError."""
+        """Every bucket now. Raises ValkeyAway or PostgresAway."""
         marks = await self._store.watermarks(self._buckets)
         sights = await self._streams.look(self._buckets)
         oldest = await self._streams.oldest_after({bucket: mark.position for bucket, mark in marks.items()})

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from redemption.domain.limits import FIGURES_KEPT_SECONDS, REFUSALS_KEPT_MAX
 from redemption.hot import keys
-from redemption.ledger.streams import StreamClient, ValkeyAwayError
+from redemption.ledger.streams import StreamClient, ValkeyAway
 from redemption.live.raw_streams import ask
 
 LEADER_MILLISECONDS: Final = 3_500
@@ -43,12 +43,12 @@ def _away() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as fault:
-        raise ValkeyAwayError(type(fault).__name__) from fault
+        raise ValkeyAway(type(fault).__name__) from fault
 
 
 class StatsStore:
     """One worker's access to the stats_store, over a client of redemption/live/raw_streams.py. Every call raises
-    `ValkeyAwayError` when the hot store does not answer."""
+    `ValkeyAway` when the hot store does not answer."""
 
     def __init__(self, client: StreamClient, worker: str) -> None:
         self._client = client
@@ -143,7 +143,7 @@ class StatsStore:
 
 
 async def tell_writer(client: StreamClient, text: bytes) -> None:
-    """The ledger writer's figures, for `WRITER_SECONDS`. Raises `ValkeyAwayError`."""
+    """The ledger writer's figures, for `WRITER_SECONDS`. Raises `ValkeyAway`."""
     with _away():
         await client.set(keys.ops_writer(), text, ex=WRITER_SECONDS)
 

@@ -26,7 +26,7 @@ from redis.exceptions import RedisError, ResponseError
 from redemption.domain.limits import NOTICES_WAITING_MAX, RESUME_SCANNED_MAX
 from redemption.hot import keys
 from redemption.ledger.entries import PARTS, VERSION_2, Entry, Position, decode_entry
-from redemption.ledger.streams import StreamClient, ValkeyAwayError, position_of
+from redemption.ledger.streams import StreamClient, ValkeyAway, position_of
 from redemption.live.raw_streams import ask
 
 READ_ENTRIES: Final = 500
@@ -101,19 +101,19 @@ class LedgerTail:
         self._closed: str | None = None
 
     async def last(self, bucket: int) -> Position:
-        """Position of the newest entry of a bucket's stream. Raises `ValkeyAwayError`."""
+        """Position of the newest entry of a bucket's stream. Raises `ValkeyAway`."""
         try:
             stream: Any = await self._client.xinfo_stream(keys.ledger_stream(bucket))
         except ResponseError as fault:
             if "no such key" in str(fault):
                 return Position(0, 0)
-            raise ValkeyAwayError(type(fault).__name__) from fault
+            raise ValkeyAway(type(fault).__name__) from fault
         except (RedisError, OSError, TimeoutError) as fault:
-            raise ValkeyAwayError(type(fault).__name__) from fault
+            raise ValkeyAway(type(fault).__name__) from fault
         return position_of(stream["last-generated-id"])
 
     async def listen(self, bucket: int, member_id: str) -> Listener:
-        """A listener from this moment on; `leave` ends it. Raises `ValkeyAwayError`."""
+        """A listener from this moment on; `leave` ends it. Raises `ValkeyAway`."""
         if bucket not in self._positions:
             last = await self.last(bucket)
             self._positions.setdefault(bucket, last)  # somebody else may have begun meanwhile, and read on
@@ -149,7 +149,7 @@ class LedgerTail:
 
     async def kept(self, bucket: int, member_id: str, after: Position, upto: Position) -> list[Item] | None:
         """The member's entries that the stream still has, after `after` and up to `upto`. None: more than
-        `RESUME_SCANNED_MAX` entries would have to be looked through. Raises `ValkeyAwayError`."""
+        `RESUME_SCANNED_MAX` entries would have to be looked through. Raises `ValkeyAway`."""
         member, found, scanned = member_id.encode(), [], 0
         least, most = f"({after.ms}-{after.seq}", f"{upto.ms}-{upto.seq}"
         while after < upto:
@@ -158,7 +158,7 @@ class LedgerTail:
                     self._client, "XRANGE", keys.ledger_stream(bucket), least, most, "COUNT", SCAN_PAGE_ENTRIES
                 )
             except (RedisError, OSError, TimeoutError) as fault:
-                raise ValkeyAwayError(type(fault).__name__) from fault
+                raise ValkeyAway(type(fault).__name__) from fault
             found += [
                 (position_of(identifier), _mapping(flat)) for identifier, flat in page if member_in(flat) == member
             ]
@@ -172,7 +172,7 @@ class LedgerTail:
 
     async def behind(self, watermarks: Mapping[int, Position], count: int) -> list[Entry]:
         """Reads what the ledger does not have yet: at most `count` entries of each bucket behind its watermark, oldest
-        first within a bucket. Entries that cannot be decoded are left out. Raises `ValkeyAwayError`."""
+        first within a bucket. Entries that cannot be decoded are left out. Raises `ValkeyAway`."""
         if not watermarks:
             return []
         names = [keys.ledger_stream(bucket) for bucket in watermarks]
@@ -180,7 +180,7 @@ class LedgerTail:
         try:
             replies: Any = await ask(self._client, "XREAD", "COUNT", count, "STREAMS", *names, *after)
         except (RedisError, OSError, TimeoutError) as fault:
-            raise ValkeyAwayError(type(fault).__name__) from fault
+            raise ValkeyAway(type(fault).__name__) from fault
         decoded = [decode_entry(_mapping(flat)) for _, entries in replies or () for _, flat in entries]
         return [entry for entry in decoded if isinstance(entry, Entry)]
 

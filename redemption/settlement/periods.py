@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 
 from redemption.database import Connection, Pool
 from redemption.domain.clock import Clock
+from redemption.domain.errors import ConflictError
 from redemption.queries import named_queries
 from redemption.settlement.agreements import read_places
 from redemption.settlement.lines import month_after, period_id
@@ -72,7 +73,7 @@ class PeriodRefused:
     detail: str
 
 
-class PeriodAltered(Exception):
+class PeriodAltered(ConflictError):
     """The lines of a closed period are not those it was closed with: someone changed them behind the product's back."""
 
 

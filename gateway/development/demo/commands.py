@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from gateway.administration.running_stack import read_running
 from gateway.development.demo import life, scan
 from gateway.development.demo.environment import demo_environment, export_lines
-from gateway.development.demo.tour import Differs, Tour
+from gateway.development.demo.tour import StepDiffered, Tour
 from gateway.settings import Settings
 
 STEPS: Final[tuple[tuple[str, Callable[[Tour], Awaitable[list[str]]]], ...]] = (
@@ -54,7 +54,7 @@ async def demo(settings: Settings) -> int:
     for number, (title, step) in enumerate(STEPS, 1):
         try:
             line, *details = await step(tour)
-        except Differs as difference:
+        except StepDiffered as difference:
             _say(f"{number:2}. {title}: FAILED. {difference}", bad=True)
             return 1
         except ImportError as missing:

@@ -36,6 +36,7 @@ from gateway.development.demo.refusal_group import (
 )
 from gateway.problems.documents import KINDS
 from gateway.settings import Settings
+from redemption.domain.errors import RefusedError
 from redemption.domain.limits import AMOUNT_MINOR_MAX, BODY_BYTES_MAX, GUESSES_PER_TERMINAL
 from tokens.claims import CODE_LIFETIME_SECONDS, SLOT_SECONDS, SLOTS_AHEAD_MAX, slot_at
 from tokens.codec import CodeIssuer, IssuedCode
@@ -56,7 +57,7 @@ _SHOWN_CHARACTERS: Final = 40
 assert _AHEAD_SLOTS * SLOT_SECONDS + CODE_LIFETIME_SECONDS - 2 * SLOT_SECONDS >= GOOD_SECONDS
 
 
-class NoSuchRefusal(Exception):
+class NoSuchRefusal(RefusedError):
     """There is no test code for that; the text says for what there is."""
 
 

@@ -1,6 +1,6 @@
 """What every step of `tong demo` builds on: one member's means, calls over HTTP, and the ledger that must agree.
 
-    Differs     a step came to something else than it must
+    StepDiffered     a step came to something else than it must
 
 Guarantees: nothing is taken for granted. After every step that moves value the member's balances, asked over HTTP, are
 what they were before and the change; the ledger has the step's transactions, each sums to zero, and the balances
@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.formats.money import money_text
 from redemption.database import Pool, open_pool
+from redemption.domain.errors import ConflictError
 
 BENEFIT: Final = "dining-80"
 CURRENCY: Final = "CNY"
@@ -60,7 +61,7 @@ WHERE owner = $1 AND account IN ('member_available', 'member_held')
 """
 
 
-class Differs(Exception):
+class StepDiffered(ConflictError):
     """A step came to something else than it must; the text says what."""
 
 
@@ -267,7 +268,7 @@ class Tour:
         body: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        """One request. Raises `Differs` when there is no answer in time."""
+        """One request. Raises `StepDiffered` when there is no answer in time."""
         sent = dict(headers or {})
         if bearer is not None:
             sent["Authorization"] = f"Bearer {bearer}"
@@ -290,13 +291,13 @@ def _exchange(request: urllib.request.Request) -> Answer:
         with refusal:
             return Answer(refusal.code, refusal.headers, refusal.read())
     except (OSError, HTTPException) as fault:
-        raise Differs(f"{request.full_url} does not answer ({fault}); does `tong up` still run?") from None
+        raise StepDiffered(f"{request.full_url} does not answer ({fault}); does `tong up` still run?") from None
 
 
 def expect(holds: bool, otherwise: str) -> None:
-    """Raises `Differs` unless it holds."""
+    """Raises `StepDiffered` unless it holds."""
     if not holds:
-        raise Differs(otherwise)
+        raise StepDiffered(otherwise)
 
 
 def told(answer: Answer) -> str:

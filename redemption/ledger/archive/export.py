@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from redemption.database import Connection
+from redemption.domain.errors import RefusedError
 from redemption.ledger.archive_files import (
     MANIFEST,
     SIGNATURE,
@@ -52,7 +53,7 @@ MEMBERS_PAGE: Final = 1_000
 Say = Callable[[str], None]
 
 
-class ArchiveRefused(Exception):
+class ArchiveRefused(RefusedError):
     """Nothing was changed by this step; the text says why and what to do."""
 
 

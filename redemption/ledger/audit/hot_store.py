@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, Final
 
 from redemption.database import Pool
+from redemption.domain.errors import ConflictError
 from redemption.domain.records import record_fields
 from redemption.hot import keys
 from redemption.ledger.audit.ledger import QUERY_SECONDS, BucketSnapshot
@@ -26,7 +27,7 @@ PAGE: Final = 100
 DRAIN_POLL_SECONDS: Final = 0.1
 
 
-class BucketMoved(Exception):
+class BucketMoved(ConflictError):
     """The bucket was rebuilt while it was audited: begin it again."""
 
 
