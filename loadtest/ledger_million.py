@@ -209,11 +209,18 @@ async def _sealed(dsn: str) -> int:
 def work(dsn: str, url: str, transactions: int, folder: Path) -> None:
     """Everything, on an empty database and an empty hot store."""
     subprocess.run(
-        [program("dbmate"), "--url", dsn.replace("?host=", "?socket="), "--migrations-dir", str(MIGRATIONS),
-         "--no-dump-schema", "up"],
+        [
+            program("dbmate"),
+            "--url",
+            dsn.replace("?host=", "?socket="),
+            "--migrations-dir",
+            str(MIGRATIONS),
+            "--no-dump-schema",
+            "up",
+        ],
         check=True,
         stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     ends = asyncio.run(fill(dsn, transactions // EACH))
     fill_hot(url, transactions // EACH, ends)
     environment = {

@@ -184,9 +184,18 @@ def work(dsn: str, redemptions: int, folder: Path) -> None:
     for suffix in ("csv", "json", "xlsx", "pdf"):
         file = folder / f"statement.{suffix}"
         measured(
-            dsn, folder / "statement.txt",
-            "statement", "--business", HOTEL, "--period", MONTH, "--language", "en", "--output", str(file),
-        )  # fmt: skip
+            dsn,
+            folder / "statement.txt",
+            "statement",
+            "--business",
+            HOTEL,
+            "--period",
+            MONTH,
+            "--language",
+            "en",
+            "--output",
+            str(file),
+        )
         print(f"{suffix}: {file.stat().st_size} bytes")
     asyncio.run(check(dsn))
     asyncio.run(check_csv(dsn, folder / "statement.csv"))

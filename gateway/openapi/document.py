@@ -219,8 +219,10 @@ def _answer(described: Operation, answer: Returns, schemas: dict[Any, Any]) -> d
     for media_type, example in answer.other_media.items():
         response["content"][media_type] = {"schema": {"type": "string"}, "example": example}
     names = (
-        *(("Idempotency-Replayed",) if answer.replayable else ()), *(_RATE if described.rated else ()), *answer.headers,
-    )  # fmt: skip
+        *(("Idempotency-Replayed",) if answer.replayable else ()),
+        *(_RATE if described.rated else ()),
+        *answer.headers,
+    )
     if names:
         response["headers"] = _references(*names)
     return response

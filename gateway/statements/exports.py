@@ -106,9 +106,13 @@ class StatementExports:
             return answer
         name = request.file_name(scope, provisional=answer["provisional"])
         return Exported(
-            Path(answer["path"]), answer["size_bytes"], answer["sha256"], answer["provisional"], request.media_type,
+            Path(answer["path"]),
+            answer["size_bytes"],
+            answer["sha256"],
+            answer["provisional"],
+            request.media_type,
             name,
-        )  # fmt: skip
+        )
 
     async def close(self) -> None:
         """Ends what is running and removes every file."""
@@ -133,9 +137,15 @@ class StatementExports:
 
     async def _run_in(self, path: Path, request: StatementRequest) -> dict[str, Any] | StatementRefused:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway.statements", stdin=PIPE, stdout=PIPE, stderr=PIPE, env=self._environment(),
+            sys.executable,
+            "-m",
+            "gateway.statements",
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=self._environment(),
             limit=ANSWER_BYTES_MAX,
-        )  # fmt: skip
+        )
         self._running.add(process)
         try:
             async with asyncio.timeout(EXPORT_SECONDS):

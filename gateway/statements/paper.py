@@ -24,43 +24,48 @@ from redemption.settlement.figures import Statement
 
 PAPER_ROWS_MAX: Final = 500
 """Rows of any one section; what is more is in the CSV and XLSX, and the page says so."""
-_SUMS: Final = (
-    "currency", "lines_count", "receivable_amount_minor", "receivable_tax_minor", "receivable_minor",
-    "payable_amount_minor", "payable_tax_minor", "payable_minor", "net_minor",
-)  # fmt: skip
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_SUMS: Final = """
+    currency lines_count receivable_amount_minor receivable_tax_minor receivable_minor payable_amount_minor
+    payable_tax_minor payable_minor net_minor
+"""
 SHOWN: Final[dict[Section, tuple[str, ...]]] = {
-    "totals": _SUMS,
-    "kinds": ("kind", *_SUMS),
-    "counterparties": ("counterparty_name", *_SUMS),
-    "outlets": ("outlet_name", "acceptor_name", *_SUMS),
-    "days": ("local_day", *_SUMS),
-    "instruments": (
-        "asset_name", "currency", "lines_count", "receivable_units", "receivable_face_minor", "receivable_minor",
-        "payable_units", "payable_face_minor", "payable_minor", "own_units", "own_face_minor", "net_minor",
-    ),
-    "late": ("belongs_to", *_SUMS),
-    "periods": (
-        "number", "period_id", "counterparty_name", "status", "lines_count", "approved_by", "payment_reference",
-        "sha256",
-    ),
-    "disputes": (
-        "status", "line_id", "raised_by", "reason", "note", "currency", "amount_minor", "tax_minor",
-        "correction_amount_minor", "correction_tax_minor", "correction_id",
-    ),
-    "exceptions": (
-        "local_day", "reason", "direction", "counterparty_name", "outlet_name", "asset_name", "units",
-        "face_value_minor", "currency", "bill_reference", "line_id",
-    ),
-    "lines": (
-        "local_day", "direction", "kind", "counterparty_name", "outlet_name", "asset_name", "units",
-        "face_value_minor", "amount_minor", "tax_minor", "net_minor", "currency", "bill_reference", "line_id",
-        "reference", "belongs_to",
-    ),
-}  # fmt: skip
-_WIDE: Final = frozenset({
-    "counterparty_name", "outlet_name", "acceptor_name", "asset_name", "bill_reference", "reason", "note",
-    "approved_by", "payment_reference",
-})  # fmt: skip
+    "totals": _keys(_SUMS),
+    "kinds": _keys(f"kind {_SUMS}"),
+    "counterparties": _keys(f"counterparty_name {_SUMS}"),
+    "outlets": _keys(f"outlet_name acceptor_name {_SUMS}"),
+    "days": _keys(f"local_day {_SUMS}"),
+    "instruments": _keys("""
+        asset_name currency lines_count receivable_units receivable_face_minor receivable_minor payable_units
+        payable_face_minor payable_minor own_units own_face_minor net_minor
+    """),
+    "late": _keys(f"belongs_to {_SUMS}"),
+    "periods": _keys("""
+        number period_id counterparty_name status lines_count approved_by payment_reference sha256
+    """),
+    "disputes": _keys("""
+        status line_id raised_by reason note currency amount_minor tax_minor correction_amount_minor
+        correction_tax_minor correction_id
+    """),
+    "exceptions": _keys("""
+        local_day reason direction counterparty_name outlet_name asset_name units face_value_minor currency
+        bill_reference line_id
+    """),
+    "lines": _keys("""
+        local_day direction kind counterparty_name outlet_name asset_name units face_value_minor amount_minor
+        tax_minor net_minor currency bill_reference line_id reference belongs_to
+    """),
+}
+_WIDE: Final = frozenset(
+    _keys("""
+        counterparty_name outlet_name acceptor_name asset_name bill_reference reason note approved_by payment_reference
+    """)
+)
 _STRETCHED: Final[frozenset[Section]] = frozenset({"periods", "disputes", "exceptions", "lines"})
 _SMALL: Final = frozenset({"sha256", "line_id", "reference", "correction_id", "belongs_to"})
 

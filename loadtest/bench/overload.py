@@ -71,27 +71,41 @@ class Found:
         kept = self.accepted / best
         quiet, loaded = percentile(sorted(self.quiet), 99), percentile(sorted(self.loaded), 99)
         return [
-            ("offered at least 2.5 times the maximum", f"{self.offered / self.maximum:.2f}",
-             self.offered >= 2.5 * self.maximum),
+            (
+                "offered at least 2.5 times the maximum",
+                f"{self.offered / self.maximum:.2f}",
+                self.offered >= 2.5 * self.maximum,
+            ),
             ("accepted at least 0.80 of the best", f"{self.accepted:.0f}/s to {best:.0f}/s, {kept:.2f}", kept >= 0.80),
-            ("p99 of the accepted at most 10 times that of a quiet worker",
-             f"{loaded:.1f} ms to {quiet:.1f} ms, {loaded / quiet:.1f} times", loaded <= 10 * quiet),
-            ("refused with `overloaded` and Retry-After, nothing else; audit clean", f"{len(self.wrong)} differences",
-             not self.wrong),
+            (
+                "p99 of the accepted at most 10 times that of a quiet worker",
+                f"{loaded:.1f} ms to {quiet:.1f} ms, {loaded / quiet:.1f} times",
+                loaded <= 10 * quiet,
+            ),
+            (
+                "refused with `overloaded` and Retry-After, nothing else; audit clean",
+                f"{len(self.wrong)} differences",
+                not self.wrong,
+            ),
             ("recovered within 5 s", f"{self.recovery_seconds:.1f} s", self.recovery_seconds <= 5),
-        ]  # fmt: skip
+        ]
 
     def document(self) -> dict[str, Any]:
         """Figures for JSON."""
         return {
-            "maximum": self.maximum, "ramp": {f"{share:g}": rate for share, rate in self.ramp.items()},
-            "offered": self.offered, "accepted": self.accepted, "refused": self.refused,
-            "quiet_p99_ms": percentile(sorted(self.quiet), 99), "loaded_p50_ms": median(self.loaded or [float("nan")]),
+            "maximum": self.maximum,
+            "ramp": {f"{share:g}": rate for share, rate in self.ramp.items()},
+            "offered": self.offered,
+            "accepted": self.accepted,
+            "refused": self.refused,
+            "quiet_p99_ms": percentile(sorted(self.quiet), 99),
+            "loaded_p50_ms": median(self.loaded or [float("nan")]),
             "loaded_p99_ms": percentile(sorted(self.loaded), 99),
-            "settling_p99_ms": percentile(sorted(self.settling), 99), "recovery_seconds": self.recovery_seconds,
+            "settling_p99_ms": percentile(sorted(self.settling), 99),
+            "recovery_seconds": self.recovery_seconds,
             "wrong": self.wrong,
             "held": [{"what": what, "found": found, "passed": passed} for what, found, passed in self.lines()],
-        }  # fmt: skip
+        }
 
 
 class Overload:
@@ -268,10 +282,14 @@ def main() -> int:
     except (WrkMissing, StackFailed) as fault:
         print(f"overload: {fault}", file=sys.stderr)
         return 2
-    print(f"\nmaximum {found.maximum:.0f}/s; offered {found.offered:.0f}/s, accepted {found.accepted:.0f}/s, "
-          f"refused {found.refused:.0f}/s")  # fmt: skip
-    print(f"p99 of the probes while the queue was cut (the first {SETTLE_SECONDS} s): "
-          f"{percentile(sorted(found.settling), 99):.1f} ms")  # fmt: skip
+    print(
+        f"\nmaximum {found.maximum:.0f}/s; offered {found.offered:.0f}/s, accepted {found.accepted:.0f}/s, "
+        f"refused {found.refused:.0f}/s"
+    )
+    print(
+        f"p99 of the probes while the queue was cut (the first {SETTLE_SECONDS} s): "
+        f"{percentile(sorted(found.settling), 99):.1f} ms"
+    )
     lines = found.lines()
     for what, told, passed in lines:
         print(f"  {'pass' if passed else 'FAIL'}  {what}: {told}")

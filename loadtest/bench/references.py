@@ -87,10 +87,15 @@ class PlainDesign:
         member, points = claims["sub"], body["legs"][0]["points"]
         redemption_id = "rdm_" + secrets.token_hex(9)
         reply: list[Any] = await self._redeem(
-            keys=[f"plain:key:{request.headers['idempotency-key']}", f"plain:lots:{member}",
-                  f"plain:code:{claims['jti']}", f"plain:redemption:{redemption_id}", "plain:ledger"],
+            keys=[
+                f"plain:key:{request.headers['idempotency-key']}",
+                f"plain:lots:{member}",
+                f"plain:code:{claims['jti']}",
+                f"plain:redemption:{redemption_id}",
+                "plain:ledger",
+            ],
             args=[redemption_id, points, member, body["bill"]["amount_minor"]],
-        )  # fmt: skip
+        )
         if reply[0] != 0:
             return JSONResponse({"code": "refused", "reason": reply[0]}, 409)
         amount = body["bill"]["amount_minor"]

@@ -140,8 +140,9 @@ class Bench:
         return [
             Request(
                 str(number),
-                raw_request(issuer.access_token(member_id(number), TOKEN_SECONDS), f"c{number}", {"count": 1},
-                            "/v1/me/codes"),
+                raw_request(
+                    issuer.access_token(member_id(number), TOKEN_SECONDS), f"c{number}", {"count": 1}, "/v1/me/codes"
+                ),
             )
             for number in range(self.population.first_member, self.population.first_member + count)
-        ]  # fmt: skip
+        ]

@@ -89,11 +89,24 @@ def flood(port: int, requests: list[Request], folder: Path, *, seconds: int, con
 def _wrk(port: int, requests: list[Request], file: Path, seconds: int, connections: int, **environment: str) -> Closed:
     write_requests(file, requests)
     done = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "--latency", "-s", str(SCRIPT),
-         f"http://127.0.0.1:{port}"],
+        [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds}s",
+            "--timeout",
+            "10s",
+            "--latency",
+            "-s",
+            str(SCRIPT),
+            f"http://127.0.0.1:{port}",
+        ],
         env={**os.environ, "TONG_SCANS": str(file), "TONG_CONNECTIONS": str(connections), **environment},
-        capture_output=True, text=True, timeout=seconds + 60, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=seconds + 60,
+        check=True,
+    )
     told: dict[str, Any] = json.loads(done.stdout.rpartition("@@")[2])
     errors = sum(told[name] for name in ("status", "connect", "read", "write", "timeout"))
     p50, p95, p99, p999 = (told[name] / 1000 for name in ("p50", "p95", "p99", "p999"))

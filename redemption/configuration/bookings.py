@@ -76,9 +76,11 @@ async def _entries_behind(connection: Connection, store: HotStore, buckets: int)
         after = marks.get(bucket, Position(0, 0))
         while True:
             page = await store.entries_after(
-                stream=keys.ledger_stream(bucket), after=f"{after.ms}-{after.seq}", count=PAGE_ENTRIES,
+                stream=keys.ledger_stream(bucket),
+                after=f"{after.ms}-{after.seq}",
+                count=PAGE_ENTRIES,
                 deadline_seconds=READ_SECONDS,
-            )  # fmt: skip
+            )
             for identifier, fields in page:
                 ms, _, seq = identifier.decode().partition("-")
                 after = Position(int(ms), int(seq))

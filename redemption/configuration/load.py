@@ -67,8 +67,11 @@ class LoadRefused(GroupFileRefused):
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         told = sentences(plan.refused)
-        super().__init__("\n  ".join(["refused, nothing was changed:", *told]) if len(told) > 1 else
-                         f"refused, nothing was changed: {told[0]}")  # fmt: skip
+        super().__init__(
+            "\n  ".join(["refused, nothing was changed:", *told])
+            if len(told) > 1
+            else f"refused, nothing was changed: {told[0]}"
+        )
 
 
 class LoadDeclined(GroupFileRefused):

@@ -80,13 +80,39 @@ class HotStore:
     ) -> list[Any]:
         """functions/redeem.lua. Written out because it is the hot path: 3 µs less than `call`."""
         reply = await self._connection.execute(
-            "FCALL", self._redeem, 13,
-            idempotency, member, lots, code, redemption, ledger, holds, recent, rate_terminal, rate_outlet,
-            rate_member, guess_terminal, guess_outlet,
-            redemption_id, fingerprint, verdict, member_id, till, marker, code_time, hold_seconds, confirmed, uses,
-            stay, place, basket, restore, legs,
+            "FCALL",
+            self._redeem,
+            13,
+            idempotency,
+            member,
+            lots,
+            code,
+            redemption,
+            ledger,
+            holds,
+            recent,
+            rate_terminal,
+            rate_outlet,
+            rate_member,
+            guess_terminal,
+            guess_outlet,
+            redemption_id,
+            fingerprint,
+            verdict,
+            member_id,
+            till,
+            marker,
+            code_time,
+            hold_seconds,
+            confirmed,
+            uses,
+            stay,
+            place,
+            basket,
+            restore,
+            legs,
             deadline_seconds=deadline_seconds,
-        )  # fmt: skip
+        )
         assert isinstance(reply, list)
         return reply
 

@@ -102,11 +102,15 @@ async def list_agreements(pool: Pool) -> list[ListedAgreement]:
     """Every version of every agreement, by id and version."""
     return [
         ListedAgreement(
-            row["agreement_id"], row["version"], msgspec.convert(row["definition"], AgreementDefinition),
-            row["added_by"], row["added_at"], row["superseded"],
+            agreement_id=row["agreement_id"],
+            version=row["version"],
+            definition=msgspec.convert(row["definition"], AgreementDefinition),
+            added_by=row["added_by"],
+            added_at=row["added_at"],
+            superseded=row["superseded"],
         )
         for row in await pool.fetch(named_queries("settlement", "agreements")["listed"])
-    ]  # fmt: skip
+    ]
 
 
 async def read_agreements(connection: Connection) -> Agreements:

@@ -135,11 +135,15 @@ class SettlementPages:
         rows = await self._pool.fetch(self._queries["agreements"], business, agreement_id, *place, limit + 1)
         items = [
             ListedAgreement(
-                row["agreement_id"], row["version"], msgspec.convert(row["definition"], AgreementDefinition),
-                row["added_by"], row["added_at"], row["superseded"],
+                agreement_id=row["agreement_id"],
+                version=row["version"],
+                definition=msgspec.convert(row["definition"], AgreementDefinition),
+                added_by=row["added_by"],
+                added_at=row["added_at"],
+                superseded=row["superseded"],
             )
             for row in rows[:limit]
-        ]  # fmt: skip
+        ]
         return Page(items, more=len(rows) > limit)
 
     async def caught_up(self, seconds: float) -> bool:

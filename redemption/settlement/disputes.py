@@ -109,9 +109,13 @@ class Disputes:
                     "settlement_line", records=[correction], columns=list(Line._fields)
                 )
             await connection.execute(
-                self._queries["resolve"], dispute_id, correction.line_id if correction else None, note, resolved_by,
+                self._queries["resolve"],
+                dispute_id,
+                correction.line_id if correction else None,
+                note,
+                resolved_by,
                 self._now(),
-            )  # fmt: skip
+            )
             return await self._one(connection, dispute_id)
 
     async def listed(self, *, resolved: bool = False) -> list[Dispute]:

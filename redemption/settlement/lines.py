@@ -16,9 +16,7 @@ from redemption.settlement.rating import amounts, still_to_give_back
 from redemption.settlement.uses import Use
 
 Kind = Literal["use", "return", "correction"]
-Reason = Literal[
-    "no_agreement", "currency_unknown", "face_value_unknown", "original_not_settled", "exceeds_original"
-]  # fmt: skip
+Reason = Literal["no_agreement", "currency_unknown", "face_value_unknown", "original_not_settled", "exceeds_original"]
 
 
 class Line(NamedTuple):
@@ -184,12 +182,32 @@ def _line(
     month = month_of(use.local_day)
     late = month <= closed_through
     return Line(
-        use.line_id, kind, use.bucket, use.epoch, use.entry_ms, use.entry_seq, use.ledger_kind, use.subject_id,
-        use.issuer, use.acceptor, use.asset, use.units, face, amount[0], amount[1], use.currency or "XXX",
-        agreement.agreement_id if agreement else None, agreement.version if agreement else None, None,
-        period_id(month, use.issuer, use.acceptor) if late else None, use.outlet, use.bill_reference,
-        use.occurred_at, use.local_day, month_after(closed_through) if late else month,
-    )  # fmt: skip
+        line_id=use.line_id,
+        kind=kind,
+        bucket=use.bucket,
+        epoch=use.epoch,
+        entry_ms=use.entry_ms,
+        entry_seq=use.entry_seq,
+        ledger_kind=use.ledger_kind,
+        subject_id=use.subject_id,
+        issuer=use.issuer,
+        acceptor=use.acceptor,
+        asset=use.asset,
+        units=use.units,
+        face_value_minor=face,
+        amount_minor=amount[0],
+        tax_minor=amount[1],
+        currency=use.currency or "XXX",
+        agreement_id=agreement.agreement_id if agreement else None,
+        agreement_version=agreement.version if agreement else None,
+        reference=None,
+        belongs_to=period_id(month, use.issuer, use.acceptor) if late else None,
+        outlet=use.outlet,
+        bill_reference=use.bill_reference,
+        occurred_at=use.occurred_at,
+        local_day=use.local_day,
+        period_month=month_after(closed_through) if late else month,
+    )
 
 
 def month_of(day: datetime.date) -> int:

@@ -67,9 +67,17 @@ class PeriodRefused:
     """Why nothing was done, in a word and a sentence."""
 
     reason: Literal[
-        "month_not_over", "earlier_month_open", "not_found", "not_closed", "not_a_party", "own_use", "disputed",
-        "not_approved", "paid_already", "not_well_formed",
-    ]  # fmt: skip
+        "month_not_over",
+        "earlier_month_open",
+        "not_found",
+        "not_closed",
+        "not_a_party",
+        "own_use",
+        "disputed",
+        "not_approved",
+        "paid_already",
+        "not_well_formed",
+    ]
     detail: str
 
 
@@ -135,9 +143,13 @@ class Periods:
         """Gives the lines of a period as its SHA-256 takes them, piece by piece."""
         async with self._pool.acquire() as connection:
             await connection.copy_from_query(
-                self._queries["canonical"], period.month, period.party_low, period.party_high, output=take,
+                self._queries["canonical"],
+                period.month,
+                period.party_low,
+                period.party_high,
+                output=take,
                 timeout=CLOSE_SECONDS,
-            )  # fmt: skip
+            )
 
     async def approve(self, wanted: str, business: str, approved_by: str) -> Period | PeriodRefused:
         """One side's consent; a second time changes nothing."""
@@ -266,10 +278,21 @@ def closed_period(row: Any, totals: tuple[Total, ...]) -> Period:
     elif len(approved_by) == 2:
         status = "approved"
     return Period(
-        row["period_id"], row["month"], row["party_low"], row["party_high"], status, row["lines"], totals,
-        row["number"], row["sha256"].hex(), row["closed_by"], row["closed_at"], approved_by,
-        row["payment_reference"], row["open_disputes"],
-    )  # fmt: skip
+        period_id=row["period_id"],
+        month=row["month"],
+        party_low=row["party_low"],
+        party_high=row["party_high"],
+        status=status,
+        lines=row["lines"],
+        totals=totals,
+        number=row["number"],
+        sha256=row["sha256"].hex(),
+        closed_by=row["closed_by"],
+        closed_at=row["closed_at"],
+        approved_by=approved_by,
+        payment_reference=row["payment_reference"],
+        open_disputes=row["open_disputes"],
+    )
 
 
 def open_periods_of(month: int, totals: Sequence[Total]) -> list[Period]:
@@ -278,7 +301,17 @@ def open_periods_of(month: int, totals: Sequence[Total]) -> list[Period]:
     for name, group in groupby(totals, key=lambda total: total.period_id):
         members = tuple(group)
         low, high = sorted((members[0].issuer, members[0].acceptor))
-        periods.append(Period(name, month, low, high, "open", sum(total.lines for total in members), members))
+        periods.append(
+            Period(
+                period_id=name,
+                month=month,
+                party_low=low,
+                party_high=high,
+                status="open",
+                lines=sum(total.lines for total in members),
+                totals=members,
+            )
+        )
     return periods
 
 

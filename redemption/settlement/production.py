@@ -196,9 +196,15 @@ class Production:
         moments = [row["occurred_at"] for row in rows]
         postings: dict[tuple[int, int, int], list[RedeemedPosting]] = {}
         for row in await connection.fetch(
-            self._queries["redeemed_postings"], bucket, *mark, last["epoch"], last["entry_ms"], last["entry_seq"],
-            min(moments), max(moments),
-        ):  # fmt: skip
+            self._queries["redeemed_postings"],
+            bucket,
+            *mark,
+            last["epoch"],
+            last["entry_ms"],
+            last["entry_seq"],
+            min(moments),
+            max(moments),
+        ):
             postings.setdefault((row[0], row[1], row[2]), []).append(RedeemedPosting(row[3], row[4], row[5], row[6]))
         captured = [row["subject_id"] for row in rows if row["kind"] == "capture"]
         held_legs: dict[str, object] = {}

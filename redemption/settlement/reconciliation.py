@@ -31,18 +31,28 @@ from redemption.settlement.till_lists.reading import TillRow
 
 Class = Literal[
     "different_amount", "missing_here", "missing_there", "duplicate_in_list", "other_day", "cancelled_here", "matched"
-]  # fmt: skip
+]
 CLASSES: Final[tuple[Class, ...]] = get_args(Class)
 """In the order of the answer and of its file: what somebody has to look at first."""
 DIFFERENCES: Final[tuple[Class, ...]] = (
-    "different_amount", "missing_here", "missing_there", "duplicate_in_list", "other_day",
-)  # fmt: skip
+    "different_amount",
+    "missing_here",
+    "missing_there",
+    "duplicate_in_list",
+    "other_day",
+)
 """The classes in which the two sides do not agree."""
 UNMATCHED_ROWS: Final[tuple[Class, ...]] = ("missing_here", "other_day")
 Note = Literal[
-    "several_redemptions", "several_rows", "other_reference_in_list", "no_reference_in_ledger", "bill_amount_differs",
-    "reference_shortened", "leading_zeros_lost", "row_of_another_day",
-]  # fmt: skip
+    "several_redemptions",
+    "several_rows",
+    "other_reference_in_list",
+    "no_reference_in_ledger",
+    "bill_amount_differs",
+    "reference_shortened",
+    "leading_zeros_lost",
+    "row_of_another_day",
+]
 ListNote = Literal["references_shortened", "leading_zeros_lost", "rows_of_another_day"]
 LIST_NOTES: Final[dict[ListNote, Note]] = {
     "references_shortened": "reference_shortened",

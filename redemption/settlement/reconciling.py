@@ -130,9 +130,10 @@ class Reconciliations:
                 movements = await movements_of(connection, upload.business, upload.outlet, upload.day, places)
                 if movements == "too_many":
                     return ReconcileRefused(
-                        "too_many", "outlet",
+                        "too_many",
+                        "outlet",
                         f"the day has more than {RECONCILED_MOVEMENTS_MAX} redemptions; send a list for each outlet",
-                    )  # fmt: skip
+                    )
                 items = await asyncio.to_thread(compare, listed.rows, movements, upload.day)
                 missing = [item.reference for item in items if item.kind in UNMATCHED_ROWS and item.reference]
                 found = await elsewhere(connection, upload.business, missing, upload.day, places)
@@ -147,9 +148,12 @@ class Reconciliations:
                 "classes": {kind: asdict(total) for kind, total in totals_of(items).items()},
             }
             return await self._keep(
-                connection, upload, terms.zone, summary,
+                connection,
+                upload,
+                terms.zone,
+                summary,
                 await asyncio.to_thread(_packed, listed.rows, movements, items, found),
-            )  # fmt: skip
+            )
 
     async def get(self, reconciliation_id: str) -> Reconciliation | None:
         """One that is still kept."""
@@ -203,9 +207,10 @@ class Reconciliations:
         today = OutletDay(zone, hour).day_of(self._now())
         if not today - datetime.timedelta(days=RECONCILED_DAYS_BACK_MAX) <= upload.day <= today:
             return ReconcileRefused(
-                "day_out_of_range", "day",
+                "day_out_of_range",
+                "day",
                 f"{upload.day} is not between today ({today}, {zone.key}) and {RECONCILED_DAYS_BACK_MAX} days before",
-            )  # fmt: skip
+            )
         return ListTerms(currency, outlets, upload.day, zone, days)
 
     async def _keep(
@@ -214,10 +219,19 @@ class Reconciliations:
         now = self._now()
         async with connection.transaction():
             added: Any = await connection.fetchrow(
-                self._queries["add"], _fresh_id(), upload.business, upload.outlet, upload.day, zone.key,
-                upload.uploaded_by, now, now + datetime.timedelta(days=RECONCILIATIONS_KEPT_DAYS), packed.list_sha256,
-                packed.ledger_sha256, summary,
-            )  # fmt: skip
+                self._queries["add"],
+                _fresh_id(),
+                upload.business,
+                upload.outlet,
+                upload.day,
+                zone.key,
+                upload.uploaded_by,
+                now,
+                now + datetime.timedelta(days=RECONCILIATIONS_KEPT_DAYS),
+                packed.list_sha256,
+                packed.ledger_sha256,
+                summary,
+            )
             name = added["reconciliation_id"]
             if added["is_fresh"]:
                 await connection.executemany(

@@ -244,10 +244,17 @@ def _period(row: Any, business: str) -> StatementPeriod:
     elif len(approved_by) == 2:
         status = "approved"
     return StatementPeriod(
-        row["period_id"], row["party_high"] if row["party_low"] == business else row["party_low"], row["number"],
-        status, row["lines"], row["sha256"].hex(), row["closed_by"], row["closed_at"], approved_by,
-        row["payment_reference"],
-    )  # fmt: skip
+        period_id=row["period_id"],
+        counterparty=row["party_high"] if row["party_low"] == business else row["party_low"],
+        number=row["number"],
+        status=status,
+        lines=row["lines"],
+        sha256=row["sha256"].hex(),
+        closed_by=row["closed_by"],
+        closed_at=row["closed_at"],
+        approved_by=approved_by,
+        payment_reference=row["payment_reference"],
+    )
 
 
 def _status(periods: tuple[StatementPeriod, ...]) -> StatementStatus:

@@ -71,9 +71,12 @@ async def movements_of(
     movements: list[Movement] = []
     for first in range(0, len(subjects), SUBJECTS_AT_ONCE):
         histories = await connection.fetch(
-            queries["histories"], subjects[first : first + SUBJECTS_AT_ONCE],
-            begin - datetime.timedelta(days=HISTORY_DAYS), end, timeout=QUERY_SECONDS,
-        )  # fmt: skip
+            queries["histories"],
+            subjects[first : first + SUBJECTS_AT_ONCE],
+            begin - datetime.timedelta(days=HISTORY_DAYS),
+            end,
+            timeout=QUERY_SECONDS,
+        )
         for _, history in groupby(histories, key=lambda row: row["subject_id"]):
             movements += [
                 movement
@@ -104,10 +107,15 @@ def movements_of_history(history: Sequence[Row]) -> list[Movement]:
         after = sum(_value(asset, amount, worth) for asset, amount in taken.items())
         movements.append(
             Movement(
-                row["subject_id"], reference, after - before, row["occurred_at"], row["outlet"], bill_amount,
+                row["subject_id"],
+                reference,
+                after - before,
+                row["occurred_at"],
+                row["outlet"],
+                bill_amount,
                 is_return=row["kind"] in ("refund", "reverse"),
             )
-        )  # fmt: skip
+        )
         before = after
     return movements
 
@@ -120,8 +128,12 @@ async def elsewhere(
     begin, end = _span(day - datetime.timedelta(days=ELSEWHERE_DAYS), day + datetime.timedelta(days=ELSEWHERE_DAYS))
     rows = await connection.fetch(
         named_queries("settlement", "reconciliation")["elsewhere"],
-        business, sorted(references)[:ELSEWHERE_MAX], begin, end, timeout=QUERY_SECONDS,
-    )  # fmt: skip
+        business,
+        sorted(references)[:ELSEWHERE_MAX],
+        begin,
+        end,
+        timeout=QUERY_SECONDS,
+    )
     return {
         row["bill_reference"]: Elsewhere(
             row["subject_id"], places.local_day(row["outlet"], row["occurred_at"]), row["outlet"]

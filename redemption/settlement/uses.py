@@ -101,12 +101,26 @@ def uses_of(
                 continue
             uses.append(
                 Use(
-                    f"stl_{bucket}-{row['epoch']}-{row['entry_ms']}-{row['entry_seq']}-{number}",
-                    bucket, row["epoch"], row["entry_ms"], row["entry_seq"], row["kind"], row["subject_id"],
-                    issuer, acceptor, asset, units[issuer], in_use, faces.get(issuer), currency,
-                    row["outlet"], row["bill_reference"], row["occurred_at"], day,
+                    line_id=f"stl_{bucket}-{row['epoch']}-{row['entry_ms']}-{row['entry_seq']}-{number}",
+                    bucket=bucket,
+                    epoch=row["epoch"],
+                    entry_ms=row["entry_ms"],
+                    entry_seq=row["entry_seq"],
+                    ledger_kind=row["kind"],
+                    subject_id=row["subject_id"],
+                    issuer=issuer,
+                    acceptor=acceptor,
+                    asset=asset,
+                    units=units[issuer],
+                    units_in_use=in_use,
+                    face_value_minor=faces.get(issuer),
+                    currency=currency,
+                    outlet=row["outlet"],
+                    bill_reference=row["bill_reference"],
+                    occurred_at=row["occurred_at"],
+                    local_day=day,
                 )
-            )  # fmt: skip
+            )
     return uses
 
 

@@ -112,9 +112,13 @@ class Site:
         """`tong up` on this home, in this environment; ready when this returns."""
         with (self.folder / "log").open("ab") as log:
             self.stack.process = await asyncio.create_subprocess_exec(
-                *(str(TONG), "up"), env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                *(str(TONG), "up"),
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         process, demo = self.stack.process, self.stack.home / "demo.json"
 
         async def ready() -> bool:
@@ -158,9 +162,13 @@ class Site:
 
     async def spawn(self, *arguments: str, output: int, **environment: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, str(TONG), *arguments), env=self.environment | self.addresses | environment,
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            *(sys.executable, str(TONG), *arguments),
+            env=self.environment | self.addresses | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     async def get(self, path: str) -> httpx2.Response:
         async with httpx2.AsyncClient(base_url=self.stack.base_url, timeout=10.0) as http:

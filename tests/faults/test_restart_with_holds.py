@@ -30,9 +30,14 @@ async def restarted(stack: Stack) -> None:
     own = {"TONG_HOME": str(stack.home), "TONG_PORT": "0", "TONG_WORKERS": "1"}
     with (stack.home.parent / "log").open("ab") as log:
         stack.process = await asyncio.create_subprocess_exec(
-            str(TONG), "up", env=inherited | own, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            str(TONG),
+            "up",
+            env=inherited | own,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
             start_new_session=True,
-        )  # fmt: skip
+        )
     await wait_until(
         "the stack is ready again",
         lambda: demo.exists() or stack.process.returncode is not None,

@@ -312,9 +312,15 @@ def _row(number: int, values: Mapping[str, Any], terms: ListTerms, style: _Style
         return faults
     assert amount is not None
     return TillRow(
-        number, read["reference"], amount, occurred_at, read["outlet"], read["redemption_id"],
-        read["bill_amount_minor"], day,
-    )  # fmt: skip
+        number,
+        read["reference"],
+        amount,
+        occurred_at,
+        read["outlet"],
+        read["redemption_id"],
+        read["bill_amount_minor"],
+        day,
+    )
 
 
 def _text(value: Any, _: ListTerms, __: _Style) -> str:

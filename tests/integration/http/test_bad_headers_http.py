@@ -61,10 +61,20 @@ async def test_the_largest_body_is_read_in_chunks_of_any_size(ground: Ground) ->
 
 @pytest.mark.parametrize(
     "content_type",
-    ["", "text/plain", "application/xml", "application/x-www-form-urlencoded", "application/jsonx", "json", "*/*",
-     "application/json; charset=gbk", "application/json;charset=utf-16", "multipart/form-data; boundary=x",
-     "application/problem+json"],
-)  # fmt: skip
+    [
+        "",
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "json",
+        "*/*",
+        "application/json; charset=gbk",
+        "application/json;charset=utf-16",
+        "multipart/form-data; boundary=x",
+        "application/problem+json",
+    ],
+)
 async def test_a_body_that_does_not_say_json_is_refused(ground: Ground, content_type: str) -> None:
     document = await refused(ground, json.dumps(ground.valid()).encode(), 415, **{"content-type": content_type})
     assert document["code"] == "unsupported_media_type"
@@ -136,9 +146,11 @@ async def test_a_terminals_key_with_one_character_changed_is_refused(ground: Gro
         for position in sorted(chosen.sample(range(len(key)), 12)):
             other = "0" if key[position] != "0" else "1"
             answer = await ground.tong.verify(
-                ground.terminal, ground.valid(), fresh_key(),
+                ground.terminal,
+                ground.valid(),
+                fresh_key(),
                 {"authorization": f"Bearer {key[:position]}{other}{key[position + 1 :]}"},
-            )  # fmt: skip
+            )
             assert problem_of(answer)["code"] == "unauthenticated"
 
 

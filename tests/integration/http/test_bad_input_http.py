@@ -89,19 +89,34 @@ async def test_texts_that_are_none_are_refused_with_their_place(ground: Ground, 
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        ("bill.currency", '"cny"'), ("bill.currency", '"USD"'), ("bill.currency", '"CNYX"'),
+        ("bill.currency", '"cny"'),
+        ("bill.currency", '"USD"'),
+        ("bill.currency", '"CNYX"'),
         ("bill.currency", '"ＣＮＹ"'),
-        ("bill.reference", '"' + "x" * 65 + '"'), ("bill.reference", '"收據"'), ("bill.reference", '"a\\nb"'),
-        ("bill.reference", '" a"'), ("bill.lines[0].category", '"Dining"'),
+        ("bill.reference", '"' + "x" * 65 + '"'),
+        ("bill.reference", '"收據"'),
+        ("bill.reference", '"a\\nb"'),
+        ("bill.reference", '" a"'),
+        ("bill.lines[0].category", '"Dining"'),
         ("bill.lines[0].category", '"' + "x" * 33 + '"'),
-        ("legs[0].kind", '"gold"'), ("legs[0].kind", '"POINTS"'), ("code", '"' + "9" * 513 + '"'),
-        ("legs", "{}"), ("legs", "null"), ("legs", '"points"'), ("legs[0]", "null"), ("legs[0]", "[]"),
+        ("legs[0].kind", '"gold"'),
+        ("legs[0].kind", '"POINTS"'),
+        ("code", '"' + "9" * 513 + '"'),
+        ("legs", "{}"),
+        ("legs", "null"),
+        ("legs", '"points"'),
+        ("legs[0]", "null"),
+        ("legs[0]", "[]"),
         ("legs[0]", "1"),
-        ("bill", "[]"), ("bill", "1"), ("bill", '"x"'), ("bill.lines", "null"), ("bill.lines", "{}"),
+        ("bill", "[]"),
+        ("bill", "1"),
+        ("bill", '"x"'),
+        ("bill.lines", "null"),
+        ("bill.lines", "{}"),
         ("bill.lines[0]", "1"),
         ("bill.lines[0].amount_minor", "25801"),
     ],
-)  # fmt: skip
+)
 async def test_values_out_of_the_contract_are_refused_with_their_place(ground: Ground, place: str, value: str) -> None:
     found = "bill.lines" if value == "25801" else place
     await refused_at(ground, text(ground.valid(), place, value), found)
@@ -169,20 +184,49 @@ async def test_a_member_that_stands_twice_is_refused_and_named(
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b" ", b"\n", b"{", b"}", b"[]", b"[{}]", b"null", b"1", b'"x"', b"{}{}", b"{,}", b"\x00", b"{'code': 'x'}",
-        b"\xef\xbb\xbf{}", b"\xff\xfe{\x00}\x00", b'{"code": "\xff"}', b'{"code": "\xc0\xaf"}',
+        b"",
+        b" ",
+        b"\n",
+        b"{",
+        b"}",
+        b"[]",
+        b"[{}]",
+        b"null",
+        b"1",
+        b'"x"',
+        b"{}{}",
+        b"{,}",
+        b"\x00",
+        b"{'code': 'x'}",
+        b"\xef\xbb\xbf{}",
+        b"\xff\xfe{\x00}\x00",
+        b'{"code": "\xff"}',
+        b'{"code": "\xc0\xaf"}',
         b'{"code": "\xed\xa0\x80"}',
-        b'{"code": "\\ud800"}', b'{"code": "\\udc00\\ud800"}', b'{"code": "\\x41"}', b'{"code": "a\nb"}',
+        b'{"code": "\\ud800"}',
+        b'{"code": "\\udc00\\ud800"}',
+        b'{"code": "\\x41"}',
+        b'{"code": "a\nb"}',
         b'{"code": "x"',
-        b'{"code": "x"} trailing', b'{"code": "x", }', b'{"code": "x" /* comment */}',
-        b"code=x&legs=1", b"<code>x</code>",
-        b"[" * 8_000, b"[" * 8_000 + b"]" * 8_000, b'{"a":' * 3_000, b'{"a":' * 2_500 + b"1" + b"}" * 2_500,
-        b'{"legs":' + b"[" * 8_000 + b"]" * 8_000 + b"}", b'{"code": ' + b"[" * 5_000, b"9" * 16_000,
-        b"-", b"-" * 16_000,
-        b'"' + b"\\" * 16_000, b'{"bill":{"lines":' + b"[" * 7_000 + b"]" * 7_000 + b"}}",
+        b'{"code": "x"} trailing',
+        b'{"code": "x", }',
+        b'{"code": "x" /* comment */}',
+        b"code=x&legs=1",
+        b"<code>x</code>",
+        b"[" * 8_000,
+        b"[" * 8_000 + b"]" * 8_000,
+        b'{"a":' * 3_000,
+        b'{"a":' * 2_500 + b"1" + b"}" * 2_500,
+        b'{"legs":' + b"[" * 8_000 + b"]" * 8_000 + b"}",
+        b'{"code": ' + b"[" * 5_000,
+        b"9" * 16_000,
+        b"-",
+        b"-" * 16_000,
+        b'"' + b"\\" * 16_000,
+        b'{"bill":{"lines":' + b"[" * 7_000 + b"]" * 7_000 + b"}}",
     ],
     ids=lambda body: repr(body[:24]),
-)  # fmt: skip
+)
 async def test_a_body_that_is_no_json_object_is_refused_with_a_reason(ground: Ground, body: bytes) -> None:
     document = await refused(ground, body)
     assert document["code"] == "malformed"
@@ -206,8 +250,21 @@ async def test_more_lines_than_a_bill_may_have_are_refused(ground: Ground) -> No
     await refused_at(ground, json.dumps(body).encode(), "bill.lines")
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{", b'{"count": 0}', b'{"count": 6}', b'{"count": 1.5}', b'{"count": "1"}',
-                                  b'{"count": true}', b'{"n": 1}', b'{"count": 1, "count": 2}', b"\xff"])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"{",
+        b'{"count": 0}',
+        b'{"count": 6}',
+        b'{"count": 1.5}',
+        b'{"count": "1"}',
+        b'{"count": true}',
+        b'{"n": 1}',
+        b'{"count": 1, "count": 2}',
+        b"\xff",
+    ],
+)
 async def test_a_bad_request_for_codes_is_refused(ground: Ground, body: bytes) -> None:
     answer = await ground.tong.ask_codes(ground.member, body)
     assert (answer.status_code, problem_of(answer)["code"]) == (400, "malformed")

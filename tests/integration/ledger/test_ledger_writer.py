@@ -173,12 +173,22 @@ async def without_primary_keys(connection: "asyncpg.Connection[Any]") -> None:
 
 
 MALFORMED: list[dict[str, str | bytes]] = [
-    {"v": "2"}, {"kind": "steal"}, {"member": "7"}, {"member": "mem_zzzzzzz"}, {"at": "soon"},
-    {"moves": "points,202701.hotel,A,R"}, {"moves": f"points,202701.hotel,A,R,{2**53}"}, {"context": "{"},
-    {"context": '{"a":"\\u0000"}'}, {"context": b"\xff"}, {"id": "\x00"}, {"moves": b"\xff\x00"}, {"extra": "1"},
+    {"v": "2"},
+    {"kind": "steal"},
+    {"member": "7"},
+    {"member": "mem_zzzzzzz"},
+    {"at": "soon"},
+    {"moves": "points,202701.hotel,A,R"},
+    {"moves": f"points,202701.hotel,A,R,{2**53}"},
+    {"context": "{"},
+    {"context": '{"a":"\\u0000"}'},
+    {"context": b"\xff"},
+    {"id": "\x00"},
+    {"moves": b"\xff\x00"},
+    {"extra": "1"},
     # JSON to orjson, but beyond what PostgreSQL's numeric holds: found when the database refuses the row.
     {"context": '{"business":"spa","a":1e-400000}'},
-]  # fmt: skip
+]
 
 
 async def test_malformed_entries_become_dead_letters_and_the_rest_goes_on(
