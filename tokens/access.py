@@ -59,7 +59,6 @@ class MemberAccess(msgspec.Struct, frozen=True):
     """Who calls: `member_id` is the token's `sub`, as it stands. Times are Unix seconds."""
 
     member_id: str
-    issued_at: float
     expires_at: float
 
 
@@ -191,7 +190,7 @@ class AccessTokenVerifier:
             return EXPIRED
         if max(issued, starts) > now + LEEWAY_SECONDS:
             return NOT_YET
-        return MemberAccess(subject, issued, expires)
+        return MemberAccess(subject, expires)
 
     async def refresh(self) -> None:
         """Fetch the keys (also at start, so that the first member need not wait); see `fault` for how it went.

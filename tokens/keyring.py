@@ -43,9 +43,6 @@ SECRET_BYTES: Final = 32
 SECRET_BYTES_MAX: Final = 64
 FILE_BYTES_MAX: Final = 65_536
 ROTATION_DELAY_SECONDS: Final = 10  # ten looks of every worker at the file before a new key signs
-RETIRE_AFTER_SECONDS: Final = 4_000
-"""How long after a rotation an old key should stay: 126 s until its last code has expired, and an hour in which a late
-retry or cancel with such a code must still find its member."""
 
 
 class _KeyDocument(msgspec.Struct, forbid_unknown_fields=True):
@@ -144,7 +141,10 @@ class KeyRing:
         return replace(self, next_number=self.next_number + 1, keys=(*self.keys, key))
 
     def retire(self, kid: str, now: float) -> "KeyRing":
-        """A ring without that key: its codes are forged from now on. Wait `RETIRE_AFTER_SECONDS` after a rotation.
+        """Return a ring without that key: its codes are forged from now on.
+
+        Wait 4 000 s after a rotation: 126 s until the key's last code has expired, and an hour in which a late retry or
+        cancel with such a code must still find its member.
 
         Raises KeyRingUnusable for an unknown key and for one that signs.
         """

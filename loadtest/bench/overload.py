@@ -61,7 +61,6 @@ class Found:
     refused: float = 0.0
     loaded: list[float] = field(default_factory=list)
     settling: list[float] = field(default_factory=list)
-    probes_refused: int = 0
     recovery_seconds: float = float("nan")
     wrong: list[str] = field(default_factory=list)
 
@@ -208,7 +207,6 @@ class Overload:
         settled = int(SETTLE_SECONDS * PROBE_RATE)
         self.found.settling = [latency for number, latency in taken if number < settled]
         self.found.loaded = [latency for number, latency in taken if number >= settled]
-        self.found.probes_refused = len(found.answers) - len(taken)
         say(f"offered {self.found.offered:.0f}/s, accepted {self.found.accepted:.0f}/s")
 
     def _until_flooded(self, before: int) -> None:

@@ -15,13 +15,10 @@ class WriterFigures:
     dead_letters: int = 0
     batches: int = 0
     batches_fenced: int = 0
-    batches_from_another_server: int = 0
     entries_trimmed: int = 0
     postgres_faults: int = 0
     valkey_faults: int = 0
-    writers_ended: int = 0
     buckets_stopped: int = 0
-    last_commit_at: float = 0.0  # by the writer's clock, seconds; 0 before the first
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,6 @@ class LedgerWriter:
         reading = await self._streams.read(positions, self._batch_limit, BLOCK_MS)
         if reading.server != self._server:
             logger.warning("ledger writer: the hot store was restarted or replaced; looking at every bucket")
-            self.figures.batches_from_another_server += 1
             self._server = None
             return False
         spread = spread_of(sum(map(len, reading.entries.values())))
@@ -200,7 +199,6 @@ class LedgerWriter:
 
     def _count(self, batch: Sequence[Item]) -> None:
         self.figures.batches += 1
-        self.figures.last_commit_at = self._clock()
         for bucket, position, content, _ in batch:
             if isinstance(content, Malformed):
                 self.figures.dead_letters += 1
@@ -290,7 +288,6 @@ class LedgerWriter:
     async def _take_over(self) -> None:
         with suppress(PostgresAway):
             ended = await self._store.end_stalled_writers()
-            self.figures.writers_ended += ended
             if ended:
                 logger.warning("ledger writer: ended %d session(s) of a writer that hangs in a transaction", ended)
 

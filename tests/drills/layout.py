@@ -63,8 +63,6 @@ def member_of_key(name: bytes) -> str:
     return name.decode().rpartition(":")[2]
 
 
-INSTALLED_BUCKETS: Final = "SELECT buckets FROM installation"
-
 WATERMARKS: Final = "SELECT bucket, epoch, last_ms, last_seq, rows_in_epoch FROM ledger_watermark"
 
 ROWS_OF_EPOCHS: Final = """
