@@ -1,4 +1,4 @@
-"""What was answered against what the ledger has: an outsider's audit over SQL and raw reads of the hot store.
+"""An audit from outside, over SQL and raw reads of the hot store: acknowledged answers against the ledger.
 
 Guarantees: says each difference as a sentence; none means that every acknowledged redemption is in the ledger exactly
 once, that nothing is there twice, that every transaction sums to zero per asset, that as many entries as the streams
@@ -21,7 +21,7 @@ DIFFERENCES_TOLD: Final = 20
 
 
 def _streams(hot: Any, buckets: int) -> int:
-    """Entries ever added to all streams."""
+    """Return how many entries were ever added to all streams."""
     total = 0
     for bucket in range(buckets):
         name = f"{{b{bucket}}}:ledger"
@@ -31,14 +31,14 @@ def _streams(hot: Any, buckets: int) -> int:
 
 
 async def backlog(hot: Any, ledger: "asyncpg.Connection[Any]") -> int:
-    """Entries of the streams that are not in the ledger, by its watermarks."""
+    """Return the entries of the streams that are not in the ledger, by its watermarks."""
     buckets = await ledger.fetchval("SELECT buckets FROM installation")
     rows = await ledger.fetchval("SELECT coalesce(sum(rows_in_epoch), 0) FROM ledger_watermark")
     return _streams(hot, buckets) - int(rows)
 
 
 async def drain(valkey_url: str, postgres_dsn: str, seconds: float = DRAIN_SECONDS) -> float:
-    """Waits until the ledger has every entry; the seconds it took. Raises TimeoutError after `seconds`."""
+    """Wait until the ledger has every entry. Returns the seconds it took. Raises TimeoutError after `seconds`."""
     started = time.monotonic()
     ledger = await asyncpg.connect(postgres_dsn)
     try:
@@ -53,15 +53,18 @@ async def drain(valkey_url: str, postgres_dsn: str, seconds: float = DRAIN_SECON
 
 
 class Auditor:
-    """Holds the ledger against what callers were answered."""
+    """An auditor that compares the ledger with the answers to callers."""
 
     def __init__(self, valkey_url: str, postgres_dsn: str) -> None:
         self._valkey_url = valkey_url
         self._postgres_dsn = postgres_dsn
 
     async def differences(self, run: str, acknowledged: Iterable[tuple[str, str]], *, applied: int | None) -> list[str]:
-        """Every difference. `acknowledged`: (key, redemption id) as answered; `applied`: how many scans of `run` the
-        gateway's counter says it applied, where nothing else was asked of it."""
+        """Return every difference.
+
+        `acknowledged`: (key, redemption id) as answered; `applied`: how many scans of `run` the gateway's counter says
+        it applied, where nothing else was sent to it.
+        """
         ledger = await asyncpg.connect(self._postgres_dsn)
         try:
             found = await _unbalanced(ledger)
@@ -108,7 +111,7 @@ async def _acknowledged(
 
 
 async def _balances(hot: Any, ledger: "asyncpg.Connection[Any]") -> list[str]:
-    """I8: what members have, replayed from the postings, against their lots."""
+    """Compare members' balances, replayed from the postings, with their lots (I8)."""
     buckets = await ledger.fetchval("SELECT buckets FROM installation")
     replayed: dict[str, dict[bytes, int]] = {}
     rows = await ledger.fetch(

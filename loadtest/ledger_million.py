@@ -81,7 +81,7 @@ SELECT ledger_ensure_month('2026-01-01');
 
 
 async def fill(dsn: str, members: int) -> list[tuple[int, int, int]]:
-    """The ledger's rows; of each bucket the last entry and the count."""
+    """Write the ledger's rows. Returns for each bucket the last entry and the count."""
     connection = await asyncpg.connect(dsn, command_timeout=3_600)
     await connection.execute(AGREEMENT + CONFIGURATION)
     for business in BUSINESSES:
@@ -104,7 +104,7 @@ async def fill(dsn: str, members: int) -> list[tuple[int, int, int]]:
 
 
 def fill_hot(url: str, members: int, ends: list[tuple[int, int, int]]) -> None:
-    """The lots of every member, and drained streams that end where the ledger does."""
+    """Write the lots of every member, and drained streams that end where the ledger does."""
     with Redis.from_url(url) as hot:
         hot.set("tong:buckets", BUCKETS)
         pipeline: Any = hot.pipeline(transaction=False)
@@ -124,7 +124,7 @@ def fill_hot(url: str, members: int, ends: list[tuple[int, int, int]]) -> None:
 
 @contextmanager
 def private_valkey(folder: Path) -> Iterator[str]:
-    """The URL of a private server; stopped at the end."""
+    """Run a private server and return its URL; stopped at the end."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = int(listener.getsockname()[1])
@@ -157,7 +157,7 @@ def until(holds: Any, seconds: float = 3_600.0) -> None:
 
 
 def measured(environment: dict[str, str], output: Path, *arguments: str) -> None:
-    """Runs `tong …` to its end and prints its time and peak memory."""
+    """Run `tong …` to its end and print its time and peak memory."""
     started = time.monotonic()
     with output.open("wb") as answer:
         process = subprocess.Popen(
@@ -179,7 +179,7 @@ def told(process: "subprocess.Popen[bytes]", started: float, arguments: tuple[st
 
 
 def seal(environment: dict[str, str], dsn: str, transactions: int) -> None:
-    """Runs `tong seal` until every row is sealed."""
+    """Run `tong seal` until every row is sealed."""
     started = time.monotonic()
     process = subprocess.Popen([program("tong"), "seal", "--make-key"], stderr=subprocess.DEVNULL, env=environment)
 
@@ -207,7 +207,7 @@ async def _sealed(dsn: str) -> int:
 
 
 def work(dsn: str, url: str, transactions: int, folder: Path) -> None:
-    """Everything, on an empty database and an empty hot store."""
+    """Run everything, on an empty database and an empty hot store."""
     subprocess.run(
         [
             program("dbmate"),
@@ -243,7 +243,7 @@ def work(dsn: str, url: str, transactions: int, folder: Path) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--transactions", type=int, default=1_000_000)
     options = parser.parse_args()

@@ -92,12 +92,12 @@ FROM settlement_line WHERE $1 IN (issuer, acceptor)
 
 
 def program(name: str) -> str:
-    """A program of this environment."""
+    """Return a program of this environment."""
     return str(Path(sys.executable).with_name(name))
 
 
 async def fill(dsn: str, redemptions: int) -> None:
-    """The ledger's rows."""
+    """Write the ledger's rows."""
     connection = await asyncpg.connect(dsn)
     await connection.execute(AGREEMENT)
     for business in BUSINESSES:
@@ -117,7 +117,7 @@ async def fill(dsn: str, redemptions: int) -> None:
 
 
 def measured(dsn: str, output: Path, *arguments: str) -> None:
-    """Runs `tong settle …` and prints its time and peak memory. Its answer goes to a file."""
+    """Run `tong settle …` and print its time and peak memory. Its answer goes to a file."""
     started = time.monotonic()
     with output.open("wb") as answer:
         process = subprocess.Popen(
@@ -135,7 +135,7 @@ def measured(dsn: str, output: Path, *arguments: str) -> None:
 
 
 async def check(dsn: str) -> None:
-    """The lines against the ledger."""
+    """Compare the lines with the ledger."""
     connection = await asyncpg.connect(dsn, command_timeout=600)
     lines = await connection.fetchval("SELECT count(*) FROM settlement_line")
     exceptions = await connection.fetchval("SELECT count(*) FROM settlement_exception")
@@ -150,7 +150,7 @@ async def check(dsn: str) -> None:
 
 
 async def check_csv(dsn: str, file: Path) -> None:
-    """What the hotel's CSV adds up to, against the lines."""
+    """Compare the sum of the hotel's CSV with the lines."""
     connection = await asyncpg.connect(dsn, command_timeout=600)
     expected = await connection.fetchrow(NET, HOTEL)
     assert expected is not None
@@ -166,7 +166,7 @@ async def check_csv(dsn: str, file: Path) -> None:
 
 
 def work(dsn: str, redemptions: int, folder: Path) -> None:
-    """Everything, on an empty database."""
+    """Run everything, on an empty database."""
     url = dsn.replace("?host=", "?socket=")  # the same in dbmate's words
     subprocess.run(
         [program("dbmate"), "--url", url, "--migrations-dir", str(MIGRATIONS), "--no-dump-schema", "up"],
@@ -202,7 +202,7 @@ def work(dsn: str, redemptions: int, folder: Path) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--redemptions", type=int, default=1_000_000)
     parser.add_argument("--dsn", help="an empty database; without it a private server is started and removed")

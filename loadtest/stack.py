@@ -36,7 +36,7 @@ class StackFailed(Exception):
 
 
 def tong() -> str:
-    """The command line of the environment that this runs in."""
+    """Return the command line of the environment that this runs in."""
     return str(Path(sys.executable).with_name("tong"))
 
 
@@ -53,39 +53,40 @@ class Stack:
 
     @property
     def near_valkey_url(self) -> str:
-        """The hot store by its gateway's way, the Unix socket where there is one: for what is compared with it."""
+        """Return the hot store's address as its gateway uses it, the Unix socket where there is one, for
+        comparisons."""
         path = self.home / "valkey" / "valkey.sock"
         password = urlsplit(self.valkey_url).password
         return f"unix://:{password}@{quote(str(path))}" if path.is_socket() else self.valkey_url
 
     @property
     def code_keys(self) -> Path:
-        """The ring of keys that its members' codes are signed with."""
+        """Return the ring of keys that its members' codes are signed with."""
         return self.home / "code-keys.json"
 
     def identity(self) -> tuple[str, str]:
-        """Issuer and audience of its members' access tokens."""
+        """Return issuer and audience of its members' access tokens."""
         claims_part = self.demo["members"][0]["access_token"].split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(claims_part + "=" * (-len(claims_part) % 4)))
         return claims["iss"], claims["aud"] if isinstance(claims["aud"], str) else claims["aud"][0]
 
     def member_issuer(self) -> DevelopmentIssuer:
-        """Makes access tokens of any member."""
+        """Return an issuer of access tokens of any member."""
         return DevelopmentIssuer(self.home / "identity", *self.identity(), time.time)
 
     def pids(self, part: str) -> list[int]:
-        """Process ids of a part; none where the server was given."""
+        """Return process ids of a part; none where the server was given."""
         found = self.demo["pids"][part]
         return found if isinstance(found, list) else [found] if found is not None else []
 
     @contextmanager
     def writer_stopped(self) -> Iterator[None]:
-        """The ledger writer stands still (SIGSTOP) for the length of the block."""
+        """Pause the ledger writer (SIGSTOP) for the length of the block."""
         with standing_still(self.pids("ledger_writer")):
             yield
 
     def metrics(self) -> dict[str, float]:
-        """/metrics, by sample."""
+        """Return /metrics, by sample."""
         address = self.base_url + "/metrics"  # our own
         with urllib.request.urlopen(address, timeout=ASK_SECONDS) as answer:  # noqa: S310 # nosec
             lines = answer.read().decode().splitlines()
@@ -93,7 +94,7 @@ class Stack:
         return {name: float(value) for name, _, value in samples}
 
     def outcomes(self) -> dict[str, int]:
-        """How many scans were answered, by outcome."""
+        """Return how many scans were answered, by outcome."""
         prefix = 'tong_verify_total{outcome="'
         return {
             name.removeprefix(prefix).removesuffix('"}'): int(value)
@@ -102,8 +103,10 @@ class Stack:
         }
 
     def settled_outcomes(self, answered: int, before: dict[str, int]) -> dict[str, int]:
-        """The same once what was in flight has ended and every worker has told it, after so many answers since
-        `before`; after `OUTCOMES_LOOKS` looks as it is then."""
+        """Return the outcomes once calls in flight have ended and every worker has reported.
+
+        It waits for this many answers since `before`; after `OUTCOMES_LOOKS` looks it returns the latest.
+        """
         found = self.outcomes()
         for _ in range(OUTCOMES_LOOKS):
             time.sleep(OUTCOMES_LOOK_SECONDS)
@@ -114,7 +117,7 @@ class Stack:
         return found
 
     def run(self, *arguments: str) -> str:
-        """A command of `tong` against this stack; what it printed. Raises StackFailed."""
+        """Run a command of `tong` against this stack. Returns its output. Raises StackFailed."""
         environment = {
             **_bare_environment(),
             "TONG_HOME": str(self.home),
@@ -136,7 +139,7 @@ def _bare_environment() -> dict[str, str]:
 
 @contextmanager
 def running_stack(*, workers: int = 1) -> Iterator[Stack]:
-    """A fresh stack for the length of the block. Raises StackFailed."""
+    """Run a fresh stack for the length of the block. Raises StackFailed."""
     folder = Path(tempfile.mkdtemp(prefix="tong-load-"))
     home = folder / "home"
     environment = _bare_environment() | {

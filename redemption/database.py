@@ -26,7 +26,10 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 async def open_pool(dsn: str, *, size: int = 4, name: str = APPLICATION_NAME) -> asyncpg.Pool:
-    """A pool of at most `size` connections whose jsonb columns are Python values. Raises when there is no server."""
+    """Open a pool of at most `size` connections whose jsonb columns are Python values.
+
+    Raises where there is no server.
+    """
     return await asyncpg.create_pool(
         dsn,
         min_size=1,

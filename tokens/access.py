@@ -49,21 +49,21 @@ _KEY_TYPES: Final[dict[str, str]] = {
 
 
 class KeySource(Protocol):
-    """Gives the identity provider's JWKS."""
+    """A source of the identity provider's JWKS."""
 
     async def fetch(self) -> bytes:
-        """The JSON document. Raises KeySourceAway."""
+        """Return the JSON document. Raises KeySourceAway."""
 
 
 class MemberAccess(msgspec.Struct, frozen=True):
-    """Who calls: `member_id` is the token's `sub`, as it stands. Times are Unix seconds."""
+    """The caller of a member's request: `member_id` is the token's `sub`, unchanged. Times are Unix seconds."""
 
     member_id: str
     expires_at: float
 
 
 class AccessRefused(msgspec.Struct, frozen=True):
-    """A token that is not accepted; `detail` is an English sentence that repeats nothing of the token."""
+    """A refused token; `detail` is an English sentence that repeats nothing of the token."""
 
     detail: str
 
@@ -92,7 +92,7 @@ _REFUSALS: Final[tuple[tuple[type[Exception], AccessRefused], ...]] = (
 
 
 class AccessTokenVerifier:
-    """Checks members' access tokens. For one event loop."""
+    """A verifier of members' access tokens, for one event loop."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class AccessTokenVerifier:
         source: KeySource,
         clock: Callable[[], float],
     ) -> None:
-        """Raises ValueError for an algorithm that cannot be pinned to a public key."""
+        """Set the verifier up. Raises ValueError for an algorithm that cannot be pinned to a public key."""
         unknown = [name for name in algorithms if name not in _KEY_TYPES]
         if unknown or not algorithms:
             raise ValueError(f"member algorithms must be among {', '.join(_KEY_TYPES)}")
@@ -121,7 +121,10 @@ class AccessTokenVerifier:
         """Why the last fetch of the keys failed; None when it did not."""
 
     async def verify(self, token: str) -> MemberAccess | AccessRefused:
-        """Who the token speaks for. Raises KeySourceAway while no key set was ever had."""
+        """Return the member of a token, or why it is refused.
+
+        Raises KeySourceAway while no key set was ever fetched.
+        """
         if len(token) > TOKEN_CHARACTERS_MAX or not token.isascii():
             return NOT_A_TOKEN
         now = self._clock()
@@ -215,7 +218,7 @@ class AccessTokenVerifier:
             self._verified.clear()
 
     def _usable_keys(self, document: bytes) -> dict[str, jwt.PyJWK]:
-        """Public signature keys by key id; keys of other kinds are passed over, as RFC 7517, section 5, asks."""
+        """Return public signature keys by key id; other kinds of keys are ignored, as RFC 7517, section 5, asks."""
         try:
             jwks = msgspec.json.decode(document, type=dict[str, Any])
         except (msgspec.DecodeError, ValueError, RecursionError):
@@ -250,7 +253,7 @@ class AccessTokenVerifier:
 
 
 def _moment(value: object) -> float | None:
-    """A NumericDate (RFC 7519, section 2) between 1970 and the year 9999; None for everything else."""
+    """Return a NumericDate (RFC 7519, section 2) between 1970 and the year 9999; None for everything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value < 253_402_300_800 else None

@@ -22,12 +22,12 @@ LAST_CHARACTERS: Final[tuple[frozenset[str], ...]] = (
 
 
 def encode(data: bytes) -> str:
-    """`data` as base64url without padding."""
+    """Return `data` as base64url without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def decode(text: str) -> bytes | None:
-    """The bytes of a canonical text; None for every other text, of any length and alphabet."""
+    """Return the bytes of a canonical text; None for every other text, of any length and alphabet."""
     if not text:
         return b""
     if text[-1] not in LAST_CHARACTERS[len(text) % 4] or _TEXT.fullmatch(text) is None:

@@ -1,4 +1,4 @@
-"""What a member code says, and how a code is refused.
+"""The claims of a member code, and the refusals of texts that are not codes.
 
 A code is identified by (member number, slot). A slot is two seconds of Unix time; a code of slot s may be used before
 s * 2 + 30. Both forms of one entry, JWT and digits, speak of the same member and slot, so using one uses both.
@@ -34,7 +34,7 @@ assert REFRESH_BEFORE_EXPIRY_SECONDS < CODE_LIFETIME_SECONDS
 
 
 class CodeForm(Enum):
-    """How the code was written."""
+    """The form in which a code was written."""
 
     JWT = "jwt"
     DIGITS = "digits"
@@ -42,7 +42,7 @@ class CodeForm(Enum):
 
 
 class Standing(Enum):
-    """Where a genuine code stands in time."""
+    """The validity of a genuine code at a moment."""
 
     VALID = "valid"
     EXPIRED = "expired"
@@ -53,7 +53,10 @@ class Standing(Enum):
 
 
 class CodeRefusal(Enum):
-    """Why a text is no code of ours. The values are the refusal codes of the contract without their prefix."""
+    """The reason why a text is not a code of this ring.
+
+    Values are the contract's refusal codes without their prefix.
+    """
 
     MALFORMED = "malformed"
     FORGED = "forged"
@@ -77,8 +80,10 @@ class CodeClaim(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """A text that is no code of ours; `detail` is an English sentence that repeats nothing of the text. `is_guess`: 18
-    well-formed digits, which are few enough that somebody may try them."""
+    """A text that is not a code of this ring; `detail` is an English sentence that repeats nothing of it.
+
+    `is_guess`: 18 well-formed digits, which are few enough that somebody may try them.
+    """
 
     reason: CodeRefusal
     detail: str
@@ -86,27 +91,27 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 def malformed(detail: str) -> Refused:
-    """The text cannot be a code of ours, whoever made it."""
+    """Return the refusal of a text that nobody's ring could have made."""
     return Refused(CodeRefusal.MALFORMED, detail)
 
 
 def forged(detail: str, *, is_guess: bool = False) -> Refused:
-    """The text looks like a code, but no key of this ring made it."""
+    """Return the refusal of a text that looks like a code, which no key of this ring made."""
     return Refused(CodeRefusal.FORGED, detail, is_guess)
 
 
 def slot_at(now: float) -> int:
-    """The slot of a moment in Unix seconds."""
+    """Return the slot of a moment in Unix seconds."""
     return int(now) // SLOT_SECONDS
 
 
 def expires_at(slot: int) -> int:
-    """Unix seconds at which a code of this slot stops being good."""
+    """Return the Unix seconds at which a code of this slot expires."""
     return slot * SLOT_SECONDS + CODE_LIFETIME_SECONDS
 
 
 def standing_of(slot: int, now: float) -> Standing:
-    """Where a code of this slot stands at `now` (Unix seconds)."""
+    """Return the validity of a code of this slot at `now` (Unix seconds)."""
     if expires_at(slot) <= now:
         return Standing.EXPIRED
     if slot > slot_at(now) + SLOTS_AHEAD_MAX:

@@ -111,7 +111,7 @@ _DECODE_CLAIMS: Final = msgspec.json.Decoder(_Claims).decode
 
 
 class _PreparedKey:
-    """A ring key with everything done that does not depend on the token."""
+    """A ring key with all work done that does not depend on the token."""
 
     __slots__ = (
         "algorithm",
@@ -146,23 +146,23 @@ def _claims_json(sub: str, exp: int, jti: str) -> bytes:
 
 
 class CodeIssuer:
-    """Makes codes with the key that signs at the moment of issue."""
+    """An issuer of codes, which signs with the key that is current at the moment of issue."""
 
     def __init__(self, ring: KeyRing, algorithm: Algorithm, clock: Callable[[], float]) -> None:
-        """Raises KeyRingUnusable when the ring has no key of the algorithm."""
+        """Take a ring. Raises KeyRingUnusable where it has no key of the algorithm."""
         self._algorithm: Algorithm = algorithm
         self._clock = clock
         self._keys: dict[str, _PreparedKey] = {}
         self.use(ring)
 
     def use(self, ring: KeyRing) -> None:
-        """Go on with this ring. Raises KeyRingUnusable, and keeps the old one, when it has no key of the algorithm."""
+        """Go on with this ring. Raises KeyRingUnusable, and keeps the old one, where it has no key of the algorithm."""
         ring.signing_key(self._algorithm, self._clock())
         self._keys = {key.kid: _PreparedKey(key) for key in ring.keys if key.algorithm == self._algorithm}
         self._ring = ring
 
     def issue(self, member_number: int, slot: int) -> IssuedCode:
-        """Both forms of the code (member_number, slot). Raises ValueError for numbers out of range."""
+        """Return both forms of the code (member_number, slot). Raises ValueError for numbers out of range."""
         if not 0 <= member_number < MEMBER_NUMBERS:
             raise ValueError("member_number is out of range")
         expiry = expires_at(slot)
@@ -180,7 +180,7 @@ class CodeIssuer:
         )
 
     def enrol(self, member_number: int, device_number: int, kid: str) -> EnrolledKey:
-        """The key with which a device makes codes by itself, derived from this ring key.
+        """Return the key with which a device makes codes by itself, derived from this ring key.
 
         Raises ValueError for a number out of range and KeyRingUnusable for a key that is not in the ring.
         """
@@ -191,15 +191,18 @@ class CodeIssuer:
 
     @property
     def current_kid(self) -> str:
-        """Id of the key that signs now."""
+        """Return the id of the key that signs now."""
         return self._ring.signing_key(self._algorithm, self._clock()).kid
 
 
 class CodeReader:
-    """Reads what was scanned. Knows every key of the ring; whether the code was used is not its business."""
+    """A reader of scanned texts.
+
+    It knows every key of the ring; whether the code was used is not its business.
+    """
 
     def __init__(self, ring: KeyRing, revoked_devices: Container[int] = frozenset()) -> None:
-        """`revoked_devices` is looked at with every code of a device; whoever gave it may change it."""
+        """Take a ring. `revoked_devices` is read with every code of a device; its owner may change it."""
         self._revoked_devices = revoked_devices
         self.use(ring)
 
@@ -212,7 +215,7 @@ class CodeReader:
         self._ring_secrets = {key.kid: key.digits_secret for key in ring.keys}
 
     def read(self, text: str, now: float) -> CodeClaim | Refused:
-        """The claim of a genuine code of any age, or why the text is none. `now` is Unix seconds."""
+        """Return the claim of a genuine code of any age, or why the text is not one. `now` is Unix seconds."""
         if len(text) > TEXT_CHARACTERS_MAX:
             return TOO_LONG
         text = text.strip(WHITE_SPACE)
@@ -264,7 +267,8 @@ class CodeReader:
         return claim
 
     def _refuse_header(self, segment: str) -> Refused:
-        """Why a header that our ring does not write is refused. Only explains: no way leads to acceptance."""
+        """Return why a header that our ring does not write is refused. This only explains: no path here accepts a
+        token."""
         raw = base64url.decode(segment)
         if raw is None:
             return HEADER_NOT_BASE64
@@ -288,7 +292,7 @@ class CodeReader:
 
 
 def _read_claims(segment: str, now: float) -> CodeClaim | Refused:
-    """The claims of a token whose signature held."""
+    """Return the claims of a token whose signature is right."""
     raw = base64url.decode(segment)
     if raw is None:
         return CLAIMS_NOT_BASE64

@@ -1,4 +1,4 @@
-"""The identity provider of the development stack: gives access tokens to the demo's members.
+"""The identity provider of the development stack: issues access tokens to the demo's members.
 
 Keeps two files in its folder: `identity-key.json` (private, mode 0600) and `identity-jwks.json` (public). Never to be
 used outside the development stack; the gateway refuses its issuer there.
@@ -33,10 +33,10 @@ class _KeyDocument(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class DevelopmentIssuer:
-    """Signs access tokens with an EdDSA key of its own."""
+    """A signer of access tokens with an EdDSA key of its own."""
 
     def __init__(self, folder: Path, issuer: str, audience: str, clock: Callable[[], float]) -> None:
-        """Opens the key in `folder`, or makes one. Raises KeyRingUnusable."""
+        """Open the key in `folder`, or make one. Raises KeyRingUnusable."""
         self.jwks_path = folder / JWKS_FILE
         self._issuer = issuer
         self._audience = audience
@@ -45,7 +45,7 @@ class DevelopmentIssuer:
         _write_public(self.jwks_path, msgspec.json.encode(self.public_jwks()))
 
     def access_token(self, member_id: str, lifetime_seconds: int) -> str:
-        """A token for `member_id`, from now on and for so long."""
+        """Return a token for `member_id`, from now on and for this many seconds."""
         now = int(self._clock())
         claims = {
             "iss": self._issuer,
@@ -58,7 +58,7 @@ class DevelopmentIssuer:
         return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": self._kid})
 
     def public_jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The JWK set (RFC 7517) that checks the tokens; also kept in the file `jwks_path`."""
+        """Return the JWK set (RFC 7517) that checks the tokens; also kept in the file `jwks_path`."""
         x = base64url.encode(self._key.public_key().public_bytes_raw())
         key = {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": self._kid, "x": x}
         return {"keys": [key]}

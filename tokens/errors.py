@@ -1,4 +1,4 @@
-"""Faults of this package. An outcome (a forged code, an expired token) is never raised, it is returned.
+"""Exceptions of this package. An outcome (a forged code, an expired token) is never raised, it is returned.
 
 TokensError
 ├── KeyRingUnusable     a key ring, or a file with private keys, cannot be read, written or changed

@@ -1,4 +1,4 @@
-"""Where the identity provider's public keys come from: a file or an https address.
+"""Sources of the identity provider's public keys: a file or an https address.
 
 Guarantees: at most `JWKS_BYTES_MAX` are read; an address is https with the certificate checked, no redirect is
 followed, no proxy of the environment is used; a fetch ends soon after its time-out (at most one read later), but for
@@ -29,7 +29,7 @@ class FileKeySource:
         self._path = path
 
     async def fetch(self) -> bytes:
-        """The document. Raises KeySourceAway."""
+        """Return the document. Raises KeySourceAway."""
         return await asyncio.to_thread(self._read)
 
     def _read(self) -> bytes:
@@ -50,7 +50,8 @@ class HttpsKeySource:
         timeout_seconds: float = FETCH_TIMEOUT_SECONDS,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        """`ssl_context` is for an identity provider with a private authority. Raises ValueError for another scheme."""
+        """Take an address. `ssl_context` is for an identity provider with a private authority. Raises ValueError for
+        another scheme."""
         parts = urlsplit(url)
         if parts.scheme != "https" or not parts.hostname or parts.username is not None:
             raise ValueError("the address of the JWKS must be https:// with a host and without a user")
@@ -66,7 +67,7 @@ class HttpsKeySource:
             self._opener.add_handler(handler)
 
     async def fetch(self) -> bytes:
-        """The document. Raises KeySourceAway."""
+        """Return the document. Raises KeySourceAway."""
         return await asyncio.to_thread(self._get)
 
     def _get(self) -> bytes:

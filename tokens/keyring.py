@@ -78,13 +78,13 @@ class RingKey:
     digits_secret: bytes = field(repr=False)
 
     def private_key(self) -> Ed25519PrivateKey:
-        """The private key of an EdDSA key. Raises KeyRingUnusable for any other."""
+        """Return the private key of an EdDSA key. Raises KeyRingUnusable for any other."""
         if self.algorithm != "EdDSA":
             raise KeyRingUnusable(f"key {self.kid} is no EdDSA key")
         return Ed25519PrivateKey.from_private_bytes(self.secret)
 
     def public_jwk(self) -> dict[str, str] | None:
-        """RFC 8037; None for a symmetric key, which has no public half."""
+        """Return the key as RFC 8037; None for a symmetric key, which has no public half."""
         if self.algorithm != "EdDSA":
             return None
         public = self.private_key().public_key().public_bytes_raw()
@@ -108,17 +108,18 @@ class KeyRing:
 
     @classmethod
     def create(cls, environment: str, algorithm: Algorithm) -> Self:
-        """A new ring with one fresh key that signs from now on."""
+        """Return a new ring with one fresh key that signs from now on."""
         ring = cls(environment, 2, (_fresh_key(environment, 1, algorithm, 0),))
         return cls.from_json(ring.to_json())  # checks the environment's name like that of a file
 
     @classmethod
     def load(cls, path: Path, environment: str) -> "KeyRing":
-        """The ring of a file. Raises KeyRingUnusable for anything that is not a usable ring of this environment."""
+        """Return the ring of a file. Raises KeyRingUnusable for anything that is not a usable ring of this
+        environment."""
         return _load(path, environment)[0]
 
     def signing_key(self, algorithm: Algorithm, now: float) -> RingKey:
-        """The key that signs at `now`. Raises KeyRingUnusable when the ring has no key of the algorithm."""
+        """Return the key that signs at `now`. Raises KeyRingUnusable where the ring has no key of the algorithm."""
         candidates = [key for key in self.keys if key.algorithm == algorithm]
         if not candidates:
             raise KeyRingUnusable(f"the key ring has no {algorithm} key; rotate one in")
@@ -127,7 +128,7 @@ class KeyRing:
         return due[-1] if due else candidates[0]
 
     def rotate(self, algorithm: Algorithm, now: float, delay_seconds: int = ROTATION_DELAY_SECONDS) -> "KeyRing":
-        """A ring with one more key, which takes over the signing after the delay; the old ones verify on.
+        """Return a ring with one more key, which takes over the signing after the delay; the old ones go on verifying.
 
         A first key of its algorithm signs at once where nothing else can. Raises KeyRingUnusable when the ring is full.
         """
@@ -156,7 +157,7 @@ class KeyRing:
         return replace(self, keys=tuple(key for key in self.keys if key is not retired))
 
     def public_jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The JWK set (RFC 7517) of the EdDSA keys, newest first; empty for a ring of HS256 keys."""
+        """Return the JWK set (RFC 7517) of the EdDSA keys, newest first; empty for a ring of HS256 keys."""
         documents = (key.public_jwk() for key in reversed(self.keys))
         return {"keys": [document for document in documents if document is not None]}
 
@@ -168,14 +169,14 @@ class KeyRing:
             raise KeyRingUnusable(f"{path} cannot be written: {error.strerror}") from error
 
     def save_new(self, path: Path) -> bool:
-        """Like `save`, but leaves a file that exists alone and answers False."""
+        """Write the ring like `save`, but leave an existing file alone and return False."""
         try:
             return write_private_file(path, self.to_json(), replace=False)
         except OSError as error:
             raise KeyRingUnusable(f"{path} cannot be written: {error.strerror}") from error
 
     def to_json(self) -> bytes:
-        """The file's content: private keys, in clear."""
+        """Return the file's content: private keys, in clear."""
         document = _RingDocument(
             version=1,
             environment=self.environment,
@@ -195,7 +196,7 @@ class KeyRing:
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """The ring of a file's content. Raises KeyRingUnusable."""
+        """Return the ring of a file's content. Raises KeyRingUnusable."""
         try:
             document = _DECODER.decode(data)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -245,7 +246,7 @@ def _load(path: Path, environment: str) -> tuple[KeyRing, FileState]:
 
 
 class RingRefresh(Enum):
-    """What a look at the key file found."""
+    """The result of a look at the key file."""
 
     UNCHANGED = "unchanged"
     RELOADED = "reloaded"
@@ -254,10 +255,10 @@ class RingRefresh(Enum):
 
 
 class KeyRingFile:
-    """The ring of a file, kept up to date by whoever calls `refresh`. Not for several threads."""
+    """The ring of a file, kept up to date by the callers of `refresh`. Not for several threads."""
 
     def __init__(self, path: Path, environment: str) -> None:
-        """Loads at once. Raises KeyRingUnusable: without a first ring there is nothing to go on with."""
+        """Load at once. Raises KeyRingUnusable: without a first ring there is nothing to go on with."""
         self._path = path
         self._environment = environment
         self._seen: FileState | None
@@ -266,7 +267,8 @@ class KeyRingFile:
 
     @classmethod
     def open_or_create(cls, path: Path, environment: str, algorithm: Algorithm, now: float) -> "KeyRingFile":
-        """For the development stack: a missing file is made, a missing key of the algorithm is rotated in."""
+        """Open the ring of the development stack: a missing file is made, a missing key of the algorithm is rotated
+        in."""
         if not path.exists():
             KeyRing.create(environment, algorithm).save_new(path)
         opened = cls(path, environment)
@@ -276,7 +278,7 @@ class KeyRingFile:
         return opened
 
     def refresh(self) -> RingRefresh:
-        """One stat; reads only a file that changed (10 µs otherwise). Never raises for a bad file."""
+        """Stat the file and read it only where it changed (10 µs otherwise). Never raises for a bad file."""
         try:
             state: FileState | None = file_state(self._path.stat())
         except OSError:

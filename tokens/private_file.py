@@ -17,7 +17,7 @@ FileState = tuple[int, int, int, int]
 
 
 def write_private_file(path: Path, data: bytes, *, replace: bool) -> bool:
-    """Write `data` with mode 0600. False when the file exists already and `replace` is not set."""
+    """Write `data` with mode 0600. Returns False where the file exists already and `replace` is not set."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp: 0600
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -43,7 +43,10 @@ def write_private_file(path: Path, data: bytes, *, replace: bool) -> bool:
 
 
 def read_private_file(path: Path, bytes_max: int) -> tuple[bytes, FileState]:
-    """The content and the state it was read in. Raises OSError, or KeyRingUnusable for an open mode or a large file."""
+    """Return the content and the state it was read in.
+
+    Raises OSError, or KeyRingUnusable for an open mode or a large file.
+    """
     with path.open("rb") as stream:
         status = os.fstat(stream.fileno())
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -56,5 +59,5 @@ def read_private_file(path: Path, bytes_max: int) -> tuple[bytes, FileState]:
 
 
 def file_state(status: os.stat_result) -> FileState:
-    """The part of a file's status that tells a changed file."""
+    """Return the part of a file's status that shows whether it changed."""
     return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size

@@ -1,4 +1,4 @@
-"""What scanners, keyboards and input methods put around and into a code, taken off again.
+"""Removal of what scanners, keyboards and input methods put around and into a code.
 
 At the ends: one AIM symbology identifier (ISO/IEC 15424: `]`, a letter, a letter or digit, as `]C1` or `]Q3`), and
 characters that nobody sees: blanks of every kind, line ends, a byte order mark, zero-width and direction marks, the
@@ -35,8 +35,10 @@ _FULL_WIDTH: Final = {ord("\uff10") + digit: ord("0") + digit for digit in range
 
 
 def cleaned(text: str) -> str:
-    """The code in what was scanned: 18 plain digits where that is what it comes to, else the text without what stands
-    at its ends. Reads `text` a few times over; the caller bounds its length."""
+    """Return the code in a scanned text: its 18 plain digits where it has them, else the text with both ends stripped.
+
+    Reads `text` a few times over; the caller bounds its length.
+    """
     if _PLAIN.fullmatch(text) is not None:
         return text
     inner = _trimmed(text)
@@ -63,5 +65,5 @@ def _is_unseen(character: str) -> bool:
 
 
 def _separates(character: str) -> bool:
-    """Whether a character may stand between the groups of 18 digits."""
+    """Return whether a character may separate the groups of 18 digits."""
     return _is_unseen(character) or character in _DASHES or unicodedata.category(character) == "Pd"

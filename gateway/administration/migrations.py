@@ -1,4 +1,4 @@
-"""`tong migrate`: brings both stores to this version: SQL migrations, rights of the roles, then the function library.
+"""`tong migrate`: brings both stores to this version: SQL migrations, rights of the roles, the function library.
 
 Repeating it is safe. It is the only part that needs the right to change schemas and load functions, so it also says
 what makes the servers weaker than promised: other parts may not ask.
@@ -35,12 +35,12 @@ LOST = (
 
 
 class MigrationFailed(ConfigurationError):
-    """dbmate said no; the text is what it said."""
+    """dbmate refused; the text is its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a migration would do. `first`: the database has no schema yet, so that nothing can be lost."""
+    """The steps of a migration. `first`: the database has no schema yet, so that nothing can be lost."""
 
     first: bool
     pending: tuple[str, ...]
@@ -78,8 +78,10 @@ async def plan(settings: Settings, *, prune_functions: bool) -> Plan:
 
 
 async def migrate(settings: Settings, *, prune_functions: bool = False) -> None:
-    """Both stores. Raises `SettingsRefused`, `MigrationFailed`, `BucketsDiffer`, `LayoutDiffers`, the stores'
-    faults."""
+    """Migrate both stores.
+
+    Raises `SettingsRefused`, `MigrationFailed`, `BucketsDiffer`, `LayoutDiffers`, the stores' faults.
+    """
     valkey_url, postgres_dsn = settings.stores()
     await migrate_postgres(postgres_dsn)
     pool = await open_pool(postgres_dsn, size=1, name="tong-migrate")
@@ -106,7 +108,9 @@ async def migrate(settings: Settings, *, prune_functions: bool = False) -> None:
 
 
 async def _freeze_what_was_lost(client: Client, dsn: str, buckets: int) -> bool:
-    """Freezes every bucket of a hot store that was never installed while the ledger has entries; whether it did.
+    """Freeze every bucket of a hot store that was never installed while the ledger has entries. Returns whether it did.
+
+    This comes before anything is installed: if it is interrupted, the next run finds the same.
 
     Before anything is installed: if this is interrupted, the next run finds the same.
     """
@@ -126,7 +130,7 @@ async def _freeze_what_was_lost(client: Client, dsn: str, buckets: int) -> bool:
 
 
 async def migrate_postgres(dsn: str) -> None:
-    """Applies the SQL migrations with dbmate. Raises `MigrationFailed`."""
+    """Apply the SQL migrations with dbmate. Raises `MigrationFailed`."""
     folder = resources.files("redemption") / "migrations"
     program = shutil.which("dbmate", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}")
     if program is None:
@@ -155,7 +159,7 @@ async def migrate_postgres(dsn: str) -> None:
 
 
 def dbmate_url(dsn: str) -> str:
-    """The same server in dbmate's words: its driver asks for TLS unless told otherwise, asyncpg does not."""
+    """Return the server's address in dbmate's form: its driver asks for TLS unless configured, asyncpg does not."""
     parts = urlsplit(dsn)
     query = parts.query
     if "sslmode=" not in query:

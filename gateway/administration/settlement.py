@@ -1,4 +1,4 @@
-"""What `tong settle …` does: the settlement of redemption/settlement over one pool, shown as text or JSON.
+"""The commands of `tong settle …`: settlement over one pool, shown as text or JSON.
 
 Every command answers an exit status: 0 done, 1 refused. Progress goes to stderr, so that stdout can be kept.
 """
@@ -68,7 +68,7 @@ Refused = AgreementRefused | DisputeRefused | PeriodRefused | StatementRefused
 
 
 def refused(result: Refused) -> int:
-    """Says why nothing was done."""
+    """Print why nothing was done and return the exit status."""
     say(f"tong: {result.detail} ({result.reason})")
     return 1
 
@@ -113,7 +113,10 @@ def _payment_cells(payment: Payment) -> tuple[str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ClosePlan:
-    """What closing a month would freeze. `closed`: it was closed before, closing again computes its hashes again."""
+    """The changes that closing a month makes.
+
+    `closed`: it was closed before, closing again computes its hashes again.
+    """
 
     month: int
     closed: bool
@@ -150,7 +153,7 @@ class SettleCommands:
         self._reader = SettlementReader(pool)
 
     async def run(self, *, follow: bool, as_json: bool) -> int:
-        """Settles what the ledger has; with `follow` until told to stop."""
+        """Settle what the ledger has; with `follow` until stopped."""
         production = Production(self._pool)
         if not follow:
             produced = await production.run(say)
@@ -171,7 +174,7 @@ class SettleCommands:
         return 0
 
     async def status(self, month: int | None, *, as_json: bool) -> int:
-        """How things stand, every period, and the nets of a month."""
+        """Show the state of settlement, every period, and the nets of a month."""
         status, periods = await self._reader.status(), await self._periods.listed(month)
         answer: dict[str, object] = {"status": status, "periods": periods}
         lines = [
@@ -196,7 +199,7 @@ class SettleCommands:
         return 0
 
     async def plan_close(self, month: int) -> ClosePlan | PeriodRefused:
-        """What closing a month would do, or why it cannot be closed. Changes nothing."""
+        """Return what closing a month would do, or why it cannot be closed. Changes nothing."""
         refusal = await self._periods.refusal_to_close(month)
         if refusal is not None:
             return refusal
@@ -206,12 +209,12 @@ class SettleCommands:
         return ClosePlan(month, closed, lines, tuple(periods), status.exceptions, status.buckets_behind)
 
     async def period(self, period_id: str) -> Period | PeriodRefused:
-        """A period as it is now."""
+        """Return a period as it is now."""
         found = await self._periods.get(period_id)
         return found or PeriodRefused("not_found", f"there is no period {period_id}")
 
     async def close(self, month: int, by: str, *, as_json: bool) -> int:
-        """Settles what is there and closes the month."""
+        """Settle what is there and close the month."""
         await Production(self._pool).run(say)
         result = await self._periods.close(month, by, say)
         if isinstance(result, PeriodRefused):
@@ -236,7 +239,7 @@ class SettleCommands:
         return 0
 
     async def exceptions(self, business: str | None, *, as_json: bool) -> int:
-        """One on a line; with JSON an object a line, streamed."""
+        """Print the exceptions, one on a line; with JSON an object a line, streamed."""
         count = 0
         async with aclosing(self._reader.exceptions(business)) as stream:
             async for use, reason in stream:
@@ -269,7 +272,7 @@ class SettleCommands:
         return 0
 
     async def statement(self, request: StatementRequest, output: Path, *, as_json: bool) -> int:
-        """Writes a statement to a file; what it is goes to stdout."""
+        """Write a statement to a file and print a description of it to stdout."""
         from gateway.statements.writing import write_statement  # noqa: PLC0415 - only this needs typst and xlsxwriter
 
         result = await write_statement(
@@ -293,7 +296,7 @@ class SettleCommands:
         *,
         as_json: bool,
     ) -> int:
-        """Differences are told and make the status 1."""
+        """Compare a till's list; the status is 1 where there are differences."""
         return await reconcile(self._pool, business, outlet, day, file, by, output, as_json=as_json)
 
     async def agreements(self, *, as_json: bool) -> int:
@@ -318,7 +321,7 @@ class SettleCommands:
         return 0
 
     async def add_agreement(self, agreement_id: str, file: Path, by: str, *, as_json: bool) -> int:
-        """From a YAML or JSON file with one agreement, as under `agreements:` of the group file."""
+        """Add an agreement from a YAML or JSON file with one, as under `agreements:` of the group file."""
         data = await asyncio.to_thread(file.read_bytes)
         if len(data) > AGREEMENT_FILE_BYTES_MAX:
             return refused(
@@ -366,7 +369,7 @@ class SettleCommands:
 
 
 async def with_settlement(settings: Settings, work: Callable[[SettleCommands], Coroutine[Any, Any, Any]]) -> Any:
-    """Runs one command over a pool of its own. Raises `SettingsRefused` and PostgreSQL's faults."""
+    """Run one command over a pool of its own. Raises `SettingsRefused`, `PeriodAltered` and PostgreSQL's faults."""
     configure_logs(settings.log_level)
     pool = await open_pool(settings.ledger(), size=2, name="tong-settlement")
     try:

@@ -1,5 +1,4 @@
-"""Signed requests of terminals whose key asks for it: HTTP Message Signatures (RFC 9421) with Content-Digest (RFC
-9530).
+"""Signed requests of terminals whose key asks for it: HTTP Message Signatures (RFC 9421), Content-Digest (RFC 9530).
 
 Guarantees: such a key alone, stolen from a till's settings or a log of somebody else's, is worth nothing without what
 it signs with; method, path, query and body are those that were signed, at most `SIGNATURE_SECONDS` ago. Every call that
@@ -38,7 +37,7 @@ CALLS_WITHOUT_KEY: Final = frozenset({"/v1/prepare", "/v1/cancel"})
 
 
 class SignatureRefused(RefusedError):
-    """The request is not signed as it must be; the text says what is missing, and nothing of the key."""
+    """The request is not signed as required; the text says what is missing, and nothing of the key."""
 
 
 class _Message:
@@ -91,7 +90,7 @@ class _Verifier(HTTPMessageVerifier):
 
 
 def verify_signature(scope: Scope, body: bytes, key_id: str, signature: SignatureKey, clock: Clock) -> None:
-    """Returns where the request is signed by that key as the module says. Raises `SignatureRefused`."""
+    """Return where that key signed the request as the module requires. Raises `SignatureRefused`."""
     lines = [value for name, value in scope["headers"] if name in (b"signature", b"signature-input")]
     if len(lines) != 2:  # one of each, once
         raise SignatureRefused("this key's requests must be signed: one Signature-Input and one Signature (RFC 9421)")
@@ -110,7 +109,7 @@ def verify_signature(scope: Scope, body: bytes, key_id: str, signature: Signatur
 
 
 def _needed(scope: Scope, body: bytes) -> list[str]:
-    """What the signature must cover."""
+    """Return the components that the signature must cover."""
     needed = ["@method", "@path"]
     if scope["query_string"]:
         needed.append("@query")

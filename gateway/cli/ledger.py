@@ -1,5 +1,7 @@
-"""`tong ledger …`: old months out of the ledger and back. What a command does is in
-gateway/administration/ledger_archive.py, loaded when it runs."""
+"""`tong ledger …`: old months out of the ledger and back.
+
+The work of a command is in gateway/administration/ledger_archive.py, loaded when it runs.
+"""
 
 import datetime
 from pathlib import Path

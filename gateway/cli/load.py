@@ -1,4 +1,4 @@
-"""`tong load`: shows the plan, asks before it retires anything, loads, and says what was done.
+"""`tong load`: shows the plan, asks before it retires anything, loads, and prints the result.
 
 Guarantees: the plan and the result go to standard output, progress and questions to standard error. Nothing is retired
 unless a person at a terminal agreed or `--yes` was given.
@@ -27,7 +27,7 @@ MEMBER_FAULTS_SHOWN_MAX: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the command line asks for."""
+    """The arguments of the command line."""
 
     group: Path
     members: Path | None = None

@@ -170,7 +170,7 @@ def migrate(
 def store_users(
     store: Annotated[Literal["valkey", "postgres"], typer.Argument(help="which store's users")],
 ) -> None:
-    """Print who may do what in a store: the ACL file of Valkey, the roles of PostgreSQL. Holds no password."""
+    """Print the rights of each user of a store: the ACL file of Valkey, the roles of PostgreSQL. Holds no password."""
     from redemption.hot.users import acl_file
     from redemption.rights import roles_file
 
@@ -214,5 +214,5 @@ def export_group() -> None:
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script."""
     app()

@@ -1,4 +1,4 @@
-"""Settings of a command, and running its work to the end: what every file of gateway/cli/ shares."""
+"""Settings of a command, and running its work to the end."""
 
 import asyncio
 import sys
@@ -25,8 +25,10 @@ def part_settings() -> Settings:
 
 
 def settings() -> Settings:
-    """Return the settings of a person's command: the stores are those of the stack that runs on TONG_HOME, where the
-    environment names none."""
+    """Return the settings of a person's command.
+
+    The stores are those of the stack that runs on TONG_HOME, where the environment names none.
+    """
     from gateway.administration.running_stack import with_running_stores
 
     return with_running_stores(part_settings())

@@ -1,5 +1,7 @@
-"""`tong settle …`: the command line of settlement. What a command does is in gateway/administration/settlement.py,
-loaded when it runs."""
+"""`tong settle …`: the command line of settlement.
+
+The work of a command is in gateway/administration/settlement.py, loaded when it runs.
+"""
 
 import datetime
 import getpass
@@ -48,7 +50,7 @@ def _plan(work: "Callable[[SettleCommands], Coroutine[Any, Any, T | Refused]]") 
 
 
 def _month(text: str) -> int:
-    """202611 or 2026-11."""
+    """Read a month: 202611 or 2026-11."""
     digits = text.replace("-", "", 1)
     if len(digits) != 6 or not digits.isascii() or not digits.isdigit():
         raise typer.BadParameter(f"{text!r} is no month; it is written like 202611 or 2026-11")

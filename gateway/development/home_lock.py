@@ -15,7 +15,7 @@ class HomeInUse(ConflictError):
 
 @contextmanager
 def home_lock(home: Path) -> Iterator[None]:
-    """Held while the stack runs; the kernel lets go of it however we end. Raises HomeInUse."""
+    """Hold the lock while the stack runs; the kernel releases it however we end. Raises HomeInUse."""
     with (home / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -35,7 +35,7 @@ _EXECUTE: Final = 1
 
 
 class AccountUnusable(ConfigurationError):
-    """No account, or it cannot reach a folder. The text says what to do."""
+    """There is no account, or it cannot reach a folder. The text says what to do."""
 
 
 def needed() -> bool:
@@ -43,7 +43,7 @@ def needed() -> bool:
 
 
 def postgres_account() -> Account:
-    """The account, made with `useradd` if it is not there. Raises AccountUnusable."""
+    """Return the account, made with `useradd` if it is missing. Raises AccountUnusable."""
     try:
         entry = pwd.getpwnam(ACCOUNT_NAME)
     except KeyError:
@@ -72,8 +72,9 @@ class Passage:
         self._held: dict[Path, tuple[int, Account]] = {}
 
     def allow(self, account: Account, path: Path, own: Path) -> None:
-        """Lets the account pass through every folder above `path`. `own` is the stack's folder: changes in it are not
-        said.
+        """Let the account pass through every folder above `path`.
+
+        `own` is the stack's folder: changes in it are not reported.
 
         Raises AccountUnusable.
         """
@@ -82,7 +83,7 @@ class Passage:
                 self._allow(account, folder, is_own=folder.is_relative_to(own.resolve()))
 
     def close(self) -> None:
-        """Takes the entries away from every folder that no other process needs them on. May be called again."""
+        """Take the entries away from every folder that no other process needs them on. May be called again."""
         while self._held:
             folder, (descriptor, account) = self._held.popitem()
             try:
@@ -123,7 +124,7 @@ class Passage:
 
 
 def check_program(account: Account, program: Path) -> None:
-    """Raises AccountUnusable when the account cannot run the program."""
+    """Check that the account can run the program. Raises AccountUnusable where it cannot."""
     try:
         subprocess.run(
             [str(program), "--version"],
@@ -181,7 +182,7 @@ def _allow_passing(account: Account, folder: Path) -> None:
 
 
 def _forbid_passing(account: Account, folder: Path) -> None:
-    """Takes the account's entry away. Without other named entries the folder is left with plain mode bits."""
+    """Take the account's entry away. Without other named entries the folder is left with plain mode bits."""
     entries = _entries(folder)
     kept = [entry for entry in entries if entry[0] != _MASK and (entry[0], entry[2]) != (_USER, account.uid)]
     named = [permissions for tag, permissions, _ in kept if tag in (_USER, _GROUP)]

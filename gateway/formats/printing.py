@@ -1,4 +1,4 @@
-"""What commands print: aligned tables and money for people, JSON for programs.
+"""Output of commands: aligned tables and money for people, JSON for programs.
 
 JSON has the stored names and integers (money in minor units); text has money with its currency's decimals. Answers go
 to standard output, progress and refusals to standard error, so that an answer can be kept or piped.

@@ -66,8 +66,11 @@ class Earlier(NamedTuple):
 
 
 def judge(sample: Sample, before: Sequence[Sample], earlier: Sequence[Earlier]) -> dict[str, Alarmed]:
-    """Return the alarms of a sample. `before` are the samples of the minute before it, the newest last; `earlier` the
-    seconds of the minutes before those, oldest first. An alarm that was on stays since when it was."""
+    """Return the alarms of a sample.
+
+    `before` are the samples of the minute before it, the newest last; `earlier` the seconds of the minutes before
+    those, oldest first. An alarm keeps the moment at which it began.
+    """
     known = before[-1].alarms if before else {}
     return {
         found.code: Alarmed(
@@ -127,7 +130,7 @@ def _of_scans(sample: Sample, before: Sequence[Sample], earlier: Sequence[Earlie
 
 
 def _of_insiders(sample: Sample, before: Sequence[Sample], earlier: Sequence[Earlier]) -> Iterable[_Found]:
-    """Points issued far above what a business issued in the minutes before, and guesses over the whole group."""
+    """Find points issued far above those of the minutes before in a business, and guesses over the whole group."""
     minute = [*before[-(MINUTE_SAMPLES - 1) :], sample]
     usual: dict[str, int] = {}
     for each in earlier:
@@ -149,7 +152,7 @@ def _of_insiders(sample: Sample, before: Sequence[Sample], earlier: Sequence[Ear
 
 
 def _of_refusals(minute: tuple[int, int], earlier: Sequence[tuple[int, int]]) -> Iterable[_Found]:
-    """A sudden rise, or, where it is none any more, simply too many."""
+    """Find a sudden rise of refusals, or, where there is none, simply too many."""
     now, then = _refused_share(*minute), _refused_share(*_sums(earlier))
     if minute[1] >= REFUSED_MIN and now > REFUSED_JUMP_SHARE and now > REFUSED_TIMES_BEFORE * then:
         yield _Found("refusals_jump", round(100 * now, 1), 100 * REFUSED_JUMP_SHARE, False)
@@ -178,7 +181,7 @@ def _over(code: str, value: float, thresholds: tuple[float, float]) -> Iterable[
 
 
 def alarm_document(code: str, alarmed: Alarmed, language: Language) -> dict[str, Any]:
-    """An alarm in words, critical ones and warnings alike."""
+    """Return an alarm as text, critical ones and warnings alike."""
     words = _WORDS[code]
     value, threshold = _figure(alarmed.value), _figure(alarmed.threshold)
     return {

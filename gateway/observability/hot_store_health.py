@@ -1,4 +1,4 @@
-"""What a worker asks the hot store once a second, off the way of any scan: its functions, and how long the backlog is.
+"""A worker's check of the hot store once a second, apart from any scan: its functions, and the length of the backlog.
 
 Guarantees: without the function library the worker is not ready and says why. When the streams together hold
 `backlog_max` entries or more (the ledger is away, or too slow), new scans and accruals are refused early as
@@ -29,12 +29,14 @@ logger = logging.getLogger(__name__)
 
 
 def call_that_changes_nothing(library: Library) -> tuple[str | int, ...]:
-    """A call of a function of this library, as HotConnection takes it: refused where the library is missing."""
+    """Return a call of a function of this library that changes nothing: refused where the library is missing."""
     return ("FCALL_RO", library.function("look"), 3, "{b0}:member:", "{b0}:lots:", "{b0}:uses:", 0, 0)
 
 
 class LibraryCheck:
-    """The first call on each new connection of a worker, which is only used where the library of this version is.
+    """A check at the first call on each new connection: the library of this version must be there.
+
+    It keeps the result, so that readiness can tell an emptied server from one that does not answer.
 
     Keeps what it found, so that readiness can tell a server that was emptied from one that does not answer.
     """
@@ -45,7 +47,7 @@ class LibraryCheck:
         self._question = call_that_changes_nothing(library)
 
     async def __call__(self, connection: HotConnection) -> None:
-        """Raises the hot store's faults."""
+        """Check the library. Raises the hot store's faults."""
         self.reason = None
         try:
             await connection.execute(*self._question, deadline_seconds=LOOK_SECONDS)
@@ -57,7 +59,7 @@ class LibraryCheck:
 
 
 class HotStoreHealth:
-    """The last look of one worker."""
+    """The latest check of one worker."""
 
     def __init__(
         self, hot: HotConnection, library: Library, buckets: int, backlog_max: int, check: LibraryCheck | None = None
@@ -71,7 +73,7 @@ class HotStoreHealth:
 
     @property
     def reasons(self) -> list[str]:
-        """Why scans sent here cannot be decided, for readiness."""
+        """Return why scans sent here cannot be decided, for readiness."""
         found = []
         # What an earlier attempt found says nothing of a server that does not answer any more.
         is_new = self._hot.connected or _NOT_FOUND in (self._hot.last_fault or "")
@@ -84,12 +86,12 @@ class HotStoreHealth:
         return found
 
     def refuse_if_full(self) -> None:
-        """Raises `unavailable` while the backlog is full."""
+        """Refuse new scans while the backlog is full. Raises `unavailable`."""
         if self.backlog_full:
             raise Problem("unavailable", "The ledger is too far behind; nothing was applied")
 
     async def look(self) -> None:
-        """One look. Faults of the hot store are left to its connection."""
+        """Check once. Faults of the hot store are left to its connection."""
         try:
             await self._look_for_library()
             await self._measure_backlog()

@@ -1,4 +1,4 @@
-"""What is counted and measured, for Prometheus.
+"""Metrics for Prometheus: everything that is counted and measured.
 
 Children are bound once, so that a count asks no dictionary of labels. Scans are added up in the process and told at
 the next `flush`, ten times a second and before every exposition of that process: in the files that the processes share
@@ -92,7 +92,7 @@ class Metrics:
             MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
 
     def _of_the_ledger(self) -> None:
-        """What tells how far the ledger, its writer and its sealer are."""
+        """Make the metrics of the ledger, its writer and its sealer."""
         self.ledger_backlog = self._gauge(
             "tong_ledger_backlog_entries", "mostrecent", "Stream entries not yet in PostgreSQL"
         )
@@ -129,17 +129,17 @@ class Metrics:
         return Gauge(name, text, labels, registry=self._own, multiprocess_mode=mode)
 
     def count_verify(self, outcome: str, seconds: float) -> None:
-        """One answer of `POST /v1/verify`: its outcome and its time."""
+        """Count an answer of `POST /v1/verify`: its outcome and its time."""
         self._outcomes[outcome] += 1
         self._observed[bisect_left(VERIFY_SECONDS_BUCKETS, seconds)] += 1
         self._observed_seconds += seconds
 
     def count_turned_away(self) -> None:
-        """A scan refused before it was looked at."""
+        """Count a scan refused before it was parsed."""
         self._outcomes["overloaded"] += 1
 
     def flush(self) -> None:
-        """Puts what was counted since the last flush where an exposition finds it."""
+        """Put what was counted since the last flush where an exposition finds it."""
         for outcome, count in self._outcomes.items():
             if count:
                 self._outcomes[outcome] = 0
@@ -155,6 +155,6 @@ class Metrics:
         histogram._sum.inc(seconds)
 
     def exposition(self) -> bytes:
-        """The text format of Prometheus, over all processes; of others what `flush` puts there, up to their last."""
+        """Return the text format of Prometheus over all processes, of others up to their latest `flush`."""
         self.flush()
         return generate_latest(self.registry)

@@ -1,5 +1,6 @@
-"""Tells once a second what this worker counted, makes the samples where this worker is the elected one, and keeps the
-last hour's samples at hand for pages of operations.
+"""A worker's report once a second, and the samples of all workers where this one is elected.
+
+The last hour's samples are kept for pages of operations.
 
 Guarantees: what was counted reaches the totals exactly once while the hot store keeps its data: a report whose telling
 failed is told again unchanged, under the same number. Nothing here is waited for by a scan; a second's work is about a
@@ -56,7 +57,8 @@ logger = logging.getLogger(__name__)
 
 
 class StatsAggregator:
-    """One a worker. `samples` are the last hour's as texts with their seconds, `recent` the last minutes' as values."""
+    """The aggregator of a worker. `samples` are the last hour's as texts with their seconds, `recent` the last minutes'
+    as values."""
 
     def __init__(
         self,
@@ -84,7 +86,7 @@ class StatsAggregator:
         self._earlier: deque[Earlier] = deque(maxlen=EARLIER_SAMPLES)
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Run until cancelled."""
         reachable = True
         while True:
             try:
@@ -100,7 +102,7 @@ class StatsAggregator:
             await asyncio.sleep(max(0.05, 1.0 - (self._clock() - PHASE_SECONDS) % 1.0))
 
     async def next_second(self, timeout_seconds: float) -> bool:
-        """Waits for the next look at the samples; False when it did not come in time."""
+        """Wait for the next look at the samples. Returns False where it did not come in time."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._changed.wait()
@@ -109,7 +111,7 @@ class StatsAggregator:
         return True
 
     def wake(self) -> None:
-        """Lets everybody go on who waits for the next second."""
+        """Wake everybody who waits for the next second."""
         self.ticks += 1
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
@@ -126,7 +128,7 @@ class StatsAggregator:
             await self._make_sample()
 
     async def _load(self) -> None:
-        """What the workers before this one left."""
+        """Load the state that earlier workers left."""
         self.samples.clear()
         self.recent.clear()
         self._earlier.clear()
@@ -141,7 +143,7 @@ class StatsAggregator:
         self._loaded, self._loaded_at = True, now
 
     def _count(self) -> tuple[bytes, list[bytes]]:
-        """The next report, and the refusals that go with it. Also adds to the counters of /metrics by outlet."""
+        """Return the next report and its refusals. Also adds to the counters of /metrics by outlet."""
         counted, unknown = self._counters.take()
         self._number += 1
         outlets = {name: _outlet(each) for name, each in counted.items()}
@@ -153,7 +155,7 @@ class StatsAggregator:
         return encode(report), [encode(each) for each in self._counters.take_refused()]
 
     async def _follow(self) -> None:
-        """The samples that others made."""
+        """Read the samples that others made."""
         await self._take(
             await self._stats_store.samples_after(self.totals.at if not self.samples else self.samples[-1][0])
         )
@@ -174,7 +176,7 @@ class StatsAggregator:
             self.totals.add(sample)
 
     async def _make_sample(self) -> None:
-        """The sample of this second, of every report that is in none yet."""
+        """Make the sample of this second, of every report that is in none yet."""
         second = int(self._clock())
         if second <= self.totals.at:
             return

@@ -112,7 +112,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[Any, Any], dict[str,
 
 
 def _mark_discriminators(components: dict[str, Any]) -> None:
-    """OpenAPI wants `const` tags to be strings with a type; msgspec writes `enum` without one."""
+    """Mark discriminators: OpenAPI wants `const` tags to be strings with a type; msgspec writes `enum` without one."""
     for schema in components.values():
         for member in schema.get("properties", {}).values():
             if "enum" in member and "type" not in member:
@@ -171,7 +171,8 @@ def _needs(described: Operation) -> Iterator[str]:
 
 
 def _named(examples: dict[str, Any]) -> dict[str, Any]:
-    """Names of examples may hold no space (components and many importers); the words become the summary."""
+    """Return examples by names without spaces (components and many importers need that); the words become the
+    summary."""
     return {name.replace(" ", "_"): {"summary": name, **example} for name, example in examples.items()}
 
 
@@ -273,7 +274,7 @@ def _references(*names: str) -> dict[str, Any]:
 
 
 def _headers_of(described: Operation, status: int) -> dict[str, Any]:
-    """Headers that an error of this status may have; `Idempotency-Replayed` where a refusal is the repeat of one."""
+    """Return the headers that an error of this status may have; `Idempotency-Replayed` where a refusal is a repeat."""
     names: list[str] = []
     if status == 401:
         names.append("WWW-Authenticate")
@@ -287,7 +288,7 @@ def _headers_of(described: Operation, status: int) -> dict[str, Any]:
 
 
 def _problem_example(kind: Kind) -> dict[str, Any]:
-    """A whole document of this kind, rendered by the code that answers."""
+    """Return a whole document of this kind, rendered by the code that answers."""
     outcome = Outcome.__members__.get(kind.code.upper())
     if outcome is not None:
         leg, asked, available = _FIGURES.get(kind.code, (None, -1, -1))

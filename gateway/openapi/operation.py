@@ -22,7 +22,7 @@ E = TypeVar("E", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """One answer that is no problem. `schema` None: text that is not JSON. `headers`: names of components/headers."""
+    """An answer that is not a problem. `schema` None: text that is not JSON. `headers`: names of components/headers."""
 
     description: str
     schema: type | None
@@ -37,7 +37,7 @@ class Returns:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One value outside the body."""
+    """A parameter outside the body."""
 
     name: str
     where: Literal["path", "query", "header"]
@@ -49,7 +49,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What one method of one path takes and answers, and who may call it."""
+    """An operation: the requests and answers of one method of one path, and who may call it."""
 
     operation_id: str
     """A generated client calls its method so: camelCase, a verb and a noun, never changed."""

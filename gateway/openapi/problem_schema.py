@@ -27,7 +27,8 @@ class EarlierRedemption(Struct):
 
 
 class ProblemAnswer(Struct, omit_defaults=True):
-    """Why a request was not answered as asked (RFC 9457), with what the till may do and what the cashier reads."""
+    """The reason why a request was not answered as requested (RFC 9457), with what the till may do and what the cashier
+    reads."""
 
     type: Annotated[str, Meta(description="identifies the kind; not an address", extra_json_schema={"format": "uri"})]
     title: str

@@ -37,7 +37,7 @@ class BuildFailed(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    """Builds; with `check`, runs the type checker over the sources instead. Returns the exit status."""
+    """Build; with `check`, run the type checker over the sources instead. Returns the exit status."""
     if arguments not in ([], ["check"]):
         _say("usage: python -m gateway.pages.build [check]")
         return 2
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
 
 
 def build() -> None:
-    """Brings `built/` up to date. Raises BuildFailed."""
+    """Bring `built/` up to date. Raises BuildFailed."""
     wanted = sources_hash()
     stamp = BUILT / STAMP
     if stamp.exists() and stamp.read_text() == wanted:
@@ -74,12 +74,12 @@ def build() -> None:
 
 
 def check() -> None:
-    """The type checker. Raises BuildFailed with what it found."""
+    """Run the type checker. Raises BuildFailed with its findings."""
     _run([*_ready(), "run", "--silent", "check"], BUILD_SECONDS)
 
 
 def sources_hash() -> str:
-    """One hash over the names and contents of all sources."""
+    """Return one hash over the names and contents of all sources."""
     digest = hashlib.sha256()
     for folder, folders, names in os.walk(SOURCES):
         folders[:] = sorted(set(folders) - NOT_SOURCES)
@@ -92,7 +92,7 @@ def sources_hash() -> str:
 
 
 def _ready() -> list[str]:
-    """The npm command, with the packages of package-lock.json installed."""
+    """Return the npm command, with the packages of package-lock.json installed."""
     npm = _npm()
     lock = hashlib.sha256((SOURCES / "package-lock.json").read_bytes()).hexdigest()
     installed = SOURCES / "node_modules" / ".installed"
@@ -104,7 +104,7 @@ def _ready() -> list[str]:
 
 
 def _npm() -> list[str]:
-    """npm of this machine if its node is new enough, else of the wheel. Raises BuildFailed."""
+    """Return npm of this machine if its node is new enough, else of the wheel. Raises BuildFailed."""
     npm = shutil.which("npm")
     if npm is not None and _version("node") >= NODE_AT_LEAST:
         return [npm]
@@ -118,13 +118,15 @@ def _npm() -> list[str]:
 
 
 def npm_command() -> list[str]:
-    """Return the command that runs npm with a node new enough, installing one where there is none. Raises
-    BuildFailed."""
+    """Return the command that runs npm with a node new enough, installing one where there is none.
+
+    Raises BuildFailed.
+    """
     return _npm()
 
 
 def _version(node: str) -> tuple[int, ...]:
-    """(20, 19, 2) of `v20.19.2`; empty where it does not run."""
+    """Return (20, 19, 2) for `v20.19.2`; empty where it does not run."""
     try:
         said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
         return tuple(int(part) for part in said.strip().removeprefix("v").split("."))

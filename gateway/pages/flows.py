@@ -1,4 +1,4 @@
-"""What /docs draws: the way back from a lost answer, and the life of a redemption. Fixed text; nothing of a caller."""
+"""Drawings of /docs: the way back from a lost answer, and the life of a redemption. Fixed text; nothing of a caller."""
 
 from typing import Final
 

@@ -50,7 +50,7 @@ class File:
 
 
 class PagesMissing(ConfigurationError):
-    """The pages were not built here. The text says what to run."""
+    """The pages were not built here. The text names the command to run."""
 
 
 class Site:
@@ -63,18 +63,21 @@ class Site:
 
     @property
     def outdated(self) -> bool:
-        """Whether the folder holds another build by now. One stat."""
+        """Return whether the folder holds another build by now. One stat."""
         return _stamp_of(self._folder) != self._stamp
 
     def find(self, path: str) -> File | None:
-        """The file at a path of the site without its leading slash; a folder is its page. Raises PagesMissing."""
+        """Return the file at a path of the site without its leading slash; a folder is its page.
+
+        Raises PagesMissing.
+        """
         if not self._files:
             raise PagesMissing("The pages are not built here; `make pages` builds them")
         return self._files.get(path + "index.html" if path == "" or path.endswith("/") else path)
 
 
 def respond(file: File, request: Request) -> Response:
-    """200, or 304 where the browser has it already (RFC 9110 §13.1.2)."""
+    """Return 200, or 304 where the browser has it already (RFC 9110 §13.1.2)."""
     headers = dict(file.headers)
     asked = request.headers.get("if-none-match", "")
     if file.etag in (each.strip().removeprefix("W/") for each in asked.split(",")[:16]):
@@ -87,7 +90,7 @@ def respond(file: File, request: Request) -> Response:
 
 
 def _stamp_of(folder: Path) -> int:
-    """Changes with every build; 0 where there is none."""
+    """Return a value that changes with every build; 0 where there is none."""
     try:
         return (folder / STAMP).stat().st_mtime_ns
     except FileNotFoundError:
@@ -123,7 +126,7 @@ def _read(folder: Path) -> dict[str, File]:
 
 
 def _security(name: str) -> dict[str, str]:
-    """The policy of a page: nothing inline, nothing of another host, a camera for the scanner alone."""
+    """Return the policy of a page: nothing inline, nothing of another host, a camera for the scanner alone."""
     scanner = name.startswith("scanner/")
     script = "'self' 'wasm-unsafe-eval'" if scanner else "'self'"
     policy = (

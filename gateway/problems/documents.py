@@ -90,8 +90,11 @@ KIND_OF_OUTCOME: Final[dict[Outcome, Kind]] = {
 
 
 class Problem(RefusedError):
-    """A request that is not answered as asked. `extensions` become members of the document beside the fixed ones;
-    `figures` (asked, available) stand in the hint as they are."""
+    """A request is not answered as requested.
+
+    `extensions` become members of the document beside the fixed ones; the hint shows `figures` (asked, available)
+    unchanged.
+    """
 
     def __init__(
         self,
@@ -117,7 +120,7 @@ class Problem(RefusedError):
             self.headers += ((b"retry-after", str(retry_after).encode()),)
 
     def body(self, accept_language: str | None) -> bytes:
-        """The document, JSON in UTF-8."""
+        """Return the document, JSON in UTF-8."""
         kind = self.kind
         asked, available = self.figures or (None, None)
         return orjson.dumps(
@@ -136,7 +139,8 @@ class Problem(RefusedError):
 
 
 def malformed(reason: str, place: str | None = None) -> Problem:
-    """A request that cannot be read: where (`legs[0].points`, `header Idempotency-Key`) and why."""
+    """Return the problem of a request that cannot be read: where (`legs[0].points`, `header Idempotency-Key`) and
+    why."""
     if place is None:
         return Problem("malformed", reason)
     return Problem("malformed", f"{place}: {reason}", errors=[{"field": place, "reason": reason}])
@@ -149,8 +153,11 @@ def refused(
     currency: str | None = None,
     legs: Sequence[Leg] | None = None,
 ) -> Problem:
-    """The problem that tells a till why nothing was applied. `retry_after` is for one of rates, seconds. `currency` of
-    the business and the `legs` that were asked for let the hint say its figures."""
+    """Return the problem that tells a till why nothing was applied.
+
+    `retry_after` is for a refusal by rate, in seconds. `currency` of the business and the requested `legs` let the hint
+    show its figures.
+    """
     extensions: dict[str, Any] = {}
     if refusal.outcome is Outcome.RATE_LIMITED:
         whose = _RATE_SUBJECTS[refusal.asked - 1]
@@ -186,8 +193,10 @@ def refused(
 
 
 def figures_of(refusal: Refusal, currency: str | None, legs: Sequence[Leg] | None = None) -> tuple[str, str] | None:
-    """Return what was asked and what there is as the hint says it; None where the refusal has no such figures, or
-    where their unit cannot be known."""
+    """Return the figures asked and available as the hint shows them.
+
+    Returns None where the refusal has no such figures, or where their unit cannot be known.
+    """
     kind = KIND_OF_OUTCOME[refusal.outcome]
     if kind.figures is None or refusal.asked < 0 or refusal.available < 0 or refusal.asked == refusal.available:
         return None  # equal figures explain nothing: a rule needs a bill and there is none
@@ -203,7 +212,7 @@ def figures_of(refusal: Refusal, currency: str | None, legs: Sequence[Leg] | Non
 
 
 def _unit_of(asked: int, legs: Sequence[Leg]) -> Unit | None:
-    """The unit of the only kind of leg of which so much was asked; None where it could be several."""
+    """Return the unit of the only kind of leg with this requested amount; None where it could be several."""
     sums: dict[str, int] = {}
     units: dict[str, Unit] = {}
     for leg in legs:
@@ -231,7 +240,7 @@ _RATE_SUBJECTS: Final = (
 
 
 def grouped(amount: int) -> str:
-    """A number in a detail: 2 000."""
+    """Return a number as a detail writes it: 2 000."""
     return f"{amount:,}".replace(",", " ")
 
 

@@ -1,4 +1,4 @@
-"""The one socket that all gateway workers accept from, and a look at what they answer.
+"""The one socket that all gateway workers accept from, and a look at their answers.
 
 Guarantees: the socket is bound before any worker starts and stays open while workers are restarted, so a connection
 that arrives meanwhile waits in its queue instead of being refused.
@@ -21,7 +21,7 @@ class PortTaken(ConflictError):
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Raises PortTaken. Port 0 takes a free one."""
+    """Bind the socket. Port 0 takes a free one. Raises PortTaken."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -45,7 +45,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def reachable_address(listener: socket.socket) -> tuple[str, int]:
-    """Host and port at which this machine reaches the listener."""
+    """Return host and port at which this machine reaches the listener."""
     host, port = listener.getsockname()[:2]
     # Compared, not bound.
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)  # noqa: S104 # nosec
@@ -57,7 +57,7 @@ def base_url(listener: socket.socket) -> str:
 
 
 async def status_line(listener: socket.socket, path: str) -> str:
-    """First line of the answer to a GET, or what went wrong, in words."""
+    """Return the first line of the answer to a GET, or the fault, in words."""
     host, port = reachable_address(listener)
     try:
         async with asyncio.timeout(PROBE_SECONDS):

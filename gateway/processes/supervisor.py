@@ -1,4 +1,4 @@
-"""Starts named child processes, watches them, and ends them in order. Linux only.
+"""A supervisor that starts named child processes, watches them, and ends them in order. Linux only.
 
 Guarantees: a child that dies is started again (after a back-off), and its death and return are said on
 stderr, one line each; children are in process groups of their own, so a Ctrl-C on the terminal reaches the
@@ -38,11 +38,11 @@ class ChildFailed(ConfigurationError):
 
 
 class StopRequested(RefusedError):
-    """Starting was given up because a stop was asked for."""
+    """Starting was given up because a stop was requested."""
 
 
 class Supervisor:
-    """Keeps children alive until `stop`. One per process; used from one event loop, in the main thread.
+    """A keeper of children until `stop`. One per process; used from one event loop, in the main thread.
 
     `changed` is called after every start of a child, when `pids()` differs from before; it must not block.
     """
@@ -61,15 +61,15 @@ class Supervisor:
 
     @property
     def stopping(self) -> asyncio.Event:
-        """Set once a stop was asked for."""
+        """Return whether a stop was requested."""
         return self._stopping
 
     def request_stop(self) -> None:
-        """Starting and restarting end; the owner then calls `stop`."""
+        """End starting and restarting; the owner then calls `stop`."""
         self._stopping.set()
 
     def hasten(self) -> None:
-        """Graceful waits end now."""
+        """End graceful waits now."""
         self.request_stop()
         self._hasten.set()
 
@@ -78,11 +78,11 @@ class Supervisor:
             print(f"tong: {text}", file=sys.stderr, flush=True)  # noqa: T201 - this is the supervisor's voice
 
     def pids(self) -> dict[str, int]:
-        """Process id of the newest run of every child, by name."""
+        """Return the process id of the newest run of every child, by name."""
         return {name: run.pid for name, run in self._runs.items()}
 
     async def start(self, child: Child) -> None:
-        """Starts the child, waits until it is ready, and keeps it alive from then on.
+        """Start the child, wait until it is ready, and keep it alive from then on.
 
         Raises ChildFailed (also after a second attempt) or StopRequested.
         """
@@ -99,7 +99,7 @@ class Supervisor:
                 return
 
     async def run(self, child: Child) -> None:
-        """Runs the child to its end, once. Raises ChildFailed if it ends badly, StopRequested."""
+        """Run the child to its end, once. Raises ChildFailed if it ends badly, StopRequested."""
         with self._busy():
             run = await self._spawn(child, None)
             await self._exited_or(run, child.ready_seconds, self._stopping)
@@ -113,7 +113,7 @@ class Supervisor:
             raise ChildFailed(self._last_words(run, run.how()))
 
     async def succeeds(self, child: Child) -> bool:
-        """Runs the child to its end, once, and tells whether it ended well. Raises StopRequested."""
+        """Run the child to its end, once. Returns whether it ended well. Raises StopRequested."""
         try:
             await self.run(child)
         except ChildFailed:
@@ -121,8 +121,10 @@ class Supervisor:
         return True
 
     def request_renewal(self, names: Sequence[str]) -> None:
-        """Replaces those of these children that run, one after another, in the background; does nothing while that is
-        under way."""
+        """Replace those of these children that run, one after another, in the background.
+
+        Does nothing while that is under way.
+        """
         if self._renewal is None or self._renewal.done():
             running = [name for name in names if name in self._runs]
             self._renewal = asyncio.create_task(self._renew_all(running), name="renewal")
@@ -139,7 +141,7 @@ class Supervisor:
         self.say(f"replaced: {', '.join(names)}")
 
     async def renew(self, name: str) -> None:
-        """Ends a child in order; returns when another run of it has taken its place and is ready.
+        """End a child in order; return when another run of it has taken its place and is ready.
 
         Raises ChildFailed when that takes too long (it is tried further), StopRequested.
         """
@@ -157,7 +159,7 @@ class Supervisor:
             await self.pause(READY_POLL_SECONDS)
 
     async def stop(self) -> None:
-        """Ends every child, rank by rank. Idempotent; returns when none is left."""
+        """End every child, rank by rank. Idempotent; returns when none is left."""
         self._stopping.set()
         if self._renewal is not None:
             await self._renewal
@@ -175,7 +177,7 @@ class Supervisor:
 
     @contextmanager
     def _busy(self) -> Iterator[None]:
-        """While it is held, `stop` waits: a process may come into being that it does not know of yet."""
+        """Make `stop` wait while the block runs: a process may start that it does not know of yet."""
         self._busy_tasks += 1
         self._idle.clear()
         try:
@@ -199,7 +201,7 @@ class Supervisor:
             return run
 
     async def _spawn(self, child: Child, earlier: Run | None) -> Run:
-        """Starts the process. Raises ChildFailed, StopRequested."""
+        """Start the process. Raises ChildFailed, StopRequested."""
         with ExitStack() as ours:
             try:
                 if child.before_start is not None:
@@ -292,7 +294,7 @@ class Supervisor:
         run.output.close()
 
     async def _exited_or(self, run: Run, seconds: float | None, event: asyncio.Event | None = None) -> None:
-        """Returns when the run ended, the event came, or the time is over."""
+        """Return when the run ended, the event came, or the time is over."""
         waits: list[asyncio.Task[object]] = [asyncio.create_task(event.wait())] if event is not None else []
         try:
             await asyncio.wait([run.exited, *waits], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -301,7 +303,7 @@ class Supervisor:
                 task.cancel()
 
     async def pause(self, seconds: float) -> None:
-        """Waits. Raises StopRequested when a stop is asked for meanwhile."""
+        """Wait. Raises StopRequested where a stop is requested meanwhile."""
         if await set_within(self._stopping, seconds):
             raise StopRequested
 

@@ -1,5 +1,7 @@
-"""uvicorn's HTTP protocol with bounds that it lacks (the size of a request's head, the time it may take, the time a
-client may take to read an answer), and with a short way for scans (gateway/hot_path/scan_cycle.py).
+"""uvicorn's HTTP protocol with the bounds that it lacks, and with a fast path for scans
+(gateway/hot_path/scan_cycle.py).
+
+The bounds are the size of a request's head, the time it may take, and the time a client may take to read an answer.
 
 httptools collects headers without a limit, and uvicorn times a connection only between requests; so one client could
 fill the memory with a header, or hold sockets for ever by sending nothing or a byte a minute ("slow loris"), also of a
@@ -62,7 +64,7 @@ _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)
 
 
 class HeadRefused(RefusedError):
-    """Raised inside the parser, which ends the request."""
+    """The head is refused inside the parser, which ends the request."""
 
 
 class BoundedProtocol(WriteBounded):
@@ -116,7 +118,7 @@ class BoundedProtocol(WriteBounded):
             self._parse_on()
 
     def _parse_on(self) -> None:
-        """Parses what came, piece by piece, until a request has to wait for the answer to one before it."""
+        """Parse what came, piece by piece, until a request has to wait for the answer to one before it."""
         while self._unparsed and not self._ended and not self.transport.is_closing():
             if self.pipeline:
                 self._stop_reading()
@@ -166,12 +168,12 @@ class BoundedProtocol(WriteBounded):
             )
 
     def _bytes_of_begun_head(self, data: bytes) -> int:
-        """At most how many bytes of the piece belong to the head that begins in it, behind other requests."""
+        """Return at most how many bytes of the piece belong to the head that begins in it, behind other requests."""
         end = data.rfind(b"\r\n\r\n")  # of the head before it, which its body follows
         return len(data) if end < 0 else max(0, len(data) - end - 4 - self._bytes_of_bodies)
 
     def _fed(self, data: bytes) -> bool:
-        """Gives the parser what came; False where it cannot read on."""
+        """Give the parser what came. Returns False where it cannot read on."""
         pieces: list[bytes | memoryview] = [data]
         try:
             while pieces:
@@ -217,7 +219,7 @@ class BoundedProtocol(WriteBounded):
         self._in_body = True
 
     def _check_head(self) -> None:
-        """Raises `HeadRefused`."""
+        """Check a complete head. Raises `HeadRefused`."""
         size = len(self.url)
         for name, value in self.headers:
             size += len(name) + len(value)
@@ -246,7 +248,7 @@ class BoundedProtocol(WriteBounded):
             self._host = host
 
     def _check_transfer_encoding(self, value: bytes) -> None:
-        """Refuses what a reader before us may have framed in another way."""
+        """Refuse what a reader before us may have framed in another way."""
         if value.lower() != b"chunked":
             self._refuse_head("the header transfer-encoding may only be chunked")
         if self.parser.get_http_version() == "1.0":
@@ -294,14 +296,16 @@ class BoundedProtocol(WriteBounded):
             scan.begin(self.loop, self.tasks)
 
     def _take_the_long_way(self, scan: ScanCycle) -> None:
-        """The body is still to come: uvicorn's cycle waits for it, within the time and size that a body may have."""
+        """Take the slow path of a body that is still to come: uvicorn's cycle waits for it, within its bounds of time
+        and size."""
         self._scan = self.cycle = None  # type: ignore[assignment]
         super().on_headers_complete()
         self.cycle.body += scan.body
         self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        """As uvicorn's, but for the timer of an idle connection, which it makes anew with every answer."""
+        """Complete a response as uvicorn does, but for the timer of an idle connection, which uvicorn makes anew each
+        time."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._watch_writing()
@@ -315,7 +319,7 @@ class BoundedProtocol(WriteBounded):
             self._parse_on()
 
     def _close_in(self, seconds: float) -> None:
-        """Closes the connection then, if nothing is asked for until then."""
+        """Close the connection after this many seconds unless a request comes until then."""
         self._closes_at = self.loop.time() + seconds
         if self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
@@ -334,7 +338,8 @@ class BoundedProtocol(WriteBounded):
                 self.transport.close()
 
     def default_head(self) -> bytes:
-        """The headers that every answer of this server has, as one piece; uvicorn makes a new list each second."""
+        """Return the headers that every answer of this server has, as one piece; uvicorn makes a new list each
+        second."""
         headers = self.server_state.default_headers
         if headers is not self._default_headers:
             self._default_headers = headers
@@ -342,7 +347,7 @@ class BoundedProtocol(WriteBounded):
         return self._default_head
 
     def _end_request(self, reason: str) -> None:
-        """Refuses what is being read, and ends the connection once that is its turn."""
+        """Refuse the request being read, and end the connection once that is its turn."""
         if self._ended or self.transport.is_closing():
             return
         self._ended = True
@@ -376,8 +381,10 @@ class BoundedProtocol(WriteBounded):
             self._end_request(f"the body was not complete after {BODY_SECONDS:.0f} s")
 
     def _turned_away(self, data: bytes) -> bool:
-        """Answers a scan that is not taken, if it came whole and alone on a connection with nothing in hand; everything
-        else takes the parser's and the application's way to the same answer."""
+        """Answer a scan that is not taken, if it came whole and alone on a connection with nothing in hand.
+
+        Everything else takes the parser's and the application's path to the same answer.
+        """
         idle = not self._in_head and not self._in_body and (self.cycle is None or self.cycle.response_complete)
         if not idle or not data.startswith(_SCAN) or _SPECIAL.search(data):
             return False

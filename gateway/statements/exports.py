@@ -1,5 +1,4 @@
-"""Statements for HTTP: each is written by a process of its own, so that a workbook of a million rows holds no scan
-up.
+"""Statements for HTTP: each is written in a process of its own, so that a large workbook delays no scan.
 
 Guarantees: at most EXPORTS_AT_ONCE processes of this worker at a time, at most EXPORTS_WAITING_MAX callers waiting,
 each for at most QUEUE_SECONDS, and EXPORT_SECONDS for one export; a process ends with the call that asked for it and
@@ -49,7 +48,7 @@ class ExportFailed(ConfigurationError):
 
 
 class ChildRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the process is told."""
+    """The request to the process."""
 
     request: StatementRequest
     path: str
@@ -67,12 +66,12 @@ class Exported:
     file_name: str
 
     def remove(self) -> None:
-        """After it was sent; a second time does nothing."""
+        """Remove the file after it was sent; a second time does nothing."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
 class StatementExports:
-    """For one worker. `pool` is only asked whether there is such a statement at all."""
+    """The exports of one worker. `pool` only answers whether there is such a statement at all."""
 
     def __init__(self, settings: Settings, pool: Pool, clock: Clock) -> None:
         self._settings = settings
@@ -84,7 +83,7 @@ class StatementExports:
         self._running: set[Process] = set()
 
     async def export(self, request: StatementRequest) -> Exported | StatementRefused:
-        """Writes a statement. Raises `ExportsBusy`, `ExportFailed` and PostgreSQL's faults."""
+        """Write a statement. Raises `ExportsBusy`, `ExportFailed` and PostgreSQL's faults."""
         scope = await self._statements.resolve(request.business, request.period, request.counterparty)
         if isinstance(scope, StatementRefused):
             return scope
@@ -115,7 +114,7 @@ class StatementExports:
         )
 
     async def close(self) -> None:
-        """Ends what is running and removes every file."""
+        """End what is running and remove every file."""
         for process in list(self._running):
             await _end(process)
         if self._folder is not None:
@@ -157,7 +156,8 @@ class StatementExports:
             await _end(process)
 
     def _environment(self) -> dict[str, str]:
-        """The process needs the ledger's address and the font, none of the other secrets of this worker."""
+        """Return the environment of the process: the ledger's address and the font, none of this worker's other
+        secrets."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TONG_")}
         assert self._settings.postgres_dsn is not None
         kept["TONG_POSTGRES_DSN"] = self._settings.postgres_dsn.get_secret_value()
@@ -167,7 +167,8 @@ class StatementExports:
 
 
 async def _converse(process: Process, asked: ChildRequest) -> dict[str, Any] | StatementRefused:
-    """stdin stays open until the answer is there: its end tells the process that nobody waits any more."""
+    """Exchange request and answer. stdin stays open until the answer came: its end tells the process that nobody
+    waits."""
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
@@ -192,7 +193,7 @@ async def _converse(process: Process, asked: ChildRequest) -> dict[str, Any] | S
 
 
 async def _end(process: Process) -> None:
-    """Told to give up by the end of its stdin; killed when it does not."""
+    """End the process by closing its stdin; kill it where it does not end."""
     if process.stdin is not None:
         process.stdin.close()
     if process.returncode is not None:

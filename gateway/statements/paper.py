@@ -71,7 +71,8 @@ _SMALL: Final = frozenset({"sha256", "line_id", "reference", "correction_id", "b
 
 
 class PaperFile:
-    """Takes the streamed tables like the other formats, keeps the first rows, and sets the page at the end."""
+    """A writer of the PDF: it takes the streamed tables like the other formats, keeps the first rows, and sets the
+    page."""
 
     def __init__(self, stream: BinaryIO, statement: Statement, language: Language, font: FoundFont) -> None:
         self._stream = stream
@@ -89,16 +90,16 @@ class PaperFile:
         self._rows: list[tuple[Any, ...]] = []
 
     def begin(self, table: StreamedTable) -> None:
-        """A streamed section starts."""
+        """Begin a streamed section."""
         self._end_section()
         self._table, self._rows = table, []
 
     def rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Further rows of the section that was begun; those beyond the limit are left out."""
+        """Keep further rows of the section that was begun; those beyond the limit are left out."""
         self._rows.extend(itertools.islice(rows, PAPER_ROWS_MAX - len(self._rows)))
 
     def finish(self) -> None:
-        """Sets the pages."""
+        """Set the pages."""
         self._end_section()
         moment = self._statement.as_of.astimezone(datetime.UTC)
         pages = typst.compile(
@@ -183,7 +184,7 @@ class PaperFile:
         }
 
     def _totals(self, columns: list[Column]) -> list[list[str]]:
-        """What the rows add up to, for each currency, under the columns that the totals have too."""
+        """Return the sums of the rows, for each currency, under the columns that the totals have too."""
         totals = figure_tables(self._statement, self._language)[0]
         keys = [column.key for column in totals.columns]
         return [

@@ -56,7 +56,7 @@ class PrintedText:
 
     @cached_property
     def _covered(self) -> frozenset[int]:
-        """The characters of all fonts; read when a text has an unusual one, which takes a second."""
+        """Return the characters of all fonts; read when a text has an unusual one, which takes a second."""
         return self._font.characters()
 
 
@@ -66,8 +66,8 @@ def _is_variation(code: int) -> bool:
 
 
 def breakable(text: str) -> str:
-    """Return the text with places to break a line in words that are longer than a column is wide (U+200B: nothing is
-    seen of it)."""
+    """Return the text with places to break a line in words that are longer than a column is wide (U+200B,
+    invisible)."""
     return " ".join(_breakable_word(word) for word in text.split(" "))
 
 

@@ -20,17 +20,17 @@ _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def day_number(day: datetime.date | str) -> int:
-    """A day as a spreadsheet counts it."""
+    """Return a day as a spreadsheet counts it."""
     return ((datetime.date.fromisoformat(day) if isinstance(day, str) else day) - DAY_ZERO).days
 
 
 def time_number(moment: datetime.datetime) -> float:
-    """A moment as a spreadsheet counts it, in days of UTC."""
+    """Return a moment as a spreadsheet counts it, in days of UTC."""
     return (moment - TIME_ZERO) / datetime.timedelta(days=1)
 
 
 def xml_text(text: str) -> str:
-    """Text for an element: entities, and what XML 1.0 has no character for as `_xHHHH_` (ECMA-376, ST_Xstring)."""
+    """Return text for an element: entities, and `_xHHHH_` for characters that XML 1.0 lacks (ECMA-376, ST_Xstring)."""
     return _SPECIAL.sub(_escaped, text) if _SPECIAL.search(text) else text
 
 
@@ -42,7 +42,8 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 class SheetRows:
-    """`stream` is the sheet's; `style_of` gives the number of the cell format of a kind and a currency."""
+    """A writer of rows. `stream` is the sheet's; `style_of` gives the number of the cell format of a kind and a
+    currency."""
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class SheetRows:
         self._currency_place = [column.key for column in columns].index("currency")
 
     def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Further rows, below the last."""
+        """Write further rows, below the last."""
         parts: list[str] = []
         for cells in rows:
             row = self._row
@@ -92,5 +93,5 @@ class SheetRows:
 
 
 def _letters(place: int) -> str:
-    """Column 0 is A; there are fewer than 26."""
+    """Return the letter of a column: 0 is A; there are fewer than 26."""
     return chr(ord("A") + place)

@@ -1,4 +1,4 @@
-"""A statement as tables: which columns each section has, in which order, and its rows. All renderers show these.
+"""A statement as tables: the columns of each section in order, and its rows. All renderers show these.
 
 A cell is a plain value: text, a word of `texts.py`, an integer, money in minor units (of the row's `currency` column),
 a day or a time. Names are in one language; ids stand beside them.
@@ -119,7 +119,7 @@ COLUMNS: Final[dict[Section, tuple[Column, ...]]] = {
 
 
 def asset_name(statement: Statement, asset: str, language: Language) -> str:
-    """`points`, a benefit by its name, stored value by its currency."""
+    """Return `points`, a benefit by its name, stored value by its currency."""
     if asset.startswith("benefit:"):
         name = statement.name_of(asset, language)
         return asset.removeprefix("benefit:") if name == asset else name
@@ -128,7 +128,7 @@ def asset_name(statement: Statement, asset: str, language: Language) -> str:
 
 
 def figure_tables(statement: Statement, language: Language) -> list[Table]:
-    """The sections of FIGURE_SECTIONS, in that order."""
+    """Return the sections of FIGURE_SECTIONS, in that order."""
 
     def name(identifier: str | None) -> str:
         return statement.name_of(identifier, language)
@@ -165,7 +165,7 @@ def figure_tables(statement: Statement, language: Language) -> list[Table]:
 
 
 def lines_table(statement: Statement, language: Language) -> StreamedTable:
-    """Makes the row of a `StatementLine`."""
+    """Return the table of lines, which makes the row of a `StatementLine`."""
     name = cache(lambda identifier: statement.name_of(identifier, language))
     asset = cache(lambda identifier: asset_name(statement, identifier, language))
 
@@ -201,7 +201,7 @@ def lines_table(statement: Statement, language: Language) -> StreamedTable:
 
 
 def exceptions_table(statement: Statement, language: Language) -> StreamedTable:
-    """Makes the row of a `StatementException`."""
+    """Return the table of exceptions, which makes the row of a `StatementException`."""
 
     def row_of(use: StatementException) -> tuple[Any, ...]:
         return (

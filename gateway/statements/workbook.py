@@ -1,5 +1,4 @@
-"""A statement as an XLSX workbook: a summary, a sheet for each way to look at the lines, every exception, every
-line.
+"""A statement as an XLSX workbook: a summary, a sheet for each grouping of the lines, every exception, every line.
 
 Guarantees: money is a number with the number format of its currency's minor unit; totals are formulas over the lines
 that carry their value too, so they read without recalculation; text is written as text, so nothing of a caller is a
@@ -47,11 +46,11 @@ LEFT_OUT: Final = frozenset({"counterparty", "outlet", "asset"})
 
 
 class TooManyLines(RefusedError):
-    """More lines than the sheets of a workbook are meant to hold; the text says what to take instead."""
+    """A statement has more lines than the sheets of a workbook hold; the text names the format to take instead."""
 
 
 class XlsxFile:
-    """Writes figures at once, then the streamed tables in the order they are begun: exceptions, lines."""
+    """A writer of figures at once, then of the streamed tables in the order they are begun: exceptions, lines."""
 
     def __init__(
         self,
@@ -90,7 +89,7 @@ class XlsxFile:
         self._room = 0
 
     def begin(self, table: StreamedTable) -> None:
-        """A streamed section starts, on the first of its sheets."""
+        """Begin a streamed section, on the first of its sheets."""
         self._shown = [place for place, column in enumerate(table.columns) if column.key not in LEFT_OUT]
         left = self._statement.lines if table.section == "lines" else self._statement.exceptions
         self._pending = []
@@ -100,7 +99,7 @@ class XlsxFile:
         self._room = self._rows_per_sheet
 
     def rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Further rows of the section that was begun."""
+        """Write further rows of the section that was begun."""
         shown = [tuple([cells[place] for place in self._shown]) for cells in rows]
         while shown:
             if not self._room:
@@ -112,12 +111,15 @@ class XlsxFile:
             shown = shown[taken:]
 
     def finish(self) -> None:
-        """Puts the workbook together; it is not readable before."""
+        """Put the workbook together; it is not readable before."""
         self._book.close()
 
     def _begin_sheet(self, sheet: Worksheet, section: Section, count: int) -> SheetRows:
-        """Everything above the lines. The formats stand in empty cells above the heading, so that they have numbers;
-        an empty cell below the last line makes xlsxwriter write out what it holds back."""
+        """Write everything above the lines.
+
+        The formats are in empty cells above the heading, so that they have numbers; an empty cell below the last line
+        makes xlsxwriter write out what it holds back.
+        """
         columns = _streamed_columns(section)
         totals = self._statement.totals
         self._head(sheet)
@@ -155,14 +157,14 @@ class XlsxFile:
         return [self._sheet(name if number == 1 else f"{name} {number}") for number in numbers]
 
     def _format(self, **properties: Any) -> CellFormat:
-        """One object for each set of properties: xlsxwriter numbers only the first of equal ones."""
+        """Return one object for each set of properties: xlsxwriter numbers only the first of equal ones."""
         key = tuple(sorted(properties.items()))
         if key not in self._formats:
             self._formats[key] = self._book.add_format(properties)
         return self._formats[key]
 
     def _style(self, kind: CellKind, currency: str | None, *, bold: bool = False) -> CellFormat:
-        """The cell format of a number."""
+        """Return the cell format of a number."""
         more: dict[str, Any] = {"bold": True, "top": 1} if bold else {}
         if kind == "money" and digits_of(currency):
             return self._format(num_format=f"#,##0.{'0' * digits_of(currency)}", **more)
@@ -173,7 +175,7 @@ class XlsxFile:
         return self._format(num_format="yyyy-mm-dd hh:mm:ss", align="left", **more)
 
     def _heading(self, sheet: Worksheet, row: int, columns: tuple[Column, ...]) -> None:
-        """Title and note when the sheet is new, and the columns' headings with their widths."""
+        """Write title and note when the sheet is new, and the columns' headings with their widths."""
         if row == HEADING_ROW:
             self._head(sheet)
             for place, column in enumerate(columns):
@@ -189,7 +191,7 @@ class XlsxFile:
             write_text(sheet, 1, 0, self._words["provisional_note"], red)
 
     def _table(self, sheet: Worksheet, row: int, table: Table) -> int:
-        """Heading and rows; the row after them."""
+        """Write heading and rows. Returns the row after them."""
         self._heading(sheet, row, table.columns)
         for cells in table.rows:
             row += 1
@@ -218,7 +220,7 @@ class XlsxFile:
             sheet.write_number(row, place, number, self._style(kind, currency))
 
     def _totals(self, sheet: Worksheet, row: int, table: Table) -> None:
-        """A row for each currency that sums the rows above it; no total of units of different things."""
+        """Write a row for each currency that sums the rows above it; no total of units of different things."""
         keys = [column.key for column in table.columns]
         currency_place = keys.index("currency")
         bold = self._format(bold=True, top=1)
@@ -269,7 +271,7 @@ class XlsxFile:
             row += 1
 
     def _total_row(self, sheet: Worksheet, row: int, table: Table, cells: tuple[Any, ...]) -> None:
-        """The totals of a currency, as formulas over the sheets of lines."""
+        """Write the totals of a currency, as formulas over the sheets of lines."""
         currency = cells[0]
         write_text(sheet, row, 0, currency)
         places = {column.key: place for place, column in enumerate(table.columns)}
@@ -293,7 +295,7 @@ class XlsxFile:
             sheet.write_formula(row, place, f"={formula}", style, value)
 
     def _over_lines(self, summed: str | None, direction: str | None, currency: str) -> str:
-        """SUMIFS of a column, or COUNTIFS, over every sheet of lines."""
+        """Return SUMIFS of a column, or COUNTIFS, over every sheet of lines."""
         terms = []
         for area in self._line_areas():
             criteria = f'{area("currency")},"{currency}"'

@@ -1,4 +1,5 @@
-"""`python -m loadtest.bench.growth`: how the cost of one scan grows with members, lots, legs, records and workers.
+"""`python -m loadtest.bench.growth`: the cost of one scan by members, lots, legs, records and workers.
+
 `make bench-growth` calls it.
 
 For each of these a stack for every size runs at the same time, and the rounds go in turn, so that a slow moment of the
@@ -48,11 +49,11 @@ SMALL: Final = CURVES | {
 
 
 class OutOfTime(Exception):
-    """The run has taken as long as it may."""
+    """The run has taken its time."""
 
 
 class Timer:
-    """The time of the run: says it with every line, and ends it."""
+    """The time of the run: prints it with every line, and ends the run."""
 
     def __init__(self, minutes: float) -> None:
         self._began = time.monotonic()
@@ -63,7 +64,7 @@ class Timer:
         return time.monotonic() - self._began
 
     def check(self) -> None:
-        """Raises OutOfTime when the time is over."""
+        """Check the time. Raises OutOfTime when it is over."""
         if self.seconds > self._minutes * 60:
             raise OutOfTime(f"stopped after {self._minutes:g} minutes")
 
@@ -85,7 +86,7 @@ class Ground:
         self._costs = Costs(stack)
 
     def fill(self) -> None:
-        """Leaves as many records as the size says. Raises StackFailed when scans are not taken."""
+        """Make as many records as the size says. Raises StackFailed when scans are not taken."""
         have, wanted = 0, self.point.size.records
         while have < wanted:
             self._timer.check()
@@ -96,17 +97,17 @@ class Ground:
                 raise StackFailed("no scan was taken while records were made")
 
     def come_to_rest(self) -> None:
-        """Until the ledger has everything, and sealer and settlement have been through it."""
+        """Wait until the ledger has everything, and sealer and settlement have processed it."""
         asyncio.run(drain(self.stack.valkey_url, self.stack.postgres_dsn, DRAIN_SECONDS))
         if not self._costs.come_to_rest(REST_SECONDS):
             self._timer.say(f"{self.point.size.name}: not at rest after {REST_SECONDS:.0f} s, going on")
 
     def start(self) -> None:
-        """The rounds begin."""
+        """Begin the rounds."""
         self._costs.start()
 
     def round(self, seconds: int, *, counts: bool = True) -> None:
-        """One closed-loop round; the first one only warms up."""
+        """Run one closed-loop round; the first one only warms up."""
         self._timer.check()
         before = self.stack.outcomes()
         self._costs.begin()
@@ -128,7 +129,7 @@ class Ground:
         return found.rate, found.requests, found.errors
 
     def finish(self) -> None:
-        """The rounds are over: what the parts behind have used, and the audit, by counts and balances."""
+        """End the rounds: read the CPU time of the parts behind, and audit counts and balances."""
         self.come_to_rest()
         self.point.behind_us = self._costs.behind()
         applied = self.stack.outcomes()["applied"]
@@ -137,7 +138,7 @@ class Ground:
 
 
 def measure(curve: str, sizes: tuple[Size, ...], rounds: int, seconds: int, timer: Timer) -> list[Point]:
-    """All points of one curve. Raises OutOfTime."""
+    """Measure all points of one curve. Raises OutOfTime."""
     with ExitStack() as held:
         grounds = []
         for number, size in enumerate(sizes):
@@ -173,7 +174,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """The command. Returns the exit status."""
+    """Run the command. Returns the exit status."""
     chosen = arguments()
     timer = Timer(chosen.minutes)
     growth = Growth(command=" ".join(["python -m loadtest.bench.growth", *sys.argv[1:]]), small=chosen.small)

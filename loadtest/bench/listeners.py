@@ -1,4 +1,4 @@
-"""`python -m loadtest.bench.listeners`: what open live pages cost a scan. `make bench-listeners` calls it.
+"""`python -m loadtest.bench.listeners`: the cost of open live pages for a scan. `make bench-listeners` calls it.
 
 One stack with one worker; closed-loop rounds of wrk in turn: nobody listens, then so many members' pages and
 operations' pages are open and read (by a process of its own on the same machine, whose cost is in the result). Prints
@@ -37,7 +37,7 @@ TOKEN_SECONDS: Final = 3_600
 
 @dataclass(frozen=True)
 class Pages:
-    """What the listening process had to say when it was ended."""
+    """The report of the listening process when it was ended."""
 
     opened: int
     notices: int
@@ -58,7 +58,7 @@ def arguments() -> argparse.Namespace:
 
 
 def listen(port: int, requests: list[bytes], told: "Connection[Any, Any]") -> None:
-    """Opens a stream for each request and reads all of them until it is told to stop. Runs in a process of its own."""
+    """Open a stream for each request and read all of them until stopped. Runs in a process of its own."""
     selector = selectors.DefaultSelector()
     for request in requests:
         link = socket.create_connection(("127.0.0.1", port), timeout=OPEN_SECONDS)
@@ -86,7 +86,7 @@ def listen(port: int, requests: list[bytes], told: "Connection[Any, Any]") -> No
 
 
 def stream_requests(stack: Stack, population: Population, members: int, operations: int) -> list[bytes]:
-    """A request for each page."""
+    """Return a request for each page."""
     issuer = stack.member_issuer()
     first = population.first_member
     found = [
@@ -173,7 +173,10 @@ def measure(stack: Stack, population: Population, folder: Path, asked: argparse.
 
 
 def _cpu_of(rounds: Rounds, part: str, quiet: list[Closed], heard: list[Closed]) -> list[int]:
-    """CPU microseconds a scan, the median without listeners and with them. The first round was the warming up."""
+    """Return CPU microseconds a scan, the median without listeners and with them.
+
+    The first round was the warming up.
+    """
     used = [each[part] for each in rounds.cpu[1:]]
     return [
         round(median(cpu / each.rate for cpu, each in zip(used[which::2], found, strict=True)) * 1e6)
@@ -182,7 +185,7 @@ def _cpu_of(rounds: Rounds, part: str, quiet: list[Closed], heard: list[Closed])
 
 
 def main() -> int:
-    """The command. Returns the exit status."""
+    """Run the command. Returns the exit status."""
     asked = arguments()
     try:
         require_tools()

@@ -1,5 +1,4 @@
-"""`python -m loadtest.bench.overload`: what a worker does at three times the load it can carry. `make bench-overload`
-calls it.
+"""`python -m loadtest.bench.overload`: a worker at three times the load it can carry. `make bench-overload` calls it.
 
 A stack of its own, one worker. In turn, each but the last once what works behind the scans has come to rest:
   * the maximum: closed loop, as in `make bench`;
@@ -51,7 +50,7 @@ REFUSED: Final = 503
 
 @dataclass
 class Found:
-    """What the run found; rates a second, latencies in milliseconds."""
+    """The results of a run; rates a second, latencies in milliseconds."""
 
     maximum: float = 0.0
     ramp: dict[float, float] = field(default_factory=dict)
@@ -65,7 +64,7 @@ class Found:
     wrong: list[str] = field(default_factory=list)
 
     def lines(self) -> list[tuple[str, str, bool]]:
-        """What has to hold: what, what was found, whether it holds."""
+        """Return what has to hold: its name, the result, whether it holds."""
         best = max(self.ramp.values())
         kept = self.accepted / best
         quiet, loaded = percentile(sorted(self.quiet), 99), percentile(sorted(self.loaded), 99)
@@ -90,7 +89,7 @@ class Found:
         ]
 
     def document(self) -> dict[str, Any]:
-        """Figures for JSON."""
+        """Return figures for JSON."""
         return {
             "maximum": self.maximum,
             "ramp": {f"{share:g}": rate for share, rate in self.ramp.items()},
@@ -118,7 +117,7 @@ class Overload:
         self.acknowledged: list[tuple[str, str]] = []
 
     def run(self, seconds: int) -> Found:
-        """All of it; `seconds` for each part."""
+        """Run all parts; `seconds` for each."""
         self._rest()
         self.maximum(seconds)
         self._rest()
@@ -132,7 +131,7 @@ class Overload:
         return self.found
 
     def _rest(self) -> None:
-        """Until what works behind the scans has done what the part before left it: each part pays for its own."""
+        """Wait until the work behind the scans is done, so that each part pays for its own."""
         asyncio.run(drain(self.stack.valkey_url, self.stack.postgres_dsn))
         Costs(self.stack).come_to_rest()
 
@@ -157,7 +156,7 @@ class Overload:
         say(f"quiet p99 {found.p99:.1f} ms")
 
     def offer(self, share: float, seconds: int) -> None:
-        """A step of the ramp: what is accepted of a share of the maximum."""
+        """Run a step of the ramp: what is accepted of a share of the maximum."""
         rate = self.found.maximum * share
         requests = self.maker.make(int(rate * seconds * 1.2))
         before, began = self.stack.outcomes()["applied"], time.monotonic()
@@ -210,7 +209,7 @@ class Overload:
         say(f"offered {self.found.offered:.0f}/s, accepted {self.found.accepted:.0f}/s")
 
     def _until_flooded(self, before: int) -> None:
-        """wrk reads its file before it asks anything; what follows counts from its first questions."""
+        """Wait until wrk sends: it reads its file before; what follows counts from its first requests."""
         deadline = time.monotonic() + FLOOD_START_SECONDS
         while sum(self.stack.outcomes().values()) - before < FLOOD_CONNECTIONS:
             if time.monotonic() > deadline:
@@ -218,14 +217,14 @@ class Overload:
             time.sleep(0.02)
 
     def _watch(self, marks: list[tuple[float, dict[str, int]]], seconds: int) -> None:
-        """The counters after the settling, and near the end."""
+        """Read the counters after the settling, and near the end."""
         time.sleep(SETTLE_SECONDS)
         marks.append((time.monotonic(), self.stack.outcomes()))
         time.sleep(max(1, seconds - 1))
         marks.append((time.monotonic(), self.stack.outcomes()))
 
     def recover(self) -> None:
-        """Until a whole second of probes is taken."""
+        """Wait until a whole second of probes is taken."""
         began = time.monotonic()
         while time.monotonic() - began < RECOVERY_SECONDS:
             started = time.monotonic() - began
@@ -236,7 +235,7 @@ class Overload:
                 return
 
     def read(self, found: Open) -> None:
-        """Keeps what was acknowledged and what should not have been answered."""
+        """Keep acknowledged redemptions, and answers that are wrong."""
         wrong = self.found.wrong
         if found.unanswered:
             wrong.append(f"{found.unanswered} probes without an answer")
@@ -254,7 +253,7 @@ def say(text: str) -> None:
 
 
 def measure(seconds: int, members: int) -> Found:
-    """The whole run."""
+    """Run everything."""
     with tempfile.TemporaryDirectory(prefix="tong-overload-") as name, running_stack() as stack:
         folder = Path(name)
         population = populate(stack, folder, members)
@@ -268,7 +267,7 @@ def measure(seconds: int, members: int) -> Found:
 
 
 def main() -> int:
-    """The command. Returns the exit status."""
+    """Run the command. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="make bench-overload", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=10, help="of each part (default: 10)")
     parser.add_argument("--members", type=int, default=10_000)

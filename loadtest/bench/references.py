@@ -1,4 +1,4 @@
-"""What one scan is compared with: three servers under the very uvicorn settings of gateway/server/serve.py.
+"""References to compare one scan with: three servers under the very uvicorn settings of gateway/server/serve.py.
 
     starlette   a Starlette endpoint that decodes JSON and answers JSON: the least any such service does
     raw         the same without Starlette: an ASGI function that reads the body and answers
@@ -44,7 +44,7 @@ ANSWER: dict[str, Any] = {
 
 
 def starlette_noop() -> ASGIApp:
-    """JSON in, JSON out."""
+    """Answer JSON to JSON."""
 
     async def verify(request: Request) -> Response:
         await request.json()
@@ -60,7 +60,7 @@ def starlette_noop() -> ASGIApp:
 
 
 async def raw_noop(scope: Scope, receive: Receive, send: Send) -> None:
-    """The least there is: reads the body, answers JSON."""
+    """Read the body and answer JSON, and nothing else."""
     message = await receive()
     orjson.loads(message["body"])
     body = orjson.dumps(ANSWER)
@@ -79,7 +79,7 @@ class PlainDesign:
         self._secrets = {key.kid: key.secret for key in ring.keys}
 
     async def verify(self, request: Request) -> Response:
-        """One scan, points only."""
+        """Verify one scan, points only."""
         body = await request.json()
         code = body["code"]
         kid = jwt.get_unverified_header(code)["kid"]
@@ -114,7 +114,7 @@ class PlainDesign:
 
 
 def application(kind: str, arguments: argparse.Namespace) -> ASGIApp:
-    """The application of a kind."""
+    """Return the application of a kind."""
     if kind == "starlette":
         return starlette_noop()
     if kind == "raw":
@@ -123,7 +123,7 @@ def application(kind: str, arguments: argparse.Namespace) -> ASGIApp:
 
 
 def main() -> None:
-    """Serves until SIGTERM."""
+    """Serve until SIGTERM."""
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=("starlette", "raw", "plain"))
     parser.add_argument("--code-keys", type=Path)

@@ -1,4 +1,4 @@
-"""Closed loop: so many connections, each with the next request as soon as the last was answered, by wrk (Debian)."""
+"""Closed loop by wrk (Debian): connections that each send the next request as soon as the last was answered."""
 
 import json
 import os
@@ -22,12 +22,12 @@ with them up to here: 4 499 a second at 16, 4 819 at 32, 5 568 at 64, 5 422 at 1
 
 
 class WrkMissing(Exception):
-    """wrk is not there and could not be installed; the text says what to do."""
+    """wrk is missing and could not be installed; the text says what to do."""
 
 
 @dataclass(frozen=True)
 class Closed:
-    """What one round of wrk found. Latencies in milliseconds."""
+    """The results of one round of wrk. Latencies in milliseconds."""
 
     requests: int
     seconds: float
@@ -39,13 +39,16 @@ class Closed:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Return answers a second."""
         return self.requests / self.seconds
 
 
 def require_tools() -> None:
-    """wrk, and for the hot store the allocator it is made for: installs Debian's packages where they are missing and
-    that is allowed. Raises WrkMissing; without jemalloc the hot store is slower."""
+    """Require wrk, and for the hot store the allocator it is made for.
+
+    Debian's packages are installed where they are missing and that is allowed. Raises WrkMissing; without jemalloc the
+    hot store is slower.
+    """
     if not JEMALLOC.is_file():
         _installed("libjemalloc2")
     wrong = "" if shutil.which("wrk") else _installed("wrk")
@@ -55,7 +58,7 @@ def require_tools() -> None:
 
 
 def _installed(package: str) -> str:
-    """Installs a package of Debian as root; what went wrong, or nothing."""
+    """Install a package of Debian as root. Returns the fault, or an empty text."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return ""
     print(f"bench: installing {package}", flush=True)
@@ -76,13 +79,15 @@ def _installed(package: str) -> str:
 
 
 def closed_loop(port: int, requests: list[Request], folder: Path, *, seconds: int, connections: int) -> Closed:
-    """One round. Latency is what a connection saw: in a closed loop a slow answer delays the next question."""
+    """Run one round. Latency is what a connection saw: in a closed loop a slow answer delays the next request."""
     return _wrk(port, requests, folder / "scans.bin", seconds, connections)
 
 
 def flood(port: int, requests: list[Request], folder: Path, *, seconds: int, connections: int, rate: float) -> Closed:
-    """Connections that wait between their requests, so that all of them together ask about `rate` times a second as
-    long as answers come soon. What is refused counts as an error."""
+    """Run connections that wait between their requests, so that all together send about `rate` a second.
+
+    The rate holds as long as answers come soon. A refusal counts as an error.
+    """
     return _wrk(port, requests, folder / "flood.bin", seconds, connections, TONG_RATE=str(rate))
 
 

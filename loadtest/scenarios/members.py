@@ -56,7 +56,7 @@ class MemberApp(FastHttpUser):
 
 
 class Stream:
-    """A member's open stream of events, read by a greenlet of its own. `over` says how it ended, once it has.
+    """A member's open stream of events, read by a greenlet of its own. `over` names how it ended, once it has.
 
     It remembers the last `HEARD_MAX` notices: (redemption id, points taken, moment it was heard by time.perf_counter).
     """
@@ -70,11 +70,11 @@ class Stream:
         self._reading = gevent.spawn(self._read)
 
     def close(self) -> None:
-        """Ends it; the server hears that."""
+        """End the stream; the server notices it."""
         self._reading.kill()
 
     def heard(self, redemption_id: str, until: float) -> tuple[int, float] | None:
-        """The points and the moment of the notice of a redemption; None when it has not come until then."""
+        """Return the points and the moment of the notice of a redemption; None where it has not come yet."""
         while True:
             self._news.clear()
             for subject, taken, moment in self._heard:
@@ -164,7 +164,7 @@ class ListeningMember(Till):
         )
 
     def open_stream(self) -> Stream:
-        """The stream that is open, or a new one once it is ready."""
+        """Return the open stream, or a new one once it is ready."""
         if self.stream is not None:
             if not self.stream.over:
                 return self.stream

@@ -1,4 +1,4 @@
-"""What things are called: levels, businesses, outlets and benefits, in the group's languages.
+"""Display names of levels, businesses, outlets and benefits, in the group's languages.
 
 Nothing is decided by a name, so names are not part of the configuration that every scan looks at. Guarantees: they are
 those of the configuration's version of the moment, read once per version; while PostgreSQL is away the last ones stand.
@@ -24,7 +24,7 @@ Names = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class NamedTier:
-    """A level, by rank. `retired`: out of force; its name is still needed for what speaks of it."""
+    """A level, by rank. `retired`: out of force; records still refer to its name."""
 
     tier_id: str
     rank: int
@@ -54,7 +54,7 @@ class NamedBusiness:
 
 @dataclass(frozen=True, slots=True)
 class GroupNames:
-    """All names of one version of the configuration, with those of what is retired."""
+    """All names of one version of the configuration, retired ones included."""
 
     version: int
     tiers: tuple[NamedTier, ...] = ()
@@ -68,7 +68,7 @@ class NamesAway(StorageError):
 
 
 class DisplayNames:
-    """The names of the version that `version` tells, read when they are asked for."""
+    """The names of the version that `version` returns, read on demand."""
 
     def __init__(self, pool: Pool, version: Callable[[], int]) -> None:
         self._pool = pool
@@ -77,7 +77,7 @@ class DisplayNames:
         self._reading = asyncio.Lock()
 
     async def current(self) -> GroupNames:
-        """Raises `NamesAway`."""
+        """Return the names. Raises `NamesAway`."""
         if self._kept is not None and self._kept.version == self._version():
             return self._kept
         async with self._reading:

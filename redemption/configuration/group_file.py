@@ -23,7 +23,7 @@ STATED_TOGETHER: Final = (("points", ("worth_minor", "worth_points")), ("earn", 
 
 @dataclass(frozen=True, slots=True)
 class GroupFile:
-    """A group, and what its file leaves to defaults that depend on the currency."""
+    """A group, and the settings that its file leaves to defaults of the currency."""
 
     group: Group
     unstated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -47,7 +47,7 @@ def read_group(path: Path) -> GroupFile:
 
 
 def parse_group(data: bytes, *, json: bool = False) -> GroupFile:
-    """Return what a group file of these bytes says, checked. Raises `GroupFileRefused` with every fault."""
+    """Return the content of a group file of these bytes, checked. Raises `GroupFileRefused` with every fault."""
     try:
         document = read_json(data) if json else read_yaml(data)
     except DocumentRefused as fault:
@@ -66,7 +66,7 @@ def parse_group(data: bytes, *, json: bool = False) -> GroupFile:
 
 
 def mixed_currencies(currencies: Mapping[str, str], unstated: Mapping[str, tuple[str, ...]]) -> list[Fault]:
-    """Find the businesses that do not state what their money is worth in points, where a group has several currencies.
+    """Find the businesses that do not state the value of points in money, where a group has several currencies.
 
     `currencies`: of every business that will be in force.
     """
@@ -84,7 +84,7 @@ def mixed_currencies(currencies: Mapping[str, str], unstated: Mapping[str, tuple
 
 
 def _unstated(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Of a valid document, what each business leaves out of `STATED_TOGETHER`."""
+    """Return the fields of `STATED_TOGETHER` that each business of a valid document leaves out."""
     found = {}
     for business in document["businesses"]:
         rules = business.get("rules") or {}

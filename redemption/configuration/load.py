@@ -1,4 +1,4 @@
-"""Bringing a group file into both stores: a plan, one transaction, then the members.
+"""Loading a group file into both stores: a plan, one transaction, then the members.
 
     GroupFileRefused
       LoadRefused         nothing was changed, for the reasons in the plan
@@ -75,12 +75,12 @@ class LoadRefused(GroupFileRefused):
 
 
 class LoadDeclined(GroupFileRefused):
-    """Whoever was asked did not agree; nothing was changed."""
+    """The person who was asked did not agree; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """How to load. `agreed` is shown the plan before anything is changed and says whether to go on."""
+    """Options of a load. `agreed` receives the plan before anything is changed and returns whether to go on."""
 
     prune: bool = False
     dry_run: bool = False
@@ -90,14 +90,14 @@ class LoadOptions:
 
 @dataclass(slots=True)
 class LoadReport:
-    """What a load did, or, dry, would do."""
+    """The result of a load, or the expected one of a dry run."""
 
     plan: Plan
     members: MemberReport = field(default_factory=MemberReport)
 
     @property
     def changes_anything(self) -> bool:
-        """Whether something of the configuration or of the members' levels and names is, or would be, changed."""
+        """Return whether the configuration, or members' levels and names, changed or would change."""
         members = self.members
         return self.plan.changes_anything or members.new + members.changed + members.balances_waiting > 0
 
@@ -166,7 +166,10 @@ async def load_group(
 
 @asynccontextmanager
 async def _one_load(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection that holds the lock of loads. Raises `GroupFileRefused` where another load has it for too long."""
+    """Lend a connection that holds the lock of loads.
+
+    Raises `GroupFileRefused` where another load has it for too long.
+    """
     deadline = time.monotonic() + LOCK_SECONDS
     async with pool.acquire() as connection:
         while not await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended('tong.load', 0))"):
@@ -181,7 +184,7 @@ async def _one_load(pool: Pool) -> AsyncIterator[Connection]:
 
 
 def _faults_together(file: GroupFile, wanted: State, stored: State, after: State, *, prune: bool) -> Iterator[str]:
-    """What does not fit together with what stays in force although the file does not name it."""
+    """Find what does not fit together with things that stay in force although the file does not name them."""
     if prune:
         return
     hint = "which stays in force though it is not in the file; --prune retires it"
@@ -207,7 +210,7 @@ def _faults_together(file: GroupFile, wanted: State, stored: State, after: State
 
 
 async def _faults_under_bookings(connection: Connection, store: HotStore, buckets: int, plan: Plan) -> list[str]:
-    """What of the plan would change what bookings hang on."""
+    """Find the changes of the plan that bookings forbid."""
     installed = await connection.fetchval("SELECT buckets FROM installation")
     if installed is not None and installed != buckets:
         return [f"this installation has {installed} buckets, the settings say {buckets}"]
@@ -262,7 +265,7 @@ def _batches(entries: Sequence[MemberEntry]) -> Iterator[list[Placed]]:
 
 
 async def _count_lines(connection: Connection, path: Path | None, known: Known, report: MemberReport) -> None:
-    """Of a dry run: what the members of the file would change, in the transaction that is rolled back."""
+    """Count what the members of the file would change, in the transaction of a dry run that is rolled back."""
     assert path is not None
     for batch in MemberLines(path, known).batches():
         await store_members(connection, batch, report)

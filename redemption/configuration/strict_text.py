@@ -1,4 +1,4 @@
-"""YAML and JSON read strictly: what a key says twice, hides or multiplies is found before anything is believed.
+"""YAML and JSON read strictly: duplicate keys, hidden characters and multiplied aliases are found first.
 
     DocumentRefused     the text is not one document of plain values
 
@@ -32,7 +32,7 @@ class DocumentRefused(RefusedError):
 
 @dataclass(frozen=True, slots=True)
 class DuplicateKey:
-    """A key that its object has a second time. Lines and columns count from 1; `first_line` is where it was before."""
+    """A key that its object has a second time. Lines and columns count from 1; `first_line` is its first place."""
 
     key: str
     line: int
@@ -48,14 +48,14 @@ class DuplicateKey:
 
 @dataclass(slots=True)
 class Document:
-    """What a text says, and the keys that it says twice: `value` has the last of each."""
+    """The value of a text and its duplicate keys: `value` has the last of each."""
 
     value: Any
     duplicates: list[DuplicateKey] = field(default_factory=list)
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """The safe loader, bounded, with a note of duplicate keys."""
+    """A bounded safe loader that notes duplicate keys."""
 
     def __init__(self, stream: bytes) -> None:
         super().__init__(stream)
@@ -103,7 +103,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _text(loader: _StrictLoader, node: yaml.ScalarNode) -> str:
-    """A string; an escaped surrogate pair, as JSON writes an emoji, is the character that it means."""
+    """Return a string; an escaped surrogate pair, as JSON writes an emoji, is the character that it means."""
     value = str(loader.construct_scalar(node))
     if _SURROGATE.search(value) is None:
         return value

@@ -1,4 +1,4 @@
-"""What a call can come to, as numbered values in order of precedence.
+"""Outcomes of a call, as numbered values in order of precedence.
 
 Where several reasons to refuse hold, the one with the smallest number is given (contract.md, "Refusals"). The hot-store
 functions use the same numbers: the library's constants are generated from this enumeration (redemption/hot/library.py).
@@ -12,7 +12,7 @@ from enum import IntEnum, unique
 
 @unique
 class Outcome(IntEnum):
-    """`APPLIED`, or the reason why nothing was done. Members are in the contract's order."""
+    """`APPLIED`, or the reason why nothing was applied. Members are in the contract's order."""
 
     APPLIED = 0
 
@@ -56,7 +56,7 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Nothing was applied, and why. `asked` and `available` are in the unit of the leg; -1 where they say nothing.
+    """A reason why nothing was applied. `asked` and `available` are in the unit of the leg; -1 where they do not apply.
 
     Of `RATE_LIMITED`, `asked` says whose rate, `available` the seconds to wait, `quota` how many calls a window has.
     """
@@ -80,14 +80,14 @@ NO_REFUSAL = Refusal(Outcome.APPLIED)
 
 
 def detail_word(detail: str | None) -> str:
-    """A sentence as one word of an idempotency record."""
+    """Encode a sentence as one word of an idempotency record."""
     return base64.urlsafe_b64encode(detail.encode()).decode() if detail else "-"
 
 
 def refusal_of_word(
     outcome: Outcome, leg: int | None, asked: int, available: int, word: bytes, *, replayed: bool
 ) -> Refusal:
-    """Return the refusal that a function answered with, its last word read as what the outcome makes of it."""
+    """Return the refusal that a function answered with; the meaning of its last word depends on the outcome."""
     if outcome is Outcome.POSSIBLE_DUPLICATE:
         earlier = None if word == b"-" else word.decode()
         return Refusal(outcome, leg, asked, available, replayed=replayed, earlier_id=earlier)
@@ -95,5 +95,5 @@ def refusal_of_word(
 
 
 def detail_of(word: bytes) -> str | None:
-    """The sentence behind such a word."""
+    """Return the sentence that `detail_word` encoded."""
     return None if word == b"-" else base64.urlsafe_b64decode(word).decode()

@@ -45,12 +45,12 @@ LINES_OF_AN_ANSWER: Final = LINES_BEFORE_HOLD + 1
 
 
 def record_text(fields: Mapping[str, str]) -> str:
-    """The text of these fields; a field that is not there is empty."""
+    """Encode these fields; a missing field is empty."""
     return "\n".join((VERSION, *(fields.get(name, "") for name in RECORD_FIELDS))).rstrip("\n")
 
 
 def record_fields(text: bytes) -> dict[str, str]:
-    """The fields that are not empty. Raises ValueError on a record of another version."""
+    """Return the fields that are not empty. Raises ValueError on a record of another version."""
     version, *lines = text.decode().split("\n")
     if version != VERSION or len(lines) > len(RECORD_FIELDS):
         raise ValueError("a redemption record of another version")

@@ -1,4 +1,4 @@
-"""What makes a given server weaker than promised, as a value; what makes it unusable, as a fault."""
+"""Weaknesses of a given server as values; what makes it unusable is an exception."""
 
 from dataclasses import dataclass
 
@@ -20,4 +20,4 @@ class ConfigurationWarning:
 
 
 class ServerUnusable(ConfigurationError):
-    """A server that cannot be used at all: not reachable, too old, read-only. The text says what to do."""
+    """A server cannot be used at all: not reachable, too old, read-only. The text says what to do."""

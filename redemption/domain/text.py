@@ -1,4 +1,4 @@
-"""Text that people name things with: which characters it may not have.
+"""Texts that name things, and the characters that they may not have.
 
 Guarantees: what `fault_of` passes can be stored (PostgreSQL has no U+0000, UTF-8 no lone surrogates), stays on its line
 and cannot turn the text around it about (Unicode Standard Annex 9). Emoji pass, with the joiners they are made of.

@@ -1,4 +1,4 @@
-"""Is a given Valkey or Redis as durable as promised? (design.md, "What is promised")
+"""Checks that a given Valkey or Redis is as durable as promised (design.md, "What is promised").
 
 Guarantees: too old a version raises ServerUnusable; every weaker setting is returned by name, also when
 it could not be read (managed servers forbid CONFIG). On a cluster every primary is asked. Nothing is
@@ -33,7 +33,7 @@ PROMISED: Final[Mapping[str, tuple[str, str]]] = {
 
 
 async def check_hot_server(client: "Redis") -> tuple[ConfigurationWarning, ...]:
-    """Checks one server through a connected client. Raises ServerUnusable; other faults pass through."""
+    """Check one server through a connected client. Raises ServerUnusable; other faults pass through."""
     information: Mapping[str, Any] = await client.info("server")
     name = _refuse_old(information)
     try:
@@ -43,7 +43,7 @@ async def check_hot_server(client: "Redis") -> tuple[ConfigurationWarning, ...]:
 
 
 async def check_hot_store(url: str, *, cluster: bool) -> tuple[ConfigurationWarning, ...]:
-    """Connects, checks (on a cluster: each primary), disconnects. Raises ServerUnusable."""
+    """Connect, check (on a cluster: each primary) and disconnect. Raises ServerUnusable."""
     try:
         return await _check_cluster(url) if cluster else await _check_one(url)
     except (exceptions.RedisError, OSError, ValueError) as error:
@@ -93,7 +93,7 @@ def _weaknesses(name: str, found: Mapping[Any, Any]) -> tuple[ConfigurationWarni
 
 
 def _refuse_old(information: Mapping[str, Any]) -> str:
-    """The server's name for messages; raises ServerUnusable when it is too old."""
+    """Return the server's name for messages. Raises ServerUnusable where it is too old."""
     valkey = information.get("valkey_version")
     name, version, least = (
         ("Valkey", str(valkey), VALKEY_MIN)

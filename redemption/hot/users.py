@@ -1,4 +1,4 @@
-"""Users of the hot store and what each may do: the rules of an ACL, spelled once for every place that sets them.
+"""Users of the hot store and their rights: the rules of an ACL, defined once for every place that sets them.
 
 Guarantees: no user but the owner may load or remove functions, run a script of its own, change the server's
 configuration, list keys by KEYS, or flush; a gateway and a writer change a key only by the commands that
@@ -61,7 +61,7 @@ _CALLS: Final = "(+fcall +fcall_ro ~*)"
 
 
 def _of_functions(*more: str) -> tuple[str, ...]:
-    """Reads everything of a bucket, calls functions, and changes what functions change, as they do."""
+    """Return the rules to read everything of a bucket, call functions, and change what functions change."""
     reads = ("resetchannels", "-@all", *_CONNECTION, *_READS, "%R~{b*}:*", "%R~ops:*")
     return (*reads, *more, _CALLS, *(family.selector() for family in WRITTEN_BY_FUNCTIONS))
 
@@ -79,12 +79,12 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def user_line(user: str, password: str) -> str:
-    """A line of an ACL file or of valkey.conf. Only the password's SHA-256 stands in it."""
+    """Return a line of an ACL file or of valkey.conf. It has the password's SHA-256 only."""
     return f"user {user} reset on #{hashlib.sha256(password.encode()).hexdigest()} {' '.join(RULES[user])}"
 
 
 def acl_file() -> str:
-    """The ACL file of a production server, with a placeholder for each password: nothing secret is printed.
+    """Return the ACL file of a production server, with a placeholder for each password: nothing secret is printed.
 
     The default user is the owner, for `tong migrate` and `tong rebuild`; nothing that serves runs as it.
     """

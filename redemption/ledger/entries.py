@@ -82,8 +82,11 @@ class Move(NamedTuple):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One well-formed entry. `context` is the JSON object, letter for letter as it came unless it came compact; what
-    follows was taken out of it."""
+    """One well-formed entry.
+
+    `context` is the JSON object, letter for letter as it came unless it came compact; the fields after it were taken
+    out of it.
+    """
 
     kind: str
     subject_id: str
@@ -108,7 +111,7 @@ class Malformed:
 
 
 class Position(NamedTuple):
-    """Id of a stream entry; ordered as the stream is."""
+    """The id of a stream entry; ordered as the stream is."""
 
     ms: int
     seq: int
@@ -151,11 +154,11 @@ DEAD_LETTER_COLUMNS: Final = ["bucket", "epoch", "entry_ms", "entry_seq", "field
 
 
 class _EntryMalformed(RefusedError):
-    """Inside this module only: leaves the nested checks with a reason."""
+    """An entry cannot be decoded; used inside this module only, to leave nested checks with a reason."""
 
 
 def decode_entry(fields: Mapping[bytes, bytes]) -> Entry | Malformed:
-    """The entry these fields say, or why they say none. Never raises for content."""
+    """Decode an entry, or return why it is malformed. Never raises for content."""
     try:
         return _decode(fields)
     except _EntryMalformed as refused:
@@ -165,7 +168,7 @@ def decode_entry(fields: Mapping[bytes, bytes]) -> Entry | Malformed:
 
 
 def _lines(fields: Mapping[bytes, bytes]) -> list[bytes]:
-    """The six parts of an entry of either version, in the order of version 2."""
+    """Return the six parts of an entry of either version, in the order of version 2."""
     packed = fields.get(VERSION_2)
     if packed is not None and len(fields) == 1:
         lines = packed.split(b"\n")
@@ -242,7 +245,7 @@ def _moves(text: bytes) -> tuple[Move, ...]:
 
 
 def _context(text: bytes) -> tuple[dict[str, Any], bytes]:
-    """The context, and its JSON for the ledger."""
+    """Return the context, and its JSON for the ledger."""
     if len(text) > CONTEXT_BYTES_MAX:
         raise _EntryMalformed("context too long")
     try:
@@ -283,7 +286,7 @@ _ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"
 
 
 def transaction_line(bucket: int, epoch: int, position: Position, entry: Entry) -> str:
-    """The row of `ledger_transaction` in the text format of COPY, in the order of TRANSACTION_COLUMNS."""
+    """Return the row of `ledger_transaction` in the text format of COPY, in the order of TRANSACTION_COLUMNS."""
     amount = entry.bill_amount_minor
     return (
         f"{instant(entry.at_ms)}\t{bucket}\t{epoch}\t{position.ms}\t{position.seq}\t{entry.kind}\t{entry.subject_id}\t"
@@ -294,7 +297,7 @@ def transaction_line(bucket: int, epoch: int, position: Position, entry: Entry) 
 
 
 def posting_lines(bucket: int, epoch: int, position: Position, entry: Entry) -> str:
-    """The rows of `ledger_posting`, in the order of POSTING_COLUMNS: two for each move, source first."""
+    """Return the rows of `ledger_posting`, in the order of POSTING_COLUMNS: two for each move, source first."""
     head = f"{instant(entry.at_ms)}\t{bucket}\t{epoch}\t{position.ms}\t{position.seq}\t"
     lines: list[str] = []
     for move in entry.moves:

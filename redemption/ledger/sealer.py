@@ -68,7 +68,7 @@ class Sealer:
         self.figures = SealerFigures()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Seals until `stop` is set. Raises `OtherKey`."""
+        """Seal until `stop` is set. Raises `OtherKey`."""
         away = False
         parts = cycle(self._parts)
         while not stop.is_set():
@@ -91,7 +91,8 @@ class Sealer:
             await set_within(stop, pause)
 
     async def round(self, buckets: Sequence[int] | None = None) -> int:
-        """Seals at most `BATCH_ROWS` rows of each of `buckets` (None: all), in one commit; how many the busiest had."""
+        """Seal at most `BATCH_ROWS` rows of each of `buckets` (None: all), in one commit. Returns how many the busiest
+        had."""
         buckets = self._buckets if buckets is None else buckets
         async with self._pool.acquire() as connection:
             # Watermarks first: the rows behind them were committed with them.

@@ -1,4 +1,4 @@
-"""Is a given PostgreSQL new enough and as durable as the ledger needs?
+"""Checks that a given PostgreSQL is new enough and as durable as the ledger needs.
 
 Guarantees: too old, read-only or unreachable raises ServerUnusable; every weaker setting is returned by
 name. Nothing is changed on the server.
@@ -28,7 +28,7 @@ PROMISED: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 
 
 async def check_ledger_server(connection: "asyncpg.Connection[asyncpg.Record]") -> tuple[ConfigurationWarning, ...]:
-    """Checks the server behind an open connection. Raises ServerUnusable; other faults pass through."""
+    """Check the server behind an open connection. Raises ServerUnusable; other faults pass through."""
     row: Any = await connection.fetchrow(
         "SELECT current_setting('server_version') AS version,"
         " current_setting('server_version_num')::int AS number,"
@@ -56,7 +56,7 @@ async def check_ledger_server(connection: "asyncpg.Connection[asyncpg.Record]") 
 
 
 async def check_ledger_store(dsn: str) -> tuple[ConfigurationWarning, ...]:
-    """Connects, checks, disconnects. Raises ServerUnusable."""
+    """Connect, check and disconnect. Raises ServerUnusable."""
     try:
         connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, command_timeout=CONNECT_SECONDS)
         try:

@@ -61,16 +61,16 @@ class LockHeld(PostgresAway):
 
 
 class RowRefused(StorageError):
-    """PostgreSQL refuses a row of the batch for what it says; it would refuse it again. Nothing was kept."""
+    """PostgreSQL refuses a row of the batch for its content, and would refuse it again. Nothing was kept."""
 
 
 class AlreadyWritten(ConflictError):
-    """The rows of an entry behind the watermark are there already. Nothing was kept."""
+    """The rows of an entry behind the watermark are in the ledger already. Nothing was kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """How far a bucket's stream is in the ledger, and how many rows its epoch has there."""
+    """A bucket's position in its stream that the ledger has reached, and the number of its epoch's rows there."""
 
     epoch: int
     position: Position
@@ -91,7 +91,8 @@ Row = tuple[int, int, Position, Entry]
 
 
 class LedgerStore:
-    """`pool` comes from `redemption.database.open_pool`: its jsonb columns are Python values."""
+    """Access to the ledger's tables. `pool` comes from `redemption.database.open_pool`: jsonb columns are Python
+    values."""
 
     def __init__(self, pool: Pool, takeover_seconds: float = TAKEOVER_SECONDS) -> None:
         self._pool = pool
@@ -100,7 +101,7 @@ class LedgerStore:
         self._months: set[date] = set()
 
     async def watermarks(self, buckets: Sequence[int]) -> dict[int, Watermark]:
-        """The committed watermarks. A bucket that never had one begins in epoch 1 before the first entry."""
+        """Return the committed watermarks. A bucket that never had one begins in epoch 1 before the first entry."""
         async with self._session() as session:
             rows = await session.fetch(self._queries["read_watermarks"], buckets)
             if len(rows) < len(buckets):
@@ -111,8 +112,9 @@ class LedgerStore:
     async def commit(
         self, items: Sequence[Item], watermarks: Mapping[int, Watermark], spread: Spread = AT_ONCE
     ) -> dict[int, Watermark] | None:
-        """Writes the items, in order and in pieces of PIECE_ENTRIES, behind `watermarks`; the new watermarks of their
-        buckets.
+        """Write the items, in order and in pieces of PIECE_ENTRIES, behind `watermarks`; return the new watermarks.
+
+        Returns None where the committed watermarks are others (another writer went on); then nothing was written.
 
         None: the committed watermarks are not those (another writer went on), and nothing was written.
         """
@@ -128,7 +130,7 @@ class LedgerStore:
         return moved
 
     async def lock(self, session: Session, expected: Mapping[int, Watermark]) -> bool:
-        """Locks the watermarks in bucket order; whether they are as expected."""
+        """Lock the watermarks in bucket order. Returns whether they are as expected."""
         rows = await session.fetch(self._queries["lock_watermarks"], sorted(expected))
         return {row["bucket"]: watermark_of(row) for row in rows} == dict(expected)
 
@@ -167,7 +169,7 @@ class LedgerStore:
         )
 
     async def end_stalled_writers(self) -> int:
-        """Ends sessions of writers whose transaction is older than the take-over time; how many."""
+        """End sessions of writers whose transaction is older than the take-over time. Returns how many."""
         async with self._session() as session:
             rows = await session.fetch(self._queries["end_stalled_writers"], timedelta(seconds=self._takeover_seconds))
         return len(rows)
@@ -190,7 +192,7 @@ class LedgerStore:
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[Session]:
-        """A session for a bounded time. Every fault leaves as one of this module's."""
+        """Lend a session for a bounded time. Every fault leaves as one of this module's."""
         try:
             async with asyncio.timeout(COMMIT_SECONDS), self._pool.acquire() as session:
                 try:
@@ -233,7 +235,7 @@ def watermark_of(row: Mapping[str, Any]) -> Watermark:
 
 
 def advanced(items: Sequence[Item], watermarks: Mapping[int, Watermark]) -> dict[int, Watermark]:
-    """The watermarks once `items` are written."""
+    """Return the watermarks once `items` are written."""
     moved: dict[int, Watermark] = {}
     for bucket, position, _, _ in items:
         before = moved.get(bucket, watermarks[bucket])
@@ -244,7 +246,8 @@ def advanced(items: Sequence[Item], watermarks: Mapping[int, Watermark]) -> dict
 
 
 def storable(fields: Fields) -> dict[str, str]:
-    """The fields as jsonb can hold them: what is not UTF-8, and U+0000, in backslash notation; huge values cut."""
+    """Return the fields as jsonb can hold them: what is not UTF-8, and U+0000, in backslash notation; huge values
+    cut."""
     kept: dict[str, str] = {}
     for name, value in list(fields.items())[:DEAD_FIELDS_MAX]:
         text = value[: DEAD_VALUE_CHARACTERS_MAX + 4].decode("utf-8", "backslashreplace").replace("\0", "\\x00")

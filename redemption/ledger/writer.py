@@ -97,7 +97,7 @@ class LedgerWriter:
         self._batch_limit = BATCH_ENTRIES_MAX
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Writes until `stop` is set. Raises LedgerStopped when no bucket is left to write for."""
+        """Write until `stop` is set. Raises LedgerStopped when no bucket is left to write for."""
         away: str | None = None
         back_off = BACK_OFF_FIRST_SECONDS
         while not stop.is_set():
@@ -126,7 +126,7 @@ class LedgerWriter:
                     await set_within(stop, began + ROUND_SECONDS - self._loop_seconds())
 
     async def _turn(self) -> bool:
-        """One batch, if there is one; whether the next one should have time to gather."""
+        """Take one batch, if there is one. Returns whether the next one should have time to gather."""
         if self._server is None:
             await self._begin()
         elif self._loop_seconds() - self._tended_at >= self._tend_seconds:
@@ -149,7 +149,7 @@ class LedgerWriter:
         return 0 < len(items) < BUSY_ENTRIES
 
     async def _items(self, entries: Mapping[int, list[tuple[Position, Fields]]], spread: Spread) -> list[Item]:
-        """Decoded, in order, up to BATCH_BYTES_MAX; what is beyond is read again with the next batch."""
+        """Decode entries in order, up to BATCH_BYTES_MAX; the rest is read again with the next batch."""
         items: list[Item] = []
         size = 0
         for bucket, found in entries.items():
@@ -168,7 +168,7 @@ class LedgerWriter:
         return items
 
     async def _record(self, items: list[Item], spread: Spread) -> None:
-        """Commits the items; halves a batch the database refuses until the row it refuses stands alone."""
+        """Commit the items; halve a batch that the database refuses until the refused row is alone."""
         batches = [items]
         while batches:
             batch = [item for item in batches.pop() if item.bucket not in self._stopped]
@@ -209,7 +209,7 @@ class LedgerWriter:
                 self.figures.transactions += 1
 
     async def _begin(self) -> None:
-        """From the committed watermarks, after comparing every bucket's stream with them. Removes nothing."""
+        """Begin from the committed watermarks, after comparing every bucket's stream with them. Removes nothing."""
         server = await self._streams.server()
         self._marks = await self._store.watermarks(self._buckets)
         sights = await self._streams.look([b for b in self._buckets if b not in self._stopped])
@@ -221,7 +221,7 @@ class LedgerWriter:
         self._tended_at = self._loop_seconds()
 
     async def _compare(self, bucket: int, sight: Sight) -> None:
-        """Stops the bucket if stream and ledger disagree twice at one watermark.
+        """Stop the bucket if stream and ledger disagree twice at one watermark.
 
         Once is not enough: another writer may have committed or trimmed between the looks.
         """
@@ -246,7 +246,7 @@ class LedgerWriter:
         # The watermark moved at every look: another writer is at work and the next look, a second away, decides.
 
     async def _tend(self) -> None:
-        """Trims behind the watermarks and compares every bucket again, now exactly and without counting."""
+        """Trim behind the watermarks and compare every bucket again, now exactly and without counting."""
         looked = await self._streams.look(self._active())
         to_trim: set[int] = set()
         for bucket, sight in looked.items():
@@ -274,7 +274,7 @@ class LedgerWriter:
         self._tended_at = self._loop_seconds()
 
     async def _resume_rebuilt(self) -> None:
-        """Takes up stopped buckets whose stores are in one epoch again, and not in the one they were stopped in."""
+        """Resume stopped buckets whose stores are in one epoch again, another than the one they were stopped in."""
         stopped = sorted(self._stopped)
         marks = await self._store.watermarks(stopped)
         for bucket, sight in (await self._streams.look(stopped)).items():
@@ -295,7 +295,7 @@ class LedgerWriter:
         return [b for b in self._buckets if b not in self._stopped and b not in self._waiting]
 
     async def _freeze(self, bucket: int, epoch: int | None, reason: str) -> None:
-        """Stops the bucket and, while the hot store still is in the epoch of the disagreement, freezes it."""
+        """Stop the bucket and, while the hot store still is in the epoch of the disagreement, freeze it."""
         self._stop(bucket, reason)
         self._stopped_in[bucket] = (self._marks[bucket].epoch, epoch)
         if await self._streams.freeze(bucket, epoch, reason):
@@ -315,7 +315,7 @@ class LedgerWriter:
         return asyncio.get_running_loop().time()
 
     async def status(self) -> WriterStatus:
-        """Every bucket now. Raises ValkeyAway or PostgresAway."""
+        """Return the status of every bucket now. Raises ValkeyAway or PostgresAway."""
         marks = await self._store.watermarks(self._buckets)
         sights = await self._streams.look(self._buckets)
         oldest = await self._streams.oldest_after({bucket: mark.position for bucket, mark in marks.items()})
@@ -339,14 +339,14 @@ class LedgerWriter:
 
 
 def spread_of(entries: int) -> Spread:
-    """How a batch of so many is worked off: decoded, and the rows of each of two tables."""
+    """Return how the work on this many entries is spread: decoding, and the rows of each of two tables."""
     if entries >= BUSY_ENTRIES:
         return AT_ONCE
     return Spread(entries * ENTRY_SECONDS, 3 * -(-entries // PIECE_ENTRIES))
 
 
 async def run_writer(writer: LedgerWriter, stop: asyncio.Event) -> None:
-    """Runs until `stop`, then lets the batch in hand finish, at most STOP_SECONDS; what is cut off is rolled back."""
+    """Run until `stop`, then let the batch in hand finish, at most STOP_SECONDS; an unfinished batch is rolled back."""
     running = asyncio.create_task(writer.run(stop), name="the ledger writer")
     stopping = asyncio.create_task(stop.wait())
     try:

@@ -33,7 +33,7 @@ Status = Literal["open", "closed", "approved", "paid"]
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A period of two businesses. An open one has no number, hash or closing. Of one business: its own use."""
+    """A period of two businesses. An open one has no number, hash or closing. With one business it is its own use."""
 
     period_id: str
     month: int
@@ -53,8 +53,10 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A month that is closed. `fresh`: by this call. `exceptions`: uses up to its end that have no line yet and will be
-    late."""
+    """A closed month.
+
+    `fresh`: closed by this call. `exceptions`: uses up to its end that have no line yet and will be late.
+    """
 
     month: int
     fresh: bool
@@ -64,7 +66,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class PeriodRefused:
-    """Why nothing was done, in a word and a sentence."""
+    """Nothing was done: the reason as a word and a sentence."""
 
     reason: Literal[
         "month_not_over",
@@ -86,7 +88,7 @@ class PeriodAltered(ConflictError):
 
 
 class Periods:
-    """Over one pool of `redemption.database.open_pool`."""
+    """Periods over one pool of `redemption.database.open_pool`."""
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
@@ -94,7 +96,7 @@ class Periods:
         self._queries = named_queries("settlement", "periods")
 
     async def close(self, month: int, closed_by: str, say: Say = silent) -> Closed | PeriodRefused:
-        """Freezes a month (yyyymm) for all pairs; run `Production.run` first. Raises `PeriodAltered`."""
+        """Freeze a month (yyyymm) for all pairs; run `Production.run` first. Raises `PeriodAltered`."""
         if not _is_month(month):
             return PeriodRefused("not_well_formed", f"{month} is no month; it is written like 202611")
         async with asyncio.timeout(CLOSE_SECONDS), self._pool.acquire() as connection, connection.transaction():
@@ -114,7 +116,7 @@ class Periods:
         return Closed(month, month > closed_through, tuple(periods), exceptions)
 
     async def refusal_to_close(self, month: int) -> PeriodRefused | None:
-        """Why `close` would refuse a month (yyyymm) now; None where it would not. Changes nothing."""
+        """Return why `close` would refuse a month (yyyymm) now; None where it would not. Changes nothing."""
         if not _is_month(month):
             return PeriodRefused("not_well_formed", f"{month} is no month; it is written like 202611")
         async with self._pool.acquire() as connection:
@@ -122,7 +124,7 @@ class Periods:
             return None if month <= closed_through else await self._refuse_close(connection, month, closed_through)
 
     async def verify(self, month: int) -> list[Period]:
-        """The closed periods of a month, each hashed anew. Raises `PeriodAltered`."""
+        """Return the closed periods of a month, each hashed anew. Raises `PeriodAltered`."""
         async with self._pool.acquire() as connection:
             periods = await self._closed(connection, month, None)
             for period in periods:
@@ -130,17 +132,17 @@ class Periods:
         return periods
 
     async def listed(self, month: int | None = None) -> list[Period]:
-        """Closed periods and, for months with lines that are not closed, open ones; of one month, or of all."""
+        """Return closed periods and, for months with lines that are not closed, open ones; of one month, or of all."""
         async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
             return await self._list(connection, month)
 
     async def get(self, wanted: str) -> Period | None:
-        """One period by its id, open or closed."""
+        """Return one period by its id, open or closed."""
         async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
             return await self._find(connection, wanted)
 
     async def export(self, period: Period, take: Callable[[bytes], Coroutine[Any, Any, None]]) -> None:
-        """Gives the lines of a period as its SHA-256 takes them, piece by piece."""
+        """Yield the lines of a period in the order of its SHA-256, piece by piece."""
         async with self._pool.acquire() as connection:
             await connection.copy_from_query(
                 self._queries["canonical"],
@@ -152,7 +154,7 @@ class Periods:
             )
 
     async def approve(self, wanted: str, business: str, approved_by: str) -> Period | PeriodRefused:
-        """One side's consent; a second time changes nothing."""
+        """Note one side's consent; a second time changes nothing."""
         async with self._pool.acquire() as connection, connection.transaction():
             period = await self._lock(connection, wanted)
             if isinstance(period, PeriodRefused):
@@ -169,7 +171,7 @@ class Periods:
             return (await self._closed(connection, None, wanted))[0]
 
     async def pay(self, wanted: str, reference: str, paid_by: str) -> Period | PeriodRefused:
-        """Notes that an approved period was paid, with the bank's reference. The same again changes nothing."""
+        """Note that an approved period was paid, with the bank's reference. A repeat changes nothing."""
         if not 0 < len(reference) <= REFERENCE_CHARACTERS_MAX:
             return PeriodRefused("not_well_formed", f"a reference has 1 to {REFERENCE_CHARACTERS_MAX} characters")
         async with self._pool.acquire() as connection, connection.transaction():
@@ -215,7 +217,7 @@ class Periods:
         await connection.execute(self._queries["close_month"], month)
 
     async def _digest(self, connection: Connection, month: int, low: str, high: str) -> bytes:
-        """SHA-256 over the canonical lines, streamed by COPY."""
+        """Return SHA-256 over the canonical lines, streamed by COPY."""
         digest = hashlib.sha256()
 
         async def take(data: bytes) -> None:
@@ -264,13 +266,13 @@ class Periods:
 
 
 async def totals_of(connection: Connection, month: int) -> list[Total]:
-    """Sums of a month's lines, pair by pair: one pass over the month."""
+    """Return sums of a month's lines, pair by pair: one pass over the month."""
     rows = await connection.fetch(named_queries("settlement", "periods")["month_totals"], month, timeout=CLOSE_SECONDS)
     return [Total(period_id(month, row["issuer"], row["acceptor"]), *tuple(row)[2:]) for row in rows]
 
 
 def closed_period(row: Any, totals: tuple[Total, ...]) -> Period:
-    """A closed period of a row of the query `closed_periods` and its totals."""
+    """Return a closed period from a row of the query `closed_periods` and its totals."""
     approved_by = tuple(row["approved_by"])
     status: Status = "closed"
     if row["payment_reference"] is not None:
@@ -296,7 +298,7 @@ def closed_period(row: Any, totals: tuple[Total, ...]) -> Period:
 
 
 def open_periods_of(month: int, totals: Sequence[Total]) -> list[Period]:
-    """The open periods of a month, of its totals in the order of the query `month_totals`."""
+    """Return the open periods of a month, from its totals in the order of the query `month_totals`."""
     periods = []
     for name, group in groupby(totals, key=lambda total: total.period_id):
         members = tuple(group)

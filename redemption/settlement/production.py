@@ -1,4 +1,4 @@
-"""From the ledger to settlement lines, incrementally and exactly once.
+"""Settlement lines made from the ledger, incrementally and exactly once.
 
 Guarantees: the lines and exceptions of a batch and the mark behind them are committed in one transaction, under the
 locked row of their bucket's mark, which is read in that same transaction. So two processes never settle a bucket at the
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Produced:
-    """What was done: ledger transactions read, lines and exceptions written, exceptions that got their line."""
+    """The result of a run: ledger transactions read, lines and exceptions written, exceptions that got their line."""
 
     transactions: int = 0
     lines: int = 0
@@ -66,11 +66,11 @@ class Pace(NamedTuple):
 
 
 def silent(_: str) -> None:
-    """Says nothing."""
+    """Report nothing."""
 
 
 class Production:
-    """Writes lines over one pool of `redemption.database.open_pool`. Several may run at once."""
+    """A producer of lines over one pool of `redemption.database.open_pool`. Several may run at once."""
 
     def __init__(
         self,
@@ -90,8 +90,7 @@ class Production:
         self._queries = named_queries("settlement", "production")
 
     async def run(self, say: Say = silent, pace: Pace | None = None) -> Produced:
-        """Settles what the ledger has now (with a `pace`: as it comes to each bucket) and tries exceptions again where
-        an agreement came in since.
+        """Settle what the ledger has now (with a `pace`: bucket by bucket) and retry exceptions after a new agreement.
 
         Raises PostgreSQL's faults; nothing is lost or done twice by calling it again.
         """
@@ -114,7 +113,7 @@ class Production:
         return total
 
     async def follow(self, stop: asyncio.Event, say: Say = silent) -> None:
-        """Runs again and again until told to stop; rides out a PostgreSQL that is away."""
+        """Run again and again until stopped; ride out a PostgreSQL that is away."""
         pace: Pace | None = None
         pause = FOLLOW_SECONDS
         while not stop.is_set():
@@ -131,7 +130,7 @@ class Production:
             await set_within(stop, pause)
 
     async def _bucket(self, bucket: int, wait: bool, total: Produced, say: Say) -> bool:
-        """Settles a bucket up to the ledger's end; False when another process holds it."""
+        """Settle a bucket up to the ledger's end. Returns False where another process holds it."""
         while True:
             done = await self._step(bucket, wait)
             if done is None:
@@ -144,7 +143,7 @@ class Production:
                 return True
 
     async def _taking_over(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Does it; once more when what it waited for was held by one that hangs, which is ended."""
+        """Settle a bucket; try once more where the holder that it waited for hung and was ended."""
         try:
             return await work()
         except asyncpg.LockNotAvailableError:
@@ -160,7 +159,7 @@ class Production:
         await connection.fetch(self._queries["limit_transaction"], f"{lock_ms}ms", f"{idle_ms}ms")
 
     async def _step(self, bucket: int, wait: bool) -> Produced | None:
-        """One batch; None when another process holds the bucket."""
+        """Settle one batch. Returns None where another process holds the bucket."""
         async with asyncio.timeout(BATCH_SECONDS), self._pool.acquire() as connection, connection.transaction():
             await self._begin(connection)
             mark = await connection.fetchrow(self._queries["lock_mark" if wait else "try_mark"], bucket)
@@ -191,7 +190,7 @@ class Production:
             await connection.execute(self._queries["advance_mark"], bucket, *watermark)
 
     async def _uses(self, connection: Connection, bucket: int, mark: Any, rows: Sequence[Any]) -> list[Use]:
-        """The uses of these transactions, in order."""
+        """Return the uses of these transactions, in order."""
         last = rows[-1]
         moments = [row["occurred_at"] for row in rows]
         postings: dict[tuple[int, int, int], list[RedeemedPosting]] = {}
@@ -240,7 +239,7 @@ class Production:
             )
 
     async def _retry(self, bucket: int) -> Produced | None:
-        """Tries a batch of a bucket's exceptions again; None when none is left that was not tried with this state."""
+        """Retry a batch of a bucket's exceptions. Returns None where all were tried with this state."""
         async with asyncio.timeout(BATCH_SECONDS), self._pool.acquire() as connection, connection.transaction():
             await self._begin(connection)
             await connection.fetchrow(self._queries["lock_mark"], bucket)

@@ -58,7 +58,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What was sent, and what it is to be compared with. `outlet` None: the whole business."""
+    """An uploaded list, and what it is to be compared with. `outlet` None: the whole business."""
 
     business: str
     outlet: str | None
@@ -72,8 +72,11 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """One comparison. `summary`: rows, movements, currency, provisional, ignored_columns, notes, read_as, and by class
-    its totals. What an earlier version kept may lack notes, read_as and a class."""
+    """One comparison.
+
+    `summary`: rows, movements, currency, provisional, ignored_columns, notes, read_as, and by class its totals. One of
+    an earlier version may lack notes, read_as and a class.
+    """
 
     reconciliation_id: str
     business: str
@@ -86,7 +89,7 @@ class Reconciliation:
     summary: Document
 
     def places_of(self, kind: Class | None) -> tuple[int, int]:
-        """Where in the file the items of a class begin and end; None: all."""
+        """Return where in the file the items of a class begin and end; None: all."""
         counts = [self.totals_of(each)["bills"] for each in CLASSES]
         if kind is None:
             return 0, sum(counts)
@@ -94,14 +97,14 @@ class Reconciliation:
         return begin, begin + counts[CLASSES.index(kind)]
 
     def totals_of(self, kind: Class) -> Document:
-        """Return what a class comes to."""
+        """Return the sums of a class."""
         found: Document = self.summary["classes"].get(kind) or asdict(ClassTotal(0, 0, 0, 0, 0))
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRefused:
-    """Why nothing was compared; `field` is the part of the request it is about."""
+    """Nothing was compared; `field` is the part of the request at fault."""
 
     reason: Literal["business_unknown", "outlet_unknown", "day_out_of_range", "too_many"]
     field: str
@@ -109,7 +112,7 @@ class ReconcileRefused:
 
 
 class Reconciliations:
-    """Over one pool of `redemption.database.open_pool`."""
+    """Reconciliations over one pool of `redemption.database.open_pool`."""
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
@@ -117,7 +120,7 @@ class Reconciliations:
         self._queries = named_queries("settlement", "reconciliation")
 
     async def reconcile(self, upload: Upload) -> tuple[Reconciliation, bool] | ReconcileRefused | TillListRefused:
-        """Compares and keeps. The flag: whether it is new, not the repeat of one that is there."""
+        """Compare and keep. The flag says whether it is new, not the repeat of an existing one."""
         async with self._pool.acquire() as connection:
             places = await read_places(connection)
             terms = await self._terms(connection, upload, places)
@@ -156,7 +159,7 @@ class Reconciliations:
             )
 
     async def get(self, reconciliation_id: str) -> Reconciliation | None:
-        """One that is still kept."""
+        """Return one that is still kept."""
         row = await self._pool.fetchrow(self._queries["one"], reconciliation_id, self._now())
         return None if row is None else Reconciliation(*row)
 
@@ -167,13 +170,13 @@ class Reconciliations:
         after: tuple[datetime.datetime, str] | None,
         limit: int,
     ) -> list[Reconciliation]:
-        """Newest first, after (created_at, id) of the last one seen."""
+        """Return reconciliations, newest first, after (created_at, id) of the last one seen."""
         place = after or (None, None)
         rows = await self._pool.fetch(self._queries["listed"], business, day, self._now(), *place, limit)
         return [Reconciliation(*row) for row in rows]
 
     async def items(self, reconciliation: Reconciliation, begin: int, end: int) -> list[Document]:
-        """The items at these places of the file."""
+        """Return the items at these places of the file."""
         if end <= begin:
             return []
         first = begin // ITEMS_OF_PART
@@ -184,7 +187,7 @@ class Reconciliations:
         return lines[begin - first * ITEMS_OF_PART : end - first * ITEMS_OF_PART]
 
     async def file(self, reconciliation: Reconciliation) -> AsyncGenerator[list[Document], None]:
-        """All items, a thousand at a time; no connection is held in between."""
+        """Yield all items, a thousand at a time; no connection is held in between."""
         _, end = reconciliation.places_of(None)
         for begin in range(0, end, ITEMS_OF_PART):
             yield await self.items(reconciliation, begin, min(begin + ITEMS_OF_PART, end))
@@ -247,7 +250,7 @@ class Reconciliations:
 
 @dataclass(frozen=True, slots=True)
 class _Packed:
-    """What is stored of a comparison."""
+    """The stored parts of a comparison."""
 
     list_sha256: bytes
     ledger_sha256: bytes

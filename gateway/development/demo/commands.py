@@ -49,7 +49,7 @@ STEPS: Final[tuple[tuple[str, Callable[[Tour], Awaitable[list[str]]]], ...]] = (
 
 
 async def demo(settings: Settings) -> int:
-    """Goes through the steps. Returns the exit status: 0 when all came to what they must."""
+    """Run the steps. Returns the exit status: 0 where all had the expected result."""
     tour = Tour(read_running(settings.home), settings.home / "demo")
     for number, (title, step) in enumerate(STEPS, 1):
         try:
@@ -71,7 +71,7 @@ async def demo(settings: Settings) -> int:
 
 
 async def codes(settings: Settings, refusal: str | None, *, as_json: bool) -> int:
-    """Prints how each refusal, or one, is got (refusal_codes.py). Returns the exit status."""
+    """Print how to get each refusal, or one (refusal_codes.py). Returns the exit status."""
     from gateway.development.demo.refusal_codes import NoSuchRefusal, refusal_lines  # noqa: PLC0415 - not for the tour
 
     content = read_running(settings.home)
@@ -89,14 +89,14 @@ async def codes(settings: Settings, refusal: str | None, *, as_json: bool) -> in
 
 
 async def environment(settings: Settings, business: str, member_id: str | None, *, as_json: bool) -> int:
-    """Prints the variables that the samples of the documentation use. Returns the exit status."""
+    """Print the variables that the samples of the documentation use. Returns the exit status."""
     variables = demo_environment(read_running(settings.home), business=business, member_id=member_id)
     _say(json.dumps(variables, indent=2) if as_json else "\n".join(export_lines(variables)))
     return 0
 
 
 def pages(settings: Settings) -> int:
-    """Prints the address of the pages, with the token that lets them offer the demo's identities."""
+    """Print the address of the pages, with the token that lets them offer the demo's identities."""
     _say(read_running(settings.home)["pages_url"])
     return 0
 

@@ -1,5 +1,7 @@
-"""`tong demo codes`: for every refusal that a till can meet, what to send to get exactly that one, as payment sandboxes
-have test cards. Only in a development stack: it needs the demo.json of a `tong up` that runs.
+"""`tong demo codes`: for each refusal of a till, the requests that lead to it, like the test cards of payment
+sandboxes.
+
+Only in a development stack: it needs the demo.json of a running `tong up`.
 
     cases(keys, codes)  the requests, one after another, of each refusal
     NOT_ON_PURPOSE      refusals that no request brings about
@@ -58,12 +60,12 @@ assert _AHEAD_SLOTS * SLOT_SECONDS + CODE_LIFETIME_SECONDS - 2 * SLOT_SECONDS >=
 
 
 class NoSuchRefusal(RefusedError):
-    """There is no test code for that; the text says for what there is."""
+    """There is no test code for this refusal; the text lists those that there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request. `answers` is the status it is answered with, `code` that of the problem document, if it is one.
+    """One request. `answers` is the expected status, `code` that of the problem document, if it is one.
 
     `{redemption_id}` in a path stands for the id that the step before answered. The body is `body` as JSON, or where
     that is null `text`, written `text_times` times. `times`: it is sent so often, each time with another key (`-2`,
@@ -84,7 +86,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """How to get one refusal. `what` says it in a line; the last step is the one that is refused."""
+    """The steps to one refusal. `what` describes it in a line; the last step is the refused one."""
 
     refusal: str
     what: str
@@ -102,19 +104,19 @@ class Codes:
         self.of_lost_phone = self.fresh(REVOKED_MEMBER)
 
     def fresh(self, member: int = MEMBER) -> str:
-        """Good from now on, for GOOD_SECONDS and a little more."""
+        """Return a code that is valid from now on, for GOOD_SECONDS and a little more."""
         return self._issue(member, slot_at(time.time()) + _AHEAD_SLOTS).code
 
     def expired(self) -> str:
         return self._issue(MEMBER, slot_at(time.time() - _OLD_SECONDS)).code
 
     def forged(self) -> str:
-        """A genuine one whose signature was changed in one character."""
+        """Return a genuine code whose signature was changed in one character."""
         head, _, signature = self.fresh().rpartition(".")
         return f"{head}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
 
     def guessed_digits(self) -> str:
-        """18 digits that look right and are nobody's (one in a million and a half would be)."""
+        """Return 18 digits that look right and are nobody's (one in a million and a half would be)."""
         digits = self._issue(MEMBER, slot_at(time.time())).digits
         body = digits[:8] + str((int(digits[8]) + 1) % 10) + digits[9:-1]
         return f"{body}{check_digit(body)}"
@@ -124,7 +126,7 @@ class Codes:
 
 
 class _Till:
-    """Writes requests of one till. Every key is made here, once."""
+    """A writer of one till's requests. Every key is made here, once."""
 
     def __init__(self, keys: TillKeys, codes: Codes) -> None:
         self.keys = keys
@@ -152,16 +154,16 @@ class _Till:
         }
 
     def sale(self, *legs: dict[str, Any], bill: int | None = None, **others: Any) -> dict[str, Any]:
-        """The body of a verify with a fresh code."""
+        """Return the body of a verify with a fresh code."""
         return {"code": self.codes.fresh(), "bill": self.bill(bill), "legs": list(legs), **others}
 
     def refused(self, refusal: str, body: dict[str, Any], *, path: str = VERIFY, **others: Any) -> Step:
-        """A request that comes to this refusal."""
+        """Return a request that leads to this refusal."""
         given = {"headers": self.headers(), **others}
         return Step(path, body=body, answers=KINDS[refusal].status, code=refusal, **given)
 
     def taken(self, body: dict[str, Any], *, key: str | None = None) -> Step:
-        """A verify that is applied."""
+        """Return a verify that is applied."""
         return Step(VERIFY, self.headers(key=key), body, 201)
 
     def done(self, call: str, body: dict[str, Any]) -> Step:
@@ -180,7 +182,7 @@ def benefit(benefit_id: str) -> dict[str, Any]:
 
 
 def cases(keys: TillKeys, codes: Codes) -> list[Case]:
-    """Every refusal but those of NOT_ON_PURPOSE, in the contract's order."""
+    """Return every refusal but those of NOT_ON_PURPOSE, in the contract's order."""
     till = _Till(keys, codes)
     order = list(KINDS)
     found = [
@@ -274,7 +276,7 @@ def _of_the_basket(till: _Till) -> Iterator[Case]:
 
 
 def _of_the_id(till: _Till) -> Iterator[Case]:
-    """What comes after verify: a till sends these to an id."""
+    """Return the cases after verify: a till sends these to an id."""
 
     def held(amount: int, **others: Any) -> Step:
         # Bills of different amounts, so that the holds of one run are no duplicates of each other.
@@ -314,7 +316,7 @@ def _of_the_id(till: _Till) -> Iterator[Case]:
 
 
 async def refusal_lines(settings: Settings, refusal: str | None, *, as_json: bool) -> list[str]:
-    """What to print of all of them, or of one. Raises `NoSuchRefusal` and the stores' faults."""
+    """Return the lines for all of them, or for one. Raises `NoSuchRefusal` and the stores' faults."""
     if refusal in NOT_ON_PURPOSE:
         return [_not_on_purpose(refusal)]
     codes = Codes(settings)
@@ -340,7 +342,7 @@ def _not_on_purpose(refusal: str) -> str:
 
 
 def _told(step: Step) -> str:
-    """A step in a line, without the till's key; of a long code its ends."""
+    """Return a step in a line, without the till's key; of a long code its ends."""
     body = f"{step.text_times} spaces"
     if step.body is not None:
         code = step.body.get("code", "")

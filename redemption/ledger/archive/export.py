@@ -77,7 +77,7 @@ class Tables:
 
 
 class Export:
-    """One month. `connection` may write `ledger_archive_balance` and `ledger_archive_member`."""
+    """The export of one month. `connection` may write `ledger_archive_balance` and `ledger_archive_member`."""
 
     def __init__(self, connection: Connection, key: SealKey, tables: Tables, say: Say) -> None:
         self._connection = connection
@@ -87,8 +87,10 @@ class Export:
         self._queries = named_queries("ledger", "archive")
 
     async def write(self, folder: Path) -> Manifest:
-        """Files and opening rows of the month, verified; the part's folder has its last name when this ends. Raises
-        `ArchiveRefused`, `ArchiveDamaged`."""
+        """Write files and opening rows of the month, verified; the part's folder has its last name when this ends.
+
+        Raises `ArchiveRefused`, `ArchiveDamaged`.
+        """
         connection, tables = self._connection, self._tables
         parts = await read_parts(connection)
         part = len(parts) + 1
@@ -195,7 +197,7 @@ class Export:
 
 
 class Reading:
-    """Holds a file that was just written against the chain, row by row, and notes the stretches its rows make."""
+    """A reader that compares a freshly written file with the chain, row by row, and notes the segments of its rows."""
 
     def __init__(self, links: Iterator[Link], wrong: list[str]) -> None:
         self.rows = 0
@@ -206,7 +208,7 @@ class Reading:
         self._open = False
 
     def compare(self, before: Head, link: Link, after: Head) -> None:
-        """Told of every row of the chain, in order."""
+        """Receive every row of the chain, in order."""
         if self._waiting is None or self._waiting.place != link.place:
             self._open = False  # a row that stays: of another month, or a dead letter
             return
@@ -226,7 +228,7 @@ class Reading:
 
 
 async def last_places(connection: Connection, tables: Tables) -> Sequence[Any]:
-    """Of each bucket in the month: bucket, place of its last row, how many."""
+    """Return for each bucket in the month: bucket, place of its last row, number of rows."""
     query = named_queries("ledger", "archive")["last_places"].format(table=f"public.{tables.transactions}")
     found: Sequence[Any] = await connection.fetch(query, timeout=QUERY_SECONDS)
     return found
@@ -242,7 +244,7 @@ def month_after(month: datetime.date) -> datetime.date:
 
 
 def _states(rows: Sequence[Any], earlier: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What members who earned in the month are left with."""
+    """Return the states of members who earned in the month."""
     for member_id, group in groupby(rows, key=lambda row: row["member_id"]):
         replay = Replay(Who(member_id, 0, "", "", "", ZoneInfo("UTC"), {}, 1, cluster=False))
         replay.open(earlier.get(member_id, {}), ())

@@ -38,12 +38,12 @@ _NAMED: Final[Mapping[str, Column]] = {name: column for column, names in COLUMNS
 
 
 def column_named(name: str) -> Column | None:
-    """Return the column that a heading means, None for one that is not known."""
+    """Return the column of a heading, None for an unknown one."""
     return _NAMED.get("_".join(folded(name).lower().split()))
 
 
 def columns_of(names: Sequence[str]) -> list[Column | None] | tuple[Column, str]:
-    """Return which column each name of the header means, or the column that is wrong and the reason."""
+    """Return the column of each name of the header, or the column that is wrong and the reason."""
     columns = [column_named(name) for name in names]
     twice = next((column for column in columns if column is not None and columns.count(column) > 1), None)
     if twice is not None:

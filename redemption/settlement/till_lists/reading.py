@@ -1,4 +1,4 @@
-"""What a till says it took on a day: its list, read from CSV or JSON.
+"""A till's list of its day, read from CSV or JSON.
 
 Guarantees: a list is taken whole or not at all; what is wrong is told by row and column, every wrong row up to
 `TILL_LIST_FAULTS_MAX` (and how many there are). Bytes, rows, columns and the length of every text are bounded, so
@@ -61,7 +61,7 @@ assert TILL_LIST_FAULTS_MAX <= TILL_LIST_ROWS_MAX
 
 
 class TillRow(NamedTuple):
-    """One row: what the till took off a bill by redemption, minor units; negative: it gave that back."""
+    """One row: what the till took off a bill by redemption, in minor units; negative where it gave that back."""
 
     number: int
     reference: str
@@ -76,7 +76,7 @@ class TillRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReadAs:
-    """How a list was read where that was found out from the list itself."""
+    """The properties of a list that were found out from the list itself."""
 
     charset: Charset
     separator: str | None = None
@@ -95,7 +95,7 @@ class TillList:
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """What is wrong with a row. Row 1 is the first after the header; 0 is the header, or the list as a whole."""
+    """A fault of a row. Row 1 is the first after the header; 0 is the header, or the list as a whole."""
 
     row: int
     column: str | None
@@ -103,7 +103,7 @@ class RowFault:
 
     @property
     def place(self) -> str:
-        """`row 7, column amount_minor`."""
+        """Return `row 7, column amount_minor`."""
         where = f"row {self.row}" if self.row else "list"
         return f"{where}, column {self.column}" if self.column else where
 
@@ -118,7 +118,7 @@ class TillListRefused:
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """What the list as a whole shows of how it writes numbers and dates, and whether it is a spreadsheet's."""
+    """The style of the list as a whole: how it writes numbers and dates, and whether it is a spreadsheet's."""
 
     decimal_mark: DecimalMark | None
     date_order: DateOrder | None
@@ -170,7 +170,7 @@ def _read_sheet(reading: Reading, terms: ListTerms) -> TillList | TillListRefuse
 
 
 def read_json(data: bytes, terms: ListTerms) -> TillList | TillListRefused:
-    """`{"rows": [{"reference": …, "amount_minor": …}, …]}`, or the array alone. Members have the English names."""
+    """Read `{"rows": [{"reference": …, "amount_minor": …}, …]}`, or the array alone. Members have the English names."""
     refused = _too_large(data)
     if refused is not None:
         return refused
@@ -241,7 +241,7 @@ def _csv_rows(sheet: Sheet, columns: Sequence[Column | None]) -> Iterator[dict[s
 def _collected(
     given: Iterable[dict[str, Any] | RowFault | None], terms: ListTerms, ignored: tuple[str, ...], read_as: ReadAs
 ) -> TillList | TillListRefused:
-    """Read the rows, or tell what is wrong with each. None is passed over."""
+    """Read the rows, or collect the faults of each. None is ignored."""
     listed: list[dict[str, Any] | RowFault | None] = []
     for values in given:
         listed.append(values)

@@ -103,7 +103,7 @@ _DAY_MICROSECONDS: Final = 86_400_000_000
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """What a cell says of a time: a day, a time of day, an offset from UTC; each may be absent."""
+    """The time in a cell: a day, a time of day, an offset from UTC; each may be absent."""
 
     day: datetime.date | None
     clock: datetime.time | None
@@ -206,7 +206,7 @@ def _without_minus(around: str) -> str:
 
 
 def _check_signs(around: tuple[str, str], currency: str, wrong: str) -> None:
-    """Refuse what is neither a sign nor a name of the business's currency."""
+    """Refuse text around a number that is neither a sign nor a name of the business's currency."""
     for sign in map(_without_minus, around):
         if not sign or sign.upper() == currency:
             continue
@@ -271,7 +271,7 @@ def read_when(text: str, order: DateOrder | None) -> When:
 
 
 def _clock_of(match: re.Match[str]) -> str:
-    """`9時05分` as `9:05`."""
+    """Return `9時05分` as `9:05`."""
     return f"{match[1]}:{int(match[2]):02}" + (f":{int(match[3]):02}" if match[3] else "")
 
 
