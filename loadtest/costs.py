@@ -1,6 +1,6 @@
 """CPU time of a redemption, by the parts of a stack.
 
-Guarantees: every process of the stack is in it but its supervisor. PostgreSQL's time is told apart by the role that its
+Guarantees: every process of the stack is in it but its supervisor. PostgreSQL's time is split by the role that its
 backend serves; `postgres_other` is the rest (gateway workers' queries, checkpoints, the log's writer, vacuum). The
 backends of the owner are those of the measuring itself and in no part, as far as they were seen while they lived.
 """

@@ -20,7 +20,7 @@ def named_queries(part: str, file: str) -> dict[str, str]:
     for query in text.split(f"\n{_MARK}")[1:]:
         name, _, body = query.partition("\n")
         if name in queries:
-            raise ValueError(f"query {name} stands twice in {file}.sql")
+            raise ValueError(f"query {name} is a duplicate in {file}.sql")
         queries[name] = body.strip()
     if not queries:
         raise ValueError(f"{file}.sql holds no query")

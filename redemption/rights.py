@@ -1,6 +1,6 @@
 """Roles of the PostgreSQL database and their rights, defined once for every place that sets them.
 
-Guarantees: after `grant_rights` a role may do what stands here and nothing else on the tables and functions of the
+Guarantees: after `grant_rights` a role may do what is granted here and nothing else on the tables and functions of the
 schema public; a role that does not exist is passed over. `tong migrate` grants after every migration, so that a new
 table has its rights when the migration that made it is done; `tong store-users postgres` prints the same statements.
 
@@ -61,7 +61,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "ledger_seal": {SEALER: _ADD, OPERATIONS: _READ},
     "ledger_epoch": {SEALER: _READ, SETTLEMENT: _READ, OPERATIONS: _READ},
-    # Who archives detaches partitions, and is the owner for it.
+    # Archiving detaches partitions, which only the owner may do.
     "ledger_archive": {OPERATIONS: _READ},
     "ledger_archive_balance": {OPERATIONS: _READ},
     "ledger_archive_member": {OPERATIONS: _READ},

@@ -1,6 +1,6 @@
 """Keys of terminals and of the back office: `tong_<tk|ak>_<environment>_<id>_<secret><checksum>`.
 
-    tong_tk_dev_Ab3…(12)_…(32)…(6)      base 62; the checksum is CRC-32 of all that stands before it
+    tong_tk_dev_Ab3…(12)_…(32)…(6)      base 62; the checksum is CRC-32 of everything before it
 
 Guarantees: a typing error is refused by arithmetic alone (it passes with chance 2^-32); the secret has 190 bits from
 the operating system; only the SHA-256 fingerprint is to be stored, which is enough for a secret of that size; a

@@ -1,7 +1,7 @@
 """base64url without padding (RFC 7515, section 2), canonical in both directions.
 
 Guarantees: `decode(encode(b)) == b`, and `decode` accepts exactly the texts that `encode` makes: no padding, no white
-space, no other alphabet, unused trailing bits zero (RFC 4648, 3.5). So two texts never stand for the same bytes.
+space, no other alphabet, unused trailing bits zero (RFC 4648, 3.5). So two texts never encode the same bytes.
 """
 
 import base64

@@ -56,7 +56,7 @@ from tokens.offline import PREFIX as OFFLINE_PREFIX
 from tokens.offline import EnrolledKey, enrolled_key, read_offline
 from tokens.scanned import cleaned
 
-WHITE_SPACE: Final = " \t\r\n\v\f"  # taken off at once; for what else may stand around a code see tokens/scanned.py
+WHITE_SPACE: Final = " \t\r\n\v\f"  # taken off at once; other characters around a code are in tokens/scanned.py
 _JWT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)", re.ASCII)
 _NONCE: Final = re.compile(r"[A-Za-z0-9_-]{8}", re.ASCII)
 _CLAIMS: Final = re.compile(rb'\{"sub":"(0|[1-9][0-9]{0,7})","exp":([1-9][0-9]{0,12}),"jti":"([A-Za-z0-9_-]{8})"\}')
@@ -298,7 +298,7 @@ def _read_claims(segment: str, now: float) -> CodeClaim | Refused:
         return CLAIMS_NOT_BASE64
     written = _CLAIMS.fullmatch(raw)
     if written is not None:
-        # As our issuer writes them, to the byte: 1 µs instead of 4. All else goes the long way and hears what is wrong.
+        # Claims as our issuer writes them, to the byte, take 1 µs instead of 4. All else takes the slow path.
         expiry, nonce = int(written[2]), written[3].decode("ascii")
         if CODE_LIFETIME_SECONDS <= expiry <= EXPIRES_AT_MAX and not (expiry - CODE_LIFETIME_SECONDS) % SLOT_SECONDS:
             slot = (expiry - CODE_LIFETIME_SECONDS) // SLOT_SECONDS

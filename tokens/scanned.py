@@ -29,8 +29,8 @@ _DIRECTIONS: Final = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _UNSEEN: Final = frozenset(_CONTROLS + _ZERO_WIDTH + _DIRECTIONS)
 _BLANKS: Final = frozenset(("Zs", "Zl", "Zp"))
 _DASHES: Final = frozenset("\u02d7\u2043\u207b\u208b\u2212\u2796\u30fc\uff70")
-"""What stands for a hyphen and is no dash to Unicode: minus signs, a hyphen bullet, the long-vowel mark that a Japanese
-keyboard makes of the hyphen key."""
+"""Substitutes of a hyphen that are no dash to Unicode: minus signs, a hyphen bullet, the long-vowel mark that a
+Japanese keyboard makes of the hyphen key."""
 _FULL_WIDTH: Final = {ord("\uff10") + digit: ord("0") + digit for digit in range(10)}
 
 

@@ -91,7 +91,9 @@ async def rebuild_scope(settings: Settings, scope: Scope, *, freeze: bool) -> li
     whose = scope.member_id or f"every member of {len(buckets)} of {installed} buckets"
     lines = [f"the hot store's state of {whose} is replaced by what the ledger says (--dry-run shows the differences)"]
     if freeze:
-        lines.append("what is neither empty nor frozen is frozen first: its members are refused until the end")
+        lines.append(
+            "buckets that are neither empty nor frozen are frozen first: their members are refused until the end"
+        )
     return lines
 
 

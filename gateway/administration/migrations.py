@@ -101,7 +101,7 @@ async def migrate(settings: Settings, *, prune_functions: bool = False) -> None:
         if await _freeze_what_was_lost(client, postgres_dsn, settings.buckets):
             print(LOST)  # noqa: T201
         fresh = await install(client, library, settings.buckets)
-        print(f"function library {library.name} {'loaded' if fresh else 'is there'}")  # noqa: T201
+        print(f"function library {library.name} {'loaded' if fresh else 'is loaded already'}")  # noqa: T201
         if prune_functions:
             for name in await prune(client, library):
                 print(f"function library {name} removed")  # noqa: T201

@@ -352,7 +352,7 @@ class SettleCommands:
         result = await self._disputes.resolve(dispute_id, amount_minor, note, by)
         if isinstance(result, DisputeRefused):
             return refused(result)
-        show(result, [result.correction_id or "the line stands"], as_json=as_json)
+        show(result, [result.correction_id or "the line is confirmed"], as_json=as_json)
         return 0
 
     async def disputes(self, *, resolved: bool, as_json: bool) -> int:

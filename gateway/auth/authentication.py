@@ -1,7 +1,7 @@
 """Authentication of callers: terminals and back office by API key, members by access token.
 
-Guarantees: keys are compared by hash in constant time; what is said of a refusal does not tell whether a key id exists;
-a revoked key is told so only to somebody who holds it. A key whose requests must be signed (gateway/auth/signatures.py)
+Guarantees: keys are compared by hash in constant time; a refusal does not reveal whether a key id exists; only the
+holder of a revoked key learns that it was revoked. A key whose requests must be signed (gateway/auth/signatures.py)
 opens nothing to a call that is not, whatever the path.
 """
 
@@ -64,16 +64,16 @@ class Administrator:
         """
         if business is None:
             if self.business is None:
-                raise malformed("a key of the whole group names the business it acts for", place)
+                raise malformed("is required with a key of the whole group", place)
             return self.business
         if not self.sees(business):
-            raise Problem("not_found", "This key sees nothing of that business")
+            raise Problem("not_found", "This key may not read that business")
         return business
 
     def of_group(self) -> None:
         """Refuse a key of one business. Raises `forbidden` unless the key is for the whole group."""
         if self.business is not None:
-            raise Problem("forbidden", "This call is for keys of the whole group; the key is of one business")
+            raise Problem("forbidden", "This call needs a key of the whole group")
 
 
 class KeyAuthenticator:
@@ -99,7 +99,7 @@ class KeyAuthenticator:
         if holder.revoked:
             raise Problem("terminal_revoked", "This key was revoked", headers=_CHALLENGE)
         if holder.ends_at is not None and self._clock() >= holder.ends_at:
-            raise Problem("terminal_revoked", "This key's time is over; another took its place", headers=_CHALLENGE)
+            raise Problem("terminal_revoked", "This key has expired", headers=_CHALLENGE)
         self._used.add(key.key_id)
         return holder
 
@@ -146,7 +146,7 @@ class KeyAuthenticator:
             except SignatureRefused as refusal:
                 raise _unauthenticated(str(refusal)) from None
         if holder.terminal is None:
-            raise Problem("forbidden", "This call is for terminals; the key is not one of a terminal")
+            raise Problem("forbidden", "This call needs a terminal's key")
         request[TERMINAL] = holder.terminal
         if needs and holder.scopes.isdisjoint(needs):
             wanted = " or ".join(needs)
@@ -169,7 +169,7 @@ class KeyAuthenticator:
 def administrator(holder: KeyHolder, role: Role) -> Administrator:
     """Return the holder as one of the back office with that role. Raises `forbidden`."""
     if holder.terminal is not None:
-        raise Problem("forbidden", "This call is for back-office keys; the key is one of a terminal")
+        raise Problem("forbidden", "This call needs a back-office key")
     if role not in holder.roles:
         raise Problem("forbidden", f"This call needs a key with the role {role}")
     return Administrator(holder.key_id, holder.roles, holder.business)

@@ -84,7 +84,7 @@ def _asked(plan: Plan) -> bool:
 
 def _tell_plan(plan: Plan) -> None:
     first = any(kind == "group" for kind, _ in plan.added)
-    left_out = ("refuse ", "add ") if first else ("refuse ",)  # what is refused is said as the fault it is
+    left_out = ("refuse ", "add ") if first else ("refuse ",)  # refusals are printed as faults
     lines = [line for line in plan.lines() if not line.startswith(left_out)]
     if first:
         kinds = Counter(kind for kind, _ in plan.added if kind != "group")

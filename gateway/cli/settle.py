@@ -63,7 +63,7 @@ AnyMonth = Annotated[int | None, typer.Option(parser=_month, metavar="YYYY-MM", 
 
 @settle.command(name="run", epilog="Example: tong settle run --follow")
 def run_settlement(
-    follow: Annotated[bool, typer.Option("--follow", help="go on until told to stop")] = False, json: Json = False
+    follow: Annotated[bool, typer.Option("--follow", help="go on until stopped")] = False, json: Json = False
 ) -> None:
     """Write the settlement lines of what is in the ledger. May run beside another."""
     _run(lambda commands: commands.run(follow=follow, as_json=json))
@@ -214,16 +214,16 @@ def dispute_open(
 def dispute_resolve(
     dispute_id: Annotated[str, typer.Argument(help="dsp_…")],
     by: By,
-    note: Annotated[str, typer.Option(help="what was agreed on")],
+    note: Annotated[str, typer.Option(help="the agreed result")],
     amount_minor: Annotated[
-        int | None, typer.Option(help="what the line is from now on, before tax; without it the line stands")
+        int | None, typer.Option(help="the line's amount from now on, before tax; without it the line is confirmed")
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
     """End a dispute, with a correcting line where the amount differs."""
-    amount = "the line stands" if amount_minor is None else f"the line is {amount_minor} minor units from now on"
+    amount = "the line is confirmed" if amount_minor is None else f"the line is {amount_minor} minor units from now on"
     effects = [f"{dispute_id} ends: {amount}; a dispute that is resolved is not opened again"]
     plan = {"dispute_id": dispute_id, "amount_minor": amount_minor, "note": note}
     confirm(effects, yes=yes, dry_run=dry_run, plan=plan, as_json=json)

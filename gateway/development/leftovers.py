@@ -1,6 +1,6 @@
 """End of a server that an earlier, crashed supervisor left behind, so that no second one opens the same data folder.
 
-Guarantees: only a process whose pid stands in the server's own pid file *and* whose command line names our
+Guarantees: only a process whose pid is in the server's own pid file *and* whose command line names our
 folder is signalled, so a number that was given to somebody else's process meanwhile is left alone.
 """
 

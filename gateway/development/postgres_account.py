@@ -2,7 +2,7 @@
 
 Guarantees: while a `Passage` is open, the account can pass through the folders above its data and the wheel's programs,
 by an access control entry that names this account only and allows passing through, not listing and not reading; no
-folder is opened to anybody else. What it changes on folders that are not the stack's own is said. The last passage of
+folder is opened to anybody else. Changes to folders that are not the stack's own are printed. The last passage of
 this machine through a folder takes the entry away again when it closes.
 
 Does not guarantee that: a process that is killed leaves its entries until the next passage through that folder closes.

@@ -38,7 +38,7 @@ CLUSTER_BYTES: Final = 100 << 20
 SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": "127.0.0.1",
     "password_encryption": "scram-sha-256",  # a method, no password # nosec
-    # Durable, and said so here rather than left to a default.
+    # These settings make it durable; they do not rely on defaults.
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
@@ -133,7 +133,7 @@ async def private_postgres(
     )
     here = f"127.0.0.1:{port}/{DATABASE}"
     passwords = private_folder(folder / "roles")
-    # The stack's own parts come by the socket, which costs both sides less than TCP; outsiders are told the port.
+    # The stack's own parts come by the socket, which costs both sides less than TCP; outsiders get the port.
     there = f"/{DATABASE}?host={quote(str(sockets))}&port={port}" if by_socket else here
     roles = {role: f"postgresql://{role}:{kept_secret(passwords / role)}@{there}" for role in ROLES}
     return PrivateServer(child, f"postgresql://{USER}:{password}@{here}", roles)

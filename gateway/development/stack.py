@@ -1,6 +1,6 @@
 """`tong up`: the whole product on one machine, for development.
 
-Guarantees: one stack per TONG_HOME (a lock says so); servers that are given are used and never started or stopped,
+Guarantees: one stack per TONG_HOME (held by a lock); servers that are given are used and never started or stopped,
 missing ones are started privately; all parts are watched and restarted; `demo.json` always names the pids that run;
 SIGINT, SIGTERM or SIGHUP stop everything in order (gateway, then ledger writer, sealer and settlement, then servers), a
 second one hastens; SIGUSR2 replaces the gateway workers one after another; secrets reach the parts through their
@@ -8,7 +8,7 @@ environment only; on private servers each part is a user of its own, with the ri
 (gateway/development/store_roles.py).
 
 Order of a start: folder, lock, servers, checks, migrations, demo group, listening socket, ledger writer, gateway,
-`/readyz`, `demo.json`. Any failure stops what runs and is told with what to do about it.
+`/readyz`, `demo.json`. Any failure stops what runs and is printed with what to do about it.
 """
 
 import asyncio
@@ -194,7 +194,7 @@ class _Stack:
         # Keys stay where `tong load` keeps them; a file that names dead processes would only mislead.
         (self.home / "demo.json").unlink(missing_ok=True)
         if self._precedence is not None:
-            await self._precedence  # a defect of ours is told once everything has ended
+            await self._precedence  # a defect of ours is raised once everything has ended
 
     def replace_workers(self) -> None:
         """Replace the gateway workers one after another, without a failed request where there are two or more."""

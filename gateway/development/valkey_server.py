@@ -4,7 +4,7 @@ Guarantees: bound to 127.0.0.1 and to a Unix socket that only its owner reaches,
 and for each user of redemption/hot/users.py; its address stays the same over restarts while the port is free; every
 acknowledged write is on disk (`appendfsync always`); never a second server on the same folder.
 
-`aof-load-truncated no` is kept, with one exception that is said aloud: when a crash cut the log in the
+`aof-load-truncated no` is kept, with one exception that is printed: when a crash cut the log in the
 middle of its last command, the server refuses to start. That command was never acknowledged (the reply
 comes after the fsync), so the next start cuts it off, and sets the setting back once loaded.
 """
@@ -139,7 +139,7 @@ def private_valkey(
         if cut_short:
             say(
                 "valkey: a crash cut its log in the middle of the last command, which was never acknowledged; "
-                "loading what stands before it"
+                "loading everything before it"
             )
         if any(DAMAGED in line for line in last_lines):
             say(
@@ -176,7 +176,7 @@ def private_valkey(
         ready_seconds=READY_SECONDS,
     )
     here = f"127.0.0.1:{port}/0"
-    # The stack's own parts come by the socket, which costs both sides less than TCP; outsiders are told the port.
+    # The stack's own parts come by the socket, which costs both sides less than TCP; outsiders get the port.
     scheme, there = ("unix", f"{quote(str(unix_socket))}?db=0") if by_socket else ("redis", here)
     users = {user: f"{scheme}://{user}:{secret}@{there}" for user, secret in passwords.items()}
     return PrivateServer(child, f"redis://:{password}@{here}", users)

@@ -3,7 +3,7 @@
 Guarantees: without the function library the worker is not ready and says why. When the streams together hold
 `backlog_max` entries or more (the ledger is away, or too slow), new scans and accruals are refused early as
 `unavailable`, `not_applied`, until a tenth of it is carried away; what ends something that was begun (capture, void,
-refund, cancel) goes on. While the hot store does not answer, what was seen last stands.
+refund, cancel) goes on. While the hot store does not answer, the latest result stays in force.
 
 Does not guarantee an exact bound: between two looks the streams grow by a second of scans, and entries that are in the
 ledger count until the writer trims them, a second later.
@@ -75,7 +75,7 @@ class HotStoreHealth:
     def reasons(self) -> list[str]:
         """Return why scans sent here cannot be decided, for readiness."""
         found = []
-        # What an earlier attempt found says nothing of a server that does not answer any more.
+        # The result of an earlier attempt does not hold for a server that does not answer any more.
         is_new = self._hot.connected or _NOT_FOUND in (self._hot.last_fault or "")
         if self._check.reason is not None and is_new:
             found.append(self._check.reason)

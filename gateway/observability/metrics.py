@@ -54,7 +54,7 @@ class Metrics:
             ["business", "outlet", "result"],
         )
         self.hot_memory_bytes = self._gauge(
-            "tong_hot_store_memory_bytes", "mostrecent", "Memory the hot store uses, as the elected worker was told"
+            "tong_hot_store_memory_bytes", "mostrecent", "Memory the hot store uses, as the elected worker read it"
         )
         self.hot_memory_limit_bytes = self._gauge(
             "tong_hot_store_memory_limit_bytes", "mostrecent", "Memory the hot store may use; 0: no limit is set"

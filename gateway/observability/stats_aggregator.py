@@ -3,8 +3,9 @@
 The last hour's samples are kept for pages of operations.
 
 Guarantees: what was counted reaches the totals exactly once while the hot store keeps its data: a report whose telling
-failed is told again unchanged, under the same number. Nothing here is waited for by a scan; a second's work is about a
-millisecond, in pieces (docs/performance.md). While the hot store is away the figures stand still and say so.
+failed is sent again unchanged, under the same number. No scan waits for anything here; a second's work is about a
+millisecond, in pieces (docs/performance.md). While the hot store is away the figures do not change and are marked as
+stale.
 """
 
 import asyncio
@@ -94,7 +95,7 @@ class StatsAggregator:
                 reachable = True
             except ValkeyAway as fault:
                 if reachable:
-                    logger.warning("figures stand still while the hot store is away: %s", fault)
+                    logger.warning("figures do not change while the hot store is away: %s", fault)
                 reachable = False
             except (msgspec.DecodeError, msgspec.ValidationError) as fault:
                 logger.error("figures of another version are in the hot store: %s", fault)

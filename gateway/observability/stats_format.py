@@ -1,6 +1,6 @@
 """Statistics of verify over all workers: a worker's report, a second's sample, and their sums.
 
-Guarantees: pure functions over values; a report counts once, however often it is told (its number says which it is);
+Guarantees: pure functions over values; a report counts once, however often it is sent (its number identifies it);
 quantiles are estimated within a histogram's bucket as Prometheus does it (histogram_quantile, linear), from the same
 buckets as tong_verify_seconds.
 """

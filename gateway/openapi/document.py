@@ -50,13 +50,13 @@ SECURITY: Final[dict[str, dict[str, str]]] = {
 _SUMMARY: Final = "One scan, one membership, any business of the group, exactly once."
 _DESCRIPTION: Final = (
     "Money is in minor units and points are whole numbers; times are RFC 3339 in UTC. Every error is a problem "
-    "document (RFC 9457) that says whether anything was applied (`outcome`) and what makes another attempt sensible "
-    "(`retry`). A path that does not exist answers `not_found`, a method that a path does not take "
+    "document (RFC 9457) that says whether anything was applied (`outcome`) and how another attempt can succeed "
+    "(`retry`). An unknown path answers `not_found`, an unsupported method "
     "`method_not_allowed`."
 )
 _SCHEMAS: Final = "#/components/schemas/{name}"
 
-# What stands in the example of a kind beside its fixed members: leg, asked, available.
+# Further members in the example of a kind: leg, asked, available.
 _FIGURES: Final[dict[str, tuple[int | None, int, int]]] = {
     "leg_not_allowed_here": (0, -1, -1),
     "benefit_unknown": (1, -1, -1),

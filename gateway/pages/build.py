@@ -135,7 +135,7 @@ def _version(node: str) -> tuple[int, ...]:
 
 
 def _run(command: list[str], seconds: int, **environment: str) -> None:
-    # What npm starts finds the same node that runs npm.
+    # Programs that npm starts find the same node that runs npm.
     path = os.pathsep.join((str(Path(command[0]).parent), os.environ.get("PATH", os.defpath)))
     try:
         done = subprocess.run(

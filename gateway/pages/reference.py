@@ -345,7 +345,7 @@ def _coloured(json_text: str) -> str:
         kind = "name" if found[2] else "text" if found[1] else "number"
         return f'<span class="j-{kind}">{found[1] or found[3]}</span>{found[2] or ""}'
 
-    # Quotes stay as they are (this is element content), so strings can still be told after the escape.
+    # Quotes stay as they are (this is element content), so strings can be recognized after the escape.
     return re.sub(
         r'("(?:[^"\\]|\\.)*")(\s*:)?|(-?\b\d+\b|\btrue\b|\bfalse\b|\bnull\b)', span, escape(json_text, quote=False)
     )

@@ -1,6 +1,6 @@
 """A child process of the supervisor: its command and treatment, one run of it, and how its life is tied to ours.
 
-Guarantees: nothing secret stands in a child's command line or repr; the kernel signals a run when the process that
+Guarantees: nothing secret is in a child's command line or repr; the kernel signals a run when the process that
 started it dies (PR_SET_PDEATHSIG). Linux only.
 """
 

@@ -95,7 +95,7 @@ def application(state: State) -> Application:
                 headers=((b"allow", allowed.encode()),),
             )
         elif fault.status_code == 404:
-            found = Problem("not_found", "There is nothing at this path; /docs lists what there is")
+            found = Problem("not_found", "No such path; /docs lists all paths")
         else:
             found = Problem("malformed", fault.detail)
         return problem_answer(found, request.headers.get("accept-language"))
@@ -143,7 +143,7 @@ def unforeseen_fault(state: State, request: Request, fault: Exception) -> Respon
     # A fault after the hot store was asked cannot say what happened; the same key can.
     unknown = request.method == "POST"
     return problem_answer(
-        Problem("unavailable", "Something unforeseen happened here; it was recorded", unknown=unknown),
+        Problem("unavailable", "An unforeseen fault happened; it was logged", unknown=unknown),
         request.headers.get("accept-language"),
     )
 

@@ -1,7 +1,7 @@
 """The composition root of a gateway worker: builds its parts in order and takes them down in order.
 
 Guarantees: a worker serves only with a configuration and a key ring in hand; the hot store may be away at start (the
-connection keeps trying, readiness says so). Every part is closed, each within its own time
+connection keeps trying, and the worker is not ready). Every part is closed, each within its own time
 (gateway/processes/closing.py).
 """
 
@@ -194,7 +194,7 @@ async def weaknesses(settings: Settings) -> list[ConfigurationWarning]:
     found: list[ConfigurationWarning] = []
     try:
         hot = await check_hot_store(valkey_url, cluster=settings.valkey_cluster)
-        # A worker's own user may not read the server's settings: then it tells what it was told.
+        # A worker's own user may not read the server's settings: then an operator has checked them before.
         found += [weakness for weakness in hot if not (settings.valkey_checked and weakness.found == UNKNOWN)]
     except ServerUnusable as fault:
         logger.warning("the hot store could not be checked: %s", fault)

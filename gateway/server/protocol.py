@@ -12,7 +12,7 @@ Any number of requests may be sent without waiting for answers (pipelining). Tho
 parsed requests, and nothing further is read meanwhile.
 
 What two readers of one connection (a proxy, this server) could read differently is refused or read in one way only: a
-header that must stand once stands once, `Host` is there and is a host (RFC 9112, 3.2), `Transfer-Encoding` is `chunked`
+header that may occur once occurs once, `Host` is there and is a host (RFC 9112, 3.2), `Transfer-Encoding` is `chunked`
 and nothing else (RFC 9112, 6.1), blanks around a value are no part of it (RFC 9110, 5.5), a trailer is no header,
 `Upgrade` is passed over and the body behind it is that request's body (httptools leaves it unread, to be taken for the
 next request). What cannot be read never gives an answer in the place of what came whole before it on the connection:
@@ -142,7 +142,7 @@ class BoundedProtocol(WriteBounded):
         if not self._fed(data):
             return
         if self._scan is not None and not self.transport.is_closing():
-            self._take_the_long_way(self._scan)
+            self._take_the_slow_path(self._scan)
         if self._in_body:
             if self._quiet_bytes > QUIET_BYTES_MAX:
                 self._end_request(f"more than {QUIET_BYTES_MAX} bytes that are no part of the body")
@@ -181,7 +181,7 @@ class BoundedProtocol(WriteBounded):
                 try:
                     self.parser.feed_data(piece)
                 except httptools.HttpParserUpgrade as upgrade:
-                    # The same request without the header, by a parser that has not given up; then what is left.
+                    # A fresh parser reads the request again without the header; then the rest follows.
                     pieces += (memoryview(piece)[upgrade.args[0] :], self._head_without_upgrade())
                     self.parser = httptools.HttpRequestParser(self)
         except httptools.HttpParserError:
@@ -230,7 +230,7 @@ class BoundedProtocol(WriteBounded):
             names = [name for name, _ in self.headers]
             for name in ONCE:
                 if names.count(name) > 1:
-                    self._refuse_head(f"the header {name.decode()} stands twice")
+                    self._refuse_head(f"the header {name.decode()} is a duplicate")
         if (host := last.get(b"host")) != self._host:  # a caller names the same one in every request
             self._check_host(host)
         if b"transfer-encoding" in last:
@@ -259,7 +259,7 @@ class BoundedProtocol(WriteBounded):
         raise HeadRefused
 
     def _begin_request(self) -> None:
-        if self.url == _SCAN_URL and self._may_go_the_short_way():
+        if self.url == _SCAN_URL and self._may_take_the_fast_path():
             self.scope["method"], self.scope["query_string"] = "POST", b""
             self.scope["path"], self.scope["raw_path"] = VERIFY_PATH, _SCAN_URL
             self._scan = self.cycle = ScanCycle(  # type: ignore[assignment]  # it has what the protocol asks of a cycle
@@ -270,7 +270,7 @@ class BoundedProtocol(WriteBounded):
         if self.url.endswith(STREAMS):
             self.scope[ABORT] = self._cut_off  # type: ignore[typeddict-unknown-key]
 
-    def _may_go_the_short_way(self) -> bool:
+    def _may_take_the_fast_path(self) -> bool:
         parser, before = self.parser, self.cycle
         return (
             parser.get_method() == b"POST"
@@ -295,7 +295,7 @@ class BoundedProtocol(WriteBounded):
             self._scan = None
             scan.begin(self.loop, self.tasks)
 
-    def _take_the_long_way(self, scan: ScanCycle) -> None:
+    def _take_the_slow_path(self, scan: ScanCycle) -> None:
         """Take the slow path of a body that is still to come: uvicorn's cycle waits for it, within its bounds of time
         and size."""
         self._scan = self.cycle = None  # type: ignore[assignment]

@@ -1,7 +1,7 @@
 """A statement as JSON: an object with its head and figures, then every exception and line, one on a row of text.
 
 Money is integer minor units, times are RFC 3339 UTC, words are those of the API in every language; only names, title
-and notice are in the language asked for. `provisional` stands before everything else.
+and notice are in the language asked for. `provisional` comes first.
 """
 
 import datetime

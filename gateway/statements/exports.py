@@ -174,7 +174,7 @@ async def _converse(process: Process, asked: ChildRequest) -> dict[str, Any] | S
     assert process.stderr is not None
     errors = asyncio.create_task(process.stderr.read())
     try:
-        # A process that is dead already is told apart by its exit status.
+        # The exit status shows a process that is dead already.
         with contextlib.suppress(ConnectionError):
             process.stdin.write(msgspec.json.encode(asked) + b"\n")
             await process.stdin.drain()

@@ -153,7 +153,7 @@ class PaperFile:
         rows = table.rows[:PAPER_ROWS_MAX]
         places = [keys.index(key) for key in SHOWN[table.section]]
         if table.section in _STRETCHED:
-            # Room on paper: a column in which nothing stands is left out.
+            # An empty column is left out, because paper has little room.
             places = [place for place in places if not rows or any(cells[place] for cells in rows)]
         columns = [table.columns[place] for place in places]
         note = None

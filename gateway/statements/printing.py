@@ -1,7 +1,7 @@
 """Prepare texts of others for paper: nothing in them turns a line about, and nothing prints as an empty box.
 
 - Characters that command the direction of a line (U+202E and its like) and other characters without a shape are taken
-  out. A name in a script that runs from right to left is isolated where it stands inside a line, so that the figures
+  out. A name in a script that runs from right to left is isolated inside a line, so that the figures
   beside it stay where they are (Unicode Standard Annex 9, FSI and PDI).
 - A character that no font here has is shown as `[U+1820]`; `replaced` says that there was one.
 - Long words get places at which a line may break, where a break cannot part what belongs together.

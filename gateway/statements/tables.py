@@ -1,7 +1,7 @@
 """A statement as tables: the columns of each section in order, and its rows. All renderers show these.
 
 A cell is a plain value: text, a word of `texts.py`, an integer, money in minor units (of the row's `currency` column),
-a day or a time. Names are in one language; ids stand beside them.
+a day or a time. Names are in one language; ids are in columns beside them.
 """
 
 from collections.abc import Callable, Sequence

@@ -42,7 +42,7 @@ FOOTER_CHARACTERS_MAX: Final = 100  # Excel takes 255 with the codes
 WIDTHS: Final = {"text": 18, "word": 14, "integer": 12, "money": 16, "day": 12, "time": 20}
 WIDE: Final = {"reason": 40, "note": 40, "sha256": 66, "line_id": 24, "redemption_id": 24, "reference": 24}
 LEFT_OUT: Final = frozenset({"counterparty", "outlet", "asset"})
-"""Ids that the sheets of lines and exceptions do without: names stand there."""
+"""Ids that the sheets of lines and exceptions leave out: they have names instead."""
 
 
 class TooManyLines(RefusedError):

@@ -2,7 +2,7 @@
 
 One stack with one worker; closed-loop rounds of wrk in turn: nobody listens, then so many members' pages and
 operations' pages are open and read (by a process of its own on the same machine, whose cost is in the result). Prints
-the rates, their ratio, and how many events the pages were told. Exit status 1 when scans with listeners are not at
+the rates, their ratio, and how many events the pages received. Exit status 1 when scans with listeners are not at
 least `SHARE_MIN` of those without, or anything was refused.
 """
 

@@ -1,10 +1,10 @@
 """`python -m loadtest.bench.overload`: a worker at three times the load it can carry. `make bench-overload` calls it.
 
-A stack of its own, one worker. In turn, each but the last once what works behind the scans has come to rest:
+A stack of its own, one worker. In turn, each but the last after the work behind the scans is done:
   * the maximum: closed loop, as in `make bench`;
   * quiet: a probe alone, `PROBE_RATE` scans a second at a constant rate (loadtest/bench/open_loop.py);
   * a ramp: wrk offers shares of the maximum over `FLOOD_CONNECTIONS` connections (each waits so long between its
-    requests that all together come to the rate). The best rate of what was accepted is what the overload is held
+    requests that all together send the rate). The best rate of what was accepted is what the overload is held
     against: generator and gateway share the machine, and offering much costs the generator as much at any rate;
   * overload: three times the maximum is offered, and the same probe beside it, whose answers are looked at one by one;
   * after: the probe again, until it is not refused any more.

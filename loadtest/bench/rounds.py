@@ -103,7 +103,7 @@ class Bench:
         self.applied += applied
         series.rounds.append(found)
         series.cpu_us.append(self.costs.end(applied))
-        # What wrk had in flight when it stopped was applied and its answer never read.
+        # Requests that wrk had in flight when it stopped were applied and their answers never read.
         if found.errors or refused or not 0 <= applied - found.requests <= self.connections:
             told = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
             self.complaints.append(f"closed loop: wrk read {found.requests}, {found.errors} errors; answers {told}")

@@ -16,7 +16,7 @@ from loadtest.scenarios.tills import JSON, Till, points
 from loadtest.scenarios.world import players
 from loadtest.verdict import NOTICE
 
-APP_PAUSE_SECONDS = (1.0, 4.0)  # twenty seconds in life; a load test has a member stand for several
+APP_PAUSE_SECONDS = (1.0, 4.0)  # twenty seconds in life; in a load test one member plays several
 LISTENER_PAUSE_SECONDS = (1.0, 3.0)
 OPEN_SECONDS: Final = 5.0
 SILENCE_SECONDS: Final = 40.0  # the stream has a heartbeat every 15 s
@@ -112,7 +112,7 @@ class ListeningMember(Till):
     """A member at a till, telephone in hand: a code from the app, the scan, and the notice of it on the screen in time.
 
     Each has one stream, of a member of its own; they are about a tenth of the users, so about a tenth of `USERS_MAX`
-    (loadtest/__main__.py) at most. A notice that does not come within `World.notice_seconds` or tells of other points,
+    (loadtest/__main__.py) at most. A notice that does not come within `World.notice_seconds` or names other points,
     and a stream that ends by itself, are errors of the load test.
     """
 

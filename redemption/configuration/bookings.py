@@ -50,7 +50,7 @@ async def booked(
 
     Raises `GroupFileRefused` where the ledger is too far behind to know.
 
-    Raises `GroupFileRefused` where the ledger is so far behind that it cannot be told.
+    Raises `GroupFileRefused` where the ledger is too far behind to know.
     """
     if not businesses and not outlets:
         return {}, set()
@@ -92,7 +92,7 @@ async def _entries_behind(connection: Connection, store: HotStore, buckets: int)
             read += len(page)
             if read > ENTRIES_BEHIND_MAX:
                 raise GroupFileRefused(
-                    f"the ledger is more than {ENTRIES_BEHIND_MAX} entries behind, so what is booked cannot be told;"
+                    f"the ledger is more than {ENTRIES_BEHIND_MAX} entries behind, so bookings are not known;"
                     " `tong write-ledger` has to catch up first"
                 )
             if len(page) < PAGE_ENTRIES:

@@ -1,7 +1,8 @@
 """Display names of levels, businesses, outlets and benefits, in the group's languages.
 
 Nothing is decided by a name, so names are not part of the configuration that every scan looks at. Guarantees: they are
-those of the configuration's version of the moment, read once per version; while PostgreSQL is away the last ones stand.
+those of the configuration's version of the moment, read once per version; while PostgreSQL is away the latest ones stay
+in force.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Faults of a document of plain values: every fault with its place, not only the first.
 
 msgspec stops at the first thing it refuses. `faults_of_type` asks it again for each part, so that a file of a hundred
-entries tells of all that are wrong. A place is written like `businesses[2].outlets[0].name.en`.
+entries reports all that are wrong. A place is written like `businesses[2].outlets[0].name.en`.
 """
 
 import datetime

@@ -51,7 +51,7 @@ KINDS: Final = (
     Kind("terminal", _columns(TerminalEntry, outlet_id=str)),
     Kind("benefit", {"definition": BenefitDefinition}),
 )
-"""In the order in which they are written: each may name what stands before it."""
+"""In the order in which they are written: each may name the kinds before it."""
 
 _PLURALS: Final = {"business": "businesses"}
 

@@ -70,7 +70,7 @@ class _StrictLoader(yaml.SafeLoader):
             node = super().compose_node(parent, index)
             size = self._sizes.get(id(node))
             if size is None:
-                raise DocumentRefused(f"{_place(mark)}: an alias stands for something that contains it")
+                raise DocumentRefused(f"{_place(mark)}: an alias contains itself")
             self._count(size, mark)
             return node
         self._depth += 1
@@ -126,7 +126,7 @@ def read_yaml(data: bytes) -> Document:
     except yaml.reader.ReaderError as fault:
         # `character` is a number for what YAML does not allow, bytes for what is not UTF-8.
         what = f"U+{fault.character:04X}" if isinstance(fault.character, int) else f"byte {fault.character!r}"
-        raise DocumentRefused(f"{what} at position {fault.position} may not stand in YAML") from None
+        raise DocumentRefused(f"{what} at position {fault.position} is not allowed in YAML") from None
     except (ValueError, OverflowError, RecursionError) as fault:
         # PyYAML lets these out for a number or a date that Python cannot hold.
         raise DocumentRefused(f"not YAML: {_one_line(str(fault))[:200]}") from None

@@ -38,7 +38,7 @@ Category = Annotated[
         min_length=1,
         max_length=limits.CATEGORY_CHARACTERS_MAX,
         pattern=r"^[a-z0-9][a-z0-9_-]*$(?!\n)",
-        description="what was sold, a slug agreed with the business",
+        description="category of the goods, a slug agreed with the business",
         examples=["dining"],
     ),
 ]

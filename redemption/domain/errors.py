@@ -31,7 +31,7 @@ TongError
 │   ├── ReplyCrossed        the reply belongs to another call
 │   ├── RowRefused          PostgreSQL refuses a row for its content
 │   └── ValkeyAway          the hot store did not answer a reader of streams
-├── ConflictError           what was found is not what the work relies on: another process, version, key or state
+├── ConflictError           the state found conflicts with the work: another process, version, key or state
 │   ├── AlreadyWritten      the rows of an entry are in the ledger already
 │   ├── BucketMoved         a bucket was rebuilt while it was audited
 │   ├── BucketsDiffer       the hot store was installed with another number of buckets
@@ -42,7 +42,7 @@ TongError
 │   ├── PeriodAltered       the lines of a closed period were changed
 │   ├── PortTaken           the address cannot be listened on
 │   └── StepDiffered        a step of the tour had another result than it must
-└── RefusedError            what was asked is not done and nothing was changed
+└── RefusedError            a request is refused and nothing was changed
     ├── ArchiveRefused      months of the ledger cannot be archived or restored
     ├── ClientGone          the client disconnected before its request was complete
     ├── ContextRefused      a compact context cannot be read
@@ -87,8 +87,8 @@ class StorageError(TongError):
 
 
 class ConflictError(TongError):
-    """What was found is not what the work relies on: another process, version, key or state."""
+    """The state found conflicts with the work: another process, version, key or state."""
 
 
 class RefusedError(TongError):
-    """What was asked is not done and nothing was changed."""
+    """A request is refused and nothing was changed."""

@@ -1,7 +1,7 @@
 """Every bound of the product in one place, with the relations between them asserted.
 
 A limit that is missing here does not exist; a loop, a queue, a size or a wait without one is a defect. The hot-store
-functions get the ones they need from here when the library is assembled, so no number stands in two places.
+functions get the ones they need from here when the library is assembled, so no number is written in two places.
 """
 
 from typing import Final
@@ -64,12 +64,12 @@ TERMINALS_PER_OUTLET_MAX: Final = 1_000
 NAME_CHARACTERS_MAX: Final = 100
 NAME_LANGUAGES_MAX: Final = 20
 MEMBER_LINE_BYTES_MAX: Final = 65_536
-MEMBER_LINE_FAULTS_MAX: Final = 100  # lines that are told to be wrong
+MEMBER_LINE_FAULTS_MAX: Final = 100  # wrong lines that are reported
 # Lists of redemptions for tills (redemption/listing.py).
 LISTED_DEFAULT: Final = 20
 LISTED_MAX: Final = 100
 LISTED_CANDIDATES_MAX: Final = 100  # looked up in the hot store at once
-LISTED_ROUNDS_MAX: Final = 5  # for one page, where few candidates stand as asked for
+LISTED_ROUNDS_MAX: Final = 5  # for one page, where few candidates have the wanted status
 UNLEDGERED_ENTRIES_MAX: Final = 200  # of a bucket, read from its stream because the ledger does not have them yet
 
 # Settlement over HTTP and a till's list of a day (docs/settlement.md).
@@ -80,7 +80,7 @@ SETTLEMENT_TRANSFERS_MAX: Final = 2  # uploads and downloads at once, a worker
 TILL_LIST_BYTES_MAX: Final = 4 * 1024 * 1024
 TILL_LIST_ROWS_MAX: Final = 20_000
 TILL_LIST_COLUMNS_MAX: Final = 64
-TILL_LIST_FAULTS_MAX: Final = 100  # rows that are told to be wrong
+TILL_LIST_FAULTS_MAX: Final = 100  # wrong rows that are reported
 TILL_LIST_NOTED_ROWS_MAX: Final = 100  # rows that a note about the list names
 CUT_OFF_HOUR_MAX: Final = 12  # an outlet's business day ends by noon of the next calendar day
 RECONCILED_MOVEMENTS_MAX: Final = 40_000  # of a business, or outlet, on one day
@@ -160,7 +160,7 @@ HOT_IN_FLIGHT_MAX: Final = 1_280
 assert CODE_MARKER_SECONDS > 30 + 96 + 60
 assert REFUSAL_MARK_SECONDS > 30 + 96 + 60
 assert max(REFUSAL_MARK_SECONDS, CODE_MARKER_SECONDS) < REDEMPTION_RETENTION_SECONDS
-# What can be cancelled can be cancelled by its key: the key's record lives at least as long as the window, which begins
+# Whatever can be cancelled can be cancelled by its key: the record of the key outlives the window, which begins
 # at the scan or, of a hold, at the capture (a hold's key lives longer by the hold's own time).
 assert 86_400 < CANCEL_WINDOW_SECONDS_DEFAULT <= CANCEL_WINDOW_SECONDS_MAX <= REDEMPTION_RETENTION_SECONDS
 assert max(CODE_MARKER_SECONDS, REFUSAL_MARK_SECONDS) <= TOMBSTONE_SECONDS

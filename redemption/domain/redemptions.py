@@ -1,7 +1,7 @@
 """Redemptions and accruals as the hot store keeps them and as the till receives them.
 
 A record holds everything its first answer needs and never changes that, so a repeat, much later and after capture or
-refund, is rendered from the same fields and is the same bytes. What became of it stands beside it.
+refund, is rendered from the same fields and is the same bytes. Later changes are kept beside it.
 """
 
 import os

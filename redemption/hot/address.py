@@ -36,7 +36,7 @@ class Address:
     @classmethod
     def from_url(cls, url: str) -> Self:
         """Read a URL of the forms above. Raises ValueError, which names the fault and does not repeat the URL."""
-        # What urlsplit raises repeats pieces of the URL: with an unescaped "/" in a password, the password.
+        # An exception of urlsplit repeats pieces of the URL: with an unescaped "/" in a password, the password.
         try:
             parts = urlsplit(url)
             port = parts.port

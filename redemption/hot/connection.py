@@ -274,7 +274,7 @@ class HotConnection:
         checked = link.loop.time()
         while not link.gone.done():
             await asyncio.wait({link.gone}, timeout=period_seconds)
-            # When this process itself stood still (SIGSTOP, a starved machine), replies may lie in the socket
+            # When this process itself was paused (SIGSTOP, a starved machine), replies may lie in the socket
             # unread: look again a period later.
             late_seconds, checked = link.loop.time() - checked - period_seconds, link.loop.time()
             if late_seconds > period_seconds or link.broken:

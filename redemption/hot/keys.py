@@ -23,7 +23,7 @@ is the whole key space; `ttl` says what removes a key. A test fails on a key tha
     {bN}:bill:<outlet>:<h>  string   what a bill earned: "<amount>=<accrual id>;…"         ttl
     {bN}:cancelled:<id>     zset     keys of a terminal that were cancelled -> seconds     ttl
     tong:buckets            string   number of buckets, fixed at install                   kept
-    tong:layout             string   version of what stands in the keys (ADR 0009)         kept
+    tong:layout             string   version of the keys' layout (ADR 0009)                kept
     ops:reports             stream   what each worker counted in a second                  kept, trimmed
     ops:series              stream   figures over all workers, a sample a second           kept, trimmed
     ops:refusals            stream   the last refusals                                     kept, trimmed

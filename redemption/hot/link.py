@@ -90,7 +90,7 @@ class Link(asyncio.Protocol):
         self._writes.clear()
         self._on_broken(self, reason)
 
-    # What asyncio calls.
+    # Methods that asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -114,7 +114,7 @@ class Link(asyncio.Protocol):
             while (reply := reader.gets()) is not _INCOMPLETE:
                 # A call that is still in the buffer cannot have been answered: the stream is not ours any more.
                 if answered == self._sent_count:
-                    self.break_off("the server sent a reply nobody asked for")
+                    self.break_off("the server sent a reply without a request")
                     return
                 answered += 1
                 future = pending.popleft()

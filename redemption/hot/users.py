@@ -9,7 +9,7 @@ Not guaranteed, because no ACL of Valkey or Redis can say it: that a user calls 
 Commands inside a function are checked against the rights of the user who calls it, so what a function needs must be
 allowed (and what is not allowed would end it half-way: a test runs all of them as these users). A gateway that was
 taken over can therefore move a balance without an entry, or trim a stream with an option of XADD; `tong audit` then
-shows the difference (I7, I8), and docs/security.md says so.
+shows the difference (I7, I8; docs/security.md).
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class Family(NamedTuple):
 
 
 WRITTEN_BY_FUNCTIONS: Final = (
-    # What members hold has no EXPIRE and no DEL: it cannot be made to vanish.
+    # Members' holdings have no EXPIRE and no DEL, so that they cannot be made to vanish.
     Family(("{b*}:lots:*", "{b*}:member:*"), ("+hset", "+hincrby", "+hdel")),
     Family(("{b*}:holds",), ("+zadd", "+zrem")),
     Family(("{b*}:ledger",), ("+xadd",)),

@@ -310,7 +310,7 @@ def posting_lines(bucket: int, epoch: int, position: Position, entry: Entry) -> 
 
 
 def _copied(text: str | None) -> str:
-    # What the patterns above let through needs no escape; what a till may say does.
+    # Texts that passed the patterns above need no escape; texts of tills do.
     if text is None:
         return _NULL
     return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)

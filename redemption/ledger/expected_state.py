@@ -86,7 +86,7 @@ CONTEXT_ORDER: Final = (
     *("reference", "kind", "points", "benefit_id", "uses", "amount_minor", "value_minor", "currency"),
     *("fingerprint", "code", "hold_seconds", "outlet_offset", "stay", "growth", "validity_months", "crossing_days"),
 )
-"""Members of a context and of what stands in it, in the order in which redemption/legs.py and its callers write them:
+"""Members of a context and of its parts, in the order in which redemption/legs.py and its callers write them:
 jsonb forgets the order, and answers show it."""
 _RANK: Final = {name: rank for rank, name in enumerate(CONTEXT_ORDER)}
 

@@ -139,7 +139,7 @@ class Replay:
         """Return lots that are below zero in the ledger: something was spent twice before a freeze."""
         return {f"{asset}/{lot}": amount for (asset, lot), amount in self._lots.items() if amount < 0}
 
-    # What each kind of transaction does.
+    # Each kind of transaction has its own effect.
 
     def _redeem(self, transaction: Transaction) -> None:
         who, context, at_ms = self._who, transaction.context, transaction.at_ms
@@ -283,7 +283,7 @@ class Replay:
         if transaction.context.get("key"):
             self._answer(transaction, "0", str(back), str(owed), str(balance))
 
-    # What they share.
+    # The kinds share these.
 
     def _move(self, transaction: Transaction) -> None:
         for move in transaction.moves:

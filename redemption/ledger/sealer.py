@@ -6,10 +6,10 @@ Guarantees:
     fork a chain: the loser's seals come back refused and it begins again from what is there.
   * It takes no lock that the ledger writer waits for.
   * Where the rows up to a watermark are not as many as the watermark says, the bucket is not sealed any further and
-    this is said: a seal must not make a removed row look right.
+    the log names it: a seal must not make a removed row look right.
 
 A row is sealed about `TRAIL_SECONDS` after it was written; what was changed before that is not shown by the chain (the
-audit's other checks stand).
+audit's other checks still apply).
 """
 
 import asyncio

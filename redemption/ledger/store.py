@@ -87,7 +87,7 @@ class Item(NamedTuple):
 
 
 Row = tuple[int, int, Position, Entry]
-"""Bucket, epoch, position and what stands there."""
+"""Bucket, epoch, position and the content there."""
 
 
 class LedgerStore:
@@ -181,7 +181,8 @@ class LedgerStore:
         await session.fetch(self._queries["limit_transaction"], f"{lock_ms}ms", f"{idle_ms}ms")
 
     async def _ensure_months(self, session: Session, items: Sequence[Item]) -> None:
-        # Its own transaction: the partitions stand before the batch needs them, whatever becomes of the batch.
+        # It has its own transaction, so that the partitions exist before the batch needs them, whatever becomes of the
+        # batch.
         days = {item.content.at_ms // DAY_MS for item in items if isinstance(item.content, Entry)}
         wanted = {(UNIX_DAY + timedelta(days=day)).replace(day=1) for day in days}
         for month in sorted(wanted - self._months):

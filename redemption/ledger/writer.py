@@ -49,7 +49,7 @@ BLOCK_MS: Final = 200  # also how long a stop may wait for an idle reader
 TEND_SECONDS: Final = 1.0
 # A transaction costs nearly the same for one entry and for a thousand: after a small one the next has time to gather.
 # Meanwhile the one at hand is worked off in pieces: scans that share the machine wait for a piece, not for all of it.
-# Where so much comes in that it would fall behind, at once.
+# Under so much load that it would fall behind, the whole batch is worked off at once.
 ROUND_SECONDS: Final = 0.2
 ENTRY_SECONDS: Final = 0.000_2  # several times what an entry costs
 BUSY_ENTRIES: Final = 1_000
@@ -190,7 +190,7 @@ class LedgerWriter:
                     self._stop(batch[0].bucket, f"the database refuses a dead letter: {refused}")
                 continue
             if moved is None:
-                # Another writer went on. Whatever it did stands in the watermarks; begin again from there.
+                # Another writer went on. Its work is in the watermarks; begin again from there.
                 self.figures.batches_fenced += 1
                 self._server = None
                 return
@@ -216,7 +216,7 @@ class LedgerWriter:
         self._waiting.clear()
         for bucket, sight in sights.items():
             await self._compare(bucket, sight)
-        # Taken before the looks: if the server was replaced in between, the next reading says so.
+        # It is read before the looks: if the server was replaced in between, the next reading shows it.
         self._server = server
         self._tended_at = self._loop_seconds()
 
@@ -353,7 +353,7 @@ async def run_writer(writer: LedgerWriter, stop: asyncio.Event) -> None:
         await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait((running,), timeout=STOP_SECONDS)
         if running.done():
-            running.result()  # a fault is the caller's to hear of
+            running.result()  # a fault is raised to the caller
         else:
             logger.warning("ledger writer: the last batch was cut off; it is written at the next start")
     finally:

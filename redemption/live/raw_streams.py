@@ -1,6 +1,6 @@
 """Stream commands with their raw replies: lists of bytes, no mapping built of entries that nobody will read.
 
-redis-py turns each entry of a reply into a dict (3 µs); of the entries that pages are told of, most concern nobody.
+redis-py turns each entry of a reply into a dict (3 µs); most entries concern no open page.
 """
 
 from typing import Any

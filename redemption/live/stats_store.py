@@ -62,7 +62,7 @@ class StatsStore:
 
         After a fault the report may have been added: it is sent again unchanged, and its number tells the two apart.
 
-        After a fault the report may have been added: it is told again unchanged, and its number tells the two apart.
+        After a fault the report may have been added: it is sent again unchanged, and its number tells the two apart.
         """
         with _away():
             pipeline = self._client.pipeline(transaction=False)

@@ -32,7 +32,7 @@ from redemption.live.raw_streams import ask
 READ_ENTRIES: Final = 500
 """Of each stream, in one read."""
 BLOCK_MS: Final = 250
-"""How long a read waits: also how long a listener of a further stream waits for the reader to hear of it."""
+"""Milliseconds that a read waits, and that a listener of a further stream waits for the reader to begin with it."""
 PACE_SECONDS: Final = 0.1
 """Between two reads: a notice is at most so much later, and a hundred scans cost one read instead of a hundred."""
 AWAY_SECONDS: Final = 1.0

@@ -34,7 +34,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Sums of lines of one currency, before tax where tax stands beside it."""
+    """Sums of lines of one currency, before tax where there is a field for tax."""
 
     currency: str
     lines: int = 0

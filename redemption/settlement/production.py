@@ -27,7 +27,7 @@ from redemption.waiting import set_within
 BATCH_TRANSACTIONS: Final = 4_000
 BATCH_SECONDS: Final = 60.0
 TAKEOVER_SECONDS: Final = 10.0
-LOCK_WAIT_RATIO: Final = 1.5  # who waits for a bucket outlives who stands still with it
+LOCK_WAIT_RATIO: Final = 1.5  # a process that waits for a bucket outlives one that hangs with it
 FOLLOW_SECONDS: Final = 1.0
 # A batch of a bucket costs a transaction and a dozen round trips whether it has ten rows or a thousand. Where much
 # comes in, a round takes its time, one bucket after the other: fewer and evenly spaced syncs beside the hot store's.

@@ -11,7 +11,7 @@ items are the sums of both sides; the answer does not depend on the order of row
 | --- | --- | --- | --- |
 | `matched` | some | some | the same amount (and bill amount, where the list has one) |
 | `different_amount` | some | some | both sides have the bill, not the same amount |
-| `duplicate_in_list` | some | some | the same amount once rows that stand twice are counted once |
+| `duplicate_in_list` | some | some | the same amount once duplicate rows are counted once |
 | `missing_here` | some | none | the list has it, the ledger has not |
 | `missing_there` | none | some | the ledger has it, the list has not |
 | `other_day` | some | none | the ledger has not got it on this day, and the rows say that they are of another day |
@@ -59,7 +59,7 @@ LIST_NOTES: Final[dict[ListNote, Note]] = {
     "leading_zeros_lost": "leading_zeros_lost",
     "rows_of_another_day": "row_of_another_day",
 }
-"""What is said of the list as a whole when it is said of a bill in it."""
+"""Notes on a bill that are repeated as notes on the whole list."""
 
 _BillKey = tuple[str, str, str]
 _SHORTENED: Final = re.compile(r"[0-9](?:[.,][0-9]+)?E\+[0-9]{2,3}|[1-9][0-9]{14}0+", re.ASCII | re.IGNORECASE)

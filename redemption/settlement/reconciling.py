@@ -205,7 +205,7 @@ class Reconciliations:
         days = {outlet: places.day_at(outlet) for outlet in outlets}
         zones = {day.zone for day in days.values()}
         zone = zones.pop() if len(zones) == 1 else places.zone
-        # The day that has begun somewhere; that it is not over somewhere is said by `provisional`.
+        # The day has begun somewhere; `provisional` marks that it is not over somewhere.
         hour = min((day.cut_off_hour for day in days.values()), default=0)
         today = OutletDay(zone, hour).day_of(self._now())
         if not today - datetime.timedelta(days=RECONCILED_DAYS_BACK_MAX) <= upload.day <= today:

@@ -1,6 +1,6 @@
 """A day of a business's tills in the ledger: one `Movement` for each redemption taken or given back.
 
-The value of a movement is the change of what is off the bill, as the till was told it: of each instrument the legs'
+The value of a movement is the change of what is off the bill, as the till received it: of each instrument the legs'
 `value_minor` in proportion to the units that are taken, rounded down. (Two legs of one instrument in one basket, given
 back in part, are rounded together: that may differ from the till by a minor unit.) Holds count when they are captured.
 

@@ -3,9 +3,9 @@
 The lots of one issuer that differ only in their month of expiry are one use. Units are those of the ledger's postings
 to `business_redeemed`, so all uses of a pair sum to what the ledger says; negative units are given back.
 
-Face value: each leg's `value_minor` (what it took off the bill). The postings of an asset stand in the order of the
-legs, and a capture takes from the first leg first, so postings are laid against the legs in turn. A leg taken in part
-counts in proportion, rounded down, as the till was told; a leg's value is spread over its issuers by units, by largest
+Face value: each leg's `value_minor` (what it took off the bill). The postings of an asset are in the order of the legs,
+and a capture takes from the first leg first, so postings are laid against the legs in turn. A leg taken in part counts
+in proportion, rounded down, as the till received it; a leg's value is spread over its issuers by units, by largest
 remainder. Without legs the face value is unknown, but for stored value, which is its own.
 """
 

@@ -66,7 +66,7 @@ async def demo(settings: Settings) -> int:
         _say(f"{number:2}. {title}: {line}")
         for detail in details:
             _say(f"      {detail}")
-    _say("Everything came to what it must; every step that moved value is in the ledger, in balance.")
+    _say("Every step had the expected result; every step that moved value is in the ledger, in balance.")
     return 0
 
 

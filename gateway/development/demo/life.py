@@ -239,4 +239,4 @@ async def _expect_cancelled(tour: Tour, business: str, body: dict[str, Any], key
 def _expect_balance(redemption: dict[str, Any], means: Means) -> None:
     balance = redemption["balance"]
     found = (balance["points"], balance["points_held"], balance["stored_value_minor"])
-    expect(found == means[:3], f"the till is told {balance}, the member {means}")
+    expect(found == means[:3], f"the till got {balance}, the member {means}")

@@ -48,7 +48,7 @@ from tokens.keyring import KeyRing
 GOOD_SECONDS: Final = 120
 VERIFY: Final = "/v1/verify"
 NOT_ON_PURPOSE: Final[dict[str, str]] = {
-    "overloaded": "A gateway says it while it has more in hand than it can answer in time. To see it: `tong bench`.",
+    "overloaded": "A gateway answers it while it has more calls than it can answer. To see it: `make bench-overload`.",
     "unavailable": "A gateway says it while a store is away or being rebuilt. To see it: stop the pid of valkey in "
     "demo.json with SIGSTOP, and let it go on with SIGCONT.",
 }
@@ -60,16 +60,16 @@ assert _AHEAD_SLOTS * SLOT_SECONDS + CODE_LIFETIME_SECONDS - 2 * SLOT_SECONDS >=
 
 
 class NoSuchRefusal(RefusedError):
-    """There is no test code for this refusal; the text lists those that there are."""
+    """There is no test code for this refusal; the text lists the known ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One request. `answers` is the expected status, `code` that of the problem document, if it is one.
 
-    `{redemption_id}` in a path stands for the id that the step before answered. The body is `body` as JSON, or where
-    that is null `text`, written `text_times` times. `times`: it is sent so often, each time with another key (`-2`,
-    `-3` … after it), or until it is answered so. `wait_seconds`: before it is sent.
+    `{redemption_id}` in a path is replaced by the id in the answer to the step before. The body is `body` as JSON, or
+    where that is null `text`, written `text_times` times. `times`: it is sent so often, each time with another key
+    (`-2`, `-3` … after it), or until it is answered so. `wait_seconds`: before it is sent.
     """
 
     path: str
@@ -261,7 +261,7 @@ def _of_the_basket(till: _Till) -> Iterator[Case]:
     stored = {"kind": "stored_value", "amount_minor": STORED_MINOR + 1}
     for refusal, what, sale in (
         ("leg_not_allowed_here", "a benefit of another business", till.sale(benefit(ELSEWHERE))),
-        ("benefit_unknown", "a benefit that there is not", till.sale(benefit("no-such-benefit"))),
+        ("benefit_unknown", "an unknown benefit", till.sale(benefit("no-such-benefit"))),
         ("benefit_not_now", "a benefit whose last day is over", till.sale(benefit(OVER))),
         ("benefit_exhausted", "a benefit of which the member has no use", till.sale(benefit(USED_UP))),
         ("tier_too_low", "a benefit of the highest level, the member has the lowest", till.sale(benefit(HIGHEST))),

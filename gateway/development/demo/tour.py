@@ -1,6 +1,6 @@
 """Shared parts of the steps of `tong demo`: one member's means, calls over HTTP, and the ledger that must agree.
 
-    StepDiffered     a step came to something else than it must
+    StepDiffered     a step had another result than it must
 
 Guarantees: nothing is taken for granted. After every step that moves value the member's balances, asked over HTTP, are
 what they were before and the change; the ledger has the step's transactions, each sums to zero, and the balances

@@ -160,7 +160,7 @@ class Export:
         self._say(f"{partial.name[1:-8]}: bucket {bucket}, {transactions.rows} transactions written and read back")
         return msgspec.structs.replace(written, segments=tuple(reading.segments))
 
-    # What stays behind.
+    # The rows that stay behind.
 
     async def _open(self, part: int, buckets: Sequence[int]) -> None:
         connection, tables = self._connection, self._tables
@@ -222,7 +222,7 @@ class Reading:
             self.segments[-1] = msgspec.structs.replace(last, last=place, rows=last.rows + 1, after=after.mac.hex())
             return
         if len(self.segments) >= SEGMENTS_MAX:
-            raise ArchiveRefused(f"the month's rows stand in more than {SEGMENTS_MAX} places of bucket {before.bucket}")
+            raise ArchiveRefused(f"the month's rows are in more than {SEGMENTS_MAX} places of bucket {before.bucket}")
         self._open = True
         self.segments.append(Segment(link.place.epoch, place, place, 1, before.rows, before.mac.hex(), after.mac.hex()))
 

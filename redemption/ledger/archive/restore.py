@@ -1,6 +1,6 @@
 """The latest archived month, put back into the ledger: `tong ledger restore`.
 
-Guarantees: files and manifest are verified before, the chain over the rows as they stand in PostgreSQL after, all in
+Guarantees: files and manifest are verified before, the chain over PostgreSQL's rows after, all in
 front of the commit; rows come back and opening balances go in one transaction. Killed at any point the month is either
 archived or in the ledger, whole. Writers and readers are not waited for.
 """
@@ -43,7 +43,8 @@ class Restorer:
             if read_manifest(folder / name)[1] != parts[-1].text:
                 raise ArchiveDamaged(f"{folder / name} is not the archive that the ledger knows as {name}")
             check_files(folder / name, manifest)
-            # Its own transaction: it stands before it is needed, and late entries of the month do not wait.
+            # It has its own transaction, so that it exists before it is needed, and late entries of the month do not
+            # wait.
             await connection.execute(named_queries("ledger", "writer")["ensure_month"], manifest.first_day)
             async with connection.transaction():
                 await self._put_back(connection, folder / name, manifest)

@@ -5,7 +5,7 @@ bucket is in memory at a time; every difference is a `Finding` with both of its 
 
     I10          the chain against its seals and exported heads, across archived months too (chain_check.py)
     archive      what archived months left behind in PostgreSQL against their signed manifests
-    sum, orphan  each transaction sums to zero per asset; no posting stands alone
+    sum, orphan  each transaction sums to zero per asset; no posting is alone
     I1, I2       per asset: issued = available + held + redeemed + expired, nothing negative
     I3, I7       rows of each epoch against watermark and stream; redemption and accrual records have their transaction
     I8, I9       lots, points held and open holds of every member against the ledger

@@ -1,6 +1,6 @@
 """A till's list of its day, read from CSV or JSON.
 
-Guarantees: a list is taken whole or not at all; what is wrong is told by row and column, every wrong row up to
+Guarantees: a list is taken whole or not at all; faults are reported by row and column, every wrong row up to
 `TILL_LIST_FAULTS_MAX` (and how many there are). Bytes, rows, columns and the length of every text are bounded, so
 memory is. Nothing is guessed about money or about a charset: what can be read in two ways is decided by a stated rule
 (`till_list_values`, `till_list_text`) or refused.

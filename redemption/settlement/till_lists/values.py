@@ -218,7 +218,7 @@ def _check_signs(around: tuple[str, str], currency: str, wrong: str) -> None:
 
 
 def orders_shown(texts: Iterable[str], day: datetime.date) -> DateOrder | None:
-    """Return in which order a list writes dates whose year is last; None where that cannot be told.
+    """Return in which order a list writes dates whose year is last; None where that is not known.
 
     `day` is the list's day: of two possible orders the one counts in which a row is of that day.
     """

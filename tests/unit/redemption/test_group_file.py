@@ -78,7 +78,7 @@ def test_a_merge_of_yaml_may_be_overridden_and_is_no_duplicate() -> None:
     [
         (b"[" * 100_000, "line 1, column 33: nested more than 32 deep"),
         (b"a: " + b"{a: " * 40 + b"1" + b"}" * 40, "nested more than 32 deep"),
-        (b"a: &a [*a]", "line 1, column 8: an alias stands for something that contains it"),
+        (b"a: &a [*a]", "line 1, column 8: an alias contains itself"),
         (
             b"a: &a [1,1,1,1,1,1,1,1,1,1]\n"
             + b"".join(b"%c: &%c [%s]\n" % (98 + n, 98 + n, b",".join([b"*%c" % (97 + n)] * 10)) for n in range(8)),
