@@ -13,7 +13,7 @@ help:
 	@echo 'make run     starts everything on this machine: Valkey, PostgreSQL, ledger writer, gateway (Ctrl-C stops it)'
 	@echo 'make test    the tests, on real servers'
 	@echo 'make test-unit   the tests that need no server'
-	@echo 'make check   ruff, mypy, import-linter, bandit, truth checks'
+	@echo 'make check   ruff, mypy, import-linter, bandit, vulture, truth checks'
 	@echo 'make pages   builds the pages that people use, when their sources changed (run, test and check do so too)'
 	@echo 'make bench   how fast one scan is, against a no-op, in one table (ARGS=--quick: a minute and a half)'
 	@echo 'make bench-growth     how its cost grows with members, lots, legs, records, workers; about 18 minutes (ARGS=--small: 4)'
