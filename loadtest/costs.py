@@ -27,7 +27,7 @@ TITLE: Final = "postgres: "
 LOOK_SECONDS: Final = 2.0
 REST_SECONDS: Final = 60.0
 """How long a bench waits for rest, unless it says otherwise. Sealer and settlement come after the ledger writer."""
-RESTING: Final = 0.06  # cores that they use when there is nothing to do, with checkpoints
+RESTING: Final = 0.06  # they use less than this many cores when idle, checkpoints included
 
 
 class CpuClock:

@@ -139,7 +139,7 @@ def group_text(*, lots: int = 3, benefits: int = 2) -> str:
         "businesses": _businesses(),
         "members": [member | ({"benefits": grants} if benefits else {})],
     }
-    return json.dumps(group)  # YAML too
+    return json.dumps(group)  # JSON is YAML too
 
 
 def populate(stack: Stack, folder: Path, members: int, *, lots: int = 3, benefits: int = 2) -> Population:
@@ -150,7 +150,7 @@ def populate(stack: Stack, folder: Path, members: int, *, lots: int = 3, benefit
     """
     path = folder / "group.yaml"
     path.write_text(group_text(lots=lots, benefits=benefits))
-    with stack.writer_stopped():  # it would take the entry that is to be copied out of the stream
+    with stack.writer_stopped():  # the writer would remove the entry that is to be copied from the stream
         stack.run("load", str(path))
         first = asyncio.run(_loaded(stack))
     path.unlink()

@@ -89,7 +89,7 @@ def as_nice_as(model: int, pid: int) -> None:
     """Give a process the niceness of another, and its session's group that of the other's (sched(7), "autogroup")."""
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, model))
-    with suppress(OSError):  # no such groups on this machine, or not root's
+    with suppress(OSError):  # this machine has no such groups, or they are not root's
         nice = Path(f"/proc/{model}/autogroup").read_text().split()[-1]
         Path(f"/proc/{pid}/autogroup").write_text(nice)
 

@@ -23,7 +23,7 @@ import asyncpg
 
 MIGRATIONS = Path(__file__).parents[1] / "redemption" / "migrations"
 CHUNK = 50_000
-MONTH = "2026-10"  # over at any time this runs
+MONTH = "2026-10"  # the month is over whenever this runs
 BUSINESSES = ("hotel", "mall", "restaurant", "spa", "gym", "parking", "park", "property")
 HOTEL = BUSINESSES[0]
 AGREEMENT = """
@@ -167,7 +167,7 @@ async def check_csv(dsn: str, file: Path) -> None:
 
 def work(dsn: str, redemptions: int, folder: Path) -> None:
     """Run everything, on an empty database."""
-    url = dsn.replace("?host=", "?socket=")  # the same in dbmate's words
+    url = dsn.replace("?host=", "?socket=")  # the same address in dbmate's form
     subprocess.run(
         [program("dbmate"), "--url", url, "--migrations-dir", str(MIGRATIONS), "--no-dump-schema", "up"],
         check=True,

@@ -87,7 +87,7 @@ class Stack:
 
     def metrics(self) -> dict[str, float]:
         """Return /metrics, by sample."""
-        address = self.base_url + "/metrics"  # our own
+        address = self.base_url + "/metrics"  # the address is our own
         with urllib.request.urlopen(address, timeout=ASK_SECONDS) as answer:  # noqa: S310 # nosec
             lines = answer.read().decode().splitlines()
         samples = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))

@@ -46,11 +46,11 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "api_key": {GATEWAY: _READ, WRITER: _READ, OPERATIONS: _KEEP},
     "api_key_use": {GATEWAY: _KEEP, OPERATIONS: _READ},
     "member": {GATEWAY: _READ, OPERATIONS: _KEEP},
-    # The ledger is added to by the writer alone; not even it reads back or changes a row.
+    # Only the writer adds to the ledger; not even it reads back or changes a row.
     "ledger_transaction": _LEDGER,
     "ledger_posting": _LEDGER,
     "ledger_dead_letter": _LEDGER,
-    # Devices that members enrol by themselves; revoked by them or by `tong members`.
+    # Members enrol devices by themselves; they or `tong members` revoke them.
     "member_device": {GATEWAY: "SELECT, INSERT, UPDATE (revoked_at)", OPERATIONS: "SELECT, UPDATE (revoked_at)"},
     "ledger_watermark": {
         WRITER: "SELECT, INSERT, UPDATE (last_ms, last_seq, rows_in_epoch, updated_at)",
@@ -90,7 +90,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         SETTLEMENT: "SELECT, INSERT, UPDATE (reason, tried_serial, settled_at)",
         OPERATIONS: _READ,
     },
-    # Kept for a while only: whoever adds one also removes what is over.
+    # Rows are kept for a while only: a process that adds one also removes old ones.
     "settlement_reconciliation": {
         GATEWAY: "SELECT, INSERT, UPDATE (expires_at), DELETE",
         SETTLEMENT: "SELECT, INSERT, UPDATE (expires_at), DELETE",
@@ -142,7 +142,7 @@ async def roles_present(connection: Connection) -> list[str]:
 async def grant_rights(connection: Connection) -> list[str]:
     """Bring the rights of every existing role to those defined here. Returns the roles' names."""
     async with connection.transaction():
-        # Two at once would change the same rows of the catalogue: the second waits.
+        # Two grants at once would change the same rows of the catalogue, so the second waits.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('tong.grant_rights', 0))")
         present = await roles_present(connection)
         rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")

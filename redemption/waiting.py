@@ -29,7 +29,7 @@ async def end_tasks(*tasks: "asyncio.Task[Any]", seconds: float = END_SECONDS) -
         logger.warning("%s did not end within %.0f s and is left behind", task.get_name(), seconds)
     for task in tasks:
         if task.done() and not task.cancelled():
-            task.exception()  # looked at, or the loop would report it
+            task.exception()  # the exception is read, or the loop would report it
 
 
 async def set_within(event: asyncio.Event, seconds: float) -> bool:

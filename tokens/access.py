@@ -248,7 +248,7 @@ class AccessTokenVerifier:
         except (jwt.PyJWTError, ValueError, TypeError, KeyError, NotImplementedError):
             return None
         if key.algorithm_name not in self._algorithms or _KEY_TYPES[key.algorithm_name] != key.key_type:
-            return None  # among others: an RSA key that says HS256
+            return None  # an RSA key that names HS256 is one of them
         return None if key.Algorithm.check_key_length(key.key) else key
 
 

@@ -32,5 +32,5 @@ def decode(text: str) -> bytes | None:
         return b""
     if text[-1] not in LAST_CHARACTERS[len(text) % 4] or _TEXT.fullmatch(text) is None:
         return None
-    # Two characters of padding are always enough, and binascii leaves what is too much unread.
+    # Two characters of padding are always enough, and binascii ignores surplus ones.
     return binascii.a2b_base64(text.replace("-", "+").replace("_", "/") + "==")

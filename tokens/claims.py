@@ -22,8 +22,8 @@ SLOTS_AHEAD_MAX: Final = 48  # 96 s: five codes fetched at once, 20 s apart, wit
 
 LIFETIME_SLOTS: Final = CODE_LIFETIME_SECONDS // SLOT_SECONDS
 MEMBER_NUMBERS: Final = 100_000_000  # what 18 digits have room for
-EXPIRES_AT_MAX: Final = 2**40  # year 36812; bounds what is computed with
-TEXT_CHARACTERS_MAX: Final = 512  # of what was scanned, white space included; our longest code has 203
+EXPIRES_AT_MAX: Final = 2**40  # the year 36812 bounds the computations
+TEXT_CHARACTERS_MAX: Final = 512  # a scanned text, white space included; our longest code has 203
 
 DIGITS_NONCE: Final = "digits"
 """Stands where a JWT code has its nonce. A JWT nonce has eight characters, so the two never meet."""

@@ -56,7 +56,7 @@ from tokens.offline import PREFIX as OFFLINE_PREFIX
 from tokens.offline import EnrolledKey, enrolled_key, read_offline
 from tokens.scanned import cleaned
 
-WHITE_SPACE: Final = " \t\r\n\v\f"  # taken off at once; other characters around a code are in tokens/scanned.py
+WHITE_SPACE: Final = " \t\r\n\v\f"  # it is removed at once; tokens/scanned.py handles other characters around a code
 _JWT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)", re.ASCII)
 _NONCE: Final = re.compile(r"[A-Za-z0-9_-]{8}", re.ASCII)
 _CLAIMS: Final = re.compile(rb'\{"sub":"(0|[1-9][0-9]{0,7})","exp":([1-9][0-9]{0,12}),"jti":"([A-Za-z0-9_-]{8})"\}')
@@ -315,7 +315,7 @@ def _read_claims(segment: str, now: float) -> CodeClaim | Refused:
     if _NONCE.fullmatch(nonce) is None:
         return CLAIMS_WRONG_NONCE
     member_number = int(sub)
-    # Our issuer has one way to write claims. Whatever else a parser might let pass (a member given twice, white space,
+    # Our issuer has one way to write claims. Other forms that a parser might accept (a duplicate member, white space,
     # leading zeros, escapes) is refused by this one comparison.
     if raw != _claims_json(str(member_number), expiry, nonce):
         return CLAIMS_WRONG_SPELLING

@@ -65,7 +65,7 @@ async def plan(settings: Settings, *, prune_functions: bool) -> Plan:
     _, postgres_dsn = settings.stores()
     try:
         pool = await open_pool(postgres_dsn, size=1, name="tong-migrate")
-    except asyncpg.InvalidCatalogNameError:  # dbmate makes the database
+    except asyncpg.InvalidCatalogNameError:  # dbmate creates the missing database
         return Plan(True, tuple(names), prune_functions)
     try:
         async with pool.acquire() as connection:

@@ -48,7 +48,7 @@ class _Message:
         query = scope["query_string"]
         target = path + (b"?" + query if query else b"")
         self.method: str = scope["method"]
-        self.url = f"https://tong.invalid{target.decode('latin-1')}"  # the host is not among what is signed
+        self.url = f"https://tong.invalid{target.decode('latin-1')}"  # the host is not signed, so any will do
         self.headers = self
         self._lines: list[tuple[bytes, bytes]] = scope["headers"]
 
@@ -92,7 +92,7 @@ class _Verifier(HTTPMessageVerifier):
 def verify_signature(scope: Scope, body: bytes, key_id: str, signature: SignatureKey, clock: Clock) -> None:
     """Return where that key signed the request as the module requires. Raises `SignatureRefused`."""
     lines = [value for name, value in scope["headers"] if name in (b"signature", b"signature-input")]
-    if len(lines) != 2:  # one of each, once
+    if len(lines) != 2:  # each of the two headers comes once
         raise SignatureRefused("this key's requests must be signed: one Signature-Input and one Signature (RFC 9421)")
     if sum(map(len, lines)) > HEADER_BYTES_MAX:
         raise SignatureRefused(f"Signature-Input and Signature may have {HEADER_BYTES_MAX} bytes")

@@ -26,7 +26,7 @@ ACCOUNT_NAME: Final = "tong-postgres"
 COMMAND_SECONDS: Final = 30.0
 
 # Linux's binary form of a POSIX access control list (include/uapi/linux/posix_acl_xattr.h): version, then entries of
-# tag, permissions, id. Written here because neither Python nor a minimal image has a command for it.
+# tag, permissions, id. It is written here because neither Python nor a minimal image has a command for it.
 _ACL: Final = "system.posix_acl_access"
 _VERSION: Final = 2
 _USER_OWNER, _USER, _GROUP_OWNER, _GROUP, _MASK, _OTHER = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
@@ -88,7 +88,7 @@ class Passage:
             folder, (descriptor, account) = self._held.popitem()
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:  # another stack goes through it: its passage takes the entry away
+            except OSError:  # another stack passes through it, and its passage takes the entry away
                 continue
             else:
                 _forbid_passing(account, folder)
@@ -99,7 +99,8 @@ class Passage:
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH)  # before the look: nobody takes an entry away behind it
+                # The lock comes before the look, so that nobody takes the entry away in between.
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
                 was_there = _may_pass(account, folder)
                 if not was_there:
                     _allow_passing(account, folder)
@@ -114,7 +115,7 @@ class Passage:
                 "/var/lib/tong, or run as an ordinary user, or give TONG_POSTGRES_DSN."
             ) from error
         if not _has_entry(account, folder):
-            os.close(descriptor)  # it may pass as anybody may
+            os.close(descriptor)  # the folder is open to everybody already
             return
         self._held[folder] = (descriptor, account)
         if not was_there and not is_own:
@@ -146,7 +147,7 @@ def check_program(account: Account, program: Path) -> None:
 def _may_pass(account: Account, folder: Path) -> bool:
     status = folder.stat()
     entries = _entries(folder)
-    mask = next((permissions for tag, permissions, _ in entries if tag == _MASK), 7)  # chmod may have cut it
+    mask = next((permissions for tag, permissions, _ in entries if tag == _MASK), 7)  # chmod may have reduced the mask
     for tag, permissions, identity in entries:
         if tag == _USER and identity == account.uid:
             return bool(permissions & mask & _EXECUTE)
@@ -164,8 +165,8 @@ def _allow_passing(account: Account, folder: Path) -> None:
         (_GROUP_OWNER, (mode >> 3) & 7, _NO_ID),
         (_OTHER, mode & 7, _NO_ID),
     ]
-    # The mask limits named users and groups: the named user's right must be in it, and with the bit it gains nobody
-    # else may gain one, so what it masked until now is taken out of the entries themselves.
+    # The mask limits named users and groups, so the named user's right must be in it. Nobody else may gain a right by
+    # that, so rights that the mask hid until now are removed from the other entries.
     masks = [permissions for tag, permissions, _ in entries if tag == _MASK]
     mask = masks[0] if masks else 7
     kept = [

@@ -42,7 +42,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    # A small machine that runs everything else too.
+    # These settings suit a small machine that runs everything else too.
     "max_connections": "100",
     "shared_buffers": "128MB",
     "max_wal_size": "1GB",
@@ -85,7 +85,7 @@ async def private_postgres(
 
     Raises ServerMissing, AccountUnusable, or what `Supervisor.run` raises.
     """
-    folder = private_folder(folder).resolve()  # what /proc shows for its processes
+    folder = private_folder(folder).resolve()  # /proc shows this path for its processes
     password = kept_secret(folder / "password")
     account = _account(folder, passage)
     data = folder / "cluster" / "data"
@@ -93,7 +93,7 @@ async def private_postgres(
     if not data.exists():
         await _make_cluster(data, password, account, environment, supervisor, durable=durable)
     port = kept_port(folder / "port")
-    sockets = folder / "sockets"  # not in `cluster`: what is the account's could be a link to elsewhere
+    sockets = folder / "sockets"  # it is not in `cluster`, because a file of the account could be a link to elsewhere
     # asyncpg reads the host as a list, separated by commas.
     by_socket = fits_a_socket(sockets / f".s.PGSQL.{port}.lock") and "," not in str(sockets)
 
@@ -113,7 +113,7 @@ async def private_postgres(
         )
         return await supervisor.succeeds(probe)
 
-    quoted = '"' + str(sockets).replace('"', '""') + '"'  # it is a list, separated by commas
+    quoted = '"' + str(sockets).replace('"', '""') + '"'  # the setting is a list, separated by commas
     wanted = {**SETTINGS, "unix_socket_directories": quoted if by_socket else "", "fsync": "on" if durable else "off"}
     settings = [argument for name, value in wanted.items() for argument in ("-c", f"{name}={value}")]
     child = Child(
@@ -123,9 +123,9 @@ async def private_postgres(
         folder=data,
         account=account,
         stop_rank=stop_rank,
-        stop_signal=signal.SIGINT,  # fast shutdown: open transactions are rolled back, then a checkpoint
+        stop_signal=signal.SIGINT,  # a fast shutdown rolls open transactions back and writes a checkpoint
         stop_seconds=STOP_SECONDS,
-        hasty_signal=signal.SIGQUIT,  # immediate: the next start recovers
+        hasty_signal=signal.SIGQUIT,  # an immediate shutdown makes the next start recover
         parent_death_signal=signal.SIGINT,
         before_start=prepare,
         ready=ready,
@@ -202,7 +202,7 @@ async def _make_cluster(
             ) from failure
         raise
     finally:
-        shutil.rmtree(making)  # what failed on a full disk gives its room back
+        shutil.rmtree(making)  # a cluster that failed on a full disk gives its room back
 
 
 async def _make_aside(

@@ -19,9 +19,9 @@ from redemption.waiting import set_within
 
 HOT_STORE: Final = -10
 GATEWAY: Final = -5
-LEDGER: Final = 0  # its lag is promised: under a second
+LEDGER: Final = 0  # its lag is promised to be under a second
 BEHIND: Final = 15  # nobody waits for a seal or a line of settlement
-REWRITE: Final = 19  # the hot store's child, beside its parent
+REWRITE: Final = 19  # the hot store's child runs beside its parent
 LOOK_SECONDS: Final = 0.5
 
 _OF_PART: Final = {
@@ -45,7 +45,7 @@ async def keep_precedence(supervisor: Supervisor) -> None:
             nice = _OF_PART.get(name.partition(".")[0])
             if nice is not None:
                 wanted[pid] = nice
-                if name == "valkey":  # a rewrite of its log is of its session: only within that it can be lowered
+                if name == "valkey":  # a rewrite of its log shares its session, so only its own niceness can be lowered
                     for child in _children(pid):
                         _set_niceness(child, REWRITE)
                 if name == "postgres":
@@ -65,9 +65,9 @@ def _place(pid: int, nice: int) -> bool:
     try:
         if int(group.read_text().split()[-1]) != nice:
             group.write_text(str(nice))
-    except BlockingIOError:  # without root ten a second are taken, of all processes together
+    except BlockingIOError:  # without root the kernel takes ten changes a second, of all processes together
         return False
-    except (OSError, ValueError, IndexError):  # it has ended, there are no groups, or raising it is not ours to do
+    except (OSError, ValueError, IndexError):  # the process has ended, there are no groups, or we may not raise it
         return True
     return True
 

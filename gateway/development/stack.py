@@ -149,12 +149,12 @@ class _Stack:
         self._given_valkey = settings.valkey_url is not None
         self._given_postgres = settings.postgres_dsn is not None
         self._environment = dict(os.environ)
-        self._hot_users: Mapping[str, str] = {}  # addresses by name; none where the server was given
+        self._hot_users: Mapping[str, str] = {}  # addresses by user; empty where the server was given
         self._ledger_roles: Mapping[str, str] = {}
         self._listener: socket.socket | None = None
         self._base_url = ""
         self._precedence: asyncio.Task[None] | None = None
-        self._demo: dict[str, Any] | None = None  # written from the moment the stack serves
+        self._demo: dict[str, Any] | None = None  # demo.json is written from the moment the stack serves
 
     async def start(self) -> None:
         began = time.monotonic()
@@ -165,11 +165,11 @@ class _Stack:
         await self._check_servers()
         await self._once("migrate", "migrate", "--yes")
         is_lost = await self._is_frozen()
-        if not is_lost:  # it would issue opening balances a second time
+        if not is_lost:  # a load would issue opening balances a second time
             await self._load_group_once()
         self._listener = listening_socket(self.settings.host, self.settings.port)
         self._base_url = base_url(self._listener)
-        content = await self._demo_content()  # before the workers start, so that they know its keys from the start
+        content = await self._demo_content()  # the keys are made before the workers start, so that they know them
         await self._start_parts()
         self._precedence = asyncio.create_task(keep_precedence(self.supervisor), name="precedence")
         await self._wait_until_ready("/healthz" if is_lost else "/readyz")
@@ -257,7 +257,7 @@ class _Stack:
             PROMETHEUS_MULTIPROC_DIR=str(metrics),
         )
         if not self._given_valkey:
-            self._environment["TONG_VALKEY_CHECKED"] = "true"  # here, by the owner; the parts may not ask
+            self._environment["TONG_VALKEY_CHECKED"] = "true"  # the owner has checked it; the parts may not
         self.settings = settings.model_copy(update={"development": True})
 
     async def _check_servers(self) -> None:

@@ -119,7 +119,7 @@ class HotStoreHealth:
             calls = [self._hot.call("XLEN", keys.ledger_stream(bucket)) for bucket in part]
             async with asyncio.timeout(LOOK_SECONDS):
                 lengths = await asyncio.gather(*calls, return_exceptions=True)
-            # A stream that is none any more (WRONGTYPE) is the writer's to say: it freezes that bucket.
+            # The writer handles a key that is no stream any more (WRONGTYPE): it freezes that bucket.
             total += sum(length for length in lengths if isinstance(length, int))
             for fault in lengths:
                 if isinstance(fault, HotStoreFault) and not isinstance(fault, ServerRefused):

@@ -148,7 +148,7 @@ class Metrics:
             return
         observed, self._observed = self._observed, [0] * len(self._observed)
         seconds, self._observed_seconds = self._observed_seconds, 0.0
-        histogram: Any = self.verify_seconds  # its `observe` takes one at a time
+        histogram: Any = self.verify_seconds  # its `observe` takes one value at a time
         for bucket, count in zip(histogram._buckets, observed, strict=True):
             if count:
                 bucket.inc(count)

@@ -131,7 +131,7 @@ def _describe_defaults(components: dict[str, Any]) -> None:
             if "default" not in member:
                 continue
             value = member.pop("default")
-            if value is None:  # the same as leaving it out
+            if value is None:  # null means the same as leaving it out
                 continue
             text = f"Default: `{orjson.dumps(value).decode()}`."
             said = member.get("description")

@@ -116,7 +116,7 @@ def _read(folder: Path) -> dict[str, File]:
             "cross-origin-resource-policy": "same-origin",
             "vary": "accept-encoding",
         }
-        if path.suffix in (".html", ".js"):  # a worker is held to the policy of its own script
+        if path.suffix in (".html", ".js"):  # a web worker obeys the policy of its own script
             headers |= _security(name)
         found[name] = File(body, gzipped, etag, media_type, headers)
         total += len(body) + len(gzipped or b"")

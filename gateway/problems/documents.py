@@ -199,7 +199,7 @@ def figures_of(refusal: Refusal, currency: str | None, legs: Sequence[Leg] | Non
     """
     kind = KIND_OF_OUTCOME[refusal.outcome]
     if kind.figures is None or refusal.asked < 0 or refusal.available < 0 or refusal.asked == refusal.available:
-        return None  # equal figures explain nothing: a rule needs a bill and there is none
+        return None  # equal figures explain nothing: the rule needs a bill, and the request has none
     unit = "money" if refusal.is_money else kind.figures.unit
     if unit == "leg":
         found = _unit_of(refusal.asked, legs or ())

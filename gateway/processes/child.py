@@ -91,7 +91,7 @@ def in_the_new_process(account: Account | None, number: signal.Signals) -> Calla
 
     Done here and not by arguments of the subprocess call, which uvloop does not know.
     """
-    libc = ctypes.CDLL(None, use_errno=True)  # looked up before the fork
+    libc = ctypes.CDLL(None, use_errno=True)  # it is looked up before the fork
     parent = os.getpid()
 
     def prepare() -> None:
@@ -100,7 +100,7 @@ def in_the_new_process(account: Account | None, number: signal.Signals) -> Calla
             os.setgid(account.gid)
             os.setuid(account.uid)
         libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
-        if os.getppid() != parent:  # it died in between: the signal would never come
+        if os.getppid() != parent:  # the parent died in between, so the signal would never come
             os._exit(1)
 
     return prepare

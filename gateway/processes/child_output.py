@@ -61,7 +61,7 @@ class ChildOutput:
             return
         self._open = False
         self._loop.remove_reader(self._fd)
-        with suppress(OSError):  # BlockingIOError: an orphan still holds the other end
+        with suppress(OSError):  # an orphan still holds the other end (BlockingIOError)
             for _ in range(LAST_READS_MAX):
                 data = os.read(self._fd, READ_BYTES)
                 if not data:

@@ -47,7 +47,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 def reachable_address(listener: socket.socket) -> tuple[str, int]:
     """Return host and port at which this machine reaches the listener."""
     host, port = listener.getsockname()[:2]
-    # Compared, not bound.
+    # The address is compared, not bound.
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)  # noqa: S104 # nosec
 
 

@@ -29,7 +29,7 @@ RESTART_SECONDS_MIN: Final = 0.2
 RESTART_SECONDS_MAX: Final = 10.0
 SETTLED_SECONDS: Final = 30.0  # a child that lived so long starts again without back-off from earlier deaths
 START_ATTEMPTS: Final = 2  # the second attempt knows the last words of the first (`before_start`)
-KILL_SECONDS: Final = 3.0  # between the hasty signal and SIGKILL
+KILL_SECONDS: Final = 3.0  # SIGKILL follows the hasty signal after this time
 READY_POLL_SECONDS: Final = 0.05
 
 
@@ -171,7 +171,7 @@ class Supervisor:
             await asyncio.gather(*ends)
         self._runs.clear()
         self._keepers.clear()
-        for fault in faults:  # a defect of ours: told after everything has ended
+        for fault in faults:  # a defect of ours is raised after everything has ended
             if fault is not None:
                 raise fault
 
@@ -227,7 +227,7 @@ class Supervisor:
                 )
             except (OSError, RuntimeError, subprocess.SubprocessError) as error:
                 raise ChildFailed(f"cannot be started: {error}") from error
-            unread.pop_all()  # the reader owns it from here on
+            unread.pop_all()  # the reader owns the pipe from here on
             return Run(child, process, ChildOutput(child.name, read_fd, child.quiet))
 
     async def _start_once(self, child: Child) -> Run:
@@ -309,5 +309,5 @@ class Supervisor:
 
     def _last_words(self, run: Run, what: str) -> str:
         if not run.child.quiet:
-            return what  # its output was passed through, the reader has seen it
+            return what  # the person has seen its output, which was passed through
         return "\n".join([what, *(f"    {line}" for line in run.output.last)])

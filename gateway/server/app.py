@@ -56,7 +56,7 @@ class Application(Starlette):
         try:
             await self.verify(scope, receive, sending)
         except Exception as fault:
-            if not begun:  # as ServerErrorMiddleware does: answered here, and raised for the server to see
+            if not begun:  # the fault is answered here and raised to the server, as ServerErrorMiddleware does
                 found = unforeseen_fault(self.state.tong, Request(scope), fault)
                 await found(scope, receive, with_security_headers(send))
             raise

@@ -92,7 +92,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
         )
         store = HotStore(hot, library)
         addresses = Addresses(lambda: configuration.current, clock, cluster=settings.valkey_cluster)
-        # Connections of its own: a slow statement takes none from what scans need.
+        # Statements have a pool of their own, so that a slow one takes no connection from scans.
         settlement_pool = await open_pool(postgres_dsn, size=POOL_SIZE, name="tong-gateway-settlement")
         stack.push_async_callback(closing("the settlement's pool", settlement_pool.close))
         exports = StatementExports(settings, settlement_pool, clock)

@@ -75,22 +75,22 @@ class BoundedProtocol(WriteBounded):
         self._in_head = False
         self._head_begins = False
         self._head_bytes = 0
-        self._bytes_of_bodies = 0  # in the piece that is parsed
+        self._bytes_of_bodies = 0  # bytes in the piece that is parsed
         self._in_body = False
         self._body_bytes = 0
         self._quiet_bytes = 0
         self._ended = False
-        self._closes_at: float | None = None  # the loop's time; None while a request is in hand
+        self._closes_at: float | None = None  # it is the loop's time, and None while a request is in hand
         self._head_timer: asyncio.TimerHandle | None = None
         self._body_timer: asyncio.TimerHandle | None = None
-        self._unread_bytes = 0  # of the body of a request that has its answer
+        self._unread_bytes = 0  # bytes of the body of a request that has its answer
         self._unparsed = b""
-        self._host: bytes | None = b"\0"  # the last one that was found to be right; no host is \0
+        self._host: bytes | None = b"\0"  # the last valid host; no host is \0
         self._reason = "the request is not HTTP/1.1"
         assert isinstance(self.config.app, Application)
         self._verify = self.config.app.verify
         self._answers_scans = self.config.app.answer_scan
-        self._scan: ScanCycle | None = None  # one whose body is not there yet
+        self._scan: ScanCycle | None = None  # a scan whose body has not come yet
         self._default_headers: list[tuple[bytes, bytes]] | None = None
         self._default_head = b""
 
@@ -169,7 +169,7 @@ class BoundedProtocol(WriteBounded):
 
     def _bytes_of_begun_head(self, data: bytes) -> int:
         """Return at most how many bytes of the piece belong to the head that begins in it, behind other requests."""
-        end = data.rfind(b"\r\n\r\n")  # of the head before it, which its body follows
+        end = data.rfind(b"\r\n\r\n")  # the end of the head before it, which its body follows
         return len(data) if end < 0 else max(0, len(data) - end - 4 - self._bytes_of_bodies)
 
     def _fed(self, data: bytes) -> bool:
@@ -195,13 +195,13 @@ class BoundedProtocol(WriteBounded):
         return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, b"".join(lines))
 
     def on_message_begin(self) -> None:
-        # Here and not at any byte that comes: empty lines before a request keep no connection.
+        # The timer ends here and not at any byte, because empty lines before a request keep no connection.
         self._closes_at = None
         self._in_head, self._head_begins, self._head_bytes = True, True, 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:  # a trailer: nothing here asks for one, and as a header it would speak for the request
+        if not self._in_head:  # it is a trailer: nothing here uses one, and as a header it would speak for the request
             return
         name, value = name.lower(), value.strip(b" \t")
         if name == b"expect" and value.lower() == b"100-continue":
@@ -210,10 +210,10 @@ class BoundedProtocol(WriteBounded):
 
     def on_headers_complete(self) -> None:
         self._stop_timer()
-        self._closes_at = None  # set while the head came in, if the request before it was answered then
+        self._closes_at = None  # it was set if the request before was answered while the head came in
         self._check_head()
         self._in_head, self._body_bytes, self._quiet_bytes, self._unread_bytes = False, 0, 0, 0
-        if self.parser.should_upgrade():  # comes again without it (`_fed`)
+        if self.parser.should_upgrade():  # the request comes again without the header (`_fed`)
             return
         self._begin_request()
         self._in_body = True
@@ -357,24 +357,24 @@ class BoundedProtocol(WriteBounded):
         cycle = self.cycle
         in_hand = cycle is not None and not cycle.response_complete
         if not self._in_body:
-            if in_hand:  # whole, and the newest on the connection: its answer is the last
+            if in_hand:  # the request is whole and the newest on the connection, so its answer is the last
                 cycle.keep_alive = False
                 return
-        elif self.pipeline and self.pipeline[0][0] is cycle:  # others are answered before it
+        elif self.pipeline and self.pipeline[0][0] is cycle:  # other requests are answered before it
             self.pipeline[0] = (cycle, Refusing(reason))  # type: ignore[assignment]  # uvicorn's own names of the same
             return
         elif cycle.response_complete or (self._scan is None and cycle.response_started):
-            self._linger()  # it has its answer, or the beginning of one
+            self._linger()  # the request has its answer, or the beginning of one
             return
         else:
-            cycle.disconnected = True  # whoever waits for the body need not, and nobody else writes an answer
+            cycle.disconnected = True  # nobody waits for the body any more, and nobody else writes an answer
             cycle.message_event.set()
         self.transport.write(whole_malformed(reason))
         self._linger()
 
     def _look_at_body(self) -> None:
         self._body_timer = None
-        if self._body_bytes >= BODY_BYTES_OF_PERIOD:  # a large one that comes along
+        if self._body_bytes >= BODY_BYTES_OF_PERIOD:  # a large body makes progress
             self._body_bytes = 0
             self._body_timer = self.loop.call_later(BODY_SECONDS, self._look_at_body)
         else:

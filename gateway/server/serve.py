@@ -31,7 +31,7 @@ from redemption.domain.clock import Clock, system_clock
 
 DRAIN_SECONDS: Final = 10
 POLITE_SECONDS: Final = 2.5
-CLOSE_SECONDS: Final = 5.0  # for what a worker is made of; what was in hand is answered by then
+CLOSE_SECONDS: Final = 5.0  # the parts of a worker close in it; requests in hand are answered by then
 KEEP_ALIVE_SECONDS: Final = 30
 BACKLOG: Final = 2048
 

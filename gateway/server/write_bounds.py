@@ -37,7 +37,7 @@ class WriteBounded(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._write_timer: asyncio.TimerHandle | None = None
-        self._unwritten_bytes = 0  # when the timer was set
+        self._unwritten_bytes = 0  # the count when the timer was set
         self._linger_timer: asyncio.TimerHandle | None = None
 
     @property

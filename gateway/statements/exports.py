@@ -130,7 +130,7 @@ class StatementExports:
         try:
             return await self._run_in(folder / f"statement.{request.format}", request)
         except BaseException:
-            # Whatever the process left behind, also when it was killed or the caller is gone.
+            # The process may leave files behind, also when it was killed or the caller is gone.
             shutil.rmtree(folder, ignore_errors=True)
             raise
 

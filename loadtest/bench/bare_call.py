@@ -47,7 +47,7 @@ def watch_one_call(valkey_url: str, port: int, maker: ScanMaker) -> list[bytes]:
         deadline = time.monotonic() + WATCH_SECONDS
         while time.monotonic() < deadline:
             command: str = monitor.next_command()["command"]
-            words = command.encode().split(b" ")  # none of its arguments has a space
+            words = command.encode().split(b" ")  # no argument has a space
             if words and words[0] == b"FCALL" and words[1].startswith(b"redeem_"):
                 return words
     raise RuntimeError("MONITOR did not show the FCALL of a scan")

@@ -136,7 +136,7 @@ class Rounds:
 def measure(stack: Stack, population: Population, folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     rounds = Rounds(stack, population, folder, asked)
     requests = stream_requests(stack, population, asked.member_streams, asked.operations_streams)
-    rounds.one()  # warms up
+    rounds.one()  # this round warms up
     quiet: list[Closed] = []
     heard: list[Closed] = []
     pages: list[Pages] = []

@@ -108,7 +108,7 @@ class _Generator:
         data = connection.sock.recv(READ_BYTES)
         now = time.perf_counter()
         if not data:
-            poll.unregister(connection.sock.fileno())  # closed by the server: what was asked on it stays unanswered
+            poll.unregister(connection.sock.fileno())  # the server closed it: requests on it stay unanswered
             return
         whole = connection.buffer + data
         head = whole.find(b"\r\n\r\n")

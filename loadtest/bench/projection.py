@@ -10,8 +10,8 @@ from typing import Final
 
 from loadtest.costs import ROLES
 
-LOADED_SHARE: Final = 0.7  # of a core that may be used before latency suffers
-TICK_US: Final = 0.1  # what costs less was not seen by a clock of 10 ms
+LOADED_SHARE: Final = 0.7  # share of a core that may be used before latency suffers
+TICK_US: Final = 0.1  # a clock of 10 ms does not see smaller costs
 
 ASSUMED: Final = f"""
 Assumed: cores as fast as here and used to {LOADED_SHARE:.0%}; costs a redemption that do not change with their number;

@@ -90,7 +90,7 @@ class Stream:
             while event := self._answer.readline(EVENT_END):
                 self._take(event)
             self.over = "the server ended it"
-        except (OSError, HTTPParseError, LookupError, ValueError) as fault:  # cut, silent, or not to be understood
+        except (OSError, HTTPParseError, LookupError, ValueError) as fault:  # the stream was cut, silent or malformed
             self.over = f"{type(fault).__name__}: {fault}"
         finally:
             self._answer.release()

@@ -149,7 +149,7 @@ async def read_configuration(connection: Connection) -> Configuration:
                 SignatureKey(row["signature_algorithm"], row["signature_key"]) if row["signature_key"] else None,
             )
             for row in await connection.fetch(
-                # A retired terminal's keys are as good as revoked; they work again when the terminal is restored.
+                # The keys of a retired terminal do not work; they work again when the terminal is restored.
                 "SELECT key_id, fingerprint, terminal_id, roles, business_id, scopes,"
                 " revoked_at IS NOT NULL OR retired_at IS NOT NULL AS revoked,"
                 " extract(epoch FROM expires_at)::float8 AS ends_at, signature_algorithm, signature_key"

@@ -166,7 +166,7 @@ def _faults_of_places(group: Group) -> Iterator[Fault]:
     for place, name in zones.items():
         try:
             ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of the zones' files is an OSError
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # a name of a folder of zones raises OSError
             yield Fault(place, f"{name!r} is not an IANA time zone")
 
 

@@ -92,7 +92,7 @@ def _unstated(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         for part, fields in STATED_TOGETHER:
             said = rules.get(part) or {}
             if said.get("accepted") is False or (part == "earn" and said.get("points") == 0):
-                continue  # points are not taken, or nothing is earned: then there is nothing to be worth
+                continue  # the business takes no points, or nothing is earned there, so no value is needed
             missing += [member_of(f"rules.{part}", field) for field in fields if field not in said]
         found[business["id"]] = tuple(missing)
     return found

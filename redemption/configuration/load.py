@@ -179,7 +179,7 @@ async def _one_load(pool: Pool) -> AsyncIterator[Connection]:
         try:
             yield connection
         finally:
-            if not connection.is_closed():  # with a connection that is gone the lock is gone
+            if not connection.is_closed():  # a closed connection has released its lock
                 await connection.execute("SELECT pg_advisory_unlock(hashtextextended('tong.load', 0))")
 
 
@@ -283,4 +283,4 @@ async def _load_lines(
         if report.read - told >= TOLD_EVERY:
             told = report.read
             say(f"{report.read} members, {report.balances_issued} opening balances issued")
-    report.faults += lines.faults  # of a file that was changed after it was checked
+    report.faults += lines.faults  # the file was changed after it was checked

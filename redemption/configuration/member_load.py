@@ -141,7 +141,7 @@ async def open_members(
             for _ in range(min(MEMBERS_IN_FLIGHT_MAX, len(batch))):
                 tasks.create_task(carry())
     except ExceptionGroup as faults:
-        raise faults.exceptions[0] from None  # the hot store went away: one fault tells it
+        raise faults.exceptions[0] from None  # the hot store went away, and one fault is enough to report it
     finally:
         await pool.execute("UPDATE member SET opened_at = now() WHERE member_number = ANY ($1)", opened)
 

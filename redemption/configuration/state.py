@@ -301,7 +301,7 @@ def _stored(value: Any, kind: Any) -> Any:
     try:
         return _plain(msgspec.convert(value, kind))
     except msgspec.ValidationError:
-        return value  # of a version with other rules: it differs from whatever the file says, and is written anew
+        return value  # the value is of a version with other rules: it differs from the file's and is written anew
 
 
 def _without(row: Row, name: str) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class _StrictLoader(yaml.SafeLoader):
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        # Before merges are resolved: a key beside `<<` may override what is merged, and is no duplicate of it.
+        # Duplicates are noted before merges are resolved: a key beside `<<` may override a merged one.
         node = super().compose_mapping_node(anchor)
         seen: dict[tuple[str, str], int] = {}
         for key, _ in node.value:
@@ -128,7 +128,7 @@ def read_yaml(data: bytes) -> Document:
         what = f"U+{fault.character:04X}" if isinstance(fault.character, int) else f"byte {fault.character!r}"
         raise DocumentRefused(f"{what} at position {fault.position} is not allowed in YAML") from None
     except (ValueError, OverflowError, RecursionError) as fault:
-        # PyYAML lets these out for a number or a date that Python cannot hold.
+        # PyYAML raises these for a number or a date that Python cannot hold.
         raise DocumentRefused(f"not YAML: {_one_line(str(fault))[:200]}") from None
     finally:
         if loader is not None:
@@ -158,9 +158,7 @@ def read_json(data: bytes) -> Document:
         raise DocumentRefused(f"not JSON: {_one_line(str(fault))[:200]}") from None
     except RecursionError:
         raise DocumentRefused(f"nested more than {DEPTH_MAX} deep") from None
-    _bound_nesting(
-        text
-    )  # of a text that is JSON: on any other the tokens would take time with the square of its length
+    _bound_nesting(text)  # the text is JSON here; on other texts the tokens would take quadratic time
     return Document(value, list(duplicate_keys(text)) if twice else [])
 
 

@@ -6,7 +6,7 @@ ways are pure arithmetic, so that neither an 18-digit code nor an id costs a loo
 
 from redemption.domain.limits import MEMBER_NUMBERS
 
-ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford: no i, l, o, u
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's alphabet has no i, l, o, u
 MEMBER_PREFIX = "mem_"
 _LENGTH = 7
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}

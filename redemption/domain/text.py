@@ -13,7 +13,7 @@ LINE_BREAKS: Final = frozenset("\u2028\u2029")
 
 def fault_of(text: str) -> str | None:
     """Return why the text may not name anything, without repeating the character; None when it may."""
-    if text.isprintable():  # then it has no control, format, surrogate or separator character at all
+    if text.isprintable():  # a printable text has no control, format, surrogate or separator character
         return None
     for place, character in enumerate(text, 1):
         kind = _kind_of(character)

@@ -49,7 +49,7 @@ __all__ = [
 BACKOFF_FIRST_SECONDS: Final = 0.02
 BACKOFF_MAX_SECONDS: Final = 1.0
 STEADY_SECONDS: Final = 1.0  # a connection that lived shorter does not reset the back-off
-CHECKS_PER_STALL: Final = 4  # so a stall is noticed at most a quarter of its time-out late
+CHECKS_PER_STALL: Final = 4  # a stall is noticed at most a quarter of its time-out late
 CLOSE_SECONDS: Final = 1.0  # an aborted transport is gone within a turn; never wait longer than this
 
 OnConnect: TypeAlias = "Callable[[HotConnection], Awaitable[None]]"
@@ -86,12 +86,13 @@ class HotConnection:
         self._stall_timeout_seconds = stall_timeout_seconds
         self._name = name
         self._on_connect = on_connect
-        self._link: Link | None = None  # set only while calls are let through
+        self._link: Link | None = None  # it is set only while calls are let through
         self._opening: Link | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._first_attempt = asyncio.Event()
         self._closing = False
-        self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()  # by the time at which they are given up
+        # Ordered by the time at which they are given up.
+        self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()
         self._reaper: asyncio.TimerHandle | None = None
 
     @property
@@ -158,7 +159,7 @@ class HotConnection:
         try:
             return await future
         except asyncio.CancelledError:
-            if future.done():  # it failed in the same turn: say that its exception was seen
+            if future.done():  # it failed in the same turn; reading the exception keeps asyncio from logging it
                 _drop_outcome(future)
             raise
 
@@ -207,9 +208,9 @@ class HotConnection:
             if link is not None:
                 await self._watch(link)
             steady = link is not None and loop.time() - started > STEADY_SECONDS
-            failures = 0 if steady else min(failures + 1, 16)  # bounded: 2.0 ** 1024 overflows
+            failures = 0 if steady else min(failures + 1, 16)  # the exponent is bounded, because 2.0 ** 1024 overflows
             delay_seconds = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2.0**failures)
-            # Half to all of it by chance, so that many workers do not come back in the same instant.
+            # A random half of the pause keeps many workers from coming back in the same instant.
             await asyncio.sleep(delay_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
 
     async def _open(self) -> Link | None:
@@ -291,7 +292,7 @@ class HotConnection:
             _logger.warning("lost the hot store at %s: %s", self.address, reason)
 
     def _attempt_failed(self, link: Link, reason: str) -> None:
-        if reason != self.last_fault:  # said once, not at every attempt
+        if reason != self.last_fault:  # it is logged once, not at every attempt
             _logger.warning("cannot connect to the hot store at %s: %s", self.address, reason)
         self.last_fault = reason
         link.break_off(reason)

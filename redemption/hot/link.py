@@ -47,7 +47,7 @@ class Link(asyncio.Protocol):
         self._reader = hiredis.Reader(replyError=ServerRefused, notEnoughData=_INCOMPLETE)
         self._sent_count = 0
         self._answered_count = 0
-        self._writes: deque[tuple[int, float]] = deque()  # (calls sent up to and with this write, when)
+        self._writes: deque[tuple[int, float]] = deque()  # (calls sent up to and with this write, its time)
         self._incomplete_bytes = 0
 
     def send(self, args: tuple[Argument, ...]) -> asyncio.Future[Reply]:
@@ -112,14 +112,14 @@ class Link(asyncio.Protocol):
         try:
             reader.feed(data)
             while (reply := reader.gets()) is not _INCOMPLETE:
-                # A call that is still in the buffer cannot have been answered: the stream is not ours any more.
+                # A call that is still in the buffer cannot have been answered, so the stream is broken.
                 if answered == self._sent_count:
                     self.break_off("the server sent a reply without a request")
                     return
                 answered += 1
                 future = pending.popleft()
                 if future.done():
-                    continue  # cancelled or out of time: this is its late reply
+                    continue  # the call was cancelled or ran out of time; this is its late reply
                 if type(reply) is ServerRefused:
                     future.set_exception(reply)
                 else:

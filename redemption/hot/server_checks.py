@@ -38,7 +38,7 @@ async def check_hot_server(client: "Redis") -> tuple[ConfigurationWarning, ...]:
     name = _refuse_old(information)
     try:
         return _weaknesses(name, await client.config_get(*PROMISED))
-    except exceptions.ResponseError:  # also NoPermissionError
+    except exceptions.ResponseError:  # NoPermissionError is one too
         return _weaknesses(name, {})
 
 
@@ -66,7 +66,8 @@ async def _check_one(url: str) -> tuple[ConfigurationWarning, ...]:
 
 
 async def _check_cluster(url: str) -> tuple[ConfigurationWarning, ...]:
-    found: dict[ConfigurationWarning, None] = {}  # a set that keeps the order: primaries mostly share their weaknesses
+    # The keys are an ordered set, because primaries mostly share their weaknesses.
+    found: dict[ConfigurationWarning, None] = {}
     async with RedisCluster.from_url(
         url, decode_responses=True, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS
     ) as client:

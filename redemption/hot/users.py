@@ -68,9 +68,9 @@ def _of_functions(*more: str) -> tuple[str, ...]:
 
 RULES: Final[Mapping[str, tuple[str, ...]]] = {
     GATEWAY: _of_functions(LIVE_FIGURES.selector()),
-    # Carries streams away, freezes a bucket that contradicts the ledger, and ends holds.
+    # The ledger writer carries streams away, freezes a bucket that contradicts the ledger, and ends holds.
     WRITER: _of_functions(*_SESSION, "(+xtrim ~{b*}:ledger)", "(+set ~{b*}:frozen ~ops:writer)"),
-    # `tong load`, `tong members`, `tong audit`: a person's tools. No functions are loaded, nothing is flushed.
+    # A person's tools are `tong load`, `tong members` and `tong audit`. They load no functions and flush nothing.
     OPERATIONS: (
         *("resetchannels", "-@all", *_CONNECTION, *_SESSION, "+@read", "+@write", "-@dangerous", "-@scripting"),
         *("+config|get", "+fcall", "+fcall_ro", "~{b*}:*", "~tong:*"),

@@ -83,7 +83,7 @@ def make_seal_key(path: Path) -> None:
             file.write(secrets.token_hex(KEY_BYTES) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        with suppress(FileExistsError):  # somebody made one meanwhile, and it may be in use
+        with suppress(FileExistsError):  # another process made a key meanwhile, and it may be in use
             os.link(aside, path)
     finally:
         aside.unlink()

@@ -53,8 +53,8 @@ class ChainCheck:
         self._folder = folder
         self._witness = witness
         self._files: dict[int, Iterator[Link]] = {}
-        self._genuine = beginning(bucket, key)  # from the first row on, whatever the seals say
-        self._trusted = self._genuine  # begins again at each seal, so that every broken stretch is named
+        self._genuine = beginning(bucket, key)  # it runs from the first row on, whatever the seals say
+        self._trusted = self._genuine  # it begins again at each seal, so that every broken stretch is named
         self._seal: Head | None = None
         self._seals: AsyncIterator[Head] | None = None
 

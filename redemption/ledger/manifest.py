@@ -24,7 +24,7 @@ from redemption.queries import named_queries
 
 FORMAT: Final = "tong ledger archive 1"
 MANIFEST_BYTES_MAX: Final = 64 * 1024 * 1024
-SEGMENTS_MAX: Final = 20_000  # of one bucket in one month; one is what is expected
+SEGMENTS_MAX: Final = 20_000  # one bucket in one month normally has one
 
 
 class ArchiveDamaged(StorageError):

@@ -240,7 +240,7 @@ class Rebuild:
     async def _write_members(self, bucket: int, member_id: str | None) -> None:
         async for who, replay in self._replays(bucket, member_id):
             if not who.tier:
-                continue  # the configuration does not have the member: nobody can scan
+                continue  # the configuration does not have the member, so nobody can scan
             image = replay.image(self._now())
             self.report.findings += [
                 Finding("I2", f"{who.member_id} {lot}", f"the ledger says {amount}", "nothing may be negative", bucket)

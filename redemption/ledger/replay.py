@@ -59,7 +59,7 @@ class Replay:
             self._add(name, amount)
         self._state |= state.get("purchase", {})
         for subject, fields in state.get("accruals", {}).items():
-            self._records[subject] = Record({"status": "accrued", **fields}, 0.0)  # forgotten since long
+            self._records[subject] = Record({"status": "accrued", **fields}, 0.0)  # the record was forgotten long ago
             self._accrued_before.add(subject)
 
     def state(self, taken_back_later: Set[str]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Sealer:
                 if sealed >= BATCH_ROWS:
                     continue
             except asyncpg.UniqueViolationError:
-                self.figures.fenced += 1  # another sealer was faster; what it sealed is read at the next round
+                self.figures.fenced += 1  # another sealer was faster; its seals are read at the next round
             except AWAY as fault:
                 self.figures.faults += 1
                 if not away:
@@ -95,7 +95,7 @@ class Sealer:
         had."""
         buckets = self._buckets if buckets is None else buckets
         async with self._pool.acquire() as connection:
-            # Watermarks first: the rows behind them were committed with them.
+            # Watermarks are read first, because the rows behind them were committed with them.
             marks = await connection.fetch(self._queries["watermarks"], buckets)
             heads = {
                 row["bucket"]: head_of(row["bucket"], row)
@@ -127,7 +127,7 @@ class Sealer:
         sealed = head
         for link in batch:
             sealed = extended(sealed, self._key, link)
-        if len(batch) < BATCH_ROWS:  # the watermark is reached
+        if len(batch) < BATCH_ROWS:  # the batch reached the watermark
             counted = sealed.rows_in_epoch if sealed.place.epoch == upto.epoch else 0
             if counted != rows_in_epoch:
                 reason = f"{counted} rows up to the watermark, which says {rows_in_epoch}"

@@ -32,7 +32,7 @@ from redemption.waiting import AT_ONCE, Spread
 
 COMMIT_SECONDS: Final = 30.0
 TAKEOVER_SECONDS: Final = 10.0
-PIECE_ENTRIES: Final = 100  # two milliseconds of work, PostgreSQL's too
+PIECE_ENTRIES: Final = 100  # a piece is two milliseconds of work, PostgreSQL's included
 DAY_MS: Final = 86_400_000
 UNIX_DAY: Final = date(1970, 1, 1)
 DEAD_FIELDS_MAX: Final = 64
@@ -49,7 +49,7 @@ AWAY: Final = (
 )
 
 Pool = asyncpg.Pool
-Session = Any  # what a pool lends: asyncpg names that type only in its stubs
+Session = Any  # a pool lends it; asyncpg names that type only in its stubs
 
 
 class PostgresAway(StorageError):
@@ -150,7 +150,7 @@ class LedgerStore:
             else:
                 taken.append((bucket, epoch, position, content))
         if taken:
-            # One statement for all postings: the ledger sums up each statement's (migrations/0002_ledger.sql).
+            # All postings are one statement, because the ledger sums up each statement's (migrations/0002_ledger.sql).
             for table, columns, line in (
                 ("ledger_transaction", TRANSACTION_COLUMNS, transaction_line),
                 ("ledger_posting", POSTING_COLUMNS, posting_lines),
@@ -199,14 +199,14 @@ class LedgerStore:
                 try:
                     yield session
                 except asyncpg.InternalClientError:
-                    # asyncpg 0.31 on a connection that an ending server sent its farewell to while it was idle.
+                    # asyncpg 0.31 raises this on a connection that an ending server closed while it was idle.
                     session.terminate()
                     raise
         except asyncpg.UniqueViolationError as fault:
             raise AlreadyWritten(type(fault).__name__) from fault
         except asyncpg.CheckViolationError as fault:
             if fault.constraint_name is None and fault.table_name in PARTITIONED:
-                # No partition: the month was archived since it was made. It is made again with the next try.
+                # The partition is missing, because the month was archived since. The next try makes it again.
                 self._months.clear()
                 raise PostgresAway("a month is not there") from fault
             raise RowRefused(type(fault).__name__) from fault
@@ -214,7 +214,7 @@ class LedgerStore:
             asyncpg.DataError,
             asyncpg.IntegrityConstraintViolationError,
             asyncpg.ProgramLimitExceededError,
-            ValueError,  # asyncpg's own: a value that does not fit its column
+            ValueError,  # asyncpg raises this for a value that does not fit its column
         ) as fault:
             raise RowRefused(type(fault).__name__) from fault
         except asyncpg.LockNotAvailableError as fault:

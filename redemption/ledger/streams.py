@@ -26,7 +26,7 @@ from redemption.ledger.freezing import freeze
 ANSWER_SECONDS: Final = 5.0  # a server that takes longer is away; reads block far shorter
 BUCKETS_PER_TRANSACTION: Final = 8  # a MULTI stops every scan for its duration
 COUNT_PAGE_ENTRIES: Final = 1_000
-COUNT_ENTRIES_MAX: Final = 10_000_000  # entries at or below a watermark that were not trimmed yet
+COUNT_ENTRIES_MAX: Final = 10_000_000  # untrimmed entries at or below a watermark are counted up to here
 
 Fields = Mapping[bytes, bytes]
 StreamClient = Redis
@@ -54,7 +54,7 @@ class Sight(NamedTuple):
     length: int
     last: Position
     first: Position | None
-    poisoned: bool = False  # the key holds something that is no stream
+    poisoned: bool = False  # it is True where the key holds something that is no stream
 
 
 def open_stream_client(url: str) -> StreamClient:

@@ -45,19 +45,19 @@ from redemption.waiting import AT_ONCE, Spread, end_tasks, set_within
 
 BATCH_ENTRIES_MAX: Final = 2_000
 BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
-BLOCK_MS: Final = 200  # also how long a stop may wait for an idle reader
+BLOCK_MS: Final = 200  # a stop may wait this long for an idle reader
 TEND_SECONDS: Final = 1.0
 # A transaction costs nearly the same for one entry and for a thousand: after a small one the next has time to gather.
 # Meanwhile the one at hand is worked off in pieces: scans that share the machine wait for a piece, not for all of it.
 # Under so much load that it would fall behind, the whole batch is worked off at once.
 ROUND_SECONDS: Final = 0.2
-ENTRY_SECONDS: Final = 0.000_2  # several times what an entry costs
+ENTRY_SECONDS: Final = 0.000_2  # it is several times the cost of an entry
 BUSY_ENTRIES: Final = 1_000
 BACK_OFF_FIRST_SECONDS: Final = 0.1
 BACK_OFF_MAX_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 10.0
 COMPARE_ATTEMPTS: Final = 5
-POSITION_MAX: Final = 2**63 - 1  # what a bigint holds
+POSITION_MAX: Final = 2**63 - 1  # a bigint holds no more
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class LedgerWriter:
         self._tend_seconds = tend_seconds
         self._back_off_max_seconds = back_off_max_seconds
         self._marks: dict[int, Watermark] = {}
-        self._server: str | None = None  # the process whose streams agree with _marks; None: to be looked at
+        self._server: str | None = None  # the process whose streams agree with _marks; None until it was checked
         self._stopped: dict[int, str] = {}
         self._stopped_in: dict[int, tuple[int, int | None]] = {}  # epochs of ledger and hot store when it was stopped
         self._waiting: set[int] = set()  # buckets the hot store does not have yet

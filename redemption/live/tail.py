@@ -118,7 +118,7 @@ class LedgerTail:
         """Return a listener from this moment on; `leave` ends it. Raises `ValkeyAway`."""
         if bucket not in self._positions:
             last = await self.last(bucket)
-            self._positions.setdefault(bucket, last)  # somebody else may have begun meanwhile, and read on
+            self._positions.setdefault(bucket, last)  # another listener may have begun meanwhile, and read on
         listener = Listener(bucket, member_id, self._positions[bucket])
         self._counts[bucket] = self._counts.get(bucket, 0) + 1
         self._listeners.setdefault(listener.member, set()).add(listener)
@@ -221,7 +221,7 @@ class LedgerTail:
         for name, entries in replies or ():
             behind = behind or len(entries) >= READ_ENTRIES
             self._give_out(names[name], entries)
-            await asyncio.sleep(0)  # scans come between
+            await asyncio.sleep(0)  # scans run in between
         return behind
 
     def _give_out(self, bucket: int, entries: Sequence[Any]) -> None:

@@ -97,7 +97,7 @@ class Production:
         total = Produced()
         await self._pool.execute(self._queries["create_marks"])
         behind = [row["bucket"] for row in await self._pool.fetch(self._queries["buckets_behind"])]
-        # First what nobody else is at; then what was skipped, waiting for whoever holds it.
+        # Free buckets come first; then the skipped ones, waiting for the processes that hold them.
         for wait in (False, True):
             skipped = []
             for bucket in behind:
@@ -182,8 +182,8 @@ class Production:
         return Produced(len(rows), len(lines), len(unsettled))
 
     async def _catch_up(self, connection: Connection, bucket: int, mark: Any) -> None:
-        # Dead letters move the ledger's watermark and leave no transaction. The watermark is read first: what is
-        # committed up to it would be seen by the second look.
+        # Dead letters move the ledger's watermark and leave no transaction. The watermark is read first: the second
+        # look sees everything that was committed up to it.
         watermark = await connection.fetchrow(self._queries["watermark"], bucket)
         assert watermark is not None
         if not await connection.fetch(self._queries["next_transactions"], bucket, *mark, 1):

@@ -68,7 +68,8 @@ async def demo_members_and_terminals(settings: Settings, own_members: Collection
                     "member_id": row["member_id"],
                     "tier": row["tier_id"] if member is None else member.tier,
                     "access_token": issuer.access_token(row["member_id"], TOKEN_SECONDS),
-                    "points": 0 if member is None else member.sum_of("points"),  # None: the hot store was lost
+                    # It is None where the hot store was lost.
+                    "points": 0 if member is None else member.sum_of("points"),
                 }
             )
     finally:

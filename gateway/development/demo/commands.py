@@ -60,7 +60,7 @@ async def demo(settings: Settings) -> int:
         except ImportError as missing:
             _say(f"{number:2}. {title}: FAILED. {missing}; `pip install tong[development]` brings it", bad=True)
             return 1
-        except Exception as fault:  # an answer of another shape, a store that is away: told with the step's name
+        except Exception as fault:  # every fault of a step is printed with its name
             _say(f"{number:2}. {title}: FAILED. {fault!r}", bad=True)
             return 1
         _say(f"{number:2}. {title}: {line}")

@@ -132,7 +132,7 @@ class _Till:
         self.keys = keys
         self.codes = codes
         self.run = secrets.token_hex(4)
-        self.amount = 100_000 + secrets.randbelow(900_000)  # another bill in each run: none is a duplicate
+        self.amount = 100_000 + secrets.randbelow(900_000)  # each run has another bill, so that none is a duplicate
         self._requests = 0
 
     def headers(self, *, key: str | None = None, api_key: str | None = None) -> dict[str, str]:
@@ -279,7 +279,7 @@ def _of_the_id(till: _Till) -> Iterator[Case]:
     """Return the cases after verify: a till sends these to an id."""
 
     def held(amount: int, **others: Any) -> Step:
-        # Bills of different amounts, so that the holds of one run are no duplicates of each other.
+        # The bills differ in amount, so that the holds of one run are no duplicates of each other.
         sale = till.sale(points(MINIMUM_POINTS), bill=till.amount + amount, capture=False, **others)
         return till.taken(sale)
 

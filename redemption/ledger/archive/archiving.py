@@ -108,7 +108,7 @@ class Archiver:
         self._say(f"{manifest.name}: {manifest.transactions} transactions are out of the ledger")
         return report
 
-    # May it go?
+    # These checks decide whether a month may go.
 
     async def _refusal(self, connection: Connection, tables: Tables) -> str | None:
         """Return why a month cannot go yet."""
@@ -144,7 +144,7 @@ class Archiver:
         )
         return found
 
-    # Out of the ledger.
+    # These steps take a month out of the ledger.
 
     async def _detach(self, connection: Connection, tables: Tables, manifest: Manifest) -> None:
         """Detach both partitions and write the manifest in one step."""
@@ -170,7 +170,7 @@ class Archiver:
         await connection.execute(
             self._queries["write_part"], manifest.part, tables.month, text.decode(), signature(self._key, text)
         )
-        # In the order in which a writer takes them.
+        # The locks are taken in the order in which a writer takes them.
         await connection.execute("LOCK TABLE ONLY ledger_transaction, ONLY ledger_posting IN ACCESS EXCLUSIVE MODE")
         names = zip(PARTITIONED, (tables.transactions, tables.postings), detached_names(manifest), strict=True)
         for parent, table, detached in names:

@@ -97,7 +97,7 @@ class Export:
         name = f"{tables.month:%Y-%m}.{part}"
         partial = folder / f".{name}.partial"
         if partial.exists():
-            shutil.rmtree(partial)  # of a run that was killed; nothing was taken out of the ledger for it
+            shutil.rmtree(partial)  # a killed run left it, and took nothing out of the ledger
         partial.mkdir(parents=True)
         async with connection.transaction(isolation="repeatable_read"):
             for query in ("clear_balances", "clear_members"):
@@ -129,7 +129,7 @@ class Export:
             if read_manifest(final)[1] != text:
                 raise ArchiveRefused(f"{final} is there already and is another archive: move it away")
             check_files(final, read_manifest(final)[0])
-            shutil.rmtree(partial)  # a run that was killed had come so far
+            shutil.rmtree(partial)  # a killed run left it
         else:
             partial.rename(final)
         flush_folder(final.parent)
@@ -148,7 +148,7 @@ class Export:
             gaps=gaps_of(parts, bucket),
             witness=reading.compare,
         )
-        # As far as the seal that holds the last row: what was changed before it shows there.
+        # The chain is checked up to the seal after the last row, because earlier changes show there.
         sealed = await connection.fetchrow(self._queries["sealed_after"], bucket, *last, timeout=QUERY_SECONDS)
         if sealed is None:
             raise ArchiveRefused(f"bucket {bucket} is not sealed up to {last}")
@@ -210,7 +210,7 @@ class Reading:
     def compare(self, before: Head, link: Link, after: Head) -> None:
         """Receive every row of the chain, in order."""
         if self._waiting is None or self._waiting.place != link.place:
-            self._open = False  # a row that stays: of another month, or a dead letter
+            self._open = False  # the row stays: it is of another month, or a dead letter
             return
         if self._waiting.content != link.content:
             self._wrong.append(f"{link.place}: the file does not say what the ledger says")

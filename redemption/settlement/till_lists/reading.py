@@ -146,7 +146,7 @@ def read_csv(data: bytes, terms: ListTerms, charset: str | None = None) -> TillL
         return _refused(f"can be read in {names}, with different rows; name the charset in Content-Type")
     if taken:
         return taken[0]
-    # The reading in which the header is understood says what is really wrong.
+    # The reading in which the header is understood has the real fault.
     understood = [result for _, result in results if isinstance(result, TillListRefused) and result.faults[0].row]
     refusals = understood or [result for _, result in results if isinstance(result, TillListRefused)]
     if not understood and len(results) > 1:

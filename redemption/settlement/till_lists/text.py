@@ -152,7 +152,7 @@ def sheet_of(text: str, is_known: Callable[[str], bool]) -> Sheet | str:
             broken = names.reason
             continue
         found = (sum(map(is_known, names)), len(names), separator)
-        # Of equal ones the first: a comma is what CSV is named after.
+        # Of equal ones the first counts: CSV is named after the comma.
         if best is None or found[:2] > best[:2]:
             best = found
     if best is None:

@@ -97,7 +97,8 @@ _WHEN: Final = re.compile(
 )
 _SERIAL: Final = re.compile(r"(?P<days>0|[0-9]{5})(?:[.,](?P<part>[0-9]{1,17}))?", re.ASCII)
 _SERIAL_ZERO: Final = datetime.date(1899, 12, 30)
-_SERIAL_DAYS: Final = range(25_569, 73_415)  # 1970 to 2100, so that no other number of five digits is taken for a day
+# The years 1970 to 2100, so that no other number of five digits is taken for a day.
+_SERIAL_DAYS: Final = range(25_569, 73_415)
 _DAY_MICROSECONDS: Final = 86_400_000_000
 
 
