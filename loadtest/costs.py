@@ -26,7 +26,7 @@ BEHIND: Final = tuple(part for part in PARTS if part not in AT_ONCE)
 TITLE: Final = "postgres: "
 LOOK_SECONDS: Final = 2.0
 REST_SECONDS: Final = 60.0
-"""How long a bench waits for rest, unless it says otherwise. Sealer and settlement come after the ledger writer."""
+"""The time that a bench waits for rest by default. Sealer and settlement come after the ledger writer."""
 RESTING: Final = 0.06  # they use less than this many cores when idle, checkpoints included
 
 

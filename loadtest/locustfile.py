@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 HOURS: Final = ((0.15, 0.3), (0.35, 0.6), (0.7, 1.0), (0.85, 0.6), (1.0, 0.3))
-"""Until which share of the time there is which share of the users."""
+"""Pairs of a share of the time and the share of the users until then."""
 
 
 class Day(LoadTestShape):

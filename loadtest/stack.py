@@ -28,7 +28,7 @@ COMMAND_SECONDS: Final = 900.0
 ASK_SECONDS: Final = 10.0
 OUTCOMES_LOOKS: Final = 25
 OUTCOMES_LOOK_SECONDS: Final = 0.15
-"""Between looks at the counters: more than workers take to tell theirs to each other's `/metrics`."""
+"""The time between looks at the counters: workers take less to show theirs in each other's `/metrics`."""
 
 
 class StackFailed(Exception):

@@ -27,9 +27,9 @@ TERMINAL: Final = 1
 OUTLET: Final = 2
 MEMBER: Final = 3
 GUESSES: Final = 4
-"""Of a terminal or outlet: digits that nobody made, and ids of members not scanned there."""
+"""Guesses of a terminal or outlet: digits that nobody made, and ids of members not scanned there."""
 TOMBSTONES: Final = 5
-"""Of a terminal or outlet: cancels that find nothing under their key."""
+"""Cancels of a terminal or outlet that find nothing under their key."""
 OFFICE_KEY: Final = 6
 
 

@@ -13,9 +13,9 @@ from redemption.domain.errors import RefusedError
 
 KEYS_LISTED_MAX = 10_000
 ROLES = ("back_office", "operations", "settlement")
-"""What a back-office key may be for."""
+"""The purposes of a back-office key."""
 SCOPES = ("redeem", "hold", "refund", "accrue")
-"""What a terminal's key may do; reading its own business's records needs none."""
+"""The rights of a terminal's key; reading its own business's records needs none."""
 OVERLAP_MAX = timedelta(days=90)
 
 

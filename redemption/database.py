@@ -9,7 +9,7 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 COMMAND_TIMEOUT_SECONDS = 30.0
 
 FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""What a call may raise when PostgreSQL is away, dies in the middle or refuses; asyncpg has no common base for them."""
+"""Exceptions of a call when PostgreSQL is away, dies in the middle or refuses; asyncpg has no common base for them."""
 
 Pool = asyncpg.Pool
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy

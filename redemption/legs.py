@@ -10,7 +10,7 @@ from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.redemptions import UNIT, Redemption
 
 NO_TERMS = "0,0,0,*"
-"""Of a benefit that the group does not have: the leg is refused for that anyway."""
+"""The terms of an unknown benefit, whose leg is refused anyway."""
 
 
 def leg_words(leg: Leg, terminal: Terminal, configuration: Configuration) -> str:

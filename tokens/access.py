@@ -88,7 +88,7 @@ _REFUSALS: Final[tuple[tuple[type[Exception], AccessRefused], ...]] = (
     (jwt.MissingRequiredClaimError, CLAIM_MISSING),
     (jwt.InvalidTokenError, CLAIM_WRONG),
 )
-"""In this order: the last one is the base of the others (DecodeError before it would hide the signature's)."""
+"""The order matters: the last one is the base of the others (DecodeError before it would hide the signature's)."""
 
 
 class AccessTokenVerifier:
@@ -118,7 +118,7 @@ class AccessTokenVerifier:
         self._refreshing = asyncio.Lock()
         self._verified: OrderedDict[bytes, MemberAccess] = OrderedDict()
         self.fault: str | None = None
-        """Why the last fetch of the keys failed; None when it did not."""
+        """The reason why the last fetch of the keys failed; None where it succeeded."""
 
     async def verify(self, token: str) -> MemberAccess | AccessRefused:
         """Return the member of a token, or why it is refused.

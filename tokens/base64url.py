@@ -18,7 +18,7 @@ LAST_CHARACTERS: Final[tuple[frozenset[str], ...]] = (
     frozenset(_ALPHABET[::16]),  # 4n + 2 characters: four unused bits
     frozenset(_ALPHABET[::4]),  # 4n + 3 characters: two unused bits
 )
-"""By length modulo 4: what the last character of a canonical text may be."""
+"""The possible last characters of a canonical text, by length modulo 4."""
 
 
 def encode(data: bytes) -> str:

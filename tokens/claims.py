@@ -26,7 +26,7 @@ EXPIRES_AT_MAX: Final = 2**40  # the year 36812 bounds the computations
 TEXT_CHARACTERS_MAX: Final = 512  # a scanned text, white space included; our longest code has 203
 
 DIGITS_NONCE: Final = "digits"
-"""Stands where a JWT code has its nonce. A JWT nonce has eight characters, so the two never meet."""
+"""The value in the place of a JWT code's nonce. A JWT nonce has eight characters, so the two never meet."""
 
 assert CODE_LIFETIME_SECONDS % SLOT_SECONDS == 0
 assert LIFETIME_SLOTS + SLOTS_AHEAD_MAX < 64  # six bits of the slot are enough to find it again (tokens.digits)
@@ -68,15 +68,15 @@ class CodeClaim(msgspec.Struct, frozen=True):
     form: CodeForm
     member_number: int
     slot: int
-    """Of a code of a device its step (tokens/offline.py); steps are so much smaller than slots that the two never
-    meet."""
+    """For a code of a device it is the step (tokens/offline.py); steps are so much smaller than slots that the two
+    never meet."""
     nonce: str
     """Eight url-safe characters, `DIGITS_NONCE`, or `o` and a device's number: what is marked when the code is used."""
     expires_at: int
     """Unix seconds; the code is good strictly before it (RFC 7519, 4.1.4)."""
     standing: Standing
     device_number: int | None = None
-    """Of the device that made the code by itself."""
+    """The number of the device that made the code by itself."""
 
 
 class Refused(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from pathlib import Path
 from tokens.errors import KeyRingUnusable
 
 FileState = tuple[int, int, int, int]
-"""What changes when a file does: mtime_ns, ctime_ns (a corrected mode), inode, size."""
+"""Values that change with a file: mtime_ns, ctime_ns (a corrected mode), inode, size."""
 
 
 def write_private_file(path: Path, data: bytes, *, replace: bool) -> bool:

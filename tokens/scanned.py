@@ -18,10 +18,10 @@ from typing import Final
 from tokens.digits import LENGTH
 
 GROUPED_CHARACTERS_MAX: Final = 4 * LENGTH
-"""More characters than 18 digits in groups ever have; a longer text is looked at no further."""
+"""18 digits in groups never have more characters; a longer text is not examined."""
 _AIM_IDENTIFIER: Final = re.compile(r"\][A-Za-z][0-9A-Za-z]", re.ASCII)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._-]*[A-Za-z._][A-Za-z0-9._-]*", re.ASCII)
-"""Characters of codes only, and not digits in groups: nothing is to be taken off."""
+"""Characters of codes only, and not digits in groups: nothing has to be removed."""
 _CONTROLS: Final = "\x01\x02\x03\x04\t\n\v\f\r\x1c\x1d\x1e\x1f\x85"
 """SOH, STX, ETX, EOT, the separators FS to US, tabs and line ends."""
 _ZERO_WIDTH: Final = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff"

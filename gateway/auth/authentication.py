@@ -25,7 +25,7 @@ Role = Literal["back_office", "operations", "settlement"]
 TerminalScope = Literal["redeem", "hold", "refund", "accrue"]
 
 TERMINAL: Final = "tong.terminal"
-"""Where the scope of a request tells whose it is, once that is known: for the figures, which come last."""
+"""The key of a request's scope under which the statistics, which come last, find the terminal."""
 BEARER: Final = "Bearer "
 _NO_FINGERPRINT: Final = bytes(32)
 _CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="tong"'),)

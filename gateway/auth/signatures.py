@@ -28,7 +28,7 @@ from redemption.domain.errors import RefusedError
 
 SIGNATURE_SECONDS: Final = 300
 CLOCK_AHEAD_SECONDS: Final = 30
-"""How far a till's clock may be ahead of ours."""
+"""The seconds by which a till's clock may be ahead of ours."""
 HEADER_BYTES_MAX: Final = 2_048
 """Signature-Input and Signature together; a real pair has about 300."""
 ALGORITHMS: Final = {"ed25519": ED25519, "hmac-sha256": HMAC_SHA256}

@@ -33,7 +33,7 @@ INITIALIZE_SECONDS: Final = 120.0
 READY_SECONDS: Final = 120.0  # recovery after a crash takes time
 STOP_SECONDS: Final = 30.0
 CLUSTER_BYTES: Final = 100 << 20
-"""More than a new cluster with its first log takes."""
+"""A new cluster with its first log takes less."""
 
 SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": "127.0.0.1",

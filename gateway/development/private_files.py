@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 SOCKET_PATH_BYTES_MAX: Final = 107
-"""What `sun_path` of unix(7) holds."""
+"""The size of `sun_path` of unix(7)."""
 
 
 def private_folder(path: Path) -> Path:

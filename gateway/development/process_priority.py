@@ -33,7 +33,7 @@ _OF_PART: Final = {
     "settlement": BEHIND,
 }
 _OF_ROLE: Final = {SEALER.ledger: BEHIND, SETTLEMENT.ledger: BEHIND}
-"""Of a process of PostgreSQL that serves this role."""
+"""The priority of a process of PostgreSQL by the role that it serves."""
 
 
 async def keep_precedence(supervisor: Supervisor) -> None:

@@ -88,7 +88,7 @@ _PROBLEMS: Final = (
 _OF_THE_FOLDER: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EFBIG}
 )
-"""What the person who chose TONG_HOME can mend."""
+"""Faults that the person who chose TONG_HOME can mend."""
 
 
 async def up(settings: Settings) -> int:

@@ -28,7 +28,7 @@ BYTE_ORDER_MARK: Final = "\ufeff".encode()
 FORMULA_SIGNS: Final = frozenset("=+-@")
 _UNSEEN: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
 _CELL_ENDS: Final = "\t\r\n;|"
-"""Where a program with another separator begins a new cell."""
+"""Characters at which a program with another separator begins a new cell."""
 _ENDS_FIRST: Final = re.compile(r"'*[\t\r\n]")
 
 

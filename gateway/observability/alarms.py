@@ -31,10 +31,10 @@ STALE_SECONDS: Final = 60.0
 LATENCY_P99_MS: Final = 100.0
 LATENCY_SCANS_MIN: Final = 20
 REFUSED_SHARE: Final = 0.3
-"""Of the last five minutes. Too many refusals are an alarm even where it has been so for hours."""
+"""The share of the last five minutes. Too many refusals are an alarm even where it has been so for hours."""
 REFUSED_MIN: Final = 20
 REFUSED_JUMP_SHARE: Final = 0.15
-"""Of the last minute, where it is also so many times as much as before."""
+"""The share of the last minute, where it is also this many times the share before."""
 REFUSED_TIMES_BEFORE: Final = 3.0
 POINTS_ISSUED_MIN: Final = 50_000
 POINTS_ISSUED_TIMES_BEFORE: Final = 5

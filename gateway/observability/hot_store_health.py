@@ -43,7 +43,7 @@ class LibraryCheck:
 
     def __init__(self, library: Library) -> None:
         self.reason: str | None = None
-        """Why calls cannot be served by this server; None where they can, or where it was not reached."""
+        """The reason why this server cannot serve calls; None where it can, or was not reached."""
         self._question = call_that_changes_nothing(library)
 
     async def __call__(self, connection: HotConnection) -> None:

@@ -30,7 +30,7 @@ class Counted:
     outcomes: dict[str, int] = field(default_factory=dict)
     latencies: list[int] = field(default_factory=lambda: [0] * LATENCIES)
     points: int = 0
-    """Issued to members by purchases."""
+    """Points issued to members by purchases."""
     guesses: int = 0
 
 

@@ -43,13 +43,13 @@ from redemption.ledger.streams import ValkeyAway
 from redemption.live.stats_store import StatsStore, StreamEntry
 
 PHASE_SECONDS: Final = 0.3
-"""When in a second the work is done: after the whole second, of which a sample is named."""
+"""The moment within a second at which the work is done, after the whole second that names the sample."""
 ALIVE_SECONDS: Final = 4
 """A worker that did not report for so long is not counted as one."""
 FORGOTTEN_SECONDS: Final = 3_600
 RECENT_SAMPLES: Final = 60
 EARLIER_SAMPLES: Final = 600
-"""So far back it is known how many scans were accepted and refused: what a jump is compared with."""
+"""The seconds for which accepted and refused scans are kept, to compare a jump with."""
 CHECKPOINT_SECONDS: Final = 10
 CHUNK_SAMPLES: Final = 100
 """Decoded in one go; scans come between."""

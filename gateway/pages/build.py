@@ -19,7 +19,7 @@ HERE: Final = Path(__file__).parent
 SOURCES: Final = HERE / "web"
 BUILT: Final = HERE / "built"
 STAMP: Final = "stamp"
-"""As gateway/pages/site.py reads it."""
+"""The file's name, as gateway/pages/site.py reads it."""
 NODE_LOCK: Final = HERE.parents[1] / "requirements-node.lock"
 NODE_FOLDER: Final = HERE.parents[1] / ".node"
 NODE_AT_LEAST: Final = (20, 19)

@@ -19,7 +19,7 @@ from redemption.domain.errors import ConfigurationError
 
 BUILT: Final = Path(__file__).with_name("built")
 STAMP: Final = "stamp"
-"""Written last by the build: the hash of the sources."""
+"""The file with the hash of the sources, which the build writes last."""
 FOLDERS: Final = ("app", "scanner", "ops")
 """Each is a page; the one at the root leads to them."""
 FILES_MAX: Final = 400

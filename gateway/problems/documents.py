@@ -115,7 +115,7 @@ class Problem(RefusedError):
         self.figures = figures
         self.extensions = extensions
         self.guess = False
-        """Whether it answers a guess: digits that nobody made, or the id of a member not scanned there."""
+        """True where it answers a guess: digits that nobody made, or the id of a member not scanned there."""
         if code in ("overloaded", "unavailable", "rate_limited"):
             self.headers += ((b"retry-after", str(retry_after).encode()),)
 
@@ -236,7 +236,7 @@ _RATE_SUBJECTS: Final = (
     "terminal's cancels of unknown keys",
     "key",
 )
-"""Whose rate was found exceeded, by the number that redemption/service.py and redemption/call_rates.py give it."""
+"""Owners of an exceeded rate, by their number in redemption/service.py and redemption/call_rates.py."""
 
 
 def grouped(amount: int) -> str:

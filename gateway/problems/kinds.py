@@ -13,7 +13,7 @@ Language = Literal["zh-Hant", "zh-Hans", "en"]
 
 
 Unit = Literal["points", "uses", "money", "leg", "seconds", "count"]
-"""The unit of a refusal's figures; `leg`: whatever the leg that was refused is counted in."""
+"""The unit of a refusal's figures; `leg`: the unit of the refused leg."""
 
 
 class Figures(NamedTuple):

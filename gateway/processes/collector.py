@@ -5,7 +5,7 @@ from typing import Final
 
 THRESHOLD: Final = 20_000
 BATCH_THRESHOLD: Final = 200_000
-"""Above what a batch of 2 000 ledger entries has at once in tuples and lists, none of which is garbage."""
+"""More objects than a batch of 2 000 ledger entries has in tuples and lists, none of which is garbage."""
 
 
 def keep_what_is_loaded(threshold: int = THRESHOLD) -> None:

@@ -51,7 +51,7 @@ from tokens.keyring import KeyRingFile, RingRefresh
 
 HOUSEKEEPING_SECONDS = 1.0
 NOTE_SECONDS = 60.0
-"""Between two notes of which keys were used: one write a minute and worker, whatever is asked."""
+"""The time between two notes of used keys: one write a minute and worker, under any load."""
 FLUSH_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)

@@ -48,7 +48,7 @@ from redemption.domain.limits import (
 )
 
 STREAMS: Final = b"/events"
-"""How the paths of streams end: they may have to be cut (gateway/http/event_streams.py)."""
+"""The end of the paths of streams, which may have to be cut (gateway/http/event_streams.py)."""
 ONCE: Final = frozenset({b"authorization", b"content-type", b"host", b"idempotency-key", b"transfer-encoding"})
 """Headers that say who asks for what: of two, one reader may believe the first and another the second."""
 

@@ -25,7 +25,7 @@ class PrintedText:
     def __init__(self, font: FoundFont) -> None:
         self._font = font
         self.replaced = False
-        """Whether a character was replaced because no font has it."""
+        """True where a character was replaced because no font has it."""
 
     def clean(self, text: str) -> str:
         """Return the text as it can be printed."""

@@ -112,7 +112,7 @@ class Rounds:
         self._clock = CpuClock(stack)
         self.complaints: list[str] = []
         self.cpu: list[dict[str, float]] = []
-        """Of each round: CPU seconds of each part a second. On a busy machine they say more than rates."""
+        """CPU seconds of each part a second, for each round. On a busy machine they say more than rates."""
 
     def one(self) -> Closed:
         asked, before, cpu = self._asked, self._stack.outcomes(), self._clock.read()

@@ -12,7 +12,7 @@ from typing import Any, Final
 from loadtest.scans import Request, write_requests
 
 JEMALLOC: Final = Path(f"/usr/lib/{platform.machine()}-linux-gnu/libjemalloc.so.2")
-"""Where `tong up` looks for it (gateway/development/valkey_server.py)."""
+"""The path at which `tong up` looks for it (gateway/development/valkey_server.py)."""
 SCRIPT: Final = Path(__file__).with_name("scans.lua")
 INSTALL_SECONDS: Final = 300.0
 CONNECTIONS: Final = 64

@@ -70,11 +70,11 @@ class KeyHolder:
     business: str | None
     """The one business of a back-office key; None: the whole group (or a terminal's key)."""
     scopes: frozenset[str]
-    """What a terminal's key may do (redemption/credentials.py)."""
+    """The rights of a terminal's key (redemption/credentials.py)."""
     ends_at: float | None
     """Unix seconds from which on the key is refused."""
     signature: SignatureKey | None
-    """What every request with this key must be signed with; None: a signature is not asked for."""
+    """The key that must sign every request with this one; None: no signature is required."""
 
 
 @dataclass(frozen=True, slots=True)

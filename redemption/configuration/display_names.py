@@ -20,7 +20,7 @@ READ_SECONDS: Final = 2.0
 logger = logging.getLogger(__name__)
 
 Names = Mapping[str, str]
-"""By language: zh-Hant, zh-Hans, en; at least one."""
+"""Names by language: zh-Hant, zh-Hans, en; at least one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from redemption.domain.text import fault_of
 
 FAULTS_SHOWN_MAX: Final = 50
 TEXT_CHARACTERS_MAX: Final = 200
-"""Of any one text in a document; names and ids have bounds of their own."""
+"""The length of any one text in a document; names and ids have bounds of their own."""
 _WITH_PLACE: Final = re.compile(r"^(?P<reason>.*?)(?: - at `(?P<key>key in )?\$(?P<place>.*)`)?$", re.DOTALL)
 
 

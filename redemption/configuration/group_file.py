@@ -18,7 +18,7 @@ from redemption.configuration.strict_text import DocumentRefused, read_json, rea
 from redemption.domain.limits import GROUP_FILE_BYTES_MAX
 
 STATED_TOGETHER: Final = (("points", ("worth_minor", "worth_points")), ("earn", ("points", "per_minor")))
-"""What a business says of its money where the group has several currencies: no default holds for all of them."""
+"""Settings of money that a business must state where the group has several currencies: no default fits all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class GroupFile:
 
     group: Group
     unstated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By business the fields of `STATED_TOGETHER` that the file does not state, like `rules.points.worth_minor`."""
+    """The fields of `STATED_TOGETHER` that the file does not state, by business, like `rules.points.worth_minor`."""
 
 
 def read_group(path: Path) -> GroupFile:

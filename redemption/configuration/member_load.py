@@ -28,7 +28,7 @@ from redemption.hot.store import HotStore
 
 BATCH_MEMBERS: Final = 1_000
 MEMBERS_IN_FLIGHT_MAX: Final = 500
-"""Each with two calls: many at once share a write to disk of the hot store."""
+"""Members in flight, each with two calls: many at once share a write to disk of the hot store."""
 CALL_SECONDS: Final = 10.0
 
 _STORE_MEMBERS: Final = """

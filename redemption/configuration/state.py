@@ -51,7 +51,7 @@ KINDS: Final = (
     Kind("terminal", _columns(TerminalEntry, outlet_id=str)),
     Kind("benefit", {"definition": BenefitDefinition}),
 )
-"""In the order in which they are written: each may name the kinds before it."""
+"""The kinds in the order in which they are written: each may name the ones before it."""
 
 _PLURALS: Final = {"business": "businesses"}
 
@@ -89,9 +89,9 @@ class Plan:
     changed: list[Change] = field(default_factory=list)
     retired: list[tuple[str, str]] = field(default_factory=list)
     still_in_force: list[tuple[str, str]] = field(default_factory=list)
-    """Not in the file, and left as they are."""
+    """Things that are not in the file and stay unchanged."""
     refused: list[str] = field(default_factory=list)
-    """Why the load is refused, whole."""
+    """The reasons why the whole load is refused."""
 
     @property
     def changes_anything(self) -> bool:

@@ -68,11 +68,11 @@ class Refusal:
     detail: str | None = None
     replayed: bool = False
     quota: int = -1
-    """Of a rate: how many calls a window has; -1 where that is not told."""
+    """The number of calls in a window of a rate; -1 where it is not known."""
     is_money: bool = False
     """`asked` and `available` are minor units, although the outcome is mostly about points."""
     earlier_id: str | None = None
-    """Of a possible duplicate: the redemption that took the same basket."""
+    """The redemption that took the same basket, for a possible duplicate."""
 
 
 NO_REFUSAL = Refusal(Outcome.APPLIED)

@@ -25,7 +25,7 @@ STATUSES: Final = ("held", "captured", "partially_refunded", "refunded", "voided
 POINTS: Final = "points"
 BENEFIT_PREFIX: Final = "benefit:"
 UNIT: Final = {"points": "points", "benefit": "uses", "stored_value": "amount_minor"}
-"""What a leg counts, by its kind."""
+"""The unit of a leg, by its kind."""
 _BUCKET_CHARACTERS: Final = 2
 _RANDOM_CHARACTERS: Final = 16
 

@@ -80,7 +80,7 @@ class HotConnection:
             raise ValueError("bounds of a connection must be above zero")
         self.address = address
         self.last_fault: str | None = None
-        """Why there is no connection, or why the last one ended; never holds a secret."""
+        """The reason why there is no connection, or why the last one ended; never holds a secret."""
         self._in_flight_max = in_flight_max
         self._connect_timeout_seconds = connect_timeout_seconds
         self._stall_timeout_seconds = stall_timeout_seconds

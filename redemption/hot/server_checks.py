@@ -21,7 +21,7 @@ VALKEY_MIN: Final = (8, 0)
 REDIS_MIN: Final = (7, 2)
 
 UNKNOWN: Final = "unknown"
-"""What is found of a setting that may not be read."""
+"""The value of a setting that may not be read."""
 
 PROMISED: Final[Mapping[str, tuple[str, str]]] = {
     "appendonly": ("yes", "a crash loses everything since the last snapshot"),

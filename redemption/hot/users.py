@@ -55,9 +55,9 @@ WRITTEN_BY_FUNCTIONS: Final = (
     Family(("{b*}:cancelled:*",), ("+zadd", "+zremrangebyrank", "+expire")),
 )
 LIVE_FIGURES: Final = Family(("ops:*",), ("+xadd", "+set", "+pexpire"))
-"""What operations watch, of no member and no value: told by the workers themselves (redemption/live/stats_store.py)."""
+"""Statistics for operations, of no member and no value; workers write them (redemption/live/stats_store.py)."""
 _CALLS: Final = "(+fcall +fcall_ro ~*)"
-"""Any keys: a function that needs no stay is given an empty name. What it does is checked command by command."""
+"""Any keys, because a function without a stay gets an empty name. Its commands are checked one by one."""
 
 
 def _of_functions(*more: str) -> tuple[str, ...]:

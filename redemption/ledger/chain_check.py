@@ -22,7 +22,7 @@ TICK_ROWS: Final = 2_000
 _END: Final = Place(2**31, 0, 0)
 
 Say = Callable[[str, str, str], None]
-"""Told of each difference: what differs, and its two sides."""
+"""A receiver of each difference: what differs, and its two sides."""
 
 
 class ChainCheck:

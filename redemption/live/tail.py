@@ -30,15 +30,15 @@ from redemption.ledger.streams import StreamClient, ValkeyAway, position_of
 from redemption.live.raw_streams import ask
 
 READ_ENTRIES: Final = 500
-"""Of each stream, in one read."""
+"""Entries of each stream in one read."""
 BLOCK_MS: Final = 250
 """Milliseconds that a read waits, and that a listener of a further stream waits for the reader to begin with it."""
 PACE_SECONDS: Final = 0.1
-"""Between two reads: a notice is at most so much later, and a hundred scans cost one read instead of a hundred."""
+"""Seconds between two reads: a notice is at most this late, and a hundred scans cost one read instead of a hundred."""
 AWAY_SECONDS: Final = 1.0
 SCAN_PAGE_ENTRIES: Final = 1_000
 _MEMBER_LINE: Final = PARTS.index(b"member")
-"""Where functions write the member: v, kind, id, member (redemption/ledger/entries.py); looked for when it is not."""
+"""The line in which functions write the member (redemption/ledger/entries.py); other places are searched."""
 
 Fields = Mapping[bytes, bytes]
 Item = tuple[Position, Fields]

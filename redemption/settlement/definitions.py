@@ -133,7 +133,7 @@ class Agreements:
     """All versions there are, and the categories each benefit names. A snapshot."""
 
     by_scope: Mapping[Scope, Sequence[Agreement]]
-    """Of each scope the versions, highest first."""
+    """The versions of each scope, highest first."""
     categories: Mapping[str, Sequence[str]]
     serial: int
     _found: dict[tuple[str, str, str, datetime.date], Agreement | None] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 Direction = Literal["receivable", "payable", "own_use"]
 StatementStatus = Literal["provisional", "closed", "approved", "paid"]
 Names = dict[str, str]
-"""By language; may lack any."""
+"""Names by language; any may be missing."""
 
 
 @dataclass(frozen=True, slots=True)

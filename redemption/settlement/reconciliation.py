@@ -33,7 +33,7 @@ Class = Literal[
     "different_amount", "missing_here", "missing_there", "duplicate_in_list", "other_day", "cancelled_here", "matched"
 ]
 CLASSES: Final[tuple[Class, ...]] = get_args(Class)
-"""In the order of the answer and of its file: what somebody has to look at first."""
+"""The classes in the order of the answer and its file: the most urgent come first."""
 DIFFERENCES: Final[tuple[Class, ...]] = (
     "different_amount",
     "missing_here",

@@ -67,7 +67,7 @@ class Upload:
     form: Literal["csv", "json"]
     uploaded_by: str
     charset: str | None = None
-    """As the Content-Type named it; None: it is found out."""
+    """The charset of the Content-Type; None: it is detected."""
 
 
 @dataclass(frozen=True, slots=True)

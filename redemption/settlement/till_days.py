@@ -22,7 +22,7 @@ from redemption.settlement.uses import UNIT_FIELD, Places
 
 SUBJECTS_AT_ONCE: Final = 500
 HISTORY_DAYS: Final = 120
-"""How long before the day a redemption can have begun: a hold of 14 days, 30 days to refund it, and room."""
+"""The days by which a redemption can have begun before the day: a hold of 14 days, 30 days to refund it, and room."""
 ELSEWHERE_DAYS: Final = 7
 ELSEWHERE_MAX: Final = 1_000
 QUERY_SECONDS: Final = 20.0

@@ -28,7 +28,7 @@ PURCHASE_MINOR: Final = 30_000
 CROSSING_PERCENT: Final = 10
 HOLD_SECONDS: Final = 2 * 86_400
 EARN_PERCENT: Final = {"standard": 100, "silver": 110, "gold": 125, "diamond": 150}
-"""Of the demo group (group.yaml)."""
+"""Percentages of the demo group (group.yaml)."""
 
 
 async def prepares_dinner(tour: Tour) -> list[str]:

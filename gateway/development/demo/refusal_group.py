@@ -39,7 +39,7 @@ from redemption.rules.definitions import AmountOff, BenefitDefinition, Item, Poi
 from tokens import api_keys
 
 KNOWN_SECONDS: Final = 4 * POLL_SECONDS
-"""Then every worker knows a key that was made or revoked: each asks four times as often."""
+"""The time after which every worker knows a key that was made or revoked: each asks four times as often."""
 BUSINESS: Final = "test-codes"
 TILL: Final = "trm_test_codes_1"
 CURRENCY: Final = "CNY"

@@ -35,7 +35,7 @@ from redemption.ledger.store import PARTITIONED
 from redemption.queries import named_queries
 
 AGE_SECONDS: Final = max(REDEMPTION_RETENTION_SECONDS + HOLD_SECONDS_MAX, USES_SECONDS)
-"""How old a month's end must be: until then the hot store may have records, keys and counters of it."""
+"""The least age of a month's end: until then the hot store may have records, keys and counters of it."""
 LOCK_MILLISECONDS: Final = 500
 LOCK_ATTEMPTS: Final = 120
 LOCK_PAUSE_SECONDS: Final = 1.0

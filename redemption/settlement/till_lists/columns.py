@@ -33,7 +33,7 @@ COLUMNS: Final[Mapping[Column, tuple[str, ...]]] = {
     "redemption_id": _titles("redemption_id 核銷編號 核销编号 核銷單號 核销单号"),
     "bill_amount_minor": _titles("bill_amount_minor 帳單金額(分) 账单金额(分)"),
 }
-"""The columns there are and what they may be called. Spaces, case and full-width brackets make no difference."""
+"""The columns and their possible headings. Spaces, case and full-width brackets make no difference."""
 _NAMED: Final[Mapping[str, Column]] = {name: column for column, names in COLUMNS.items() for name in names}
 
 

@@ -71,7 +71,7 @@ class TillRow(NamedTuple):
     redemption_id: str | None
     bill_amount_minor: int | None
     day: datetime.date | None = None
-    """The business day that the row says it is of; None: it says none."""
+    """The business day that the row names; None where it names none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ CHARSET_LABELS: Final[Mapping[str, Charset]] = {
         ("big5", "big-5", "cp950", "ms950", "windows-950", "x-x-big5", "big5-hkscs", "big5hkscs", "cn-big5"), "big5"
     ),
 }
-"""The names a Content-Type may use, in lower case with `-` for `_`, and what is read."""
+"""The labels of a Content-Type, in lower case with `-` for `_`, and the charset that is read."""
 CODECS: Final[Mapping[Charset, tuple[str, ...]]] = {
     "utf-8": ("utf-8",),
     "utf-16": ("utf-16-le", "utf-16-be"),
