@@ -40,27 +40,10 @@ from redemption.settlement.statements import StatementRefused, Statements
 AGREEMENT_FILE_BYTES_MAX = 64 * 1024
 LINES_AT_ONCE = 1_000
 LINE_COLUMNS = (
-    "line_id",
-    "kind",
-    "ledger_kind",
-    "subject_id",
-    "issuer",
-    "acceptor",
-    "asset",
-    "units",
-    "face_value_minor",
-    "amount_minor",
-    "tax_minor",
-    "currency",
-    "agreement_id",
-    "agreement_version",
-    "reference",
-    "belongs_to",
-    "outlet",
-    "bill_reference",
-    "occurred_at",
-    "local_day",
-    "period_month",
+    *("line_id", "kind", "ledger_kind", "subject_id", "issuer", "acceptor", "asset"),
+    *("units", "face_value_minor", "amount_minor", "tax_minor", "currency"),
+    *("agreement_id", "agreement_version", "reference", "belongs_to"),
+    *("outlet", "bill_reference", "occurred_at", "local_day", "period_month"),
 )
 """The columns of `tong settle lines`, fields of a `Line`."""
 

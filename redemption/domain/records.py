@@ -19,24 +19,9 @@ from typing import Final
 
 VERSION: Final = "2"
 RECORD_FIELDS: Final = (
-    "status",
-    "at",
-    "member",
-    "tier",
-    "name",
-    "business",
-    "balance",
-    "taken",
-    "basket",
-    "hold_until",
-    "uses",
-    "place",
-    "captured",
-    "refunded",
-    "captured_at",
-    "ended",
-    "cancelled",
-    "bill",
+    *("status", "at", "member", "tier", "name", "business", "balance", "taken", "basket"),
+    *("hold_until", "uses", "place"),
+    *("captured", "refunded", "captured_at", "ended", "cancelled", "bill"),
 )
 
 LINES_BEFORE_HOLD: Final = 1 + RECORD_FIELDS.index("hold_until")

@@ -26,31 +26,17 @@ COMMAND_SECONDS = 90.0
 ROOT_COMMAND = typer.main.get_command(app)
 
 WITHOUT_JSON = {
-    "up",
-    "serve",
-    "write-ledger",
-    "seal",  # they run until they are ended
-    "heads",
-    "store-users",
-    "export-group",  # what they print is a file already: JSON, an ACL file, SQL, YAML
-    "migrate",
-    "demo",  # they do something and say how far they are
-    "demo pages",  # one address
+    # These run until they are ended.
+    *("up", "serve", "write-ledger", "seal"),
+    # These print a file: JSON, an ACL file, SQL, YAML.
+    *("heads", "store-users", "export-group"),
+    # These report progress, or print one address.
+    *("migrate", "demo", "demo pages"),
 }
 ASKS = {
-    "rebuild",
-    "migrate",
-    "ledger archive",
-    "ledger restore",
-    "keys revoke",
-    "code-keys retire",
-    "members block",
-    "members revoke-codes",
-    "settle close",
-    "settle approve",
-    "settle pay",
-    "settle dispute resolve",
-    "load",
+    *("rebuild", "migrate", "load", "ledger archive", "ledger restore", "keys revoke", "code-keys retire"),
+    *("members block", "members revoke-codes"),
+    *("settle close", "settle approve", "settle pay", "settle dispute resolve"),
 }
 """What cannot be undone; and `load`, which asks before it retires anything."""
 
