@@ -14,7 +14,7 @@ help:
 	@echo 'make test    the tests, on real servers'
 	@echo 'make test-unit   the tests that need no server'
 	@echo 'make coverage    which lines the tests run, into var/coverage/html (TIER=unit: of the unit tier)'
-	@echo 'make check   ruff, mypy, import-linter, bandit, truth checks'
+	@echo 'make check   ruff, mypy, import-linter, bandit, vulture, truth checks'
 	@echo 'make pages   builds the pages that people use, when their sources changed (run, test and check do so too)'
 	@echo 'make bench   how fast one scan is, against a no-op, in one table (ARGS=--quick: a minute and a half)'
 	@echo 'make bench-growth     how its cost grows with members, lots, legs, records, workers; about 18 minutes (ARGS=--small: 4)'

@@ -11,18 +11,19 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from redemption.domain.errors import ConfigurationError
 from redemption.domain.limits import BUCKETS_DEFAULT, BUCKETS_MAX
 
 DEVELOPMENT_ISSUER = "https://identity.tong.invalid"
 """Issuer of the built-in development access tokens; `.invalid` can never be a real host (RFC 2606)."""
 
 
-class SettingsRefused(Exception):
+class SettingsRefused(ConfigurationError):
     """A setting is missing or contradicts another; the text says which and what to do."""
 
 
 class Settings(BaseSettings):
-    """Every setting there is. Names are the environment variables without their prefix."""
+    """All settings. Names are the environment variables without their prefix."""
 
     model_config = SettingsConfigDict(env_prefix="TONG_", extra="ignore", frozen=True)
 
@@ -79,7 +80,10 @@ class Settings(BaseSettings):
         return copy
 
     def stores(self) -> tuple[str, str]:
-        """Addresses of the hot store and the ledger, for a part that runs alone. Raises `SettingsRefused`."""
+        """Return the addresses of the hot store and the ledger, for a part that runs alone.
+
+        Raises `SettingsRefused`.
+        """
         if self.valkey_url is None or self.postgres_dsn is None:
             raise self._missing("TONG_VALKEY_URL and TONG_POSTGRES_DSN")
         if self.valkey_cluster:
@@ -90,13 +94,13 @@ class Settings(BaseSettings):
         return self.valkey_url.get_secret_value(), self.postgres_dsn.get_secret_value()
 
     def ledger(self) -> str:
-        """Address of the ledger. Raises `SettingsRefused`."""
+        """Return the address of the ledger. Raises `SettingsRefused`."""
         if self.postgres_dsn is None:
             raise self._missing("TONG_POSTGRES_DSN")
         return self.postgres_dsn.get_secret_value()
 
     def hot_store(self) -> str:
-        """Address of the hot store. Raises `SettingsRefused`."""
+        """Return the address of the hot store. Raises `SettingsRefused`."""
         if self.valkey_url is None:
             raise self._missing("TONG_VALKEY_URL")
         return self.valkey_url.get_secret_value()
@@ -108,13 +112,13 @@ class Settings(BaseSettings):
         return SettingsRefused(f"{names} {verb} needed; `tong up` brings its own servers")
 
     def identity_folder(self) -> Path:
-        """Where the development issuer keeps its key."""
+        """Return where the development issuer keeps its key."""
         return self.home / "identity"
 
     def seal_key_path(self) -> Path:
-        """Where the key of the ledger's chain lies."""
+        """Return the path of the key of the ledger's chain."""
         return self.seal_key_file or self.home / "seal-key"
 
     def code_keys_path(self) -> Path:
-        """Where the key ring of the member codes lies."""
+        """Return the path of the key ring of the member codes."""
         return self.code_keys_file or self.home / "code-keys.json"

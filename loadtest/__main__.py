@@ -1,4 +1,4 @@
-"""`python -m loadtest`: a load test as users are, by Locust, with a verdict. `make load` calls it.
+"""`python -m loadtest`: a load test with the behaviour of users, by Locust, with a verdict. `make load` calls it.
 
 Starts its own stack on the loopback address with members of its own, runs the scenarios of loadtest/scenarios through
 a day made short, lets the ledger drain, audits, and says pass or fail. `--web` gives a person Locust's pages instead.
@@ -19,7 +19,7 @@ from typing import Any, Final
 from loadtest.auditor import Auditor, drain
 from loadtest.population import Population, populate
 from loadtest.scenarios.world import WORLD_VARIABLE, World
-from loadtest.stack import Stack, StackFailedError, running_stack
+from loadtest.stack import Stack, StackFailed, running_stack
 from loadtest.verdict import NOTICE, Limits, notices_heard, objections, scan_rate
 
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
@@ -48,7 +48,7 @@ def arguments() -> argparse.Namespace:
 
 
 def make_world(stack: Stack, population: Population, chosen: argparse.Namespace, folder: Path) -> World:
-    """The surroundings of the scenarios."""
+    """Return the surroundings of the scenarios."""
     issuer, audience = stack.identity()
     return World(
         run=f"l{int(time.time()):x}",
@@ -66,7 +66,7 @@ def make_world(stack: Stack, population: Population, chosen: argparse.Namespace,
 
 
 def run_locust(stack: Stack, world: World, chosen: argparse.Namespace, folder: Path) -> None:
-    """Locust in a process of its own (it patches the standard library). Raises StackFailedError."""
+    """Run Locust in a process of its own (it patches the standard library). Raises StackFailed."""
     world.write(folder / "world.json")
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--host", stack.base_url]
     chosen.report.parent.mkdir(parents=True, exist_ok=True)
@@ -81,11 +81,11 @@ def run_locust(stack: Stack, world: World, chosen: argparse.Namespace, folder: P
     except KeyboardInterrupt:
         return
     if done.returncode:
-        raise StackFailedError(f"locust ended with status {done.returncode}")
+        raise StackFailed(f"locust ended with status {done.returncode}")
 
 
 def judge(stack: Stack, world: World, chosen: argparse.Namespace) -> bool:
-    """Drains, audits and says what came out; whether it passed."""
+    """Drain, audit and print the verdict. Returns whether it passed."""
     results: dict[str, Any] = json.loads(Path(world.results).read_text())
     drained = asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
     auditor = Auditor(stack.valkey_url, stack.postgres_dsn)
@@ -103,7 +103,7 @@ def judge(stack: Stack, world: World, chosen: argparse.Namespace) -> bool:
 
 
 def main() -> int:
-    """The command. Returns the exit status: 0 passed, 1 failed, 2 could not run."""
+    """Run the command. Returns the exit status: 0 passed, 1 failed, 2 could not run."""
     chosen = arguments()
     try:
         with tempfile.TemporaryDirectory(prefix="tong-load-run-") as name, running_stack() as stack:
@@ -113,7 +113,7 @@ def main() -> int:
             world = make_world(stack, population, chosen, folder)
             run_locust(stack, world, chosen, folder)
             return 0 if not Path(world.results).exists() or judge(stack, world, chosen) else 1
-    except (StackFailedError, TimeoutError, subprocess.TimeoutExpired) as fault:
+    except (StackFailed, TimeoutError, subprocess.TimeoutExpired) as fault:
         print(f"load: {fault}", file=sys.stderr)
         return 2
 

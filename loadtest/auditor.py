@@ -189,7 +189,7 @@ async def drain(valkey_url: str, postgres_dsn: str, seconds: float = DRAIN_SECON
 
 
 class Auditor:
-    """Holds the ledger against what callers were answered."""
+    """An auditor that compares the ledger with the answers to callers."""
 
     def __init__(self, valkey_url: str, postgres_dsn: str) -> None:
         self._valkey_url = valkey_url

@@ -1,6 +1,6 @@
-"""What a redemption costs in CPU time, by the parts of a stack.
+"""CPU time of a redemption, by the parts of a stack.
 
-Guarantees: every process of the stack is in it but its supervisor. PostgreSQL's time is told apart by the role that its
+Guarantees: every process of the stack is in it but its supervisor. PostgreSQL's time is split by the role that its
 backend serves; `postgres_other` is the rest (gateway workers' queries, checkpoints, the log's writer, vacuum). The
 backends of the owner are those of the measuring itself and in no part, as far as they were seen while they lived.
 """
@@ -26,12 +26,12 @@ BEHIND: Final = tuple(part for part in PARTS if part not in AT_ONCE)
 TITLE: Final = "postgres: "
 LOOK_SECONDS: Final = 2.0
 REST_SECONDS: Final = 60.0
-"""How long a bench waits for rest, unless it says otherwise. Sealer and settlement come after the ledger writer."""
-RESTING: Final = 0.06  # cores that they use when there is nothing to do, with checkpoints
+"""The time that a bench waits for rest by default. Sealer and settlement come after the ledger writer."""
+RESTING: Final = 0.06  # they use less than this many cores when idle, checkpoints included
 
 
 class CpuClock:
-    """CPU seconds used so far by each part of one stack."""
+    """The CPU seconds used so far by each part of one stack."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -39,7 +39,7 @@ class CpuClock:
         self._backends: dict[tuple[int, int], tuple[str, float]] = {}
 
     def read(self) -> dict[str, float]:
-        """The seconds at this moment. What a backend used after it was last seen counts as `postgres_other`."""
+        """Return the seconds at this moment. What a backend used after it was last seen counts as `postgres_other`."""
         found = {part: sum(cpu_seconds(pid) for pid in self._stack.pids(part)) for part in PROCESSES}
         for pid in self._stack.pids("postgres"):
             for child in children(pid):
@@ -70,7 +70,8 @@ class Costs:
         self._started = self._began = self._clock.read()
 
     def come_to_rest(self, seconds: float = REST_SECONDS) -> bool:
-        """Waits until the parts that work behind have nothing to do; False when they still have after so long."""
+        """Wait until the parts that work behind have nothing to do. Returns False where they still have after this
+        long."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             before = self._clock.read()
@@ -81,27 +82,28 @@ class Costs:
         return False
 
     def start(self) -> None:
-        """From here on counts what works behind."""
+        """Count the parts that work behind from here on."""
         self._redemptions = 0
         self._started = self._clock.read()
 
     def begin(self) -> None:
-        """A round begins."""
+        """Begin a round."""
         self._began = self._clock.read()
 
     def end(self, redemptions: int) -> dict[str, float]:
-        """It has ended with so many redemptions (at least one): microseconds for each, of gateway and hot store."""
+        """End a round with this many redemptions (at least one). Returns microseconds for each, of gateway and hot
+        store."""
         now = self._clock.read()
         self._redemptions += redemptions
         return {part: (now[part] - self._began[part]) * 1e6 / redemptions for part in AT_ONCE}
 
     def behind(self) -> dict[str, float]:
-        """The other parts' microseconds for each redemption of all rounds since `start`."""
+        """Return the other parts' microseconds for each redemption of all rounds since `start`."""
         now = self._clock.read()
         return {part: (now[part] - self._started[part]) * 1e6 / max(1, self._redemptions) for part in BEHIND}
 
 
 def rows(cost: dict[str, float]) -> list[str]:
-    """A line a part and their sum, for a table."""
+    """Return a line a part and their sum, for a table."""
     named = [*cost.items(), ("sum", sum(cost.values()))]
     return [f"  {name.replace('_', ' '):24}{micros:8.1f}" for name, micros in named]

@@ -79,7 +79,7 @@ SELECT ledger_ensure_month('2026-01-01');
 
 
 async def fill(dsn: str, members: int) -> list[tuple[int, int, int]]:
-    """The ledger's rows; of each bucket the last entry and the count."""
+    """Write the ledger's rows. Returns for each bucket the last entry and the count."""
     connection = await asyncpg.connect(dsn, command_timeout=3_600)
     await connection.execute(AGREEMENT + CONFIGURATION)
     for business in BUSINESSES:
@@ -102,7 +102,7 @@ async def fill(dsn: str, members: int) -> list[tuple[int, int, int]]:
 
 
 def fill_hot(url: str, members: int, ends: list[tuple[int, int, int]]) -> None:
-    """The lots of every member, and drained streams that end where the ledger does."""
+    """Write the lots of every member, and drained streams that end where the ledger does."""
     with Redis.from_url(url) as hot:
         hot.set("tong:buckets", BUCKETS)
         pipeline: Any = hot.pipeline(transaction=False)
@@ -121,7 +121,7 @@ def fill_hot(url: str, members: int, ends: list[tuple[int, int, int]]) -> None:
 
 
 def measured(environment: dict[str, str], output: Path, *arguments: str) -> None:
-    """Runs `tong …` to its end and prints its time and peak memory."""
+    """Run `tong …` to its end and print its time and peak memory."""
     started = time.monotonic()
     with output.open("wb") as answer:
         process = subprocess.Popen([str(TONG), *arguments], stdout=answer, stderr=subprocess.DEVNULL, env=environment)
@@ -141,7 +141,7 @@ def told(process: "subprocess.Popen[bytes]", started: float, arguments: tuple[st
 
 
 def seal(environment: dict[str, str], dsn: str, transactions: int) -> None:
-    """Runs `tong seal` until every row is sealed."""
+    """Run `tong seal` until every row is sealed."""
     started = time.monotonic()
     process = subprocess.Popen([str(TONG), "seal", "--make-key"], stderr=subprocess.DEVNULL, env=environment)
 
@@ -187,7 +187,7 @@ def work(dsn: str, url: str, transactions: int, folder: Path) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--transactions", type=int, default=1_000_000)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What Locust runs: the users of loadtest/scenarios through one day, made short, with its peak at noon.
+"""The entry of Locust: the users of loadtest/scenarios through one day, made short, with its peak at noon.
 
 Started by `python -m loadtest` (`make load`), which makes the stack, the members and the file TONG_LOAD_WORLD.
 """
@@ -26,11 +26,11 @@ __all__ = [
 ]
 
 HOURS: Final = ((0.15, 0.3), (0.35, 0.6), (0.7, 1.0), (0.85, 0.6), (1.0, 0.3))
-"""Until which share of the time there is which share of the users."""
+"""Pairs of a share of the time and the share of the users until then."""
 
 
 class Day(LoadTestShape):
-    """Quiet, busier, noon, busier, quiet."""
+    """The shape of a day: quiet, busier, noon, busier, quiet."""
 
     def tick(self) -> tuple[int, float] | None:
         world = players().world
@@ -43,7 +43,7 @@ class Day(LoadTestShape):
 
 @events.test_stop.add_listener  # type: ignore[untyped-decorator]  # locust's
 def keep_results(environment: Any, **_: Any) -> None:
-    """Writes what the verdict needs: figures by name, and every acknowledged redemption."""
+    """Write the data of the verdict: figures by name, and every acknowledged redemption."""
     stats = environment.stats
     names = {
         entry.name: {

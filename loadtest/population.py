@@ -1,5 +1,7 @@
-"""The people and places of a load test: a generated group and its first member, loaded the product's own way, copies of
-that member, and keys for the terminals.
+"""People and places of a load test.
+
+A generated group and its first member are loaded by the product; there are copies of that member, and keys for the
+terminals.
 
 Members are numbered from FIRST_MEMBER up; each has three lots of points of three businesses and two benefits (or what
 the caller asks for). Rate limits stay on; they are set so high that a load test is not refused for being one.
@@ -14,7 +16,7 @@ from typing import Any, Final
 import asyncpg
 from redis import Redis
 
-from loadtest.stack import Stack, StackFailedError
+from loadtest.stack import Stack, StackFailed
 from tokens import api_keys
 
 FIRST_MEMBER: Final = 1_000_000
@@ -44,7 +46,7 @@ class Terminal:
 
 @dataclass(frozen=True)
 class Population:
-    """Whom a load test scans, and where."""
+    """The members that a load test scans, and where."""
 
     terminals: tuple[Terminal, ...]
     first_member: int
@@ -83,12 +85,12 @@ def _businesses() -> list[dict[str, Any]]:
 
 
 def item_ids(count: int) -> list[str]:
-    """The first so many benefits that are things (a coffee); a member has one less than `populate` was asked for."""
+    """Return the first benefits that are things (a coffee); a member has one less than `populate` was given."""
     return ["load-item", *(f"load-item-{number}" for number in range(2, count + 1))][:count]
 
 
 def group_text(*, lots: int = 3, benefits: int = 2) -> str:
-    """A group file with one member, the first."""
+    """Return a group file with one member, the first."""
     points = [
         {
             "business": f"load-{lot % BUSINESSES}",
@@ -129,15 +131,18 @@ def group_text(*, lots: int = 3, benefits: int = 2) -> str:
         "businesses": _businesses(),
         "members": [member | ({"benefits": grants} if benefits else {})],
     }
-    return json.dumps(group)  # YAML too
+    return json.dumps(group)  # JSON is YAML too
 
 
 def populate(stack: Stack, folder: Path, members: int, *, lots: int = 3, benefits: int = 2) -> Population:
-    """So many members, each with so many lots of points and benefits, and a key for every terminal. The first member is
-    loaded by `tong load`; the others are copies (`_copy`), because a million would take an hour that way."""
+    """Make this many members, each with lots of points and benefits, and a key for every terminal.
+
+    The first member is loaded by `tong load`; the others are copies (`_copy`), because a million would take an hour
+    that way.
+    """
     path = folder / "group.yaml"
     path.write_text(group_text(lots=lots, benefits=benefits))
-    with stack.writer_stopped():  # it would take the entry that is to be copied out of the stream
+    with stack.writer_stopped():  # the writer would remove the entry that is to be copied from the stream
         stack.run("load", str(path))
         first = asyncio.run(_loaded(stack))
     path.unlink()
@@ -147,7 +152,7 @@ def populate(stack: Stack, folder: Path, members: int, *, lots: int = 3, benefit
 
 @dataclass(frozen=True)
 class _Loaded:
-    """What loading leaves of a member in the hot store."""
+    """The state that loading leaves of a member in the hot store."""
 
     buckets: int
     state: dict[bytes, bytes]
@@ -156,7 +161,7 @@ class _Loaded:
 
 
 async def _loaded(stack: Stack) -> _Loaded:
-    """That of the first member. Raises StackFailedError when its opening balance is not in the stream."""
+    """Return the state of the first member. Raises StackFailed where its opening balance is not in the stream."""
     ledger = await asyncpg.connect(stack.postgres_dsn)
     try:
         buckets = await ledger.fetchval("SELECT buckets FROM installation")
@@ -168,12 +173,15 @@ async def _loaded(stack: Stack) -> _Loaded:
         for _, fields in hot.xrevrange(f"{tag}:ledger"):
             if any(f"\n{name}\n".encode() in text for text in fields.values()):
                 return _Loaded(buckets, hot.hgetall(f"{tag}:member:{name}"), hot.hgetall(f"{tag}:lots:{name}"), fields)
-    raise StackFailedError(f"the opening balance of {name} is not in its stream")
+    raise StackFailed(f"the opening balance of {name} is not in its stream")
 
 
 async def _copy(stack: Stack, first: _Loaded, count: int) -> None:
-    """So many members after the first, as loading leaves them: a row, the state, the lots, and the opening balance in
-    the stream, from where the ledger writer takes it as any other. Left out is the mark against a second opening."""
+    """Copy members after the first, as loading leaves them.
+
+    Each has a row, the state, the lots, and the opening balance in the stream, from where the ledger writer takes it as
+    any other. The mark against a second opening is left out.
+    """
     own = member_id(FIRST_MEMBER).removeprefix("mem_").encode()
     ledger = await asyncpg.connect(stack.postgres_dsn)
     try:
@@ -196,7 +204,7 @@ async def _copy(stack: Stack, first: _Loaded, count: int) -> None:
 
 
 async def _terminals(dsn: str) -> tuple[Terminal, ...]:
-    """A fresh key for each terminal of the generated group, stored by its hash as `tong keys create` does."""
+    """Store a fresh key for each terminal of the generated group, by its hash as `tong keys create` does."""
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch(

@@ -1,5 +1,4 @@
-"""Running processes: their CPU time and niceness, how they stand still, how one is ended. Linux only
-(/proc)."""
+"""Running processes: CPU time, niceness, pausing and ending. Linux only (/proc)."""
 
 import os
 import signal
@@ -24,14 +23,15 @@ class Child:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process, of its children and of those that have ended, to 1/100 s (proc(5))."""
+    """Return user and system time of a process, its children and those that have ended, to 1/100 s (proc(5))."""
     fields = _stat(pid)
     own = _ticks(fields, ended_children=True) if fields else 0
     return own / TICKS_PER_SECOND + sum(child.seconds for child in children(pid))
 
 
 def children(pid: int) -> list[Child]:
-    """The children that run: the CPU time of each alone, and its command line, where a server may write a title."""
+    """Return the running children: the CPU time of each alone, and its command line, where a server may write a
+    title."""
     found = []
     for child in _child_ids(pid):
         fields, title = _stat(child), _title(child)
@@ -41,7 +41,10 @@ def children(pid: int) -> list[Child]:
 
 
 def _stat(pid: int) -> list[str]:
-    """What stands in /proc/<pid>/stat after the name; nothing when the process has ended: its parent has its time."""
+    """Return the fields of /proc/<pid>/stat after the name.
+
+    Empty where the process has ended: its parent has its time.
+    """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -71,7 +74,7 @@ def _child_ids(pid: int) -> Iterator[int]:
 
 @contextmanager
 def standing_still(pids: Iterable[int]) -> Iterator[None]:
-    """These processes stand still (SIGSTOP) for the length of the block."""
+    """Pause these processes (SIGSTOP) for the length of the block."""
     stopped = list(pids)
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
@@ -83,22 +86,22 @@ def standing_still(pids: Iterable[int]) -> Iterator[None]:
 
 
 def as_nice_as(model: int, pid: int) -> None:
-    """Gives a process the niceness of another, and its session's group that of the other's (sched(7), "autogroup")."""
+    """Give a process the niceness of another, and its session's group that of the other's (sched(7), "autogroup")."""
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, model))
-    with suppress(OSError):  # no such groups on this machine, or not root's
+    with suppress(OSError):  # this machine has no such groups, or they are not root's
         nice = Path(f"/proc/{model}/autogroup").read_text().split()[-1]
         Path(f"/proc/{pid}/autogroup").write_text(nice)
 
 
 def allocator(pids: Sequence[int]) -> str:
-    """What a server allocates with, as far as its libraries tell."""
+    """Return what a server allocates with, as far as its libraries show."""
     found = any("jemalloc" in Path(f"/proc/{pid}/maps").read_text() for pid in pids)
     return "jemalloc" if found else "its own or glibc"
 
 
 def end(process: "subprocess.Popen[Any]", seconds: float) -> None:
-    """SIGTERM; SIGKILL when the process still runs after so long. It is gone when this returns."""
+    """Send SIGTERM, and SIGKILL where the process still runs later. It is gone when this returns."""
     process.terminate()
     try:
         process.wait(seconds)
@@ -108,7 +111,7 @@ def end(process: "subprocess.Popen[Any]", seconds: float) -> None:
 
 
 def processor() -> str:
-    """The processor's name as the kernel tells it."""
+    """Return the processor's name as the kernel reports it."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

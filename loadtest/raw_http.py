@@ -7,7 +7,7 @@ TIMEOUT_SECONDS: Final = 10.0
 
 
 def post_raw(port: int, raw: bytes) -> tuple[int, bytes]:
-    """Sends the bytes; status and body of the answer."""
+    """Send the bytes. Returns status and body of the answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as link:
         link.sendall(raw)
         data = b""

@@ -1,4 +1,4 @@
-"""Scan requests made ahead, byte for byte as they go over the wire, so that making them is no part of what is measured.
+"""Scan requests made ahead, byte for byte as they are sent, so that making them is no part of the measurement.
 
 Every scan has a fresh single-use code (signed here with the stack's own ring of code keys), a key of its own and an
 amount of its own (the guard against duplicates must not mistake a load test for a nervous cashier).
@@ -33,7 +33,7 @@ class Request:
 
 
 class ScanMaker:
-    """Makes scans of one population. `run` stands in every key, so that an audit finds what belongs to it."""
+    """A maker of scans of one population. `run` is in every key, so that an audit finds its redemptions."""
 
     def __init__(self, population: Population, code_keys: Path, run: str, seed: int = 20261122) -> None:
         self._population = population
@@ -43,8 +43,10 @@ class ScanMaker:
         self.run = run
 
     def make(self, wanted: int, *, hot_member: bool = False, points: int | None = None, legs: int = 1) -> list[Request]:
-        """So many scans, good for the next minute. With `hot_member` all are of one member. One leg is of points, the
-        others are benefits."""
+        """Return scans that are valid for the next minute.
+
+        With `hot_member` all are of one member. One leg is of points, the others are benefits.
+        """
         benefits = [{"kind": "benefit", "benefit_id": item} for item in item_ids(legs - 1)]
         population, chance = self._population, self._random
         slot = int(time.time() + AHEAD_SECONDS) // SLOT_SECONDS
@@ -65,7 +67,7 @@ class ScanMaker:
 
 
 def raw_request(api_key: str, key: str, body: Mapping[str, object], path: str = "/v1/verify") -> bytes:
-    """A request as a till's HTTP library writes it."""
+    """Return a request as a till's HTTP library writes it."""
     content = json.dumps(body, separators=(",", ":")).encode()
     return (
         f"POST {path} HTTP/1.1\r\nHost: tong\r\nUser-Agent: till/1.0\r\nAccept: */*\r\n"
@@ -75,5 +77,5 @@ def raw_request(api_key: str, key: str, body: Mapping[str, object], path: str = 
 
 
 def write_requests(path: Path, requests: list[Request]) -> None:
-    """The file that loadtest/bench/scans.lua reads."""
+    """Write the file that loadtest/bench/scans.lua reads."""
     path.write_bytes(SEPARATOR.join(request.raw for request in requests))

@@ -25,7 +25,7 @@ from loadtest.private_stores import migrate, private_postgres
 from loadtest.stack import TONG
 
 CHUNK = 50_000
-MONTH = "2026-10"  # over at any time this runs
+MONTH = "2026-10"  # the month is over whenever this runs
 BUSINESSES = ("hotel", "mall", "restaurant", "spa", "gym", "parking", "park", "property")
 HOTEL = BUSINESSES[0]
 AGREEMENT = """
@@ -94,7 +94,7 @@ FROM settlement_line WHERE $1 IN (issuer, acceptor)
 
 
 async def fill(dsn: str, redemptions: int) -> None:
-    """The ledger's rows."""
+    """Write the ledger's rows."""
     connection = await asyncpg.connect(dsn)
     await connection.execute(AGREEMENT)
     for business in BUSINESSES:
@@ -114,7 +114,7 @@ async def fill(dsn: str, redemptions: int) -> None:
 
 
 def measured(dsn: str, output: Path, *arguments: str) -> None:
-    """Runs `tong settle …` and prints its time and peak memory. Its answer goes to a file."""
+    """Run `tong settle …` and print its time and peak memory. Its answer goes to a file."""
     started = time.monotonic()
     with output.open("wb") as answer:
         process = subprocess.Popen(
@@ -132,7 +132,7 @@ def measured(dsn: str, output: Path, *arguments: str) -> None:
 
 
 async def check(dsn: str) -> None:
-    """The lines against the ledger."""
+    """Compare the lines with the ledger."""
     connection = await asyncpg.connect(dsn, command_timeout=600)
     lines = await connection.fetchval("SELECT count(*) FROM settlement_line")
     exceptions = await connection.fetchval("SELECT count(*) FROM settlement_exception")
@@ -147,7 +147,7 @@ async def check(dsn: str) -> None:
 
 
 async def check_csv(dsn: str, file: Path) -> None:
-    """What the hotel's CSV adds up to, against the lines."""
+    """Compare the sum of the hotel's CSV with the lines."""
     connection = await asyncpg.connect(dsn, command_timeout=600)
     expected = await connection.fetchrow(NET, HOTEL)
     assert expected is not None
@@ -175,16 +175,25 @@ def work(dsn: str, redemptions: int, folder: Path) -> None:
     for suffix in ("csv", "json", "xlsx", "pdf"):
         file = folder / f"statement.{suffix}"
         measured(
-            dsn, folder / "statement.txt",
-            "statement", "--business", HOTEL, "--period", MONTH, "--language", "en", "--output", str(file),
-        )  # fmt: skip
+            dsn,
+            folder / "statement.txt",
+            "statement",
+            "--business",
+            HOTEL,
+            "--period",
+            MONTH,
+            "--language",
+            "en",
+            "--output",
+            str(file),
+        )
         print(f"{suffix}: {file.stat().st_size} bytes")
     asyncio.run(check(dsn))
     asyncio.run(check_csv(dsn, folder / "statement.csv"))
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--redemptions", type=int, default=1_000_000)
     parser.add_argument("--dsn", help="an empty database; without it a private server is started and removed")

@@ -32,10 +32,10 @@ COMMAND_SECONDS: Final = 900.0
 ASK_SECONDS: Final = 10.0
 OUTCOMES_LOOKS: Final = 25
 OUTCOMES_LOOK_SECONDS: Final = 0.15
-"""Between looks at the counters: more than workers take to tell theirs to each other's `/metrics`."""
+"""The time between looks at the counters: workers take less to show theirs in each other's `/metrics`."""
 
 
-class StackFailedError(Exception):
+class StackFailed(Exception):
     """The stack, or a command of it, did not do what it was started for; the text has its last words."""
 
 
@@ -88,9 +88,9 @@ class StackProcess:
         return self.process.poll() is not None
 
     def is_ready(self) -> bool:
-        """Return whether the stack has described itself in demo.json. Raises StackFailedError when it ended instead."""
+        """Return whether the stack has described itself in demo.json. Raises StackFailed when it ended instead."""
         if self.has_ended:
-            raise StackFailedError(f"the stack did not start: {self.said[-3_000:]}")
+            raise StackFailed(f"the stack did not start: {self.said[-3_000:]}")
         return (self.home / "demo.json").exists()
 
     @property
@@ -139,42 +139,43 @@ class Stack(StackProcess):
 
     @property
     def near_valkey_url(self) -> str:
-        """The hot store by its gateway's way, the Unix socket where there is one: for what is compared with it."""
+        """Return the hot store's address as its gateway uses it, the Unix socket where there is one, for
+        comparisons."""
         path = self.home / "valkey" / "valkey.sock"
         password = urlsplit(self.valkey_url).password
         return f"unix://:{password}@{quote(str(path))}" if path.is_socket() else self.valkey_url
 
     @property
     def code_keys(self) -> Path:
-        """The ring of keys that its members' codes are signed with."""
+        """Return the ring of keys that its members' codes are signed with."""
         return self.home / "code-keys.json"
 
     def identity(self) -> tuple[str, str]:
-        """Issuer and audience of its members' access tokens."""
+        """Return issuer and audience of its members' access tokens."""
         claims_part = self.demo["members"][0]["access_token"].split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(claims_part + "=" * (-len(claims_part) % 4)))
         return claims["iss"], claims["aud"] if isinstance(claims["aud"], str) else claims["aud"][0]
 
     def member_issuer(self) -> DevelopmentIssuer:
-        """Makes access tokens of any member."""
+        """Return an issuer of access tokens of any member."""
         return DevelopmentIssuer(self.home / "identity", *self.identity(), time.time)
 
     @contextmanager
     def writer_stopped(self) -> Iterator[None]:
-        """The ledger writer stands still (SIGSTOP) for the length of the block."""
+        """Pause the ledger writer (SIGSTOP) for the length of the block."""
         with standing_still(self.pids("ledger_writer")):
             yield
 
     def metrics(self) -> dict[str, float]:
-        """/metrics, by sample."""
-        address = self.base_url + "/metrics"  # our own
+        """Return /metrics, by sample."""
+        address = self.base_url + "/metrics"  # the address is our own
         with urllib.request.urlopen(address, timeout=ASK_SECONDS) as answer:  # noqa: S310 # nosec
             lines = answer.read().decode().splitlines()
         samples = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
         return {name: float(value) for name, _, value in samples}
 
     def outcomes(self) -> dict[str, int]:
-        """How many scans were answered, by outcome."""
+        """Return how many scans were answered, by outcome."""
         prefix = 'tong_verify_total{outcome="'
         return {
             name.removeprefix(prefix).removesuffix('"}'): int(value)
@@ -183,8 +184,10 @@ class Stack(StackProcess):
         }
 
     def settled_outcomes(self, answered: int, before: dict[str, int]) -> dict[str, int]:
-        """The same once what was in flight has ended and every worker has told it, after so many answers since
-        `before`; after `OUTCOMES_LOOKS` looks as it is then."""
+        """Return the outcomes once calls in flight have ended and every worker has reported.
+
+        It waits for this many answers since `before`; after `OUTCOMES_LOOKS` looks it returns the latest.
+        """
         found = self.outcomes()
         for _ in range(OUTCOMES_LOOKS):
             time.sleep(OUTCOMES_LOOK_SECONDS)
@@ -195,7 +198,7 @@ class Stack(StackProcess):
         return found
 
     def run(self, *arguments: str) -> str:
-        """A command of `tong` against this stack; what it printed. Raises StackFailedError."""
+        """A command of `tong` against this stack; what it printed. Raises StackFailed."""
         settings = {
             "TONG_HOME": str(self.home),
             "TONG_VALKEY_URL": self.valkey_url,
@@ -211,13 +214,13 @@ class Stack(StackProcess):
             check=False,
         )
         if done.returncode:
-            raise StackFailedError(f"tong {' '.join(arguments)}: {done.stderr[-2_000:]}")
+            raise StackFailed(f"tong {' '.join(arguments)}: {done.stderr[-2_000:]}")
         return done.stdout
 
 
 @contextmanager
 def running_stack(*, workers: int = 1) -> Iterator[Stack]:
-    """Run a fresh stack for the length of the block. Raises StackFailedError."""
+    """Run a fresh stack for the length of the block. Raises StackFailed."""
     folder = Path(tempfile.mkdtemp(prefix="tong-load-"))
     stack = Stack(folder / "home", {"TONG_WORKERS": str(workers), "TONG_LOG_LEVEL": "warning"})
     try:

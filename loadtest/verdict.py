@@ -1,4 +1,4 @@
-"""Whether a load test passed: a pure judgement over its figures and the audit."""
+"""The verdict of a load test: a pure judgement over its figures and the audit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,19 +10,20 @@ NOTICE = "notice, from scan to phone"
 
 @dataclass(frozen=True)
 class Limits:
-    """What must hold. The p99 is of scans, in milliseconds; the rate is of scans, the mean over the whole test."""
+    """The limits that must hold. The p99 is of scans, in milliseconds; the rate is of scans, the mean over the whole
+    test."""
 
     p99_ms: float = 250.0
     rate_min: float = 20.0
 
 
 def scan_rate(names: Mapping[str, Mapping[str, Any]]) -> float:
-    """Scans a second, all kinds."""
+    """Return scans a second, all kinds."""
     return float(sum(figures["rate"] for name, figures in names.items() if name.startswith(VERIFY)))
 
 
 def notices_heard(names: Mapping[str, Mapping[str, Any]]) -> int:
-    """Redemptions that their member was told of in time."""
+    """Return the redemptions whose member received the notice in time."""
     figures = names.get(NOTICE, {"requests": 0, "failures": 0})
     return int(figures["requests"] - figures["failures"])
 
@@ -30,7 +31,7 @@ def notices_heard(names: Mapping[str, Mapping[str, Any]]) -> int:
 def objections(
     limits: Limits, names: Mapping[str, Mapping[str, Any]], errors: Sequence[str], differences: Sequence[str]
 ) -> list[str]:
-    """Why it did not pass, a sentence each; none: it passed."""
+    """Return why it did not pass, a sentence each; none where it passed."""
     found = [f"error: {error}" for error in errors]
     for name, figures in sorted(names.items()):
         if name.startswith(VERIFY) and figures["p99"] > limits.p99_ms:

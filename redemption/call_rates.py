@@ -1,5 +1,5 @@
-"""Rates of the calls that no other function of the hot store counts: look-ups of tills, calls of members and of the
-back office.
+"""Rates of calls that no other function of the hot store counts: till look-ups, calls of members and of the back
+office.
 
 Guarantees: a till's look-ups share the count of its scans and steps (functions of redemption/hot/functions count those
 themselves), whichever worker they reach; a member's own calls are counted apart from what tills do with the member, so
@@ -27,34 +27,38 @@ TERMINAL: Final = 1
 OUTLET: Final = 2
 MEMBER: Final = 3
 GUESSES: Final = 4
-"""Of a terminal or outlet: digits that nobody made, and ids of members not scanned there."""
+"""Guesses of a terminal or outlet: digits that nobody made, and ids of members not scanned there."""
 TOMBSTONES: Final = 5
-"""Of a terminal or outlet: cancels that find nothing under their key."""
+"""Cancels of a terminal or outlet that find nothing under their key."""
 OFFICE_KEY: Final = 6
 
 
 def tombstone_seconds(code_left_seconds: float) -> int:
-    """How long a tombstone is kept: as long as the mark of a used code, and in any case as long as the code of the
-    cancelled call is good (a device may have made it for a later moment)."""
+    """Return how long a tombstone is kept, in seconds.
+
+    As long as the mark of a used code, and at least until the code of the cancelled call has expired (a device may have
+    made it for a later moment).
+    """
     left = min(math.ceil(code_left_seconds) + TOMBSTONE_SECONDS, REDEMPTION_RETENTION_SECONDS)
     return max(TOMBSTONE_SECONDS, left)
 
 
 def rate_refusal(policy: Policy, whose: int, seconds: int) -> Refusal:
-    """The refusal of a call that exceeds a rate: whose it is, by the numbers above, and the seconds to wait."""
+    """Return the refusal of a call that exceeds a rate. `whose` is one of the numbers above, `seconds` the time to
+    wait."""
     quota = {TERMINAL: policy.terminal_rate, OUTLET: policy.outlet_rate, MEMBER: policy.member_rate}.get(whose, -1)
     return Refusal(Outcome.RATE_LIMITED, None, whose, seconds, quota=quota)
 
 
 class CallRates:
-    """Counts over one hot store. Each method returns the refusal of a call that is one too many, or None."""
+    """Counters over one hot store. Each method returns the refusal of a call that is one too many, or None."""
 
     def __init__(self, store: HotStore, addresses: Addresses) -> None:
         self._store = store
         self._addresses = addresses
 
     async def terminal(self, terminal: Terminal) -> Refusal | None:
-        """Counts a call of a terminal and its outlet."""
+        """Count a call of a terminal and its outlet."""
         till, policy = self._addresses.till(terminal, 0), self._addresses.configuration.policy
         whose, seconds = await self._count(
             till.rate_terminal, policy.terminal_rate, till.rate_outlet, policy.outlet_rate
@@ -62,14 +66,14 @@ class CallRates:
         return rate_refusal(policy, whose, seconds) if whose else None
 
     async def member(self, number: int) -> Refusal | None:
-        """Counts a call of a member's app."""
+        """Count a call of a member's app."""
         policy = self._addresses.configuration.policy
         rate = own_calls(self._addresses, number)
         whose, seconds = await self._count(rate, policy.member_rate, rate, policy.member_rate)
         return rate_refusal(policy, MEMBER, seconds) if whose else None
 
     async def office(self, key_id: str) -> Refusal | None:
-        """Counts a call with a key of the back office, operations or settlement."""
+        """Count a call with a key of the back office, operations or settlement."""
         policy = self._addresses.configuration.policy
         rate = keys.rate(0, f"key.{key_id}")
         whose, seconds = await self._count(rate, policy.office_rate, rate, policy.office_rate)
@@ -93,5 +97,5 @@ class CallRates:
 
 
 def own_calls(addresses: Addresses, number: int) -> str:
-    """Where the calls of a member's app are counted."""
+    """Return the key that counts the calls of a member's app."""
     return keys.rate(addresses.member(number).bucket, f"app.{member_id(number)}")

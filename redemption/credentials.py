@@ -1,4 +1,4 @@
-"""API keys at rest: only their SHA-256, whom they belong to, what they may do, and when they end.
+"""Stored API keys: their SHA-256, holder, rights and end.
 
 Guarantees: a key is stored whole or not at all; a rotation makes the new key and ends the old one in one transaction.
 The one secret that is kept as it is: the shared secret of a terminal that signs by hmac-sha256
@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from redemption.database import Connection
+from redemption.domain.errors import RefusedError
 
 KEYS_LISTED_MAX = 10_000
 ROLES = ("back_office", "operations", "settlement")
-"""What a back-office key may be for."""
+"""The purposes of a back-office key."""
 SCOPES = ("redeem", "hold", "refund", "accrue")
-"""What a terminal's key may do; reading its own business's records needs none."""
+"""The rights of a terminal's key; reading its own business's records needs none."""
 OVERLAP_MAX = timedelta(days=90)
 
 
-class CredentialRefused(Exception):
+class CredentialRefused(RefusedError):
     """A key cannot be made or changed as asked; nothing was changed. The kinds below say why."""
 
 
@@ -28,11 +29,11 @@ class UnknownTerminal(CredentialRefused):
 
 
 class UnknownRole(CredentialRefused):
-    """A role that is not one of `ROLES`."""
+    """A role is not one of `ROLES`."""
 
 
 class UnknownScope(CredentialRefused):
-    """A scope that is not one of `SCOPES`."""
+    """A scope is not one of `SCOPES`."""
 
 
 class UnknownBusiness(CredentialRefused):
@@ -45,7 +46,8 @@ class NotRotated(CredentialRefused):
 
 @dataclass(frozen=True, slots=True)
 class SignatureKey:
-    """What a terminal signs its requests with (RFC 9421). `key` has 32 bytes: a public key, or the shared secret."""
+    """The key that a terminal signs its requests with (RFC 9421). `key` has 32 bytes: a public key, or the shared
+    secret."""
 
     algorithm: str
     key: bytes = field(repr=False)
@@ -84,7 +86,7 @@ async def store_key(
     lifetime: timedelta | None = None,
     signature: SignatureKey | None = None,
 ) -> None:
-    """Keeps a new key: of a terminal when one is given, else of the back office, of one `business` or the whole group.
+    """Store a new key: of a terminal where one is given, else of the back office, of one `business` or the whole group.
 
     Raises `UnknownTerminal`, `UnknownRole`, `UnknownScope`, `UnknownBusiness`.
     """
@@ -119,7 +121,10 @@ async def store_key(
 
 
 async def key_in_force(connection: Connection, key_id: str) -> tuple[str, SignatureKey | None]:
-    """The kind of a key (`terminal`, `admin`), and what it signs with. Raises `NotRotated` for one not in force."""
+    """Return the kind of a key (`terminal`, `admin`) and its signature key.
+
+    Raises `NotRotated` for one not in force.
+    """
     row = await connection.fetchrow(
         "SELECT kind, signature_algorithm, signature_key FROM api_key WHERE key_id = $1 AND revoked_at IS NULL"
         " AND (expires_at IS NULL OR expires_at > now())",
@@ -140,7 +145,7 @@ async def rotate_key(
     overlap: timedelta,
     signature: SignatureKey | None,
 ) -> datetime:
-    """Puts a new key beside one in force, for the same holder with the same rights; when the old one ends.
+    """Add a new key for the holder and the rights of one in force. Returns when the old one ends.
 
     The old key ends after `overlap`, or when it would have ended anyway if that is sooner. Raises `NotRotated`.
     """
@@ -170,7 +175,7 @@ async def rotate_key(
 
 
 async def revoke_key(connection: Connection, key_id: str) -> bool:
-    """Revokes a key on every worker within a second; False when there is no such key or it was revoked before."""
+    """Revoke a key on every worker within a second. Returns False where it is missing or was revoked before."""
     status: str = await connection.execute(
         "UPDATE api_key SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL", key_id
     )
@@ -178,7 +183,7 @@ async def revoke_key(connection: Connection, key_id: str) -> bool:
 
 
 async def note_use(connection: Connection, key_ids: Collection[str]) -> None:
-    """These keys were used now. A key that is gone meanwhile is passed over."""
+    """Note that these keys were used now. A key that is gone meanwhile is ignored."""
     await connection.execute(
         "INSERT INTO api_key_use (key_id, last_used_at) SELECT key_id, now() FROM api_key WHERE key_id = ANY ($1)"
         " ORDER BY key_id ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at",
@@ -187,7 +192,7 @@ async def note_use(connection: Connection, key_ids: Collection[str]) -> None:
 
 
 async def list_keys(connection: Connection) -> list[StoredKey]:
-    """All keys, oldest first."""
+    """Return all keys, oldest first."""
     rows = await connection.fetch(
         "SELECT key_id, kind, terminal_id, roles, business_id, scopes, signature_algorithm, replaces, created_at,"
         " expires_at, revoked_at, last_used_at FROM api_key LEFT JOIN api_key_use USING (key_id)"

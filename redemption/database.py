@@ -9,7 +9,7 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 COMMAND_TIMEOUT_SECONDS = 30.0
 
 FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""What a call may raise when PostgreSQL is away, dies in the middle or refuses; asyncpg has no common base for them."""
+"""Exceptions of a call when PostgreSQL is away, dies in the middle or refuses; asyncpg has no common base for them."""
 
 Pool = asyncpg.Pool
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -26,7 +26,10 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 
 async def open_pool(dsn: str, *, size: int = 4, name: str = APPLICATION_NAME) -> asyncpg.Pool:
-    """A pool of at most `size` connections whose jsonb columns are Python values. Raises when there is no server."""
+    """Open a pool of at most `size` connections whose jsonb columns are Python values.
+
+    Raises where there is no server.
+    """
     return await asyncpg.create_pool(
         dsn,
         min_size=1,

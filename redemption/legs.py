@@ -1,4 +1,4 @@
-"""Legs, bills and places in the words of the hot store: what functions are asked for, what records and ledger keep."""
+"""Legs, bills and places as the hot store writes them: in calls of functions, in records and in the ledger."""
 
 import hashlib
 from typing import Any
@@ -10,11 +10,11 @@ from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.redemptions import UNIT, Redemption
 
 NO_TERMS = "0,0,0,*"
-"""Of a benefit that the group does not have: the leg is refused for that anyway."""
+"""The terms of an unknown benefit, whose leg is refused anyway."""
 
 
 def leg_words(leg: Leg, terminal: Terminal, configuration: Configuration) -> str:
-    """A leg as functions/redeem.lua reads it, with a benefit's caps and levels."""
+    """Return a leg as functions/redeem.lua reads it, with a benefit's caps and levels."""
     if isinstance(leg, PointsLeg):
         return f"points,{leg.points}"
     if isinstance(leg, BenefitLeg):
@@ -23,7 +23,7 @@ def leg_words(leg: Leg, terminal: Terminal, configuration: Configuration) -> str
 
 
 def asset_amount(leg: Leg, currency: str) -> tuple[str, int]:
-    """What a leg takes: the asset and how much of it."""
+    """Return the asset of a leg and its amount."""
     if isinstance(leg, PointsLeg):
         return "points", leg.points
     if isinstance(leg, BenefitLeg):
@@ -32,19 +32,20 @@ def asset_amount(leg: Leg, currency: str) -> tuple[str, int]:
 
 
 def wants(legs: tuple[Leg, ...] | None, currency: str) -> str:
-    """What a capture or refund asks for: `points,1500;benefit:breakfast,1;CNY,5000`; empty for all."""
+    """Return the legs of a capture or refund: `points,1500;benefit:breakfast,1;CNY,5000`; empty for all."""
     return ";".join(f"{asset},{amount}" for asset, amount in (asset_amount(leg, currency) for leg in legs or ()))
 
 
 def basket_digest(terminal: Terminal, bill: Bill | None, legs: tuple[Leg, ...]) -> str:
-    """What makes two baskets the same to the duplicate guard: outlet, amount and legs in any order."""
+    """Return a digest that two baskets share when the duplicate guard takes them for the same: outlet, amount, legs in
+    any order."""
     taken = sorted([asset_amount(leg, terminal.business.currency) for leg in legs])
     amount = bill.amount_minor if bill is not None else -1
     return hashlib.blake2b(f"{terminal.outlet_id} {amount} {taken}".encode(), digest_size=8).hexdigest()
 
 
 def bill_context(bill: Bill | None) -> dict[str, Any] | None:
-    """A bill as records and ledger keep it."""
+    """Return a bill as records and the ledger keep it."""
     if bill is None:
         return None
     return {"reference": bill.reference, "amount_minor": bill.amount_minor, "currency": bill.currency}
@@ -53,7 +54,10 @@ def bill_context(bill: Bill | None) -> dict[str, Any] | None:
 def place_context(
     terminal: Terminal, version: int, key: str | None = None, bill: Bill | None = None, business_id: str | None = None
 ) -> dict[str, Any]:
-    """Where a call was made, under which rules and key: the head of every entry's context.
+    """Return where a call was made, under which rules and key: the head of every entry's context.
+
+    `business_id` is the business whose books the call belongs to, where the terminal belongs to another one today: then
+    no outlet is named, because the terminal's outlet is one of today's business.
 
     `business_id` is whose books the call belongs to, where that is another business than the terminal's of today: then
     no outlet is named, for the terminal's is one of today's business.
@@ -82,7 +86,7 @@ def step_context(
     restore: dict[str, Any] | None = None,
     business_id: str | None = None,
 ) -> bytes:
-    """The same as JSON, for a call that is not a scan. `restore` is what a rebuild needs and no move says."""
+    """Return the context of a call that is not a scan, as JSON. `restore` is what a rebuild needs beyond the moves."""
     context = place_context(terminal, version, key, bill, business_id)
     if restore is not None:
         context["restore"] = restore
@@ -90,8 +94,10 @@ def step_context(
 
 
 def captured_value(held: Redemption, legs: tuple[Leg, ...] | None, currency: str) -> int:
-    """What a capture of these legs (None: all) takes off a bill, in minor units: of each leg of the hold the share that
-    is captured, rounded down, the way functions/capture.lua spreads it over the parts."""
+    """Return what a capture of these legs (None: all) takes off a bill, in minor units.
+
+    Of each leg of the hold it is the captured share, rounded down, as functions/capture.lua spreads it over the parts.
+    """
     wanted: dict[str, int] | None = None
     if legs is not None:
         wanted = {}

@@ -1,4 +1,4 @@
-"""Lists of redemptions for a business's tills: found through the ledger, each as it stands in the hot store.
+"""Lists of redemptions for a business's tills: found through the ledger, each in its present state in the hot store.
 
 Guarantees: a page holds redemptions of one business only, each once, in one order over all pages (open holds by
 deadline, everything else newest first). A redemption is listed as soon as it is made, although the ledger is a moment
@@ -20,7 +20,7 @@ from redemption.domain.limits import LISTED_CANDIDATES_MAX, LISTED_ROUNDS_MAX, U
 from redemption.domain.redemptions import Redemption
 from redemption.ledger.entries import Entry
 from redemption.ledger.reader import Candidate, LedgerReader, Place, RedemptionFilter
-from redemption.ledger.streams import ValkeyAwayError
+from redemption.ledger.streams import ValkeyAway
 from redemption.live.tail import LedgerTail
 
 FindRedemption = Callable[[str, str], Awaitable[Redemption | None]]
@@ -54,7 +54,7 @@ class RedemptionLists:
     async def page(
         self, wanted: RedemptionFilter, after: Place | None, limit: int, now_ms: int, find: FindRedemption
     ) -> Page:
-        """The next at most `limit` redemptions behind `after` (None: from the beginning).
+        """Return the next at most `limit` redemptions behind `after` (None: from the beginning).
 
         Raises `LedgerAway` and what `find` raises.
         """
@@ -83,7 +83,7 @@ class RedemptionLists:
         return Page(tuple(item for _, item in found), place)
 
     async def _unledgered(self, wanted: RedemptionFilter, now_ms: int) -> list[Candidate]:
-        """Return what the filter wants of the entries that the ledger does not have yet.
+        """Return the entries that the filter wants and the ledger does not have yet.
 
         The watermarks are read first: an entry that reaches the ledger meanwhile is found there, and one that is found
         twice is listed once. Where the streams cannot be read (one client cannot on a cluster) the list is the
@@ -92,7 +92,7 @@ class RedemptionLists:
         watermarks = await self._ledger.watermarks()
         try:
             entries = await self._tail.behind(watermarks, UNLEDGERED_ENTRIES_MAX)
-        except ValkeyAwayError:
+        except ValkeyAway:
             return []
         return [
             Candidate(Place(at_ms, entry.subject_id), entry.outlet)
@@ -102,7 +102,7 @@ class RedemptionLists:
 
 
 def _place_of(wanted: RedemptionFilter, entry: Entry, now_ms: int) -> int | None:
-    """Where a stream entry stands in the list; None when the filter does not want it."""
+    """Return the place of a stream entry in the list; None where the filter does not want it."""
     if entry.kind not in ("redeem", "hold") or entry.business != wanted.business_id:
         return None
     if not wanted.from_ms <= entry.at_ms < wanted.to_ms:
@@ -130,7 +130,8 @@ def _merged(
     after: Place,
     until: Place | None,
 ) -> list[Candidate]:
-    """Both sources in the order of the list, each redemption once, behind `after` and up to `until` (None: no end)."""
+    """Merge both sources in the order of the list, each redemption once, behind `after` and up to `until` (None: no
+    end)."""
 
     def key(place: Place) -> tuple[int, str]:
         return place.at_ms, place.redemption_id

@@ -11,13 +11,16 @@ _MARK = "-- name: "
 
 @cache
 def named_queries(part: str, file: str) -> dict[str, str]:
-    """The queries of `redemption/<part>/sql/<file>.sql` by name. ValueError for a name given twice or no query."""
+    """Return the queries of `redemption/<part>/sql/<file>.sql` by name.
+
+    Raises ValueError for a duplicate name or a file without queries.
+    """
     text = (files("redemption") / part / "sql" / f"{file}.sql").read_text(encoding="utf-8")
     queries: dict[str, str] = {}
     for query in text.split(f"\n{_MARK}")[1:]:
         name, _, body = query.partition("\n")
         if name in queries:
-            raise ValueError(f"query {name} stands twice in {file}.sql")
+            raise ValueError(f"query {name} is a duplicate in {file}.sql")
         queries[name] = body.strip()
     if not queries:
         raise ValueError(f"{file}.sql holds no query")

@@ -1,6 +1,6 @@
-"""Roles of the PostgreSQL database and what each may do there, spelled once for every place that sets them.
+"""Roles of the PostgreSQL database and their rights, defined once for every place that sets them.
 
-Guarantees: after `grant_rights` a role may do what stands here and nothing else on the tables and functions of the
+Guarantees: after `grant_rights` a role may do what is granted here and nothing else on the tables and functions of the
 schema public; a role that does not exist is passed over. `tong migrate` grants after every migration, so that a new
 table has its rights when the migration that made it is done; `tong store-users postgres` prints the same statements.
 
@@ -46,11 +46,11 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "api_key": {GATEWAY: _READ, WRITER: _READ, OPERATIONS: _KEEP},
     "api_key_use": {GATEWAY: _KEEP, OPERATIONS: _READ},
     "member": {GATEWAY: _READ, OPERATIONS: _KEEP},
-    # The ledger is added to by the writer alone; not even it reads back or changes a row.
+    # Only the writer adds to the ledger; not even it reads back or changes a row.
     "ledger_transaction": _LEDGER,
     "ledger_posting": _LEDGER,
     "ledger_dead_letter": _LEDGER,
-    # Devices that members enrol by themselves; revoked by them or by `tong members`.
+    # Members enrol devices by themselves; they or `tong members` revoke them.
     "member_device": {GATEWAY: "SELECT, INSERT, UPDATE (revoked_at)", OPERATIONS: "SELECT, UPDATE (revoked_at)"},
     "ledger_watermark": {
         WRITER: "SELECT, INSERT, UPDATE (last_ms, last_seq, rows_in_epoch, updated_at)",
@@ -61,7 +61,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "ledger_seal": {SEALER: _ADD, OPERATIONS: _READ},
     "ledger_epoch": {SEALER: _READ, SETTLEMENT: _READ, OPERATIONS: _READ},
-    # Who archives detaches partitions, and is the owner for it.
+    # Archiving detaches partitions, which only the owner may do.
     "ledger_archive": {OPERATIONS: _READ},
     "ledger_archive_balance": {OPERATIONS: _READ},
     "ledger_archive_member": {OPERATIONS: _READ},
@@ -90,7 +90,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         SETTLEMENT: "SELECT, INSERT, UPDATE (reason, tried_serial, settled_at)",
         OPERATIONS: _READ,
     },
-    # Kept for a while only: whoever adds one also removes what is over.
+    # Rows are kept for a while only: a process that adds one also removes old ones.
     "settlement_reconciliation": {
         GATEWAY: "SELECT, INSERT, UPDATE (expires_at), DELETE",
         SETTLEMENT: "SELECT, INSERT, UPDATE (expires_at), DELETE",
@@ -105,7 +105,10 @@ FUNCTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def statements(role: str, tables: Collection[str] = TABLES.keys()) -> list[str]:
-    """What gives `role` its rights and takes every other, to be run in one transaction by the owner of the tables.
+    """Return the statements that give `role` its rights and take every other; the tables' owner runs them in one
+    transaction.
+
+    `tables` are the existing ones: a database may be a version behind.
 
     `tables` are those that there are: a database may be a version behind.
     """
@@ -124,21 +127,22 @@ def statements(role: str, tables: Collection[str] = TABLES.keys()) -> list[str]:
 
 
 def creation(role: str) -> str:
-    """Makes the role, without a password: `ALTER ROLE … PASSWORD` or `\\password` gives it one."""
+    """Return the statement that makes the role, without a password: `ALTER ROLE … PASSWORD` or `\\password` sets
+    one."""
     return f"CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT;"
 
 
 async def roles_present(connection: Connection) -> list[str]:
-    """Those of `ROLES` that the server has."""
+    """Return the `ROLES` that the server has."""
     rows = await connection.fetch("SELECT rolname FROM pg_roles WHERE rolname = ANY ($1::name[])", list(ROLES))
     found = {row["rolname"] for row in rows}
     return [role for role in ROLES if role in found]
 
 
 async def grant_rights(connection: Connection) -> list[str]:
-    """Brings the rights of every role that exists to what stands here; their names."""
+    """Bring the rights of every existing role to those defined here. Returns the roles' names."""
     async with connection.transaction():
-        # Two at once would change the same rows of the catalogue: the second waits.
+        # Two grants at once would change the same rows of the catalogue, so the second waits.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('tong.grant_rights', 0))")
         present = await roles_present(connection)
         rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -149,7 +153,7 @@ async def grant_rights(connection: Connection) -> list[str]:
 
 
 def roles_file() -> str:
-    """The SQL that makes all roles and gives them their rights; passwords are for `\\password` of psql to set."""
+    """Return the SQL that makes all roles and gives them their rights; `\\password` of psql sets passwords."""
     parts = ["-- As the owner of the database, once; `tong migrate` grants again after every migration."]
     for role, purpose in ROLES.items():
         parts += [f"\n-- {purpose}", creation(role), *statements(role)]

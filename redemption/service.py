@@ -17,6 +17,7 @@ from redemption.configuration.current import Configuration, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
 from redemption.domain.contexts import basket_text, place_text, restore_text
+from redemption.domain.errors import StorageError
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal, detail_word, refusal_of_word
 from redemption.domain.redemptions import (
@@ -84,11 +85,11 @@ class Step:
     bill: Bill | None = None
 
 
-class MemberMissing(Exception):
+class MemberMissing(StorageError):
     """The hot store has no such member: it was lost or never loaded. Nothing was applied."""
 
 
-class ReplyCrossed(Exception):
+class ReplyCrossed(StorageError):
     """The hot store's reply belongs to another call. Never seen; the echoed id is checked so that it never is."""
 
 

@@ -1,4 +1,4 @@
-"""Ends holds whose time has run out, bucket by bucket, for ever.
+"""Expiry of holds whose time has run out, bucket by bucket, for ever.
 
 Guarantees: a hold that no call touches ends within about `SWEEP_SECONDS` of its deadline while a sweeper runs, and at
 the first touch otherwise. Any number of sweepers may run: the function decides, one of them finds nothing to do.
@@ -34,7 +34,7 @@ class Sweeper:
         self.figures = SweeperFigures()
 
     async def run(self) -> None:
-        """Sweeps until it is cancelled."""
+        """Sweep until cancelled."""
         reachable = True
         while True:
             try:
@@ -47,7 +47,7 @@ class Sweeper:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> None:
-        """One round over all buckets. Raises the hot store's faults."""
+        """Sweep all buckets once. Raises the hot store's faults."""
         still_open = 0
         for first in range(0, self._buckets, BUCKETS_AT_ONCE):
             buckets = range(first, min(first + BUCKETS_AT_ONCE, self._buckets))

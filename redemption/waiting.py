@@ -1,4 +1,4 @@
-"""How a process that works in rounds pauses between and within them, and how it ends its tasks."""
+"""Pauses of a process that works in rounds, and the end of its tasks."""
 
 import asyncio
 import logging
@@ -12,7 +12,8 @@ logger = logging.getLogger(__name__)
 
 
 async def end_tasks(*tasks: "asyncio.Task[Any]", seconds: float = END_SECONDS) -> None:
-    """Cancels the tasks until they have ended, for so long at most; one that stays is named in the log and left behind.
+    """Cancel the tasks until they have ended, for a bounded time; a task that stays is named in the log and left
+    behind.
 
     One cancellation is not enough: it is lost where it meets the end of what the task waits for (`asyncio.wait_for`
     before Python 3.12 then returns the result), and who waits for the task without a bound waits for ever.
@@ -28,26 +29,28 @@ async def end_tasks(*tasks: "asyncio.Task[Any]", seconds: float = END_SECONDS) -
         logger.warning("%s did not end within %.0f s and is left behind", task.get_name(), seconds)
     for task in tasks:
         if task.done() and not task.cancelled():
-            task.exception()  # looked at, or the loop would report it
+            task.exception()  # the exception is read, or the loop would report it
 
 
 async def set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Waits so long at most; whether the event is set."""
+    """Wait this long at most. Returns whether the event is set."""
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
     return event.is_set()
 
 
 class Spread:
-    """Pieces of work that begin evenly over a time, so that whoever needs the processor meanwhile waits for a piece and
-    not for the whole. Who is late begins the next piece at once."""
+    """Pieces of work that begin evenly over a time, so that others wait for a piece and not for the whole.
+
+    A late piece begins at once.
+    """
 
     def __init__(self, seconds: float, pieces: int) -> None:
         self._between = seconds / max(1, pieces)
         self._due = 0.0
 
     async def piece(self) -> None:
-        """Waits until the next piece is due; the first one is at once."""
+        """Wait until the next piece is due; the first one is at once."""
         if not self._between:
             return
         now = asyncio.get_running_loop().time()

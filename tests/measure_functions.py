@@ -56,9 +56,16 @@ class Measured:
         )
         terms = dict.fromkeys(BENEFITS, "1000,1000,1000,*")
         made = type(configuration)(
-            1, world.BUCKETS, world.GROUP_ZONE, policy, world.TIERS, dict.fromkeys(BENEFITS, DEFINITION), terms,
-            world.BUSINESSES, {},
-        )  # fmt: skip
+            1,
+            world.BUCKETS,
+            world.GROUP_ZONE,
+            policy,
+            world.TIERS,
+            dict.fromkeys(BENEFITS, DEFINITION),
+            terms,
+            world.BUSINESSES,
+            {},
+        )
         engine.reset(made, NOW_MS)
         engine.set_member(1, tier="gold", name="A", status="active")
         engine.issue("iss_all", 1, lots)

@@ -41,8 +41,13 @@ class Soak:
 
     async def run(self, until: float) -> None:
         kinds: tuple[Callable[[], Awaitable[None]], ...] = (
-            *(self.scan,) * 6, self.refused, self.no_http, self.never_reads, self.listens, self.pipelines,
-        )  # fmt: skip
+            *(self.scan,) * 6,
+            self.refused,
+            self.no_http,
+            self.never_reads,
+            self.listens,
+            self.pipelines,
+        )
         while time.monotonic() < until:
             with suppress(ConnectionError, TimeoutError):
                 await self._chance.choice(kinds)()

@@ -4,7 +4,7 @@ Guarantees:
 - Accepted are only tokens with exp, iat and sub, of the given issuer and audience, signed with a key of the
   issuer's JWKS by the one algorithm that this key has (its `alg`, or what its kty and crv imply). Symmetric
   algorithms and `none` cannot be configured, symmetric and private keys of the JWKS are not used.
-- `verify` answers a value for every str. It raises KeySourceError only while no key set was ever had.
+- `verify` answers a value for every str. It raises KeySourceAway only while no key set was ever had.
 - An unknown key id causes at most one fetch of the JWKS per `REFRESH_INTERVAL_SECONDS`, whatever is thrown at it; a set
   older than `KEYS_AGE_MAX_SECONDS` is fetched anew, so a withdrawn key ends; where that fails the old set goes on.
 - The cache of verified tokens is bounded, is emptied with every new key set, and never answers at or after exp.
@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol
 import jwt
 import msgspec
 
-from tokens.errors import KeySourceError
+from tokens.errors import KeySourceAway
 
 TOKEN_CHARACTERS_MAX: Final = 8_192
 SUBJECT_CHARACTERS_MAX: Final = 128
@@ -49,22 +49,21 @@ _KEY_TYPES: Final[dict[str, str]] = {
 
 
 class KeySource(Protocol):
-    """Gives the identity provider's JWKS."""
+    """A source of the identity provider's JWKS."""
 
     async def fetch(self) -> bytes:
-        """The JSON document. Raises KeySourceError."""
+        """Return the JSON document. Raises KeySourceAway."""
 
 
 class MemberAccess(msgspec.Struct, frozen=True):
-    """Who calls: `member_id` is the token's `sub`, as it stands. Times are Unix seconds."""
+    """The caller of a member's request: `member_id` is the token's `sub`, unchanged. Times are Unix seconds."""
 
     member_id: str
-    issued_at: float
     expires_at: float
 
 
 class AccessRefused(msgspec.Struct, frozen=True):
-    """A token that is not accepted; `detail` is an English sentence that repeats nothing of the token."""
+    """A refused token; `detail` is an English sentence that repeats nothing of the token."""
 
     detail: str
 
@@ -89,11 +88,11 @@ _REFUSALS: Final[tuple[tuple[type[Exception], AccessRefused], ...]] = (
     (jwt.MissingRequiredClaimError, CLAIM_MISSING),
     (jwt.InvalidTokenError, CLAIM_WRONG),
 )
-"""In this order: the last one is the base of the others (DecodeError before it would hide the signature's)."""
+"""The order matters: the last one is the base of the others (DecodeError before it would hide the signature's)."""
 
 
 class AccessTokenVerifier:
-    """Checks members' access tokens. For one event loop."""
+    """A verifier of members' access tokens, for one event loop."""
 
     def __init__(
         self,
@@ -104,7 +103,7 @@ class AccessTokenVerifier:
         source: KeySource,
         clock: Callable[[], float],
     ) -> None:
-        """Raises ValueError for an algorithm that cannot be pinned to a public key."""
+        """Set the verifier up. Raises ValueError for an algorithm that cannot be pinned to a public key."""
         unknown = [name for name in algorithms if name not in _KEY_TYPES]
         if unknown or not algorithms:
             raise ValueError(f"member algorithms must be among {', '.join(_KEY_TYPES)}")
@@ -119,10 +118,13 @@ class AccessTokenVerifier:
         self._refreshing = asyncio.Lock()
         self._verified: OrderedDict[bytes, MemberAccess] = OrderedDict()
         self.fault: str | None = None
-        """Why the last fetch of the keys failed; None when it did not."""
+        """The reason why the last fetch of the keys failed; None where it succeeded."""
 
     async def verify(self, token: str) -> MemberAccess | AccessRefused:
-        """Who the token speaks for. Raises KeySourceError while no key set was ever had."""
+        """Return the member of a token, or why it is refused.
+
+        Raises KeySourceAway while no key set was ever fetched.
+        """
         if len(token) > TOKEN_CHARACTERS_MAX or not token.isascii():
             return NOT_A_TOKEN
         now = self._clock()
@@ -158,7 +160,7 @@ class AccessTokenVerifier:
 
     def _known_keys(self) -> dict[str, jwt.PyJWK]:
         if self._keys is None:
-            raise KeySourceError(self.fault or "the identity provider's keys are not known yet")
+            raise KeySourceAway(self.fault or "the identity provider's keys are not known yet")
         return self._keys
 
     def _check(self, token: str, key: jwt.PyJWK, now: float) -> MemberAccess | AccessRefused:
@@ -191,7 +193,7 @@ class AccessTokenVerifier:
             return EXPIRED
         if max(issued, starts) > now + LEEWAY_SECONDS:
             return NOT_YET
-        return MemberAccess(subject, issued, expires)
+        return MemberAccess(subject, expires)
 
     async def refresh(self) -> None:
         """Fetch the keys (also at start, so that the first member need not wait); see `fault` for how it went.
@@ -209,31 +211,31 @@ class AccessTokenVerifier:
             except TimeoutError:
                 self.fault = "the identity provider's keys took too long"
                 return
-            except KeySourceError as error:
+            except KeySourceAway as error:
                 self.fault = str(error)
                 return
             self._keys, self._fetched_at, self.fault = keys, now, None
             self._verified.clear()
 
     def _usable_keys(self, document: bytes) -> dict[str, jwt.PyJWK]:
-        """Public signature keys by key id; keys of other kinds are passed over, as RFC 7517, section 5, asks."""
+        """Return public signature keys by key id; other kinds of keys are ignored, as RFC 7517, section 5, asks."""
         try:
             jwks = msgspec.json.decode(document, type=dict[str, Any])
         except (msgspec.DecodeError, ValueError, RecursionError):
-            raise KeySourceError("the JWKS is not a JSON object") from None
+            raise KeySourceAway("the JWKS is not a JSON object") from None
         entries = jwks.get("keys")
         if not isinstance(entries, list) or len(entries) > KEYS_MAX:
-            raise KeySourceError(f"the JWKS has no list of at most {KEYS_MAX} keys")
+            raise KeySourceAway(f"the JWKS has no list of at most {KEYS_MAX} keys")
         keys: dict[str, jwt.PyJWK] = {}
         for entry in entries:
             key = self._usable_key(entry)
             if key is None:
                 continue
             if entry["kid"] in keys:
-                raise KeySourceError("the JWKS gives a key id twice")
+                raise KeySourceAway("the JWKS gives a key id twice")
             keys[entry["kid"]] = key
         if not keys:
-            raise KeySourceError("the JWKS has no usable key")
+            raise KeySourceAway("the JWKS has no usable key")
         return keys
 
     def _usable_key(self, entry: object) -> jwt.PyJWK | None:
@@ -246,12 +248,12 @@ class AccessTokenVerifier:
         except (jwt.PyJWTError, ValueError, TypeError, KeyError, NotImplementedError):
             return None
         if key.algorithm_name not in self._algorithms or _KEY_TYPES[key.algorithm_name] != key.key_type:
-            return None  # among others: an RSA key that says HS256
+            return None  # an RSA key that names HS256 is one of them
         return None if key.Algorithm.check_key_length(key.key) else key
 
 
 def _moment(value: object) -> float | None:
-    """A NumericDate (RFC 7519, section 2) between 1970 and the year 9999; None for everything else."""
+    """Return a NumericDate (RFC 7519, section 2) between 1970 and the year 9999; None for everything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value < 253_402_300_800 else None

@@ -1,6 +1,6 @@
 """Keys of terminals and of the back office: `tong_<tk|ak>_<environment>_<id>_<secret><checksum>`.
 
-    tong_tk_dev_Ab3…(12)_…(32)…(6)      base 62; the checksum is CRC-32 of all that stands before it
+    tong_tk_dev_Ab3…(12)_…(32)…(6)      base 62; the checksum is CRC-32 of everything before it
 
 Guarantees: a typing error is refused by arithmetic alone (it passes with chance 2^-32); the secret has 190 bits from
 the operating system; only the SHA-256 fingerprint is to be stored, which is enough for a secret of that size; a
@@ -28,14 +28,14 @@ assert 62**CHECKSUM_CHARACTERS > 2**32
 
 
 class KeyKind(Enum):
-    """Who calls with the key; the value is the second part of it."""
+    """The kind of caller; the value is the second part of the key."""
 
     TERMINAL = "tk"
     ADMIN = "ak"
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """A key that is well formed; whether it is known and not revoked is for its fingerprint to say."""
+    """A well-formed key; its fingerprint decides whether it is known and not revoked."""
 
     kind: KeyKind
     environment: str
@@ -48,7 +48,7 @@ class ApiKey(msgspec.Struct, frozen=True):
 
 
 class ApiKeyRefused(msgspec.Struct, frozen=True):
-    """A text that is no key; `detail` is an English sentence that repeats nothing of the text."""
+    """A text that is not a key; `detail` is an English sentence that repeats nothing of the text."""
 
     detail: str
 
@@ -59,7 +59,7 @@ OTHER_ENVIRONMENT: Final = ApiKeyRefused("The API key belongs to another environ
 
 
 def mint(kind: KeyKind, environment: str) -> ApiKey:
-    """A new key; its `text` is to be shown once. Raises ValueError for a wrong environment name."""
+    """Make a new key; its `text` is to be shown once. Raises ValueError for a wrong environment name."""
     key_id = _random_base62(ID_CHARACTERS)
     body = f"tong_{kind.value}_{environment}_{key_id}_{_random_base62(SECRET_CHARACTERS)}"
     text = body + _checksum(body)
@@ -69,7 +69,7 @@ def mint(kind: KeyKind, environment: str) -> ApiKey:
 
 
 def parse(text: str, environment: str) -> ApiKey | ApiKeyRefused:
-    """The key in a text of any length, without any look-up."""
+    """Find the key in a text of any length, without any look-up."""
     found = _KEY.fullmatch(text) if len(text) <= KEY_CHARACTERS_MAX else None
     if found is None:
         return NOT_A_KEY
@@ -82,12 +82,12 @@ def parse(text: str, environment: str) -> ApiKey | ApiKeyRefused:
 
 
 def fingerprint(key: ApiKey) -> bytes:
-    """SHA-256 of the whole key, 32 bytes: what is stored."""
+    """Return SHA-256 of the whole key, 32 bytes: the value that is stored."""
     return hashlib.sha256(key.text.encode("ascii")).digest()
 
 
 def matches(key: ApiKey, stored_fingerprint: bytes) -> bool:
-    """Whether the key is the one with this fingerprint, in constant time."""
+    """Return whether the key has this fingerprint, compared in constant time."""
     return hmac.compare_digest(fingerprint(key), stored_fingerprint)
 
 

@@ -1,4 +1,4 @@
-"""What a member code says, and how a code is refused.
+"""The claims of a member code, and the refusals of texts that are not codes.
 
 A code is identified by (member number, slot). A slot is two seconds of Unix time; a code of slot s may be used before
 s * 2 + 30. Both forms of one entry, JWT and digits, speak of the same member and slot, so using one uses both.
@@ -22,11 +22,11 @@ SLOTS_AHEAD_MAX: Final = 48  # 96 s: five codes fetched at once, 20 s apart, wit
 
 LIFETIME_SLOTS: Final = CODE_LIFETIME_SECONDS // SLOT_SECONDS
 MEMBER_NUMBERS: Final = 100_000_000  # what 18 digits have room for
-EXPIRES_AT_MAX: Final = 2**40  # year 36812; bounds what is computed with
-TEXT_CHARACTERS_MAX: Final = 512  # of what was scanned, white space included; our longest code has 203
+EXPIRES_AT_MAX: Final = 2**40  # the year 36812 bounds the computations
+TEXT_CHARACTERS_MAX: Final = 512  # a scanned text, white space included; our longest code has 203
 
 DIGITS_NONCE: Final = "digits"
-"""Stands where a JWT code has its nonce. A JWT nonce has eight characters, so the two never meet."""
+"""The value in the place of a JWT code's nonce. A JWT nonce has eight characters, so the two never meet."""
 
 assert CODE_LIFETIME_SECONDS % SLOT_SECONDS == 0
 assert LIFETIME_SLOTS + SLOTS_AHEAD_MAX < 64  # six bits of the slot are enough to find it again (tokens.digits)
@@ -34,7 +34,7 @@ assert REFRESH_BEFORE_EXPIRY_SECONDS < CODE_LIFETIME_SECONDS
 
 
 class CodeForm(Enum):
-    """How the code was written."""
+    """The form in which a code was written."""
 
     JWT = "jwt"
     DIGITS = "digits"
@@ -42,7 +42,7 @@ class CodeForm(Enum):
 
 
 class Standing(Enum):
-    """Where a genuine code stands in time."""
+    """The validity of a genuine code at a moment."""
 
     VALID = "valid"
     EXPIRED = "expired"
@@ -53,7 +53,10 @@ class Standing(Enum):
 
 
 class CodeRefusal(Enum):
-    """Why a text is no code of ours. The values are the refusal codes of the contract without their prefix."""
+    """The reason why a text is not a code of this ring.
+
+    Values are the contract's refusal codes without their prefix.
+    """
 
     MALFORMED = "malformed"
     FORGED = "forged"
@@ -65,20 +68,22 @@ class CodeClaim(msgspec.Struct, frozen=True):
     form: CodeForm
     member_number: int
     slot: int
-    """Of a code of a device its step (tokens/offline.py); steps are so much smaller than slots that the two never
-    meet."""
+    """For a code of a device it is the step (tokens/offline.py); steps are so much smaller than slots that the two
+    never meet."""
     nonce: str
     """Eight url-safe characters, `DIGITS_NONCE`, or `o` and a device's number: what is marked when the code is used."""
     expires_at: int
     """Unix seconds; the code is good strictly before it (RFC 7519, 4.1.4)."""
     standing: Standing
     device_number: int | None = None
-    """Of the device that made the code by itself."""
+    """The number of the device that made the code by itself."""
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """A text that is no code of ours; `detail` is an English sentence that repeats nothing of the text. `is_guess`: 18
-    well-formed digits, which are few enough that somebody may try them."""
+    """A text that is not a code of this ring; `detail` is an English sentence that repeats nothing of it.
+
+    `is_guess`: 18 well-formed digits, which are few enough that somebody may try them.
+    """
 
     reason: CodeRefusal
     detail: str
@@ -86,27 +91,27 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 def malformed(detail: str) -> Refused:
-    """The text cannot be a code of ours, whoever made it."""
+    """Return the refusal of a text that nobody's ring could have made."""
     return Refused(CodeRefusal.MALFORMED, detail)
 
 
 def forged(detail: str, *, is_guess: bool = False) -> Refused:
-    """The text looks like a code, but no key of this ring made it."""
+    """Return the refusal of a text that looks like a code, which no key of this ring made."""
     return Refused(CodeRefusal.FORGED, detail, is_guess)
 
 
 def slot_at(now: float) -> int:
-    """The slot of a moment in Unix seconds."""
+    """Return the slot of a moment in Unix seconds."""
     return int(now) // SLOT_SECONDS
 
 
 def expires_at(slot: int) -> int:
-    """Unix seconds at which a code of this slot stops being good."""
+    """Return the Unix seconds at which a code of this slot expires."""
     return slot * SLOT_SECONDS + CODE_LIFETIME_SECONDS
 
 
 def standing_of(slot: int, now: float) -> Standing:
-    """Where a code of this slot stands at `now` (Unix seconds)."""
+    """Return the validity of a code of this slot at `now` (Unix seconds)."""
     if expires_at(slot) <= now:
         return Standing.EXPIRED
     if slot > slot_at(now) + SLOTS_AHEAD_MAX:

@@ -50,13 +50,13 @@ from tokens.claims import (
     standing_of,
 )
 from tokens.digits import DigitsKey, derive_digits_key, read_digits, write_digits
-from tokens.errors import KeyRingError
+from tokens.errors import KeyRingUnusable
 from tokens.keyring import Algorithm, KeyRing, RingKey
 from tokens.offline import PREFIX as OFFLINE_PREFIX
 from tokens.offline import EnrolledKey, enrolled_key, read_offline
 from tokens.scanned import cleaned
 
-WHITE_SPACE: Final = " \t\r\n\v\f"  # taken off at once; for what else may stand around a code see tokens/scanned.py
+WHITE_SPACE: Final = " \t\r\n\v\f"  # it is removed at once; tokens/scanned.py handles other characters around a code
 _JWT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)", re.ASCII)
 _NONCE: Final = re.compile(r"[A-Za-z0-9_-]{8}", re.ASCII)
 _CLAIMS: Final = re.compile(rb'\{"sub":"(0|[1-9][0-9]{0,7})","exp":([1-9][0-9]{0,12}),"jti":"([A-Za-z0-9_-]{8})"\}')
@@ -111,7 +111,7 @@ _DECODE_CLAIMS: Final = msgspec.json.Decoder(_Claims).decode
 
 
 class _PreparedKey:
-    """A ring key with everything done that does not depend on the token."""
+    """A ring key with all work done that does not depend on the token."""
 
     __slots__ = (
         "algorithm",
@@ -146,23 +146,23 @@ def _claims_json(sub: str, exp: int, jti: str) -> bytes:
 
 
 class CodeIssuer:
-    """Makes codes with the key that signs at the moment of issue."""
+    """An issuer of codes, which signs with the key that is current at the moment of issue."""
 
     def __init__(self, ring: KeyRing, algorithm: Algorithm, clock: Callable[[], float]) -> None:
-        """Raises KeyRingError when the ring has no key of the algorithm."""
+        """Take a ring. Raises KeyRingUnusable where it has no key of the algorithm."""
         self._algorithm: Algorithm = algorithm
         self._clock = clock
         self._keys: dict[str, _PreparedKey] = {}
         self.use(ring)
 
     def use(self, ring: KeyRing) -> None:
-        """Go on with this ring. Raises KeyRingError, and keeps the old one, when it has no key of the algorithm."""
+        """Go on with this ring. Raises KeyRingUnusable, and keeps the old one, where it has no key of the algorithm."""
         ring.signing_key(self._algorithm, self._clock())
         self._keys = {key.kid: _PreparedKey(key) for key in ring.keys if key.algorithm == self._algorithm}
         self._ring = ring
 
     def issue(self, member_number: int, slot: int) -> IssuedCode:
-        """Both forms of the code (member_number, slot). Raises ValueError for numbers out of range."""
+        """Return both forms of the code (member_number, slot). Raises ValueError for numbers out of range."""
         if not 0 <= member_number < MEMBER_NUMBERS:
             raise ValueError("member_number is out of range")
         expiry = expires_at(slot)
@@ -180,26 +180,29 @@ class CodeIssuer:
         )
 
     def enrol(self, member_number: int, device_number: int, kid: str) -> EnrolledKey:
-        """The key with which a device makes codes by itself, derived from this ring key.
+        """Return the key with which a device makes codes by itself, derived from this ring key.
 
-        Raises ValueError for a number out of range and KeyRingError for a key that is not in the ring.
+        Raises ValueError for a number out of range and KeyRingUnusable for a key that is not in the ring.
         """
         key = next((key for key in self._ring.keys if key.kid == kid), None)
         if key is None:
-            raise KeyRingError("the key ring has no such key")
+            raise KeyRingUnusable("the key ring has no such key")
         return enrolled_key(key.digits_secret, kid, member_number, device_number)
 
     @property
     def current_kid(self) -> str:
-        """Id of the key that signs now."""
+        """Return the id of the key that signs now."""
         return self._ring.signing_key(self._algorithm, self._clock()).kid
 
 
 class CodeReader:
-    """Reads what was scanned. Knows every key of the ring; whether the code was used is not its business."""
+    """A reader of scanned texts.
+
+    It knows every key of the ring; whether the code was used is not its business.
+    """
 
     def __init__(self, ring: KeyRing, revoked_devices: Container[int] = frozenset()) -> None:
-        """`revoked_devices` is looked at with every code of a device; whoever gave it may change it."""
+        """Take a ring. `revoked_devices` is read with every code of a device; its owner may change it."""
         self._revoked_devices = revoked_devices
         self.use(ring)
 
@@ -212,7 +215,7 @@ class CodeReader:
         self._ring_secrets = {key.kid: key.digits_secret for key in ring.keys}
 
     def read(self, text: str, now: float) -> CodeClaim | Refused:
-        """The claim of a genuine code of any age, or why the text is none. `now` is Unix seconds."""
+        """Return the claim of a genuine code of any age, or why the text is not one. `now` is Unix seconds."""
         if len(text) > TEXT_CHARACTERS_MAX:
             return TOO_LONG
         text = text.strip(WHITE_SPACE)
@@ -264,7 +267,8 @@ class CodeReader:
         return claim
 
     def _refuse_header(self, segment: str) -> Refused:
-        """Why a header that our ring does not write is refused. Only explains: no way leads to acceptance."""
+        """Return why a header that our ring does not write is refused. This only explains: no path here accepts a
+        token."""
         raw = base64url.decode(segment)
         if raw is None:
             return HEADER_NOT_BASE64
@@ -288,13 +292,13 @@ class CodeReader:
 
 
 def _read_claims(segment: str, now: float) -> CodeClaim | Refused:
-    """The claims of a token whose signature held."""
+    """Return the claims of a token whose signature is right."""
     raw = base64url.decode(segment)
     if raw is None:
         return CLAIMS_NOT_BASE64
     written = _CLAIMS.fullmatch(raw)
     if written is not None:
-        # As our issuer writes them, to the byte: 1 µs instead of 4. All else goes the long way and hears what is wrong.
+        # Claims as our issuer writes them, to the byte, take 1 µs instead of 4. All else takes the slow path.
         expiry, nonce = int(written[2]), written[3].decode("ascii")
         if CODE_LIFETIME_SECONDS <= expiry <= EXPIRES_AT_MAX and not (expiry - CODE_LIFETIME_SECONDS) % SLOT_SECONDS:
             slot = (expiry - CODE_LIFETIME_SECONDS) // SLOT_SECONDS
@@ -311,7 +315,7 @@ def _read_claims(segment: str, now: float) -> CodeClaim | Refused:
     if _NONCE.fullmatch(nonce) is None:
         return CLAIMS_WRONG_NONCE
     member_number = int(sub)
-    # Our issuer has one way to write claims. Whatever else a parser might let pass (a member given twice, white space,
+    # Our issuer has one way to write claims. Other forms that a parser might accept (a duplicate member, white space,
     # leading zeros, escapes) is refused by this one comparison.
     if raw != _claims_json(str(member_number), expiry, nonce):
         return CLAIMS_WRONG_SPELLING

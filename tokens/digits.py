@@ -70,14 +70,14 @@ class DigitsKey:
 
 
 def derive_digits_key(secret: bytes, kid: str) -> DigitsKey:
-    """HMAC with a label per purpose; the key id keeps two rings with one secret apart."""
+    """Derive the keys by HMAC with a label per purpose; the key id keeps two rings with one secret apart."""
     mac_key = hmac.digest(secret, b"tong digits v1 mac " + kid.encode("ascii"), "sha256")
     pad_key = hmac.digest(secret, b"tong digits v1 pad " + kid.encode("ascii"), "sha256")
     return DigitsKey(mac_key, pad_key)
 
 
 def write_digits(key: DigitsKey, member_number: int, slot: int) -> str:
-    """The 18 digits of a code; `member_number` and `slot` are the issuer's to check."""
+    """Return the 18 digits of a code; the issuer checks `member_number` and `slot`."""
     tag = _tag(key, member_number, slot)
     plain = member_number * SLOT_PERIOD + slot % SLOT_PERIOD
     ciphertext = (plain + _pad(key, tag)) % _CIPHERTEXTS
@@ -86,7 +86,7 @@ def write_digits(key: DigitsKey, member_number: int, slot: int) -> str:
 
 
 def read_digits(text: str, keys: Sequence[DigitsKey], now_slot: int) -> tuple[int, int] | Refused:
-    """(member number, slot) of a genuine code of any age; `text` is ASCII digits of any length.
+    """Return (member number, slot) of a genuine code of any age; `text` is ASCII digits of any length.
 
     Costs two HMACs per key for a valid code, some thirty more per key for any other.
     """
@@ -116,7 +116,7 @@ def read_digits(text: str, keys: Sequence[DigitsKey], now_slot: int) -> tuple[in
 
 
 def check_digit(text: str) -> int:
-    """Damm's check digit of a text of ASCII digits; 0 for a text that ends with its right one."""
+    """Return Damm's check digit of a text of ASCII digits; 0 for a text that ends with its right one."""
     state = 0
     for digit in text.encode("ascii"):
         state = _DAMM_BYTES[state][digit]

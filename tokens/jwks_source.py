@@ -1,8 +1,8 @@
-"""Where the identity provider's public keys come from: a file or an https address.
+"""Sources of the identity provider's public keys: a file or an https address.
 
 Guarantees: at most `JWKS_BYTES_MAX` are read; an address is https with the certificate checked, no redirect is
 followed, no proxy of the environment is used; a fetch ends soon after its time-out (at most one read later), but for
-the look-up of the host name, which is the system's. Failures are KeySourceError. The event loop is never blocked.
+the look-up of the host name, which is the system's. Failures are KeySourceAway. The event loop is never blocked.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from tokens.errors import KeySourceError
+from tokens.errors import KeySourceAway
 
 JWKS_BYTES_MAX: Final = 262_144
 FETCH_TIMEOUT_SECONDS: Final = 3.0
@@ -29,7 +29,7 @@ class FileKeySource:
         self._path = path
 
     async def fetch(self) -> bytes:
-        """The document. Raises KeySourceError."""
+        """Return the document. Raises KeySourceAway."""
         return await asyncio.to_thread(self._read)
 
     def _read(self) -> bytes:
@@ -37,7 +37,7 @@ class FileKeySource:
             with self._path.open("rb") as stream:
                 data = stream.read(JWKS_BYTES_MAX + 1)
         except OSError as error:
-            raise KeySourceError(f"the JWKS file {self._path} cannot be read: {error.strerror}") from error
+            raise KeySourceAway(f"the JWKS file {self._path} cannot be read: {error.strerror}") from error
         return _bounded(data)
 
 
@@ -50,7 +50,8 @@ class HttpsKeySource:
         timeout_seconds: float = FETCH_TIMEOUT_SECONDS,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        """`ssl_context` is for an identity provider with a private authority. Raises ValueError for another scheme."""
+        """Take an address. `ssl_context` is for an identity provider with a private authority. Raises ValueError for
+        another scheme."""
         parts = urlsplit(url)
         if parts.scheme != "https" or not parts.hostname or parts.username is not None:
             raise ValueError("the address of the JWKS must be https:// with a host and without a user")
@@ -66,7 +67,7 @@ class HttpsKeySource:
             self._opener.add_handler(handler)
 
     async def fetch(self) -> bytes:
-        """The document. Raises KeySourceError."""
+        """Return the document. Raises KeySourceAway."""
         return await asyncio.to_thread(self._get)
 
     def _get(self) -> bytes:
@@ -78,7 +79,7 @@ class HttpsKeySource:
                 # The socket's time-out bounds one read; the loop bounds a server that sends a byte at a time.
                 while len(data) <= JWKS_BYTES_MAX:
                     if time.monotonic() > ends_at:
-                        raise KeySourceError(f"the JWKS took longer than {self._timeout_seconds} s")
+                        raise KeySourceAway(f"the JWKS took longer than {self._timeout_seconds} s")
                     part = response.read1(_READ_BYTES)
                     if not part:
                         break
@@ -86,13 +87,13 @@ class HttpsKeySource:
         except urllib.error.HTTPError as error:
             status = error.code
             error.close()
-            raise KeySourceError(f"the JWKS address answered {status}") from None
+            raise KeySourceAway(f"the JWKS address answered {status}") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise KeySourceError(f"the JWKS cannot be fetched: {error}") from error
+            raise KeySourceAway(f"the JWKS cannot be fetched: {error}") from error
         return _bounded(bytes(data))
 
 
 def _bounded(data: bytes) -> bytes:
     if len(data) > JWKS_BYTES_MAX:
-        raise KeySourceError(f"the JWKS is larger than {JWKS_BYTES_MAX} bytes")
+        raise KeySourceAway(f"the JWKS is larger than {JWKS_BYTES_MAX} bytes")
     return data

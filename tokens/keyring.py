@@ -29,7 +29,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tokens import base64url
-from tokens.errors import KeyRingError
+from tokens.errors import KeyRingUnusable
 from tokens.private_file import FileState, file_state, read_private_file, write_private_file
 
 Algorithm = Literal["HS256", "EdDSA"]
@@ -43,9 +43,6 @@ SECRET_BYTES: Final = 32
 SECRET_BYTES_MAX: Final = 64
 FILE_BYTES_MAX: Final = 65_536
 ROTATION_DELAY_SECONDS: Final = 10  # ten looks of every worker at the file before a new key signs
-RETIRE_AFTER_SECONDS: Final = 4_000
-"""How long after a rotation an old key should stay: 126 s until its last code has expired, and an hour in which a late
-retry or cancel with such a code must still find its member."""
 
 
 class _KeyDocument(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,13 +78,13 @@ class RingKey:
     digits_secret: bytes = field(repr=False)
 
     def private_key(self) -> Ed25519PrivateKey:
-        """The private key of an EdDSA key. Raises KeyRingError for any other."""
+        """Return the private key of an EdDSA key. Raises KeyRingUnusable for any other."""
         if self.algorithm != "EdDSA":
-            raise KeyRingError(f"key {self.kid} is no EdDSA key")
+            raise KeyRingUnusable(f"key {self.kid} is no EdDSA key")
         return Ed25519PrivateKey.from_private_bytes(self.secret)
 
     def public_jwk(self) -> dict[str, str] | None:
-        """RFC 8037; None for a symmetric key, which has no public half."""
+        """Return the key as RFC 8037; None for a symmetric key, which has no public half."""
         if self.algorithm != "EdDSA":
             return None
         public = self.private_key().public_key().public_bytes_raw()
@@ -111,71 +108,75 @@ class KeyRing:
 
     @classmethod
     def create(cls, environment: str, algorithm: Algorithm) -> Self:
-        """A new ring with one fresh key that signs from now on."""
+        """Return a new ring with one fresh key that signs from now on."""
         ring = cls(environment, 2, (_fresh_key(environment, 1, algorithm, 0),))
         return cls.from_json(ring.to_json())  # checks the environment's name like that of a file
 
     @classmethod
     def load(cls, path: Path, environment: str) -> "KeyRing":
-        """The ring of a file. Raises KeyRingError for anything that is not a usable ring of this environment."""
+        """Return the ring of a file. Raises KeyRingUnusable for anything that is not a usable ring of this
+        environment."""
         return _load(path, environment)[0]
 
     def signing_key(self, algorithm: Algorithm, now: float) -> RingKey:
-        """The key that signs at `now`. Raises KeyRingError when the ring has no key of the algorithm."""
+        """Return the key that signs at `now`. Raises KeyRingUnusable where the ring has no key of the algorithm."""
         candidates = [key for key in self.keys if key.algorithm == algorithm]
         if not candidates:
-            raise KeyRingError(f"the key ring has no {algorithm} key; rotate one in")
+            raise KeyRingUnusable(f"the key ring has no {algorithm} key; rotate one in")
         due = [key for key in candidates if key.signs_from <= now]
         # A clock behind every date must not stop the issuing: the oldest key is the one that every reader has.
         return due[-1] if due else candidates[0]
 
     def rotate(self, algorithm: Algorithm, now: float, delay_seconds: int = ROTATION_DELAY_SECONDS) -> "KeyRing":
-        """A ring with one more key, which takes over the signing after the delay; the old ones verify on.
+        """Return a ring with one more key, which takes over the signing after the delay; the old ones go on verifying.
 
-        A first key of its algorithm signs at once where nothing else can. Raises KeyRingError when the ring is full.
+        A first key of its algorithm signs at once where nothing else can. Raises KeyRingUnusable when the ring is full.
         """
         if len(self.keys) >= KEYS_MAX:
-            raise KeyRingError(f"the key ring holds {KEYS_MAX} keys already; retire one first")
+            raise KeyRingUnusable(f"the key ring holds {KEYS_MAX} keys already; retire one first")
         kid = f"{self.environment}-{self.next_number}"
         if len(kid) > KID_CHARACTERS_MAX or self.next_number > KEY_NUMBER_MAX:
-            raise KeyRingError(f"the key numbers are used up: {kid} is too long; create a new ring")
+            raise KeyRingUnusable(f"the key numbers are used up: {kid} is too long; create a new ring")
         signs_from = max(0, int(now) + delay_seconds)
         key = _fresh_key(self.environment, self.next_number, algorithm, signs_from)
         return replace(self, next_number=self.next_number + 1, keys=(*self.keys, key))
 
     def retire(self, kid: str, now: float) -> "KeyRing":
-        """A ring without that key: its codes are forged from now on. Wait `RETIRE_AFTER_SECONDS` after a rotation.
+        """Return a ring without that key: its codes are forged from now on.
 
-        Raises KeyRingError for an unknown key and for one that signs.
+        Wait 4 000 s after a rotation: 126 s until the key's last code has expired, and an hour in which a late retry or
+        cancel with such a code must still find its member.
+
+        Raises KeyRingUnusable for an unknown key and for one that signs.
         """
         retired = next((key for key in self.keys if key.kid == kid), None)
         if retired is None:
-            raise KeyRingError("the key ring has no such key")
+            raise KeyRingUnusable("the key ring has no such key")
         if self.signing_key(retired.algorithm, now) is retired:
-            raise KeyRingError(f"key {kid} signs; rotate and wait until the new key signs")
+            raise KeyRingUnusable(f"key {kid} signs; rotate and wait until the new key signs")
         return replace(self, keys=tuple(key for key in self.keys if key is not retired))
 
     def public_jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The JWK set (RFC 7517) of the EdDSA keys, newest first; empty for a ring of HS256 keys."""
+        """Return the JWK set (RFC 7517) of the EdDSA keys, newest first; empty for a ring of HS256 keys."""
         documents = (key.public_jwk() for key in reversed(self.keys))
         return {"keys": [document for document in documents if document is not None]}
 
     def save(self, path: Path) -> None:
-        """Write the ring, mode 0600, whole or not at all. Raises KeyRingError."""
+        """Write the ring, mode 0600, whole or not at all. Raises KeyRingUnusable."""
         try:
             write_private_file(path, self.to_json(), replace=True)
         except OSError as error:
-            raise KeyRingError(f"{path} cannot be written: {error.strerror}") from error
+            raise KeyRingUnusable(f"{path} cannot be written: {error.strerror}") from error
 
     def save_new(self, path: Path) -> bool:
-        """Like `save`, but leaves a file that exists alone and answers False."""
+        """Write the ring like `save`, but leave an existing file alone and return False."""
         try:
             return write_private_file(path, self.to_json(), replace=False)
         except OSError as error:
-            raise KeyRingError(f"{path} cannot be written: {error.strerror}") from error
+            raise KeyRingUnusable(f"{path} cannot be written: {error.strerror}") from error
 
     def to_json(self) -> bytes:
-        """The file's content: private keys, in clear."""
+        """Return the file's content: private keys, in clear."""
         document = _RingDocument(
             version=1,
             environment=self.environment,
@@ -195,20 +196,20 @@ class KeyRing:
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """The ring of a file's content. Raises KeyRingError."""
+        """Return the ring of a file's content. Raises KeyRingUnusable."""
         try:
             document = _DECODER.decode(data)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             # The message names the place and the expected type, never a value of `secret`; the chain is cut anyway.
-            raise KeyRingError(f"not a key ring: {error}") from None
+            raise KeyRingUnusable(f"not a key ring: {error}") from None
         keys = tuple(
             _checked_key(document.environment, key) for key in sorted(document.keys, key=lambda key: key.number)
         )
         numbers = [key.number for key in keys]
         if len(set(numbers)) != len(numbers):
-            raise KeyRingError("not a key ring: a key number is given twice")
+            raise KeyRingUnusable("not a key ring: a key number is given twice")
         if numbers[-1] >= document.next_number:
-            raise KeyRingError("not a key ring: next_number has been given already")
+            raise KeyRingUnusable("not a key ring: next_number has been given already")
         return cls(document.environment, document.next_number, keys)
 
 
@@ -220,13 +221,13 @@ def _fresh_key(environment: str, number: int, algorithm: Algorithm, signs_from: 
 def _checked_key(environment: str, document: _KeyDocument) -> RingKey:
     kid = f"{environment}-{document.number}"
     if len(kid) > KID_CHARACTERS_MAX:
-        raise KeyRingError(f"not a key ring: key id {kid} has more than {KID_CHARACTERS_MAX} characters")
+        raise KeyRingUnusable(f"not a key ring: key id {kid} has more than {KID_CHARACTERS_MAX} characters")
     secret, digits_secret = base64url.decode(document.secret), base64url.decode(document.digits_secret)
     if secret is None or digits_secret is None:
-        raise KeyRingError(f"not a key ring: a secret of key {kid} is not base64url without padding")
+        raise KeyRingUnusable(f"not a key ring: a secret of key {kid} is not base64url without padding")
     longest = SECRET_BYTES if document.algorithm == "EdDSA" else SECRET_BYTES_MAX
     if not SECRET_BYTES <= len(secret) <= longest or not SECRET_BYTES <= len(digits_secret) <= SECRET_BYTES_MAX:
-        raise KeyRingError(f"not a key ring: a secret of key {kid} has the wrong length")
+        raise KeyRingUnusable(f"not a key ring: a secret of key {kid} has the wrong length")
     return RingKey(kid, document.number, document.algorithm, document.signs_from, secret, digits_secret)
 
 
@@ -234,18 +235,18 @@ def _load(path: Path, environment: str) -> tuple[KeyRing, FileState]:
     try:
         data, state = read_private_file(path, FILE_BYTES_MAX)
     except OSError as error:
-        raise KeyRingError(f"{path} cannot be read: {error.strerror}") from error
+        raise KeyRingUnusable(f"{path} cannot be read: {error.strerror}") from error
     try:
         ring = KeyRing.from_json(data)
-    except KeyRingError as error:
-        raise KeyRingError(f"{path}: {error}") from None
+    except KeyRingUnusable as error:
+        raise KeyRingUnusable(f"{path}: {error}") from None
     if ring.environment != environment:
-        raise KeyRingError(f"{path} is of environment {ring.environment!r}, not {environment!r}")
+        raise KeyRingUnusable(f"{path} is of environment {ring.environment!r}, not {environment!r}")
     return ring, state
 
 
 class RingRefresh(Enum):
-    """What a look at the key file found."""
+    """The result of a look at the key file."""
 
     UNCHANGED = "unchanged"
     RELOADED = "reloaded"
@@ -254,10 +255,10 @@ class RingRefresh(Enum):
 
 
 class KeyRingFile:
-    """The ring of a file, kept up to date by whoever calls `refresh`. Not for several threads."""
+    """The ring of a file, kept up to date by the callers of `refresh`. Not for several threads."""
 
     def __init__(self, path: Path, environment: str) -> None:
-        """Loads at once. Raises KeyRingError: without a first ring there is nothing to go on with."""
+        """Load at once. Raises KeyRingUnusable: without a first ring there is nothing to go on with."""
         self._path = path
         self._environment = environment
         self._seen: FileState | None
@@ -266,7 +267,8 @@ class KeyRingFile:
 
     @classmethod
     def open_or_create(cls, path: Path, environment: str, algorithm: Algorithm, now: float) -> "KeyRingFile":
-        """For the development stack: a missing file is made, a missing key of the algorithm is rotated in."""
+        """Open the ring of the development stack: a missing file is made, a missing key of the algorithm is rotated
+        in."""
         if not path.exists():
             KeyRing.create(environment, algorithm).save_new(path)
         opened = cls(path, environment)
@@ -276,7 +278,7 @@ class KeyRingFile:
         return opened
 
     def refresh(self) -> RingRefresh:
-        """One stat; reads only a file that changed (10 µs otherwise). Never raises for a bad file."""
+        """Stat the file and read it only where it changed (10 µs otherwise). Never raises for a bad file."""
         try:
             state: FileState | None = file_state(self._path.stat())
         except OSError:
@@ -285,7 +287,7 @@ class KeyRingFile:
             return RingRefresh.BROKEN if self.fault is not None else RingRefresh.UNCHANGED
         try:
             self.ring, self._seen = _load(self._path, self._environment)
-        except KeyRingError as error:
+        except KeyRingUnusable as error:
             # Remember the broken state, so that it is read again when it changes and not every second.
             self._seen, self.fault = state, str(error)
             return RingRefresh.BROKEN

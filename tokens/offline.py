@@ -51,7 +51,7 @@ assert (STEP_SECONDS + 2 * SKEW_SECONDS) < 600  # the used-code marker (limits.C
 
 @dataclass(frozen=True, slots=True)
 class EnrolledKey:
-    """What a device is given, once: its key, and the part of its codes that never changes."""
+    """The values that a device receives once: its key, and the part of its codes that never changes."""
 
     code_prefix: str
     kid: str
@@ -59,13 +59,13 @@ class EnrolledKey:
 
 
 def derive_device_key(ring_secret: bytes, kid: str, member_number: int, device_number: int) -> bytes:
-    """The 32 bytes of a device; its own label keeps them apart from the keys of the digits."""
+    """Return the 32 bytes of a device; its own label keeps them apart from the keys of the digits."""
     label = f"tong offline v1 device {kid} {member_number} {device_number}"
     return hmac.digest(ring_secret, label.encode("ascii"), "sha256")
 
 
 def enrolled_key(ring_secret: bytes, kid: str, member_number: int, device_number: int) -> EnrolledKey:
-    """Raises ValueError for numbers out of range."""
+    """Return the key of a device. Raises ValueError for numbers out of range."""
     if not (0 <= member_number < MEMBER_NUMBERS and 0 <= device_number < DEVICE_NUMBERS):
         raise ValueError("a number is out of range")
     secret = derive_device_key(ring_secret, kid, member_number, device_number)
@@ -73,18 +73,18 @@ def enrolled_key(ring_secret: bytes, kid: str, member_number: int, device_number
 
 
 def step_at(now: float) -> int:
-    """The step of a moment in Unix seconds."""
+    """Return the step of a moment in Unix seconds."""
     return int(now) // STEP_SECONDS
 
 
 def write_offline(code_prefix: str, key: bytes, step: int) -> str:
-    """What the device does: the code of a step."""
+    """Return the code of a step, as a device makes it."""
     message = f"{code_prefix}{step}"
     return f"{message}.{base64url.encode(_tag(key, message))}"
 
 
 def read_offline(text: str, ring_secrets: dict[str, bytes], now: float) -> CodeClaim | Refused:
-    """The claim of a genuine code of any age; `ring_secrets` are the ring keys' `digits_secret` by key id.
+    """Return the claim of a genuine code of any age; `ring_secrets` are the ring keys' `digits_secret` by key id.
 
     `text` begins with `PREFIX`. Two HMACs for a valid code and for a forged one alike.
     """
@@ -116,7 +116,7 @@ def read_offline(text: str, ring_secrets: dict[str, bytes], now: float) -> CodeC
 
 
 def standing_of_step(step: int, now: float) -> Standing:
-    """Where a code of this step stands at `now` (Unix seconds)."""
+    """Return the validity of a code of this step at `now` (Unix seconds)."""
     if now >= (step + 1) * STEP_SECONDS + SKEW_SECONDS:
         return Standing.EXPIRED
     if now < step * STEP_SECONDS - SKEW_SECONDS:

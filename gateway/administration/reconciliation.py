@@ -1,4 +1,4 @@
-"""What `tong settle reconcile` does: a till's list of a day against the ledger, told and kept as over HTTP."""
+"""`tong settle reconcile`: a till's list of a day against the ledger, reported and kept as over HTTP."""
 
 import asyncio
 import datetime
@@ -23,10 +23,20 @@ ROWS_TOLD: Final = 10
 
 
 async def reconcile(
-    pool: Pool, business: str, outlet: str | None, day: datetime.date, file: Path, by: str, output: Path | None,
-    *, as_json: bool,
-) -> int:  # fmt: skip
-    """0: everything agrees or the list need not have it; 1: there are differences, or the list was refused."""
+    pool: Pool,
+    business: str,
+    outlet: str | None,
+    day: datetime.date,
+    file: Path,
+    by: str,
+    output: Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Compare a list and return the exit status.
+
+    0: everything agrees or the list need not have it; 1: there are differences, or the list was refused.
+    """
     with file.open("rb") as opened:
         data = await asyncio.to_thread(opened.read, TILL_LIST_BYTES_MAX + 1)
     form: Literal["csv", "json"] = "json" if file.suffix.lower() == ".json" else "csv"

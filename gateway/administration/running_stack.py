@@ -1,4 +1,4 @@
-"""The development stack that runs on a TONG_HOME: what its demo.json says, and the addresses of its stores.
+"""The development stack that runs on a TONG_HOME: its demo.json and the addresses of its stores.
 
 Guarantees: addresses are never mixed. A command takes both stores of the running stack, or, where the environment
 names one store or both, only what the environment names: a rebuild must not write one group's ledger into another's

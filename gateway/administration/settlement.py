@@ -1,4 +1,4 @@
-"""What `tong settle …` does: the settlement of redemption/settlement over one pool, shown as text or JSON.
+"""The commands of `tong settle …`: settlement over one pool, shown as text or JSON.
 
 Every command answers an exit status: 0 done, 1 refused. Progress goes to stderr, so that stdout can be kept.
 """
@@ -32,7 +32,7 @@ from redemption.settlement.agreements import AgreementRefused, add_agreement, li
 from redemption.settlement.definitions import AgreementDefinition
 from redemption.settlement.disputes import DisputeRefused, Disputes
 from redemption.settlement.netting import Payment, business_nets, pair_nets, settle_up
-from redemption.settlement.periods import Period, PeriodAltered, PeriodRefused, Periods
+from redemption.settlement.periods import Period, PeriodRefused, Periods
 from redemption.settlement.production import Production
 from redemption.settlement.reading import SettlementReader
 from redemption.settlement.statements import StatementRefused, Statements
@@ -40,17 +40,18 @@ from redemption.settlement.statements import StatementRefused, Statements
 AGREEMENT_FILE_BYTES_MAX = 64 * 1024
 LINES_AT_ONCE = 1_000
 LINE_COLUMNS = (
-    "line_id", "kind", "ledger_kind", "subject_id", "issuer", "acceptor", "asset", "units", "face_value_minor",
-    "amount_minor", "tax_minor", "currency", "agreement_id", "agreement_version", "reference", "belongs_to", "outlet",
-    "bill_reference", "occurred_at", "local_day", "period_month",
-)  # fmt: skip
+    *("line_id", "kind", "ledger_kind", "subject_id", "issuer", "acceptor", "asset"),
+    *("units", "face_value_minor", "amount_minor", "tax_minor", "currency"),
+    *("agreement_id", "agreement_version", "reference", "belongs_to"),
+    *("outlet", "bill_reference", "occurred_at", "local_day", "period_month"),
+)
 """The columns of `tong settle lines`, fields of a `Line`."""
 
 Refused = AgreementRefused | DisputeRefused | PeriodRefused | StatementRefused
 
 
 def refused(result: Refused) -> int:
-    """Says why nothing was done."""
+    """Print why nothing was done and return the exit status."""
     say(f"tong: {result.detail} ({result.reason})")
     return 1
 
@@ -95,7 +96,10 @@ def _payment_cells(payment: Payment) -> tuple[str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ClosePlan:
-    """What closing a month would freeze. `closed`: it was closed before, closing again computes its hashes again."""
+    """The changes that closing a month makes.
+
+    `closed`: it was closed before, closing again computes its hashes again.
+    """
 
     month: int
     closed: bool
@@ -132,12 +136,18 @@ class SettleCommands:
         self._reader = SettlementReader(pool)
 
     async def run(self, *, follow: bool, as_json: bool) -> int:
-        """Settles what the ledger has; with `follow` until told to stop."""
+        """Settle what the ledger has; with `follow` until stopped."""
         production = Production(self._pool)
         if not follow:
             produced = await production.run(say)
-            show(produced, [f"{produced.transactions} ledger transactions, {produced.lines} lines,"
-                            f" {produced.exceptions} exceptions"], as_json=as_json)  # fmt: skip
+            show(
+                produced,
+                [
+                    f"{produced.transactions} ledger transactions, {produced.lines} lines,"
+                    f" {produced.exceptions} exceptions"
+                ],
+                as_json=as_json,
+            )
             return 0
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -147,7 +157,7 @@ class SettleCommands:
         return 0
 
     async def status(self, month: int | None, *, as_json: bool) -> int:
-        """How things stand, every period, and the nets of a month."""
+        """Show the state of settlement, every period, and the nets of a month."""
         status, periods = await self._reader.status(), await self._periods.listed(month)
         answer: dict[str, object] = {"status": status, "periods": periods}
         lines = [
@@ -172,7 +182,7 @@ class SettleCommands:
         return 0
 
     async def plan_close(self, month: int) -> ClosePlan | PeriodRefused:
-        """What closing a month would do, or why it cannot be closed. Changes nothing."""
+        """Return what closing a month would do, or why it cannot be closed. Changes nothing."""
         refusal = await self._periods.refusal_to_close(month)
         if refusal is not None:
             return refusal
@@ -182,12 +192,12 @@ class SettleCommands:
         return ClosePlan(month, closed, lines, tuple(periods), status.exceptions, status.buckets_behind)
 
     async def period(self, period_id: str) -> Period | PeriodRefused:
-        """A period as it is now."""
+        """Return a period as it is now."""
         found = await self._periods.get(period_id)
         return found or PeriodRefused("not_found", f"there is no period {period_id}")
 
     async def close(self, month: int, by: str, *, as_json: bool) -> int:
-        """Settles what is there and closes the month."""
+        """Settle what is there and close the month."""
         await Production(self._pool).run(say)
         result = await self._periods.close(month, by, say)
         if isinstance(result, PeriodRefused):
@@ -212,7 +222,7 @@ class SettleCommands:
         return 0
 
     async def exceptions(self, business: str | None, *, as_json: bool) -> int:
-        """One on a line; with JSON an object a line, streamed."""
+        """Print the exceptions, one on a line; with JSON an object a line, streamed."""
         count = 0
         async with aclosing(self._reader.exceptions(business)) as stream:
             async for use, reason in stream:
@@ -245,7 +255,7 @@ class SettleCommands:
         return 0
 
     async def statement(self, request: StatementRequest, output: Path, *, as_json: bool) -> int:
-        """Writes a statement to a file; what it is goes to stdout."""
+        """Write a statement to a file and print a description of it to stdout."""
         from gateway.statements.writing import write_statement  # noqa: PLC0415 - only this needs typst and xlsxwriter
 
         result = await write_statement(
@@ -259,10 +269,17 @@ class SettleCommands:
         return 0
 
     async def reconcile(
-        self, business: str, outlet: str | None, day: datetime.date, file: Path, by: str, output: Path | None,
-        *, as_json: bool,
-    ) -> int:  # fmt: skip
-        """Differences are told and make the status 1."""
+        self,
+        business: str,
+        outlet: str | None,
+        day: datetime.date,
+        file: Path,
+        by: str,
+        output: Path | None,
+        *,
+        as_json: bool,
+    ) -> int:
+        """Compare a till's list; the status is 1 where there are differences."""
         return await reconcile(self._pool, business, outlet, day, file, by, output, as_json=as_json)
 
     async def agreements(self, *, as_json: bool) -> int:
@@ -271,18 +288,23 @@ class SettleCommands:
             ("agreement", "version", "issuer", "acceptor", "of", "rule", "from", "state"),
             [
                 (
-                    one.agreement_id, f"v{one.version}", one.definition.issuer, one.definition.acceptor,
+                    one.agreement_id,
+                    f"v{one.version}",
+                    one.definition.issuer,
+                    one.definition.acceptor,
                     one.definition.benefit or one.definition.category or one.definition.instrument,
-                    str(one.definition.rule), str(one.definition.valid_from), "superseded" if one.superseded else "",
+                    str(one.definition.rule),
+                    str(one.definition.valid_from),
+                    "superseded" if one.superseded else "",
                 )
                 for one in listed
             ],
-        )  # fmt: skip
+        )
         show(listed, lines, as_json=as_json)
         return 0
 
     async def add_agreement(self, agreement_id: str, file: Path, by: str, *, as_json: bool) -> int:
-        """From a YAML or JSON file with one agreement, as under `agreements:` of the group file."""
+        """Add an agreement from a YAML or JSON file with one, as under `agreements:` of the group file."""
         data = await asyncio.to_thread(file.read_bytes)
         if len(data) > AGREEMENT_FILE_BYTES_MAX:
             return refused(
@@ -316,7 +338,7 @@ class SettleCommands:
         result = await self._disputes.resolve(dispute_id, amount_minor, note, by)
         if isinstance(result, DisputeRefused):
             return refused(result)
-        show(result, [result.correction_id or "the line stands"], as_json=as_json)
+        show(result, [result.correction_id or "the line is confirmed"], as_json=as_json)
         return 0
 
     async def disputes(self, *, resolved: bool, as_json: bool) -> int:
@@ -333,13 +355,10 @@ class SettleCommands:
 
 
 async def with_settlement(settings: Settings, work: Callable[[SettleCommands], Coroutine[Any, Any, Any]]) -> Any:
-    """Runs one command over a pool of its own. Raises `SettingsRefused` and PostgreSQL's faults."""
+    """Run one command over a pool of its own. Raises `SettingsRefused`, `PeriodAltered` and PostgreSQL's faults."""
     configure_logs(settings.log_level)
     pool = await open_pool(settings.ledger(), size=2, name="tong-settlement")
     try:
         return await work(SettleCommands(pool, settings.font_path))
-    except PeriodAltered as fault:
-        say(f"tong: {fault}")
-        return 1
     finally:
         await closing("the pool", pool.close)()

@@ -1,1 +1,1 @@
-"""Who calls: API keys, roles and scopes, access tokens, signed requests."""
+"""Authentication: API keys, roles and scopes, access tokens, signed requests."""

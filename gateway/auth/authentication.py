@@ -1,7 +1,7 @@
-"""Who is calling: terminals and back office by API key, members by access token.
+"""Authentication of callers: terminals and back office by API key, members by access token.
 
-Guarantees: keys are compared by hash in constant time; what is said of a refusal does not tell whether a key id exists;
-a revoked key is told so only to somebody who holds it. A key whose requests must be signed (gateway/auth/signatures.py)
+Guarantees: keys are compared by hash in constant time; a refusal does not reveal whether a key id exists; only the
+holder of a revoked key learns that it was revoked. A key whose requests must be signed (gateway/auth/signatures.py)
 opens nothing to a call that is not, whatever the path.
 """
 
@@ -19,13 +19,13 @@ from redemption.domain.clock import Clock
 from redemption.domain.members import member_number
 from tokens import api_keys
 from tokens.access import AccessRefused, AccessTokenVerifier
-from tokens.errors import KeySourceError
+from tokens.errors import KeySourceAway
 
 Role = Literal["back_office", "operations", "settlement"]
 TerminalScope = Literal["redeem", "hold", "refund", "accrue"]
 
 TERMINAL: Final = "tong.terminal"
-"""Where the scope of a request tells whose it is, once that is known: for the figures, which come last."""
+"""The key of a request's scope under which the statistics, which come last, find the terminal."""
 BEARER: Final = "Bearer "
 _NO_FINGERPRINT: Final = bytes(32)
 _CHALLENGE: Final = ((b"www-authenticate", b'Bearer realm="tong"'),)
@@ -36,7 +36,7 @@ def _unauthenticated(detail: str) -> Problem:
 
 
 def bearer(authorization: str | None) -> str:
-    """The token of an `Authorization: Bearer` header (RFC 6750). Raises `unauthenticated`."""
+    """Return the token of an `Authorization: Bearer` header (RFC 6750). Raises `unauthenticated`."""
     if not authorization:
         raise _unauthenticated("An Authorization header with a Bearer credential is needed")
     scheme, _, token = authorization.partition(" ")
@@ -47,37 +47,37 @@ def bearer(authorization: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Administrator:
-    """Who calls with a back-office key: its roles, and the one business it is for (None: the whole group)."""
+    """A caller with a back-office key: its roles, and its one business (None: the whole group)."""
 
     key_id: str
     roles: frozenset[str]
     business: str | None
 
     def sees(self, *businesses: str) -> bool:
-        """Whether what belongs to these businesses is this caller's to see. What is not is answered `not_found`."""
+        """Return whether the key may read these businesses' data. Where it may not, the answer is `not_found`."""
         return self.business is None or self.business in businesses
 
     def acts_for(self, business: str | None, place: str) -> str:
-        """The business a call is made for: the key's own, or the one a key of the whole group names.
+        """Return the business a call is made for: the key's own, or the one that a key of the whole group names.
 
         Raises `malformed` where none is named, `not_found` for another business than the key's.
         """
         if business is None:
             if self.business is None:
-                raise malformed("a key of the whole group names the business it acts for", place)
+                raise malformed("is required with a key of the whole group", place)
             return self.business
         if not self.sees(business):
-            raise Problem("not_found", "This key sees nothing of that business")
+            raise Problem("not_found", "This key may not read that business")
         return business
 
     def of_group(self) -> None:
-        """Raises `forbidden` unless the key is for the whole group."""
+        """Refuse a key of one business. Raises `forbidden` unless the key is for the whole group."""
         if self.business is not None:
-            raise Problem("forbidden", "This call is for keys of the whole group; the key is of one business")
+            raise Problem("forbidden", "This call needs a key of the whole group")
 
 
 class KeyAuthenticator:
-    """Finds the holder of an API key in the configuration in force. One a worker."""
+    """A finder of the holder of an API key in the configuration in force. One a worker."""
 
     def __init__(self, configuration: ConfigurationFollower, environment: str, clock: Clock) -> None:
         self._configuration = configuration
@@ -89,7 +89,7 @@ class KeyAuthenticator:
         self._terminals: dict[bytes, KeyHolder] = {}
 
     def holder(self, authorization: str | None) -> KeyHolder:
-        """Who holds the key. Raises `unauthenticated`, `terminal_revoked`."""
+        """Return the holder of the key. Raises `unauthenticated`, `terminal_revoked`."""
         key = api_keys.parse(bearer(authorization), self._environment)
         if isinstance(key, api_keys.ApiKeyRefused):
             raise _unauthenticated(key.detail)
@@ -99,12 +99,16 @@ class KeyAuthenticator:
         if holder.revoked:
             raise Problem("terminal_revoked", "This key was revoked", headers=_CHALLENGE)
         if holder.ends_at is not None and self._clock() >= holder.ends_at:
-            raise Problem("terminal_revoked", "This key's time is over; another took its place", headers=_CHALLENGE)
+            raise Problem("terminal_revoked", "This key has expired", headers=_CHALLENGE)
         self._used.add(key.key_id)
         return holder
 
     def _good(self, authorization: str | None) -> KeyHolder | None:
-        """The short way of a terminal's good key, 1.6 µs instead of 5; None for all else, which goes the long way.
+        """Return the holder of a terminal's good key on the fast path, 1.6 µs instead of 5; None where the slow path
+        decides.
+
+        It is found by its SHA-256, so that the look-up's time depends on a hash that nobody can choose; compared in
+        constant time all the same.
 
         Found by its SHA-256, so that what the look-up's time tells is of a hash nobody can choose; compared in constant
         time all the same.
@@ -131,7 +135,7 @@ class KeyAuthenticator:
     def terminal(
         self, authorization: str | None, needs: tuple[TerminalScope, ...], request: Scope, body: bytes
     ) -> Terminal:
-        """The terminal that calls. Its key must have one of the scopes in `needs`; none is asked for where it is empty.
+        """Return the terminal that calls. Its key must have one of the scopes in `needs`, unless `needs` is empty.
 
         Raises `unauthenticated` (also for a signature that is missing or wrong), `terminal_revoked`, `forbidden`.
         """
@@ -142,7 +146,7 @@ class KeyAuthenticator:
             except SignatureRefused as refusal:
                 raise _unauthenticated(str(refusal)) from None
         if holder.terminal is None:
-            raise Problem("forbidden", "This call is for terminals; the key is not one of a terminal")
+            raise Problem("forbidden", "This call needs a terminal's key")
         request[TERMINAL] = holder.terminal
         if needs and holder.scopes.isdisjoint(needs):
             wanted = " or ".join(needs)
@@ -150,12 +154,12 @@ class KeyAuthenticator:
         return holder.terminal
 
     def take_used(self) -> set[str]:
-        """Ids of the keys that were used since the last time this was asked."""
+        """Return the ids of the keys that were used since the last call of this."""
         used, self._used = self._used, set()
         return used
 
     def administrator(self, authorization: str | None, role: Role) -> Administrator:
-        """The back-office key that calls, which has the role.
+        """Return the back-office key that calls, which has the role.
 
         Raises `unauthenticated`, `terminal_revoked`, `forbidden` (a terminal's key, or one without the role).
         """
@@ -163,24 +167,24 @@ class KeyAuthenticator:
 
 
 def administrator(holder: KeyHolder, role: Role) -> Administrator:
-    """The holder as one of the back office with that role. Raises `forbidden`."""
+    """Return the holder as one of the back office with that role. Raises `forbidden`."""
     if holder.terminal is not None:
-        raise Problem("forbidden", "This call is for back-office keys; the key is one of a terminal")
+        raise Problem("forbidden", "This call needs a back-office key")
     if role not in holder.roles:
         raise Problem("forbidden", f"This call needs a key with the role {role}")
     return Administrator(holder.key_id, holder.roles, holder.business)
 
 
 async def authenticate_member(authorization: str | None, verifier: AccessTokenVerifier) -> int:
-    """The number of the member whose access token this is. Raises `unauthenticated`, `unavailable`."""
+    """Return the number of the member whose access token this is. Raises `unauthenticated`, `unavailable`."""
     return (await member_and_expiry(authorization, verifier))[0]
 
 
 async def member_and_expiry(authorization: str | None, verifier: AccessTokenVerifier) -> tuple[int, float]:
-    """The same, and until when the token is good (Unix seconds): what stays open ends then."""
+    """Return the member and the token's expiry in Unix seconds; streams close at expiry."""
     try:
         access = await verifier.verify(bearer(authorization))
-    except KeySourceError:
+    except KeySourceAway:
         raise Problem("unavailable", "The identity provider's keys cannot be read yet") from None
     if isinstance(access, AccessRefused):
         raise _unauthenticated(access.detail)

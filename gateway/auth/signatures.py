@@ -1,5 +1,4 @@
-"""Signed requests of terminals whose key asks for it: HTTP Message Signatures (RFC 9421) with Content-Digest (RFC
-9530).
+"""Signed requests of terminals whose key asks for it: HTTP Message Signatures (RFC 9421), Content-Digest (RFC 9530).
 
 Guarantees: such a key alone, stolen from a till's settings or a log of somebody else's, is worth nothing without what
 it signs with; method, path, query and body are those that were signed, at most `SIGNATURE_SECONDS` ago. Every call that
@@ -25,10 +24,11 @@ from starlette.types import Scope
 
 from redemption.credentials import SignatureKey
 from redemption.domain.clock import Clock
+from redemption.domain.errors import RefusedError
 
 SIGNATURE_SECONDS: Final = 300
 CLOCK_AHEAD_SECONDS: Final = 30
-"""How far a till's clock may be ahead of ours."""
+"""The seconds by which a till's clock may be ahead of ours."""
 HEADER_BYTES_MAX: Final = 2_048
 """Signature-Input and Signature together; a real pair has about 300."""
 ALGORITHMS: Final = {"ed25519": ED25519, "hmac-sha256": HMAC_SHA256}
@@ -36,8 +36,8 @@ CALLS_WITHOUT_KEY: Final = frozenset({"/v1/prepare", "/v1/cancel"})
 """Posts that may be repeated as they are: one reads only, the other names the key in its body."""
 
 
-class SignatureRefused(Exception):
-    """The request is not signed as it must be; the text says what is missing, and nothing of the key."""
+class SignatureRefused(RefusedError):
+    """The request is not signed as required; the text says what is missing, and nothing of the key."""
 
 
 class _Message:
@@ -48,7 +48,7 @@ class _Message:
         query = scope["query_string"]
         target = path + (b"?" + query if query else b"")
         self.method: str = scope["method"]
-        self.url = f"https://tong.invalid{target.decode('latin-1')}"  # the host is not among what is signed
+        self.url = f"https://tong.invalid{target.decode('latin-1')}"  # the host is not signed, so any will do
         self.headers = self
         self._lines: list[tuple[bytes, bytes]] = scope["headers"]
 
@@ -90,9 +90,9 @@ class _Verifier(HTTPMessageVerifier):
 
 
 def verify_signature(scope: Scope, body: bytes, key_id: str, signature: SignatureKey, clock: Clock) -> None:
-    """Returns where the request is signed by that key as the module says. Raises `SignatureRefused`."""
+    """Return where that key signed the request as the module requires. Raises `SignatureRefused`."""
     lines = [value for name, value in scope["headers"] if name in (b"signature", b"signature-input")]
-    if len(lines) != 2:  # one of each, once
+    if len(lines) != 2:  # each of the two headers comes once
         raise SignatureRefused("this key's requests must be signed: one Signature-Input and one Signature (RFC 9421)")
     if sum(map(len, lines)) > HEADER_BYTES_MAX:
         raise SignatureRefused(f"Signature-Input and Signature may have {HEADER_BYTES_MAX} bytes")
@@ -109,7 +109,7 @@ def verify_signature(scope: Scope, body: bytes, key_id: str, signature: Signatur
 
 
 def _needed(scope: Scope, body: bytes) -> list[str]:
-    """What the signature must cover."""
+    """Return the components that the signature must cover."""
     needed = ["@method", "@path"]
     if scope["query_string"]:
         needed.append("@query")

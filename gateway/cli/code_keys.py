@@ -50,7 +50,7 @@ def codes_retire(
 
 
 def _of_code_keys(work: Callable[[Settings], Any]) -> Any:
-    """Run what reads or changes the ring's file, with its faults told as those of every other command."""
+    """Run what reads or changes the ring's file, reporting its faults like every other command."""
 
     async def done() -> Any:
         return work(settings())

@@ -1,4 +1,4 @@
-"""One way to ask before what cannot be undone: say what will happen, then ask, or `--yes`, or `--dry-run`.
+"""One way to ask before what cannot be undone: print the effects, then ask, or `--yes`, or `--dry-run`.
 
 Exit status: 0 after a dry run, 1 where the person said no, 2 where nobody can be asked (standard input is no terminal)
 and `--yes` was not given. A program that means it gives `--yes`.

@@ -11,7 +11,7 @@ demo = typer.Typer()
 
 @demo.callback(invoke_without_command=True, epilog="Example: tong demo")
 def demo_tour(context: typer.Context) -> None:
-    """The main job on real input, against a running `tong up`: draw, scan, redeem, repeat, refuse, look it up."""
+    """Run the main job on real input, against a running `tong up`: draw, scan, redeem, repeat, refuse, look it up."""
     if context.invoked_subcommand is not None:
         return
     from gateway.development.demo.commands import demo as run_demo
@@ -26,7 +26,7 @@ def demo_codes(
         bool, typer.Option("--json", help="whole requests, with headers and the test till's key")
     ] = False,
 ) -> None:
-    """Test codes: what to send to a running `tong up` to be refused in each of the ways there are."""
+    """Print test codes: for each refusal, the request to send to a running `tong up`."""
     from gateway.development.demo.commands import codes as print_codes
 
     raise typer.Exit(run(print_codes(settings(), refusal, as_json=as_json)))

@@ -1,5 +1,7 @@
-"""`tong keys …`: the command line of API keys. What a command does is in gateway/administration/keys.py, loaded
-when it runs."""
+"""`tong keys …`: the command line of API keys.
+
+The work of a command is in gateway/administration/keys.py, loaded when it runs.
+"""
 
 import base64
 import binascii
@@ -23,7 +25,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def _length(text: str) -> timedelta:
-    """30m, 24h or 7d."""
+    """Read a length of time: 30m, 24h or 7d."""
     found = re.fullmatch(r"([0-9]{1,5})([mhd])", text)
     if found is None:
         raise typer.BadParameter(f"{text!r} is no length of time; it is written like 30m, 24h or 7d")
@@ -156,7 +158,7 @@ def _holder(key: "StoredKey") -> str:
 
 
 def _scopes(key: "StoredKey") -> str:
-    """Return what a terminal's key may do where that is not everything."""
+    """Return the scopes of a terminal's key where it may not do everything."""
     from redemption.credentials import SCOPES
 
     if key.kind != "terminal" or set(key.scopes) == set(SCOPES):

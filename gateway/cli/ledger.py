@@ -1,5 +1,7 @@
-"""`tong ledger …`: old months out of the ledger and back. What a command does is in
-gateway/administration/ledger_archive.py, loaded when it runs."""
+"""`tong ledger …`: old months out of the ledger and back.
+
+The work of a command is in gateway/administration/ledger_archive.py, loaded when it runs.
+"""
 
 import datetime
 from pathlib import Path
@@ -26,7 +28,7 @@ def archive(
     before: Annotated[datetime.date, typer.Option(parser=_month, metavar="YYYY-MM", help="months before this one")],
     to: Annotated[Path, typer.Option(help="the folder of the archive; each month gets one in it")],
     drop: Annotated[
-        bool, typer.Option("--drop", help="also drop what is detached, once its files are verified again")
+        bool, typer.Option("--drop", help="also drop detached months, once their files are verified again")
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -34,7 +36,7 @@ def archive(
 ) -> None:
     """Write months to files, verify them by reading them back, and detach them from the ledger.
 
-    Exit status: 0 done, 1 a month cannot go yet (the reason is said), 2 could not run.
+    Exit status: 0 done, 1 a month cannot go yet (the reason is printed), 2 could not run.
     """
     from gateway.administration.ledger_archive import archive as work
     from gateway.administration.ledger_archive import archive_document, archive_lines, archive_status
@@ -43,7 +45,7 @@ def archive(
     report = run(work(chosen, before, to, dry_run=True, drop=False), cannot_run=2)
     if not dry_run and (drop or any(month.refused is None for month in report.months)):
         effects = archive_lines(report, before, to)
-        confirm([*effects, "what is detached would be dropped"] if drop else effects, yes=yes)
+        confirm([*effects, "detached months would be dropped"] if drop else effects, yes=yes)
         report = run(work(chosen, before, to, dry_run=False, drop=drop), cannot_run=2)
     show(archive_document(report), archive_lines(report, before, to), as_json=json)
     raise typer.Exit(archive_status(report))

@@ -1,4 +1,4 @@
-"""`tong load`: shows the plan, asks before it retires anything, loads, and says what was done.
+"""`tong load`: shows the plan, asks before it retires anything, loads, and prints the result.
 
 Guarantees: the plan and the result go to standard output, progress and questions to standard error. Nothing is retired
 unless a person at a terminal agreed or `--yes` was given.
@@ -29,7 +29,7 @@ MEMBER_FAULTS_SHOWN_MAX: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the command line asks for."""
+    """The arguments of the command line."""
 
     group: Path
     members: Path | None = None
@@ -87,7 +87,7 @@ def _asked(plan: Plan) -> bool:
 
 def _tell_plan(plan: Plan) -> None:
     first = any(kind == "group" for kind, _ in plan.added)
-    left_out = ("refuse ", "add ") if first else ("refuse ",)  # what is refused is said as the fault it is
+    left_out = ("refuse ", "add ") if first else ("refuse ",)  # refusals are printed as faults
     lines = [line for line in plan.lines() if not line.startswith(left_out)]
     if first:
         kinds = Counter(kind for kind, _ in plan.added if kind != "group")

@@ -61,7 +61,7 @@ def up() -> None:
 
 @app.command(epilog="Example: TONG_WORKERS=2 TONG_VALKEY_URL=… TONG_POSTGRES_DSN=… tong serve")
 def serve(
-    fd: Annotated[int | None, typer.Option(help="a listening socket this process was handed")] = None,
+    fd: Annotated[int | None, typer.Option(help="an inherited listening socket")] = None,
     ready_file: Annotated[Path | None, typer.Option(help="its pid is written here once it accepts")] = None,
 ) -> None:
     """Run the gateway: TONG_WORKERS workers on one socket, or a single one in this process.
@@ -88,7 +88,7 @@ def write_ledger() -> None:
 
 @app.command(epilog="Example: TONG_POSTGRES_DSN=… tong seal --make-key")
 def seal(
-    make_key: Annotated[bool, typer.Option("--make-key", help="make the key's file when there is none")] = False,
+    make_key: Annotated[bool, typer.Option("--make-key", help="make the key's file where it is missing")] = False,
 ) -> None:
     """Trail the ledger writer with a keyed hash chain, so that a changed or removed row shows."""
     from gateway.workers.sealer import seal as run_sealer
@@ -131,7 +131,7 @@ def rebuild(
     dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
-    freeze: Annotated[bool, typer.Option("--freeze", help="freeze what is neither empty nor frozen")] = False,
+    freeze: Annotated[bool, typer.Option("--freeze", help="freeze buckets that are neither empty nor frozen")] = False,
     accept_loss: Annotated[
         bool, typer.Option("--accept-loss", help="also where the stream once counted more than the ledger has")
     ] = False,
@@ -171,7 +171,7 @@ def migrate(
 def store_users(
     store: Annotated[Literal["valkey", "postgres"], typer.Argument(help="which store's users")],
 ) -> None:
-    """Print who may do what in a store: the ACL file of Valkey, the roles of PostgreSQL. Holds no password."""
+    """Print the rights of each user of a store: the ACL file of Valkey, the roles of PostgreSQL. Holds no password."""
     from redemption.hot.users import acl_file
     from redemption.rights import roles_file
 
@@ -185,13 +185,13 @@ def load(
         Path | None, typer.Option("--members", help="further members, one JSON object a line; streamed")
     ] = None,
     prune: Annotated[
-        bool, typer.Option("--prune", help="retire what is in the store and not in the file; holdings are kept")
+        bool, typer.Option("--prune", help="retire things that are in the store and not in the file; holdings are kept")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="show the plan and change nothing; status 1 where something would change")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="retire without asking")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="the plan and what was done as JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the plan and the result as JSON")] = False,
 ) -> None:
     """Load a group file: businesses, outlets, terminals, levels, benefits, agreements, members, opening balances.
 

@@ -1,5 +1,7 @@
-"""`tong settle …`: the command line of settlement. What a command does is in gateway/administration/settlement.py,
-loaded when it runs."""
+"""`tong settle …`: the command line of settlement.
+
+The work of a command is in gateway/administration/settlement.py, loaded when it runs.
+"""
 
 import datetime
 import getpass
@@ -48,7 +50,7 @@ def _plan(work: "Callable[[SettleCommands], Coroutine[Any, Any, T | Refused]]") 
 
 
 def _month(text: str) -> int:
-    """202611 or 2026-11."""
+    """Read a month: 202611 or 2026-11."""
     digits = text.replace("-", "", 1)
     if len(digits) != 6 or not digits.isascii() or not digits.isdigit():
         raise typer.BadParameter(f"{text!r} is no month; it is written like 202611 or 2026-11")
@@ -61,7 +63,7 @@ AnyMonth = Annotated[int | None, typer.Option(parser=_month, metavar="YYYY-MM", 
 
 @settle.command(name="run", epilog="Example: tong settle run --follow")
 def run_settlement(
-    follow: Annotated[bool, typer.Option("--follow", help="go on until told to stop")] = False, json: Json = False
+    follow: Annotated[bool, typer.Option("--follow", help="go on until stopped")] = False, json: Json = False
 ) -> None:
     """Write the settlement lines of what is in the ledger. May run beside another."""
     _run(lambda commands: commands.run(follow=follow, as_json=json))
@@ -212,16 +214,16 @@ def dispute_open(
 def dispute_resolve(
     dispute_id: Annotated[str, typer.Argument(help="dsp_…")],
     by: By,
-    note: Annotated[str, typer.Option(help="what was agreed on")],
+    note: Annotated[str, typer.Option(help="the agreed result")],
     amount_minor: Annotated[
-        int | None, typer.Option(help="what the line is from now on, before tax; without it the line stands")
+        int | None, typer.Option(help="the line's amount from now on, before tax; without it the line is confirmed")
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
     """End a dispute, with a correcting line where the amount differs."""
-    amount = "the line stands" if amount_minor is None else f"the line is {amount_minor} minor units from now on"
+    amount = "the line is confirmed" if amount_minor is None else f"the line is {amount_minor} minor units from now on"
     effects = [f"{dispute_id} ends: {amount}; a dispute that is resolved is not opened again"]
     plan = {"dispute_id": dispute_id, "amount_minor": amount_minor, "note": note}
     confirm(effects, yes=yes, dry_run=dry_run, plan=plan, as_json=json)

@@ -1,6 +1,6 @@
-"""Ends a server that an earlier, crashed supervisor left behind, so that no second one opens the same data folder.
+"""End of a server that an earlier, crashed supervisor left behind, so that no second one opens the same data folder.
 
-Guarantees: only a process whose pid stands in the server's own pid file *and* whose command line names our
+Guarantees: only a process whose pid is in the server's own pid file *and* whose command line names our
 folder is signalled, so a number that was given to somebody else's process meanwhile is left alone.
 """
 
@@ -19,7 +19,7 @@ POLL_SECONDS: Final = 0.05
 
 
 def pid_in(pid_file: Path) -> int | None:
-    """The number on the first line, or None."""
+    """Return the number on the first line, or None."""
     try:
         return int(pid_file.read_text().split("\n", 1)[0])
     except (FileNotFoundError, ValueError):
@@ -27,7 +27,7 @@ def pid_in(pid_file: Path) -> int | None:
 
 
 def runs_with(pid: int, argument: str) -> bool:
-    """Whether the process is alive and has exactly this argument on its command line."""
+    """Return whether the process is alive and has exactly this argument on its command line."""
     try:
         return argument.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
@@ -41,7 +41,7 @@ async def end_leftover(
     hasty_signal: signal.Signals,
     say: Callable[[str], None],
 ) -> None:
-    """Ends the process of the pid file if it is ours; leaves the file. Raises OSError when the process stays."""
+    """End the process of the pid file if it is ours; leave the file. Raises OSError where the process stays."""
     pid = pid_in(pid_file)
     if pid is None or pid == os.getpid():
         return
@@ -58,7 +58,7 @@ async def end_leftover(
 
 
 async def wait_for_orphans(folder: Path) -> None:
-    """Waits until no process works in the folder any more: what a killed server leaves behind for a moment.
+    """Wait until no process works in the folder any more; a killed server leaves some behind for a moment.
 
     Raises OSError when some stay.
     """
@@ -68,7 +68,7 @@ async def wait_for_orphans(folder: Path) -> None:
 
 
 def forget_foreign_pid(pid_file: Path) -> None:
-    """Removes a pid file whose number belongs to another program by now. Nobody may work in its folder any more.
+    """Remove a pid file whose number belongs to another program by now. Nobody may work in its folder any more.
 
     PostgreSQL would take that program for its old server and refuse to start. The file of a dead server is left to
     PostgreSQL, which reads more from it.
@@ -79,7 +79,7 @@ def forget_foreign_pid(pid_file: Path) -> None:
 
 
 def working_in(folder: Path) -> list[int]:
-    """The processes whose working folder it is, as far as we may see them."""
+    """Return the processes whose working folder it is, as far as we may see them."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():

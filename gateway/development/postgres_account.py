@@ -2,7 +2,7 @@
 
 Guarantees: while a `Passage` is open, the account can pass through the folders above its data and the wheel's programs,
 by an access control entry that names this account only and allows passing through, not listing and not reading; no
-folder is opened to anybody else. What it changes on folders that are not the stack's own is said. The last passage of
+folder is opened to anybody else. Changes to folders that are not the stack's own are printed. The last passage of
 this machine through a folder takes the entry away again when it closes.
 
 Does not guarantee that: a process that is killed leaves its entries until the next passage through that folder closes.
@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Final
 
 from gateway.processes.child import Account
+from redemption.domain.errors import ConfigurationError
 
 ACCOUNT_NAME: Final = "tong-postgres"
 COMMAND_SECONDS: Final = 30.0
 
 # Linux's binary form of a POSIX access control list (include/uapi/linux/posix_acl_xattr.h): version, then entries of
-# tag, permissions, id. Written here because neither Python nor a minimal image has a command for it.
+# tag, permissions, id. It is written here because neither Python nor a minimal image has a command for it.
 _ACL: Final = "system.posix_acl_access"
 _VERSION: Final = 2
 _USER_OWNER, _USER, _GROUP_OWNER, _GROUP, _MASK, _OTHER = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
@@ -33,8 +34,8 @@ _NO_ID: Final = 0xFFFFFFFF
 _EXECUTE: Final = 1
 
 
-class AccountProblemError(Exception):
-    """No account, or it cannot reach a folder. The text says what to do."""
+class AccountUnusable(ConfigurationError):
+    """There is no account, or it cannot reach a folder. The text says what to do."""
 
 
 def needed() -> bool:
@@ -42,7 +43,7 @@ def needed() -> bool:
 
 
 def postgres_account() -> Account:
-    """The account, made with `useradd` if it is not there. Raises AccountProblemError."""
+    """Return the account, made with `useradd` if it is missing. Raises AccountUnusable."""
     try:
         entry = pwd.getpwnam(ACCOUNT_NAME)
     except KeyError:
@@ -52,7 +53,7 @@ def postgres_account() -> Account:
             subprocess.run(command, check=True, capture_output=True, timeout=COMMAND_SECONDS)
             entry = pwd.getpwnam(ACCOUNT_NAME)
         except (OSError, subprocess.SubprocessError, KeyError) as error:
-            raise AccountProblemError(
+            raise AccountUnusable(
                 "PostgreSQL does not run as root, and the system account for it could not be made "
                 f"({' '.join(command)}: {error}). Run as an ordinary user, or give TONG_POSTGRES_DSN."
             ) from error
@@ -71,22 +72,23 @@ class Passage:
         self._held: dict[Path, tuple[int, Account]] = {}
 
     def allow(self, account: Account, path: Path, own: Path) -> None:
-        """Lets the account pass through every folder above `path`. `own` is the stack's folder: changes in it are not
-        said.
+        """Let the account pass through every folder above `path`.
 
-        Raises AccountProblemError.
+        `own` is the stack's folder: changes in it are not reported.
+
+        Raises AccountUnusable.
         """
         for folder in reversed(path.resolve().parents):
             if folder not in self._held:
                 self._allow(account, folder, is_own=folder.is_relative_to(own.resolve()))
 
     def close(self) -> None:
-        """Takes the entries away from every folder that no other process needs them on. May be called again."""
+        """Take the entries away from every folder that no other process needs them on. May be called again."""
         while self._held:
             folder, (descriptor, account) = self._held.popitem()
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:  # another stack goes through it: its passage takes the entry away
+            except OSError:  # another stack passes through it, and its passage takes the entry away
                 continue
             else:
                 _forbid_passing(account, folder)
@@ -97,7 +99,8 @@ class Passage:
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH)  # before the look: nobody takes an entry away behind it
+                # The lock comes before the look, so that nobody takes the entry away in between.
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
                 was_there = _may_pass(account, folder)
                 if not was_there:
                     _allow_passing(account, folder)
@@ -106,13 +109,13 @@ class Passage:
                 raise
         except OSError as error:
             why = "it has no access control lists" if error.errno == errno.ENOTSUP else str(error)
-            raise AccountProblemError(
+            raise AccountUnusable(
                 f"the account {account.name} that PostgreSQL runs as cannot pass through {folder}, and cannot be "
                 f"allowed to ({why}). Set TONG_HOME to a folder below one that everybody may enter, such as "
                 "/var/lib/tong, or run as an ordinary user, or give TONG_POSTGRES_DSN."
             ) from error
         if not _has_entry(account, folder):
-            os.close(descriptor)  # it may pass as anybody may
+            os.close(descriptor)  # the folder is open to everybody already
             return
         self._held[folder] = (descriptor, account)
         if not was_there and not is_own:
@@ -122,7 +125,7 @@ class Passage:
 
 
 def check_program(account: Account, program: Path) -> None:
-    """Raises AccountProblemError when the account cannot run the program."""
+    """Check that the account can run the program. Raises AccountUnusable where it cannot."""
     try:
         subprocess.run(
             [str(program), "--version"],
@@ -135,7 +138,7 @@ def check_program(account: Account, program: Path) -> None:
             extra_groups=[],
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise AccountProblemError(
+        raise AccountUnusable(
             f"the account {account.name} cannot run {program} ({error}). If the environment was installed under "
             f"a umask that hides files from others: chmod -R go+rX {program.parents[1]}"
         ) from error
@@ -144,7 +147,7 @@ def check_program(account: Account, program: Path) -> None:
 def _may_pass(account: Account, folder: Path) -> bool:
     status = folder.stat()
     entries = _entries(folder)
-    mask = next((permissions for tag, permissions, _ in entries if tag == _MASK), 7)  # chmod may have cut it
+    mask = next((permissions for tag, permissions, _ in entries if tag == _MASK), 7)  # chmod may have reduced the mask
     for tag, permissions, identity in entries:
         if tag == _USER and identity == account.uid:
             return bool(permissions & mask & _EXECUTE)
@@ -162,8 +165,8 @@ def _allow_passing(account: Account, folder: Path) -> None:
         (_GROUP_OWNER, (mode >> 3) & 7, _NO_ID),
         (_OTHER, mode & 7, _NO_ID),
     ]
-    # The mask limits named users and groups: the named user's right must be in it, and with the bit it gains nobody
-    # else may gain one, so what it masked until now is taken out of the entries themselves.
+    # The mask limits named users and groups, so the named user's right must be in it. Nobody else may gain a right by
+    # that, so rights that the mask hid until now are removed from the other entries.
     masks = [permissions for tag, permissions, _ in entries if tag == _MASK]
     mask = masks[0] if masks else 7
     kept = [
@@ -180,7 +183,7 @@ def _allow_passing(account: Account, folder: Path) -> None:
 
 
 def _forbid_passing(account: Account, folder: Path) -> None:
-    """Takes the account's entry away. Without other named entries the folder is left with plain mode bits."""
+    """Take the account's entry away. Without other named entries the folder is left with plain mode bits."""
     entries = _entries(folder)
     kept = [entry for entry in entries if entry[0] != _MASK and (entry[0], entry[2]) != (_USER, account.uid)]
     named = [permissions for tag, permissions, _ in kept if tag in (_USER, _GROUP)]

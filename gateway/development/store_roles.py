@@ -1,4 +1,4 @@
-"""Who uses the private servers: each part of the development stack gets addresses that open no more than it needs.
+"""Users of the private servers: each part of the development stack gets addresses with no more rights than it needs.
 
 Guarantees: passwords never leave this process but in a part's environment: PostgreSQL is handed a SCRAM verifier
 (RFC 5803), so that no statement it may log holds one. Where a server was given by its address, that address is used by
@@ -22,7 +22,7 @@ SCRAM_ITERATIONS: Final = 4_096
 
 
 class Access(NamedTuple):
-    """Which user of the hot store and which role of the ledger a part is. None: it gets no address of the hot store."""
+    """The user of the hot store and the role of the ledger of a part. None: it gets no address of the hot store."""
 
     hot: str | None
     ledger: str
@@ -36,7 +36,7 @@ OPERATIONS: Final = Access(users.OPERATIONS, rights.OPERATIONS)
 
 
 async def make_roles(owner: str, addresses: Mapping[str, str]) -> None:
-    """Makes the roles that are missing and gives each the password of its address. Raises asyncpg's faults."""
+    """Make the missing roles and give each the password of its address. Raises asyncpg's faults."""
     pool = await open_pool(owner, size=1, name="tong-roles")
     try:
         async with pool.acquire() as connection:
@@ -52,7 +52,8 @@ async def make_roles(owner: str, addresses: Mapping[str, str]) -> None:
 
 
 def scram_verifier(password: str) -> str:
-    """What PostgreSQL keeps of an ASCII password: it checks with it and cannot log in with it (RFC 5802, RFC 5803)."""
+    """Return PostgreSQL's verifier of an ASCII password: it checks with it and cannot log in with it (RFC 5802, RFC
+    5803)."""
     salt = secrets.token_bytes(16)
     salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, SCRAM_ITERATIONS)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()

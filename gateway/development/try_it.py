@@ -1,4 +1,4 @@
-"""What `tong up` prints when it is ready. The lines work as printed, pasted into a shell in any folder.
+"""The commands to try that `tong up` prints when it is ready; they work as printed, in a shell in any folder.
 
 Secrets are read from `demo.json` and reach curl through a pipe: not the scrollback, not a command line.
 """

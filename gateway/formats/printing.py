@@ -1,4 +1,4 @@
-"""What commands print: aligned tables and money for people, JSON for programs.
+"""Output of commands: aligned tables and money for people, JSON for programs.
 
 JSON has the stored names and integers (money in minor units); text has money with its currency's decimals. Answers go
 to standard output, progress and refusals to standard error, so that an answer can be kept or piped.
@@ -48,9 +48,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     used = [column for column in range(len(header)) if any(row[column] for row in rows)]
     cells = [[row[column] for column in used] for row in (header, *rows)]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-    right = [
-        all(_NUMBER.fullmatch(cell) for cell in column[1:] if cell) for column in zip(*cells, strict=True)
-    ]  # fmt: skip
+    right = [all(_NUMBER.fullmatch(cell) for cell in column[1:] if cell) for column in zip(*cells, strict=True)]
     return [
         "  ".join(
             _padded(cell, width, right=to_right) for cell, width, to_right in zip(line, widths, right, strict=True)

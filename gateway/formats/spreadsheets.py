@@ -3,7 +3,7 @@
 A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and a formula may read other cells, call
 a program or open an address (OWASP: CSV injection). Bill references, names and notes come from tills and people, so:
 
-- CSV: such a text gets an apostrophe before it, also where blanks, control characters or apostrophes stand before the
+- CSV: such a text gets an apostrophe before it, also where blanks, control characters or apostrophes precede the
   sign, where the sign is full-width, and after a character inside the text at which a program with another separator
   would begin a new cell (`;`, tab, line ends, `|`). A text that begins with a tab or a line end gets one too. Numbers
   are numbers: a negative amount begins with a minus. `without_guard` takes the apostrophes off again and gives back
@@ -28,7 +28,7 @@ BYTE_ORDER_MARK: Final = "\ufeff".encode()
 FORMULA_SIGNS: Final = frozenset("=+-@")
 _UNSEEN: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
 _CELL_ENDS: Final = "\t\r\n;|"
-"""Where a program with another separator begins a new cell."""
+"""Characters at which a program with another separator begins a new cell."""
 _ENDS_FIRST: Final = re.compile(r"'*[\t\r\n]")
 
 
@@ -36,7 +36,7 @@ _ENDS_FIRST: Final = re.compile(r"'*[\t\r\n]")
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Build the patterns of where an apostrophe goes, and of where one was put.
 
-    Before a sign may stand blanks, control characters and characters without a width; a sign is whatever compatibility
+    Blanks, control characters and characters without a width may precede a sign; a sign is whatever compatibility
     folding makes one (`＝`, `﹦`, `⁼` …).
     """
     characters = [chr(code) for code in chain(range(0x10000), range(0x1D100, 0x1D200), range(0xE0000, 0xE1000))]

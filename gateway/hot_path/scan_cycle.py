@@ -91,10 +91,11 @@ class ScanCycle:
         if self.disconnected:
             return
         head = [
-            _STATUS_LINES[status], connection.default_head(),
-            b"content-type: %b\r\ncontent-length: %d\r\n"
-            % (JSON if status < 400 else PROBLEM_JSON, len(body)), _COMMON,
-        ]  # fmt: skip
+            _STATUS_LINES[status],
+            connection.default_head(),
+            b"content-type: %b\r\ncontent-length: %d\r\n" % (JSON if status < 400 else PROBLEM_JSON, len(body)),
+            _COMMON,
+        ]
         for name, value in headers:
             head += (name, b": ", value, b"\r\n")
         if not self.keep_alive:

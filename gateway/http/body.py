@@ -13,6 +13,7 @@ import msgspec
 from starlette.types import Message, Receive
 
 from gateway.problems.documents import Problem, malformed
+from redemption.domain.errors import RefusedError
 from redemption.domain.limits import BODY_BYTES_MAX, REQUEST_BODY_SECONDS
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 _PLACE: Final = re.compile(r"^(?P<reason>.*?) - at `\$\.?(?P<place>.*)`$", re.DOTALL)
 
 
-class ClientGone(Exception):
+class ClientGone(RefusedError):
     """The client disconnected before the request was complete; there is nobody to answer."""
 
 

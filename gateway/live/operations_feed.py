@@ -15,7 +15,7 @@ from gateway.observability.stats_aggregator import StatsAggregator
 from redemption.domain.clock import Clock
 from redemption.domain.limits import REFUSALS_KEPT_MAX
 from redemption.hot.connection import HotConnection
-from redemption.ledger.streams import ValkeyAwayError
+from redemption.ledger.streams import ValkeyAway
 from redemption.live.stats_store import StatsStore, StreamEntry
 
 VIEWS_KEPT: Final = 64
@@ -76,7 +76,7 @@ class OperationsFeed:
                     told = list(reversed(await self._stats_store.refusals(REFUSALS_KEPT_MAX)))
                 else:
                     told = await self._stats_store.refusals_after(self._refusals[-1][1].identifier, REFUSALS_KEPT_MAX)
-            except ValkeyAwayError:
+            except ValkeyAway:
                 return
             self._refusals.extend((_order(each.identifier), each) for each in told)
 

@@ -1,9 +1,9 @@
-"""What a worker asks the hot store once a second, off the way of any scan: its functions, and how long the backlog is.
+"""A worker's check of the hot store once a second, apart from any scan: its functions, and the length of the backlog.
 
 Guarantees: without the function library the worker is not ready and says why. When the streams together hold
 `backlog_max` entries or more (the ledger is away, or too slow), new scans and accruals are refused early as
 `unavailable`, `not_applied`, until a tenth of it is carried away; what ends something that was begun (capture, void,
-refund, cancel) goes on. While the hot store does not answer, what was seen last stands.
+refund, cancel) goes on. While the hot store does not answer, the latest result stays in force.
 
 Does not guarantee an exact bound: between two looks the streams grow by a second of scans, and entries that are in the
 ledger count until the writer trims them, a second later.
@@ -29,23 +29,25 @@ logger = logging.getLogger(__name__)
 
 
 def call_that_changes_nothing(library: Library) -> tuple[str | int, ...]:
-    """A call of a function of this library, as HotConnection takes it: refused where the library is missing."""
+    """Return a call of a function of this library that changes nothing: refused where the library is missing."""
     return ("FCALL_RO", library.function("look"), 3, "{b0}:member:", "{b0}:lots:", "{b0}:uses:", 0, 0)
 
 
 class LibraryCheck:
-    """The first call on each new connection of a worker, which is only used where the library of this version is.
+    """A check at the first call on each new connection: the library of this version must be there.
+
+    It keeps the result, so that readiness can tell an emptied server from one that does not answer.
 
     Keeps what it found, so that readiness can tell a server that was emptied from one that does not answer.
     """
 
     def __init__(self, library: Library) -> None:
         self.reason: str | None = None
-        """Why calls cannot be served by this server; None where they can, or where it was not reached."""
+        """The reason why this server cannot serve calls; None where it can, or was not reached."""
         self._question = call_that_changes_nothing(library)
 
     async def __call__(self, connection: HotConnection) -> None:
-        """Raises the hot store's faults."""
+        """Check the library. Raises the hot store's faults."""
         self.reason = None
         try:
             await connection.execute(*self._question, deadline_seconds=LOOK_SECONDS)
@@ -57,7 +59,7 @@ class LibraryCheck:
 
 
 class HotStoreHealth:
-    """The last look of one worker."""
+    """The latest check of one worker."""
 
     def __init__(
         self, hot: HotConnection, library: Library, buckets: int, backlog_max: int, check: LibraryCheck | None = None
@@ -71,9 +73,9 @@ class HotStoreHealth:
 
     @property
     def reasons(self) -> list[str]:
-        """Why scans sent here cannot be decided, for readiness."""
+        """Return why scans sent here cannot be decided, for readiness."""
         found = []
-        # What an earlier attempt found says nothing of a server that does not answer any more.
+        # The result of an earlier attempt does not hold for a server that does not answer any more.
         is_new = self._hot.connected or _NOT_FOUND in (self._hot.last_fault or "")
         if self._check.reason is not None and is_new:
             found.append(self._check.reason)
@@ -84,12 +86,12 @@ class HotStoreHealth:
         return found
 
     def refuse_if_full(self) -> None:
-        """Raises `unavailable` while the backlog is full."""
+        """Refuse new scans while the backlog is full. Raises `unavailable`."""
         if self.backlog_full:
             raise Problem("unavailable", "The ledger is too far behind; nothing was applied")
 
     async def look(self) -> None:
-        """One look. Faults of the hot store are left to its connection."""
+        """Check once. Faults of the hot store are left to its connection."""
         try:
             await self._look_for_library()
             await self._measure_backlog()
@@ -117,7 +119,7 @@ class HotStoreHealth:
             calls = [self._hot.call("XLEN", keys.ledger_stream(bucket)) for bucket in part]
             async with asyncio.timeout(LOOK_SECONDS):
                 lengths = await asyncio.gather(*calls, return_exceptions=True)
-            # A stream that is none any more (WRONGTYPE) is the writer's to say: it freezes that bucket.
+            # The writer handles a key that is no stream any more (WRONGTYPE): it freezes that bucket.
             total += sum(length for length in lengths if isinstance(length, int))
             for fault in lengths:
                 if isinstance(fault, HotStoreFault) and not isinstance(fault, ServerRefused):

@@ -8,7 +8,7 @@ import structlog
 
 
 def configure_logs(level: str) -> None:
-    """Sets up the root logger: one JSON object a line with time, level, logger and event."""
+    """Set up the root logger: one JSON object a line with time, level, logger and event."""
     shared: list[structlog.types.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

@@ -1,5 +1,6 @@
-"""What one worker counts of its scans, by outlet: plain integers in memory, told once a second
-(gateway/observability/stats_aggregator.py).
+"""One worker's counters of its scans by outlet: plain integers in memory, reported once a second.
+
+The reports go through gateway/observability/stats_aggregator.py.
 
 Guarantees: a scan is counted once, under the same outcome as in tong_verify_total (gateway/observability/metrics.py),
 at 0.5 µs; memory is bounded by the outlets of the group; of a refusal only time, place, reason and path are kept: no
@@ -23,18 +24,18 @@ NOBODY: Final = ""
 
 @dataclass(slots=True)
 class Counted:
-    """Of one outlet since the last report."""
+    """The counts of one outlet since the last report."""
 
     business: str
     outcomes: dict[str, int] = field(default_factory=dict)
     latencies: list[int] = field(default_factory=lambda: [0] * LATENCIES)
     points: int = 0
-    """Issued to members by purchases."""
+    """Points issued to members by purchases."""
     guesses: int = 0
 
 
 class Refused(NamedTuple):
-    """One call that a till was refused. `at_ms` is Unix time."""
+    """A refused call of a till. `at_ms` is Unix time."""
 
     at_ms: int
     business: str | None
@@ -45,7 +46,7 @@ class Refused(NamedTuple):
 
 
 class ScanCounters:
-    """One a worker."""
+    """The counters of one worker."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -54,31 +55,31 @@ class ScanCounters:
         self._unknown = 0
 
     def scan(self, terminal: Terminal | None, outcome: str, seconds: float) -> None:
-        """One answer of POST /v1/verify."""
+        """Count an answer of POST /v1/verify."""
         counted = self._of(terminal)
         outcomes = counted.outcomes
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
         counted.latencies[bisect_left(VERIFY_SECONDS_BUCKETS, seconds)] += 1
 
     def issued(self, terminal: Terminal, points: int) -> None:
-        """Points that a purchase earned."""
+        """Count points that a purchase earned."""
         self._of(terminal).points += points
 
     def guess(self, terminal: Terminal) -> None:
-        """Digits that nobody made, or the id of a member whom the outlet had not scanned."""
+        """Count a guess: unknown digits, or the id of a member whom the outlet had not scanned."""
         self._of(terminal).guesses += 1
 
     def turned_away(self) -> None:
-        """A scan that was refused before it was looked at: nobody knows whose, and it took no time."""
+        """Count a scan that was refused before it was parsed: its outlet is unknown, and it took no time."""
         outcomes = self._of(None).outcomes
         outcomes["overloaded"] = outcomes.get("overloaded", 0) + 1
 
     def unknown(self) -> None:
-        """One of the scans could not be told what happened to it."""
+        """Count a scan whose outcome could not be answered."""
         self._unknown += 1
 
     def refused(self, terminal: Terminal | None, code: str, path: str) -> None:
-        """A call of a till that was refused, for the list of the last ones."""
+        """Keep a refused call of a till for the list of the latest ones."""
         at_ms = round(self._clock() * 1000)
         if terminal is None:
             self._refused.append(Refused(at_ms, None, None, None, code, path))
@@ -87,13 +88,13 @@ class ScanCounters:
             self._refused.append(Refused(at_ms, *place, code, path))
 
     def take(self) -> tuple[dict[str, Counted], int]:
-        """What was counted since the last time, by outlet, and how many scans ended unknown."""
+        """Return the counts since the last call of this, by outlet, and how many scans ended unknown."""
         taken = self._outlets, self._unknown
         self._outlets, self._unknown = {}, 0
         return taken
 
     def take_refused(self) -> list[Refused]:
-        """The refusals since the last time, the last ones where there were too many."""
+        """Return the refusals since the last call of this, the latest ones where there were too many."""
         taken = list(self._refused)
         self._refused.clear()
         return taken

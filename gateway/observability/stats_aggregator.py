@@ -1,10 +1,11 @@
-"""Tells once a second what this worker counted, makes the samples where this worker is the elected one, and keeps the
-last hour's samples at hand for pages of operations.
+"""A worker's report once a second, and the samples of all workers where this one is elected.
+
+The last hour's samples are kept for pages of operations.
 
 Guarantees: what was counted reaches the totals exactly once while the hot store keeps its data: a report whose telling
-failed is told again unchanged, under the same number. Nothing here is waited for by a scan; a second's work is about a
-millisecond, in pieces (docs/explanation/performance.md). While the hot store is away the figures stand still and
-say so.
+failed is sent again unchanged, under the same number. No scan waits for anything here; a second's work is about a
+millisecond, in pieces (docs/explanation/performance.md). While the hot store is away the figures do not change and are marked as
+stale.
 """
 
 import asyncio
@@ -38,17 +39,17 @@ from gateway.observability.stats_format import (
 )
 from redemption.domain.clock import Clock
 from redemption.domain.limits import FIGURES_KEPT_SECONDS
-from redemption.ledger.streams import ValkeyAwayError
+from redemption.ledger.streams import ValkeyAway
 from redemption.live.stats_store import StatsStore, StreamEntry
 
 PHASE_SECONDS: Final = 0.3
-"""When in a second the work is done: after the whole second, of which a sample is named."""
+"""The moment within a second at which the work is done, after the whole second that names the sample."""
 ALIVE_SECONDS: Final = 4
 """A worker that did not report for so long is not counted as one."""
 FORGOTTEN_SECONDS: Final = 3_600
 RECENT_SAMPLES: Final = 60
 EARLIER_SAMPLES: Final = 600
-"""So far back it is known how many scans were accepted and refused: what a jump is compared with."""
+"""The seconds for which accepted and refused scans are kept, to compare a jump with."""
 CHECKPOINT_SECONDS: Final = 10
 CHUNK_SAMPLES: Final = 100
 """Decoded in one go; scans come between."""
@@ -57,7 +58,8 @@ logger = logging.getLogger(__name__)
 
 
 class StatsAggregator:
-    """One a worker. `samples` are the last hour's as texts with their seconds, `recent` the last minutes' as values."""
+    """The aggregator of a worker. `samples` are the last hour's as texts with their seconds, `recent` the last minutes'
+    as values."""
 
     def __init__(
         self,
@@ -85,15 +87,15 @@ class StatsAggregator:
         self._earlier: deque[Earlier] = deque(maxlen=EARLIER_SAMPLES)
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Run until cancelled."""
         reachable = True
         while True:
             try:
                 await self._tick()
                 reachable = True
-            except ValkeyAwayError as fault:
+            except ValkeyAway as fault:
                 if reachable:
-                    logger.warning("figures stand still while the hot store is away: %s", fault)
+                    logger.warning("figures do not change while the hot store is away: %s", fault)
                 reachable = False
             except (msgspec.DecodeError, msgspec.ValidationError) as fault:
                 logger.error("figures of another version are in the hot store: %s", fault)
@@ -101,7 +103,7 @@ class StatsAggregator:
             await asyncio.sleep(max(0.05, 1.0 - (self._clock() - PHASE_SECONDS) % 1.0))
 
     async def next_second(self, timeout_seconds: float) -> bool:
-        """Waits for the next look at the samples; False when it did not come in time."""
+        """Wait for the next look at the samples. Returns False where it did not come in time."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._changed.wait()
@@ -110,7 +112,7 @@ class StatsAggregator:
         return True
 
     def wake(self) -> None:
-        """Lets everybody go on who waits for the next second."""
+        """Wake everybody who waits for the next second."""
         self.ticks += 1
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
@@ -127,7 +129,7 @@ class StatsAggregator:
             await self._make_sample()
 
     async def _load(self) -> None:
-        """What the workers before this one left."""
+        """Load the state that earlier workers left."""
         self.samples.clear()
         self.recent.clear()
         self._earlier.clear()
@@ -142,7 +144,7 @@ class StatsAggregator:
         self._loaded, self._loaded_at = True, now
 
     def _count(self) -> tuple[bytes, list[bytes]]:
-        """The next report, and the refusals that go with it. Also adds to the counters of /metrics by outlet."""
+        """Return the next report and its refusals. Also adds to the counters of /metrics by outlet."""
         counted, unknown = self._counters.take()
         self._number += 1
         outlets = {name: _outlet(each) for name, each in counted.items()}
@@ -154,7 +156,7 @@ class StatsAggregator:
         return encode(report), [encode(each) for each in self._counters.take_refused()]
 
     async def _follow(self) -> None:
-        """The samples that others made."""
+        """Read the samples that others made."""
         await self._take(
             await self._stats_store.samples_after(self.totals.at if not self.samples else self.samples[-1][0])
         )
@@ -175,7 +177,7 @@ class StatsAggregator:
             self.totals.add(sample)
 
     async def _make_sample(self) -> None:
-        """The sample of this second, of every report that is in none yet."""
+        """Make the sample of this second, of every report that is in none yet."""
         second = int(self._clock())
         if second <= self.totals.at:
             return

@@ -1,7 +1,6 @@
-"""Figures of the verify path over all workers: what a worker reports, what a second's sample holds, and how they add
-up.
+"""Statistics of verify over all workers: a worker's report, a second's sample, and their sums.
 
-Guarantees: pure functions over values; a report counts once, however often it is told (its number says which it is);
+Guarantees: pure functions over values; a report counts once, however often it is sent (its number identifies it);
 quantiles are estimated within a histogram's bucket as Prometheus does it (histogram_quantile, linear), from the same
 buckets as tong_verify_seconds.
 """
@@ -16,8 +15,10 @@ from gateway.observability.metrics import APPLIED, REPLAYED, VERIFY_SECONDS_BUCK
 
 
 class Outlet(Struct, array_like=True):
-    """What an outlet counted: scans by outcome, and how many took how long (index of the bucket); points issued by
-    purchases, and guesses."""
+    """The counts of an outlet.
+
+    Scans by outcome, and how many took how long (index of the bucket); points issued by purchases, and guesses.
+    """
 
     business: str
     outcomes: dict[str, int]
@@ -27,7 +28,7 @@ class Outlet(Struct, array_like=True):
 
 
 class Worker(Struct, array_like=True):
-    """How a worker stands."""
+    """The state of a worker."""
 
     worker: str
     pid: int
@@ -42,7 +43,7 @@ class Worker(Struct, array_like=True):
 
 
 class Report(Struct, array_like=True):
-    """What a worker counted since its report before. `number` grows by one with each."""
+    """The counts of a worker since its report before. `number` grows by one with each."""
 
     number: int
     worker: Worker
@@ -51,7 +52,7 @@ class Report(Struct, array_like=True):
 
 
 class Writer(Struct, array_like=True):
-    """The ledger writer, as /metrics tells of it."""
+    """The state of the ledger writer, as /metrics exports it."""
 
     lag_seconds: float
     backlog_entries: int
@@ -61,7 +62,7 @@ class Writer(Struct, array_like=True):
 
 
 class Alarmed(Struct, array_like=True):
-    """Since when an alarm is on (Unix milliseconds), and the figure that set it on."""
+    """An alarm: since when it is on (Unix milliseconds), and the figure that set it on."""
 
     since_ms: int
     value: float
@@ -85,7 +86,7 @@ class Sample(Struct):
 
 
 class Totals(Struct):
-    """Everything counted up to a sample. Kept as the board's checkpoint, brought forward by the samples after it."""
+    """Sums of everything up to a sample. Kept as the checkpoint, brought forward by the samples after it."""
 
     at: int = 0
     last_report: str = "0-0"
@@ -94,14 +95,14 @@ class Totals(Struct):
     outlets: dict[str, Outlet] = field(default_factory=dict)
 
     def add(self, sample: Sample) -> None:
-        """One more sample, which must be the next."""
+        """Add the next sample."""
         self.at, self.last_report = sample.at, sample.last_report
         self.seen |= sample.seen
         self.unknown += sample.unknown
         add_outlets(self.outlets, sample.outlets, latencies=False)
 
     def forget(self, workers: Iterable[str]) -> None:
-        """Workers that are gone for good: their reports cannot come again."""
+        """Forget workers that are gone for good: their reports cannot come again."""
         for worker in workers:
             self.seen.pop(worker, None)
 
@@ -114,7 +115,7 @@ decode_writer: Final = msgspec.json.Decoder(Writer).decode
 
 
 def add_outlets(into: dict[str, Outlet], more: Mapping[str, Outlet], *, latencies: bool) -> None:
-    """Adds `more` to `into`."""
+    """Add `more` to `into`."""
     for name, outlet in more.items():
         known = into.get(name)
         if known is None:
@@ -129,12 +130,12 @@ def add_outlets(into: dict[str, Outlet], more: Mapping[str, Outlet], *, latencie
 
 
 def of_business(outlets: Mapping[str, Outlet], business: str | None) -> dict[str, Outlet]:
-    """Those of one business; all for None."""
+    """Return the outlets of one business; all for None."""
     return {name: each for name, each in outlets.items() if business is None or each.business == business}
 
 
 def outcomes_of(outlets: Iterable[Outlet]) -> dict[str, int]:
-    """Sums by outcome."""
+    """Return sums by outcome."""
     sums: dict[str, int] = {}
     for outlet in outlets:
         for outcome, count in outlet.outcomes.items():
@@ -143,7 +144,7 @@ def outcomes_of(outlets: Iterable[Outlet]) -> dict[str, int]:
 
 
 def points_by_business(outlets: Iterable[Outlet]) -> dict[str, int]:
-    """Points issued, by business."""
+    """Return the points issued, by business."""
     sums: dict[str, int] = {}
     for outlet in outlets:
         if outlet.points:
@@ -160,7 +161,7 @@ def refused(outcomes: Mapping[str, int]) -> int:
 
 
 def latencies_of(outlets: Iterable[Outlet]) -> dict[int, int]:
-    """Sums by bucket."""
+    """Return sums by bucket."""
     sums: dict[int, int] = {}
     for outlet in outlets:
         for bucket, count in outlet.latencies.items():
@@ -169,12 +170,12 @@ def latencies_of(outlets: Iterable[Outlet]) -> dict[int, int]:
 
 
 def quantiles_ms(latencies: Mapping[int, int]) -> tuple[float | None, float | None, float | None]:
-    """p50, p95 and p99 in milliseconds; None where nothing was counted."""
+    """Return p50, p95 and p99 in milliseconds; None where nothing was counted."""
     return quantile_ms(latencies, 0.5), quantile_ms(latencies, 0.95), quantile_ms(latencies, 0.99)
 
 
 def quantile_ms(latencies: Mapping[int, int], share: float) -> float | None:
-    """One of them. What is beyond the last bucket counts as its bound, as in Prometheus."""
+    """Estimate one quantile, as Prometheus does. Values beyond the last bucket count as its bound."""
     total = sum(latencies.values())
     if total == 0:
         return None

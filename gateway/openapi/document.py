@@ -51,13 +51,13 @@ SECURITY: Final[dict[str, dict[str, str]]] = {
 _SUMMARY: Final = "One scan, one membership, any business of the group, exactly once."
 _DESCRIPTION: Final = (
     "Money is in minor units and points are whole numbers; times are RFC 3339 in UTC. Every error is a problem "
-    "document (RFC 9457) that says whether anything was applied (`outcome`) and what makes another attempt sensible "
-    "(`retry`). A path that does not exist answers `not_found`, a method that a path does not take "
+    "document (RFC 9457) that says whether anything was applied (`outcome`) and how another attempt can succeed "
+    "(`retry`). An unknown path answers `not_found`, an unsupported method "
     "`method_not_allowed`."
 )
 _SCHEMAS: Final = "#/components/schemas/{name}"
 
-# What stands in the example of a kind beside its fixed members: leg, asked, available.
+# Further members in the example of a kind: leg, asked, available.
 _FIGURES: Final[dict[str, tuple[int | None, int, int]]] = {
     "leg_not_allowed_here": (0, -1, -1),
     "benefit_unknown": (1, -1, -1),
@@ -113,7 +113,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[Any, Any], dict[str,
 
 
 def _mark_discriminators(components: dict[str, Any]) -> None:
-    """OpenAPI wants `const` tags to be strings with a type; msgspec writes `enum` without one."""
+    """Mark discriminators: OpenAPI wants `const` tags to be strings with a type; msgspec writes `enum` without one."""
     for schema in components.values():
         for member in schema.get("properties", {}).values():
             if "enum" in member and "type" not in member:
@@ -132,7 +132,7 @@ def _describe_defaults(components: dict[str, Any]) -> None:
             if "default" not in member:
                 continue
             value = member.pop("default")
-            if value is None:  # the same as leaving it out
+            if value is None:  # null means the same as leaving it out
                 continue
             text = f"Default: `{orjson.dumps(value).decode()}`."
             said = member.get("description")
@@ -172,7 +172,8 @@ def _needs(described: Operation) -> Iterator[str]:
 
 
 def _named(examples: dict[str, Any]) -> dict[str, Any]:
-    """Names of examples may hold no space (components and many importers); the words become the summary."""
+    """Return examples by names without spaces (components and many importers need that); the words become the
+    summary."""
     return {name.replace(" ", "_"): {"summary": name, **example} for name, example in examples.items()}
 
 
@@ -220,8 +221,10 @@ def _answer(described: Operation, answer: Returns, schemas: dict[Any, Any]) -> d
     for media_type, example in answer.other_media.items():
         response["content"][media_type] = {"schema": {"type": "string"}, "example": example}
     names = (
-        *(("Idempotency-Replayed",) if answer.replayable else ()), *(_RATE if described.rated else ()), *answer.headers,
-    )  # fmt: skip
+        *(("Idempotency-Replayed",) if answer.replayable else ()),
+        *(_RATE if described.rated else ()),
+        *answer.headers,
+    )
     if names:
         response["headers"] = _references(*names)
     return response
@@ -272,7 +275,7 @@ def _references(*names: str) -> dict[str, Any]:
 
 
 def _headers_of(described: Operation, status: int) -> dict[str, Any]:
-    """Headers that an error of this status may have; `Idempotency-Replayed` where a refusal is the repeat of one."""
+    """Return the headers that an error of this status may have; `Idempotency-Replayed` where a refusal is a repeat."""
     names: list[str] = []
     if status == 401:
         names.append("WWW-Authenticate")
@@ -286,7 +289,7 @@ def _headers_of(described: Operation, status: int) -> dict[str, Any]:
 
 
 def _problem_example(kind: Kind) -> dict[str, Any]:
-    """A whole document of this kind, rendered by the code that answers."""
+    """Return a whole document of this kind, rendered by the code that answers."""
     outcome = Outcome.__members__.get(kind.code.upper())
     if outcome is not None:
         leg, asked, available = _FIGURES.get(kind.code, (None, -1, -1))

@@ -22,7 +22,7 @@ E = TypeVar("E", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """One answer that is no problem. `schema` None: text that is not JSON. `headers`: names of components/headers."""
+    """An answer that is not a problem. `schema` None: text that is not JSON. `headers`: names of components/headers."""
 
     description: str
     schema: type | None
@@ -37,7 +37,7 @@ class Returns:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One value outside the body."""
+    """A parameter outside the body."""
 
     name: str
     where: Literal["path", "query", "header"]
@@ -49,10 +49,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What one method of one path takes and answers, and who may call it."""
+    """An operation: the requests and answers of one method of one path, and who may call it."""
 
     operation_id: str
-    """A generated client calls its method so: camelCase, a verb and a noun, never changed."""
+    """The method's name in a generated client: camelCase, a verb and a noun, never changed."""
     method: Method
     path: str
     tag: str
@@ -62,20 +62,20 @@ class Operation:
     request: type | None = None
     request_required: bool = True
     request_examples: Mapping[str, Any] = field(default_factory=dict)
-    """Bodies that work."""
+    """Valid bodies by name."""
     parameters: tuple[Parameter, ...] = ()
     scopes: tuple[TerminalScope, ...] = ()
     """A terminal's key needs one of them; empty: a key of any scope."""
     role: Role | None = None
-    """A back-office key needs it."""
+    """The role that a back-office key needs."""
     also: tuple[Caller, ...] = ()
-    """Who else may call."""
+    """Further callers."""
     uploads: Mapping[str, str] = field(default_factory=dict)
     """Bodies that are no JSON: media type and example."""
     rated: bool = False
-    """Whether its answers say in RateLimit headers what the terminal has left."""
+    """True where answers carry the terminal's remaining calls in RateLimit headers."""
     summary: str | None = None
-    """Stands in where the endpoint's docstring is not for integrators."""
+    """The text for integrators where the endpoint's docstring is not meant for them."""
 
 
 def operation(operation_id: str, method: Method, path: str, tag: str, caller: Caller, **rest: Any) -> Callable[[E], E]:

@@ -23,8 +23,8 @@ IDEMPOTENCY_KEY: Final = Parameter(
 STEP_KEY: Final = Parameter(
     "Idempotency-Key",
     "header",
-    "With it a retry gets the first answer; without it, an `already_…` refusal says that it was done before. A refund "
-    "of a part always wants one.",
+    "With it a retry gets the first answer; without it, an `already_…` refusal answers a repeat. A refund "
+    "of a part requires one.",
     _KEY_SCHEMA,
     "till-7-20261122-000124",
     required=False,

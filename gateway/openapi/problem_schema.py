@@ -27,38 +27,39 @@ class EarlierRedemption(Struct):
 
 
 class ProblemAnswer(Struct, omit_defaults=True):
-    """Why a request was not answered as asked (RFC 9457), with what the till may do and what the cashier reads."""
+    """The reason why a request was not answered as requested (RFC 9457), with what the till may do and what the cashier
+    reads."""
 
     type: Annotated[str, Meta(description="identifies the kind; not an address", extra_json_schema={"format": "uri"})]
     title: str
     status: Annotated[int, Meta(ge=400, le=599)]
-    code: Annotated[str, Meta(description="what a program decides by", examples=["points_insufficient"])]
+    code: Annotated[str, Meta(description="the code for programs", examples=["points_insufficient"])]
     outcome: Annotated[
         Literal["not_applied", "unknown"],
         Meta(description="unknown: it may have been applied; the same key finds out. Only with 5xx"),
     ]
-    retry: Annotated[Retry, Meta(description="what makes another attempt sensible")]
+    retry: Annotated[Retry, Meta(description="how another attempt can succeed")]
     detail: Annotated[str, Meta(description="this occurrence, for logs and developers")]
     operator_hint: Annotated[str, Meta(description="for the cashier, in the language of Accept-Language")]
     leg: Annotated[int, Meta(ge=0, description="index of the leg at fault")] | UnsetType = UNSET
     asked: Annotated[int, Meta(description="in the unit of the leg")] | UnsetType = UNSET
     available: Annotated[int, Meta(description="in the unit of the leg")] | UnsetType = UNSET
-    errors: Annotated[tuple[FieldFault, ...], Meta(description="what cannot be read, with a 400")] | UnsetType = UNSET
+    errors: (
+        Annotated[tuple[FieldFault, ...], Meta(description="the places that cannot be read, with a 400")] | UnsetType
+    ) = UNSET
     errors_total: Annotated[int, Meta(description="where `errors` has only the first of them")] | UnsetType = UNSET
     scope: (
         Annotated[
             str,
-            Meta(
-                description="whose calls were too many, with `rate_limited`; what the key may not do, with `forbidden`"
-            ),
+            Meta(description="whose calls were too many, with `rate_limited`; the missing scope, with `forbidden`"),
         ]
         | UnsetType
     ) = UNSET
     earlier: (
         Annotated[
             EarlierRedemption | None,
-            Meta(description="with `possible_duplicate`: what was taken a moment ago; null where it cannot be read"),
+            Meta(description="with `possible_duplicate`: the redemption of a moment ago; null where it cannot be read"),
         ]
         | UnsetType
     ) = UNSET
-    reasons: Annotated[tuple[str, ...], Meta(description="why `/readyz` says no")] | UnsetType = UNSET
+    reasons: Annotated[tuple[str, ...], Meta(description="why `/readyz` answers 503")] | UnsetType = UNSET

@@ -3,15 +3,15 @@
 from typing import Final
 
 TAGS: Final[dict[str, str]] = {
-    "Scan": "What a till or a scanner calls while the member stands there. The terminal's key says which outlet it is.",
-    "Redemptions": "What became of a scan, and what a till does with it afterwards: a hold is captured or voided, what "
-    "was captured is refunded. Only of the till's own business; everything else is `not_found`.",
+    "Scan": "Calls of a till or a scanner while the member is present. The terminal's key identifies the outlet.",
+    "Redemptions": "The state of a redemption and its further steps: a hold is captured or voided, a captured "
+    "redemption is refunded. Only of the till's own business; everything else is `not_found`.",
     "Earning": "Purchases earn points.",
-    "Settlement": "Who owes whom: agreements, months, lines, statements, disputes, nets. With a key that has the role "
-    "`settlement`; a key of one business sees what it is a side of, everything else is `not_found`.",
-    "Reconciliation": "A point-of-sale system sends what it took on a day and learns where the ledger differs.",
-    "Member app": "What the member's app calls, with the member's own access token.",
-    "Operations": "Live figures over all workers, with a key that has the role `operations`; a key of one business is "
-    "told of its own scans.",
-    "Platform": "What the platform and integrators ask; no credentials.",
+    "Settlement": "Settlement between businesses: agreements, months, lines, statements, disputes, nets. Needs a key "
+    "with the role `settlement`; a key of one business sees its own side only, everything else is `not_found`.",
+    "Reconciliation": "A point-of-sale system sends its list of a day and gets the differences from the ledger.",
+    "Member app": "Calls of the member's app, with the member's own access token.",
+    "Operations": "Live statistics over all workers, with a key that has the role `operations`; a key of one business "
+    "sees its own scans.",
+    "Platform": "Calls of the platform and of integrators; no credentials.",
 }

@@ -19,7 +19,7 @@ HERE: Final = Path(__file__).parent
 SOURCES: Final = HERE / "web"
 BUILT: Final = HERE / "built"
 STAMP: Final = "stamp"
-"""As gateway/pages/site.py reads it."""
+"""The file's name, as gateway/pages/site.py reads it."""
 NODE_LOCK: Final = HERE.parents[1] / "requirements-node.lock"
 NODE_FOLDER: Final = HERE.parents[1] / ".node"
 NODE_AT_LEAST: Final = (20, 19)
@@ -29,29 +29,32 @@ NOT_SOURCES: Final = {"node_modules", ".build-lock", "described.ts"}
 """`described.ts` has types only, made of the API's description for the type checker; a build leaves types out."""
 
 
-class BuildFailedError(Exception):
-    """The pages could not be built. The text says which step failed and what it said."""
+class BuildFailed(Exception):
+    """The pages could not be built. The text says which step failed and what it printed.
+
+    Not a `TongError`: a container's build stage runs this file without the product.
+    """
 
 
 def main(arguments: list[str]) -> int:
-    """Builds; with `check`, runs the type checker over the sources instead. Returns the exit status."""
+    """Build; with `check`, run the type checker over the sources instead. Returns the exit status."""
     if arguments not in ([], ["check"]):
         _say("usage: python -m gateway.pages.build [check]")
         return 2
     try:
         if not SOURCES.is_dir():
-            raise BuildFailedError("the sources of the pages are not part of this installation")
+            raise BuildFailed("the sources of the pages are not part of this installation")
         with (SOURCES / ".build-lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             check() if arguments else build()
-    except BuildFailedError as fault:
+    except BuildFailed as fault:
         _say(str(fault))
         return 1
     return 0
 
 
 def build() -> None:
-    """Brings `built/` up to date. Raises BuildFailedError."""
+    """Bring `built/` up to date. Raises BuildFailed."""
     wanted = sources_hash()
     stamp = BUILT / STAMP
     if stamp.exists() and stamp.read_text() == wanted:
@@ -71,12 +74,12 @@ def build() -> None:
 
 
 def check() -> None:
-    """The type checker. Raises BuildFailedError with what it found."""
+    """Run the type checker. Raises BuildFailed with its findings."""
     _run([*_ready(), "run", "--silent", "check"], BUILD_SECONDS)
 
 
 def sources_hash() -> str:
-    """One hash over the names and contents of all sources."""
+    """Return one hash over the names and contents of all sources."""
     digest = hashlib.sha256()
     for folder, folders, names in os.walk(SOURCES):
         folders[:] = sorted(set(folders) - NOT_SOURCES)
@@ -89,7 +92,7 @@ def sources_hash() -> str:
 
 
 def _ready() -> list[str]:
-    """The npm command, with the packages of package-lock.json installed."""
+    """Return the npm command, with the packages of package-lock.json installed."""
     npm = _npm()
     lock = hashlib.sha256((SOURCES / "package-lock.json").read_bytes()).hexdigest()
     installed = SOURCES / "node_modules" / ".installed"
@@ -101,7 +104,7 @@ def _ready() -> list[str]:
 
 
 def _npm() -> list[str]:
-    """npm of this machine if its node is new enough, else of the wheel. Raises BuildFailedError."""
+    """Return npm of this machine if its node is new enough, else of the wheel. Raises BuildFailed."""
     npm = shutil.which("npm")
     if npm is not None and _version("node") >= NODE_AT_LEAST:
         return [npm]
@@ -115,13 +118,15 @@ def _npm() -> list[str]:
 
 
 def npm_command() -> list[str]:
-    """Return the command that runs npm with a node new enough, installing one where there is none. Raises
-    BuildFailedError."""
+    """Return the command that runs npm with a node new enough, installing one where there is none.
+
+    Raises BuildFailed.
+    """
     return _npm()
 
 
 def _version(node: str) -> tuple[int, ...]:
-    """(20, 19, 2) of `v20.19.2`; empty where it does not run."""
+    """Return (20, 19, 2) for `v20.19.2`; empty where it does not run."""
     try:
         said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
         return tuple(int(part) for part in said.strip().removeprefix("v").split("."))
@@ -130,7 +135,7 @@ def _version(node: str) -> tuple[int, ...]:
 
 
 def _run(command: list[str], seconds: int, **environment: str) -> None:
-    # What npm starts finds the same node that runs npm.
+    # Programs that npm starts find the same node that runs npm.
     path = os.pathsep.join((str(Path(command[0]).parent), os.environ.get("PATH", os.defpath)))
     try:
         done = subprocess.run(
@@ -144,9 +149,9 @@ def _run(command: list[str], seconds: int, **environment: str) -> None:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as fault:
-        raise BuildFailedError(f"the pages could not be built: {fault}") from fault
+        raise BuildFailed(f"the pages could not be built: {fault}") from fault
     if done.returncode != 0:
-        raise BuildFailedError(f"`{' '.join(command)}` failed:\n{(done.stdout + done.stderr).strip()[-4_000:]}")
+        raise BuildFailed(f"`{' '.join(command)}` failed:\n{(done.stdout + done.stderr).strip()[-4_000:]}")
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What /docs draws: the way back from a lost answer, and the life of a redemption. Fixed text; nothing of a caller."""
+"""Drawings of /docs: the way back from a lost answer, and the life of a redemption. Fixed text; nothing of a caller."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ whatever became of the scan. Repeat it until it is answered.</p>
 <li class="ask"><b>Till</b><span>POST /v1/cancel · <code>k-123</code> and code</span><b>Tong</b>
 <i>found, given back</i></li>
 <li class="reply"><b>Till</b><span>200 · <code>reversed</code></span><b>Tong</b>
-<i>with the redemption as it stands</i></li></ol>
+<i>with the redemption in its present state</i></li></ol>
 <ol class="flow">
 <li class="head"><b>It never had, or comes late</b></li>
 <li class="ask"><b>Till</b><span>POST /v1/cancel · <code>k-123</code> and code</span><b>Tong</b>
@@ -52,9 +52,9 @@ def _arrow(path: str, label: str, x: int, y: int) -> str:
 
 
 LIFE: Final = (
-    '<section id="life"><h2>Life of a redemption</h2><p><code>status</code> says where it stands. A hold reaches '
-    "exactly one end, by its deadline at the latest; what a capture or a refund leaves out can be told from the legs: "
-    "<code>captured_…</code> and <code>refunded_…</code> stand beside what was taken.</p>"
+    '<section id="life"><h2>Life of a redemption</h2><p><code>status</code> is its state. A hold reaches '
+    "exactly one end, by its deadline at the latest; the legs show what a capture or a refund leaves out: "
+    "<code>captured_…</code> and <code>refunded_…</code> are beside the amounts taken.</p>"
     '<div class="scroll" role="region" aria-label="Life of a redemption" tabindex="0">'
     '<svg class="life" viewBox="0 -24 870 240" role="img" '
     'aria-label="verify makes a hold or captures at once; a hold is captured, voided or expires; what is captured is '

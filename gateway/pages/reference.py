@@ -55,7 +55,7 @@ def _style() -> str:
 
 
 def security_headers() -> dict[str, str]:
-    """What keeps the page to itself. The style is allowed by its hash (CSP level 3, §6.7.3.3)."""
+    """Return headers that keep the page to itself. The style is allowed by its hash (CSP level 3, §6.7.3.3)."""
     digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
     return {
         "content-security-policy": f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
@@ -66,7 +66,7 @@ def security_headers() -> dict[str, str]:
 
 
 def page(document: dict[str, Any]) -> str:
-    """The page, HTML."""
+    """Return the page, HTML."""
     calls = list(_calls(document))
     return "".join(
         (
@@ -91,7 +91,7 @@ def page(document: dict[str, Any]) -> str:
 
 
 def _calls(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Method, path and operation, in the order of the tags."""
+    """Return method, path and operation, in the order of the tags."""
     for tag in document["tags"]:
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
@@ -100,7 +100,7 @@ def _calls(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]
 
 
 def prose(text: str) -> str:
-    """Text of docstrings and tables: escaped, `code` in backticks marked as such."""
+    """Return text of docstrings and tables as HTML: escaped, with `code` in backticks marked as such."""
     return re.sub(r"`+([^`]+)`+", r"<code>\1</code>", escape(text, quote=False))
 
 
@@ -125,7 +125,7 @@ def _navigation(document: dict[str, Any], calls: list[tuple[str, str, dict[str, 
 
 
 def _short(path: str) -> str:
-    """`/v1/redemptions/{redemption_id}/void` is `/redemptions/{id}/void` in the contents."""
+    """Return the short form for the contents: `/v1/redemptions/{redemption_id}/void` is `/redemptions/{id}/void`."""
     return re.sub(r"\{\w+_id\}", "{id}", path.removeprefix("/v1"))
 
 
@@ -183,7 +183,7 @@ def _link(kind: Kind) -> str:
 
 
 def _anchor(kind: Kind) -> str:
-    """The last part of the kind's `type`."""
+    """Return the last part of the kind's `type`."""
     return escape(kind.type_uri.rsplit("/", 1)[1])
 
 
@@ -230,7 +230,7 @@ def _call(method: str, path: str, operation: dict[str, Any], components: dict[st
 
 
 def _refusals_of(operation: dict[str, Any]) -> Iterator[str]:
-    """Codes in the contract's order of precedence."""
+    """Return codes in the contract's order of precedence."""
     answered = {
         code
         for response in operation["responses"].values()
@@ -253,7 +253,7 @@ def _parameter_row(parameter: dict[str, Any]) -> Row:
 
 
 def _body(fields: list[Row]) -> str:
-    """The fields of a request; what is inside a field is folded away where there is much of it."""
+    """Return the fields of a request; long inner parts are folded away."""
     if not fields:
         return "<p>An empty object, or none.</p>"
     parts: list[str] = []
@@ -298,7 +298,7 @@ def _answer(status: str, response: dict[str, Any], content: dict[str, Any], comp
 
 
 def _curl(method: str, path: str, operation: dict[str, Any], example: Any) -> str:
-    """A command for the shell that the section on authentication has prepared."""
+    """Return a command for the shell that the section on authentication has prepared."""
     lines = ["curl -sS" + (" -X POST" if method == "POST" else "")]
     names = [name for choice in operation["security"] for name in choice]
     if names:
@@ -319,7 +319,7 @@ def _curl(method: str, path: str, operation: dict[str, Any], example: Any) -> st
 
 
 def _pre(text: str) -> str:
-    """Text as it stands; it may scroll sideways, by the keyboard too."""
+    """Return preformatted text; it may scroll sideways, by the keyboard too."""
     return f'<pre tabindex="0">{text}</pre>'
 
 
@@ -330,7 +330,7 @@ def _shown(example: Any) -> str:
 
 
 def _json(example: Any) -> str:
-    """Indented, but what has nothing inside it and is short stands on one line."""
+    """Return indented JSON; short values without inner objects are on one line."""
 
     def one_line(found: re.Match[str]) -> str:
         joined = "{" + re.sub(r"\s*\n\s*", " ", found[1].strip()) + "}"
@@ -345,7 +345,7 @@ def _coloured(json_text: str) -> str:
         kind = "name" if found[2] else "text" if found[1] else "number"
         return f'<span class="j-{kind}">{found[1] or found[3]}</span>{found[2] or ""}'
 
-    # Quotes stay as they are (this is element content), so strings can still be told after the escape.
+    # Quotes stay as they are (this is element content), so strings can be recognized after the escape.
     return re.sub(
         r'("(?:[^"\\]|\\.)*")(\s*:)?|(-?\b\d+\b|\btrue\b|\bfalse\b|\bnull\b)', span, escape(json_text, quote=False)
     )

@@ -13,7 +13,7 @@ TAG: Final = "kind"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One field. `choice` names the member of a union it belongs to (`kind: points`), `meaning` says what that is."""
+    """One field. `choice` names the member of a union it belongs to (`kind: points`), `meaning` its description."""
 
     path: str
     kind: str
@@ -25,7 +25,10 @@ class Row:
 
 
 def rows(schema: dict[str, Any], components: dict[str, Any]) -> list[Row]:
-    """The fields of an object's schema, in its order. The tag of a union's member is not a row but its `choice`."""
+    """Return the fields of an object's schema, in its order.
+
+    The tag of a union's member is not a row but its `choice`.
+    """
     return list(_object(schema, components, "", 0))
 
 
@@ -48,7 +51,7 @@ def _object(schema: dict[str, Any], components: dict[str, Any], prefix: str, dep
 
 
 def _inside(option: dict[str, Any], components: dict[str, Any], path: str, depth: int) -> Iterator[Row]:
-    """The fields below an object or an array of objects; those of each member where there is a choice."""
+    """Return the fields below an object or an array of objects; those of each member where there is a choice."""
     if option.get("type") == "array":
         members, _ = _options(option.get("items", {}), components)
         path += "[]"
@@ -64,7 +67,7 @@ def _inside(option: dict[str, Any], components: dict[str, Any], path: str, depth
 
 
 def _tag(schema: dict[str, Any]) -> str:
-    """The value that marks this member of a union; empty when it is none."""
+    """Return the value that marks this member of a union; empty where it is none."""
     values = schema.get("properties", {}).get(TAG, {}).get("enum", ())
     return str(values[0]) if len(values) == 1 else ""
 
@@ -77,7 +80,7 @@ def _resolved(schema: dict[str, Any], components: dict[str, Any]) -> dict[str, A
 
 
 def _options(schema: dict[str, Any], components: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
-    """The alternatives of a schema without null, and whether null is one."""
+    """Return the alternatives of a schema without null, and whether null is one."""
     alternatives = [_resolved(each, components) for each in schema.get("anyOf", [schema])]
     kept = [each for each in alternatives if each.get("type") != "null"]
     return kept, len(kept) < len(alternatives)

@@ -15,9 +15,11 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from redemption.domain.errors import ConfigurationError
+
 BUILT: Final = Path(__file__).with_name("built")
 STAMP: Final = "stamp"
-"""Written last by the build: the hash of the sources."""
+"""The file with the hash of the sources, which the build writes last."""
 FOLDERS: Final = ("app", "scanner", "ops")
 """Each is a page; the one at the root leads to them."""
 FILES_MAX: Final = 400
@@ -47,8 +49,8 @@ class File:
     headers: Mapping[str, str]
 
 
-class PagesMissingError(Exception):
-    """The pages were not built here. The text says what to run."""
+class PagesMissing(ConfigurationError):
+    """The pages were not built here. The text names the command to run."""
 
 
 class Site:
@@ -61,18 +63,21 @@ class Site:
 
     @property
     def outdated(self) -> bool:
-        """Whether the folder holds another build by now. One stat."""
+        """Return whether the folder holds another build by now. One stat."""
         return _stamp_of(self._folder) != self._stamp
 
     def find(self, path: str) -> File | None:
-        """The file at a path of the site without its leading slash; a folder is its page. Raises PagesMissingError."""
+        """Return the file at a path of the site without its leading slash; a folder is its page.
+
+        Raises PagesMissing.
+        """
         if not self._files:
-            raise PagesMissingError("The pages are not built here; `make pages` builds them")
+            raise PagesMissing("The pages are not built here; `make pages` builds them")
         return self._files.get(path + "index.html" if path == "" or path.endswith("/") else path)
 
 
 def respond(file: File, request: Request) -> Response:
-    """200, or 304 where the browser has it already (RFC 9110 §13.1.2)."""
+    """Return 200, or 304 where the browser has it already (RFC 9110 §13.1.2)."""
     headers = dict(file.headers)
     asked = request.headers.get("if-none-match", "")
     if file.etag in (each.strip().removeprefix("W/") for each in asked.split(",")[:16]):
@@ -85,7 +90,7 @@ def respond(file: File, request: Request) -> Response:
 
 
 def _stamp_of(folder: Path) -> int:
-    """Changes with every build; 0 where there is none."""
+    """Return a value that changes with every build; 0 where there is none."""
     try:
         return (folder / STAMP).stat().st_mtime_ns
     except FileNotFoundError:
@@ -111,7 +116,7 @@ def _read(folder: Path) -> dict[str, File]:
             "cross-origin-resource-policy": "same-origin",
             "vary": "accept-encoding",
         }
-        if path.suffix in (".html", ".js"):  # a worker is held to the policy of its own script
+        if path.suffix in (".html", ".js"):  # a web worker obeys the policy of its own script
             headers |= _security(name)
         found[name] = File(body, gzipped, etag, media_type, headers)
         total += len(body) + len(gzipped or b"")
@@ -121,7 +126,7 @@ def _read(folder: Path) -> dict[str, File]:
 
 
 def _security(name: str) -> dict[str, str]:
-    """The policy of a page: nothing inline, nothing of another host, a camera for the scanner alone."""
+    """Return the policy of a page: nothing inline, nothing of another host, a camera for the scanner alone."""
     scanner = name.startswith("scanner/")
     script = "'self' 'wasm-unsafe-eval'" if scanner else "'self'"
     policy = (

@@ -1,4 +1,4 @@
-"""Numbers and money in the texts that the gateway writes for people: hints, notices, what commands print.
+"""Numbers and money in the texts that the gateway writes for people: hints, notices, output of commands.
 
 Amounts are integers of minor units. Pages format by `Intl` and need nothing of this.
 """

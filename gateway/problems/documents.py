@@ -3,8 +3,8 @@
     Problem            raised where a request cannot be answered as asked; carries its kind and what is special to it
 
 A kind says the status, whether anything can have been applied (`outcome`), what the caller may do (`retry`) and what
-the person at the till reads (`operator_hint`, after Accept-Language), with what was asked and what there is where the
-refusal has such figures. Texts of callers never stand in a title or hint. `detail` is for logs and developers, in English.
+the person at the till reads (`operator_hint`, after Accept-Language; hints.toml), with the figures asked and available
+where the refusal has them. A title or hint never holds a caller's text. `detail` is English, for logs and developers.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,9 @@ from typing import Any, Final
 import orjson
 
 from gateway.problems.amounts import money, number
-from gateway.problems.kinds import SETTLEMENT_KINDS, Kind, Language, Unit
-from gateway.problems.kinds import figures as _figures
-from gateway.problems.kinds import kind as _kind
+from gateway.problems.kinds import Kind, Language, Unit, kind
 from redemption.domain.commands import BenefitLeg, Leg, PointsLeg
+from redemption.domain.errors import RefusedError
 from redemption.domain.limits import RATE_WINDOW_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 
@@ -25,131 +24,64 @@ CONTENT_TYPE: Final = b"application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
 
 
-_PROGRAM = (
-    "系統設定有誤，請聯絡技術人員",
-    "系统设置有误，请联系技术人员",
-    "Till set-up problem: call technical support",
-)
-_KEY = (
-    "此收銀機未獲授權，請聯絡主管",
-    "此收银机未获授权，请联系主管",
-    "This till is not authorised: call a supervisor",
-)
-_BUSY = ("系統繁忙，請稍候再試同一筆", "系统繁忙，请稍候再试同一笔", "Busy: wait a moment and try the same one again")
-_FRESH = (
-    "此碼已失效，請掃 App 上的新碼",
-    "该码已失效，请扫最新会员码",
-    "This code is no longer valid: scan the new one in the member's app",
-)
-
 KINDS: Final[dict[str, Kind]] = {
-    kind.code: kind
-    for kind in (
-        _kind("body_too_large", 413, "Body too large", "never", *_PROGRAM),
-        _kind("unsupported_media_type", 415, "Body is not JSON", "never", *_PROGRAM),
-        _kind("malformed", 400, "Malformed request", "never", *_PROGRAM),
-        _kind("idempotency_key_missing", 400, "Idempotency-Key missing or malformed", "new_key", *_PROGRAM),
-        _kind("unauthenticated", 401, "Not authenticated", "never", *_KEY),
-        _kind("terminal_revoked", 401, "Key revoked", "never", *_KEY),
-        _kind("forbidden", 403, "Not allowed", "never", *_KEY),
-        _kind("not_found", 404, "Not found", "never", "查無此紀錄", "查无此记录", "There is no such record"),
-        _kind("method_not_allowed", 405, "Method not allowed", "never", *_PROGRAM),
-        _kind("rate_limited", 429, "Too many requests", "same_key", *_BUSY, _figures(
-            "seconds",
-            "系統繁忙，請 {available} 秒後再試同一筆", "系统繁忙，请 {available} 秒后再试同一笔",
-            "Busy: try the same one again in {available} s")),
-        _kind("overloaded", 503, "Overloaded", "same_key", *_BUSY),
-        _kind("unavailable", 503, "Unavailable", "same_key", *_BUSY),
-        _kind("idempotency_key_reused", 422, "Key already used for another request", "new_key", *_PROGRAM),
-        _kind("cancelled", 409, "Cancelled before", "never",
-              "此筆已取消，請重新開始", "此笔已取消，请重新开始", "This one was cancelled: start again"),
-        _kind("code_malformed", 409, "Not a member code", "new_code",
-              "這不是會員碼，請掃描 App 上的會員碼", "这不是会员码，请扫描会员出示的会员码",
-              "Not a member code: scan the code in the member's app"),
-        _kind("code_forged", 409, "Code not genuine", "new_code",
-              "會員碼無效，請會員開啟 App 重新出示", "会员码无效，请会员打开 App 重新出示",
-              "Not genuine: ask for the code in the member's app"),
-        _kind("code_expired", 409, "Code expired", "new_code", *_FRESH),
-        _kind("code_used", 409, "Code already used", "new_code", *_FRESH),
-        _kind("code_revoked", 409, "Code revoked", "new_code", *_FRESH),
-        _kind("member_blocked", 409, "Membership blocked", "never",
-              "此會員帳戶已停用，請洽客服", "此会员账户已停用，请联系客服", "Membership is blocked: refer to member services"),
-        _kind("possible_duplicate", 409, "Possibly a duplicate", "new_key",
-              "剛才已有相同一筆，請先確認", "刚才已有相同一笔，请先确认", "The same was taken a moment ago: check first"),
-        _kind("leg_not_allowed_here", 409, "Not accepted here", "new_key",
-              "此處不能使用這項權益", "此处不能使用这项权益", "This cannot be used here"),
-        _kind("benefit_unknown", 409, "No such benefit", "new_key",
-              "查無此權益，請重新選擇", "查无此权益，请重新选择", "No such benefit: choose another"),
-        _kind("benefit_not_now", 409, "Not at this time", "new_key",
-              "此權益現在不能使用", "此权益现在不能使用", "This benefit cannot be used at this time"),
-        _kind("benefit_exhausted", 409, "No uses left", "new_key",
-              "此權益已用完", "此权益已用完", "No uses of this benefit are left", _figures(
-              "uses",
-              "權益次數不足：要用 {asked} 次，可用 {available} 次", "权益次数不足：要用 {asked} 次，可用 {available} 次",
-              "Not enough uses: {asked} asked, {available} available")),
-        _kind("tier_too_low", 409, "Level too low", "new_key",
-              "會員等級未達使用條件", "会员等级未达使用条件", "The member's level is too low for this benefit"),
-        _kind("bill_below_minimum", 409, "Bill below the minimum", "new_key",
-              "未達最低消費金額", "未达最低消费金额", "The bill is below the minimum for this benefit", _figures(
-              "money",
-              "未達最低消費：適用金額 {asked}，需滿 {available}", "未达最低消费：适用金额 {asked}，需满 {available}",
-              "Below the minimum spend: {asked} counts, {available} needed")),
-        _kind("not_stackable", 409, "Cannot be combined", "new_key",
-              "這些優惠不能同時使用，請擇一", "这些优惠不能同时使用，请择一", "These cannot be combined: choose one"),
-        _kind("points_below_minimum", 409, "Below the minimum of points", "new_key",
-              "積分未達最低使用量", "积分未达最低使用量", "Fewer points than the minimum: use more or none", _figures(
-              "points",
-              "積分未達最低使用量：要用 {asked}，最少 {available}", "积分未达最低使用量：要用 {asked}，最少 {available}",
-              "Fewer points than the minimum: {asked} asked, at least {available}")),
-        _kind("points_insufficient", 409, "Not enough points", "new_key",
-              "積分不足，請減少", "积分不足，请减少", "Not enough points: use fewer", _figures(
-              "points",
-              "積分不足：要用 {asked}，可用 {available}", "积分不足：要用 {asked}，可用 {available}",
-              "Not enough points: {asked} asked, {available} available")),
-        _kind("stored_value_insufficient", 409, "Not enough stored value", "new_key",
-              "儲值餘額不足，請減少金額", "储值余额不足，请减少金额", "Not enough stored value: use less", _figures(
-              "money",
-              "儲值餘額不足：要用 {asked}，可用 {available}", "储值余额不足：要用 {asked}，可用 {available}",
-              "Not enough stored value: {asked} asked, {available} available")),
-        _kind("exceeds_bill", 409, "More than the bill", "new_key",
-              "抵扣超過帳單金額，請減少", "抵扣超过账单金额，请减少", "More than the bill: reduce the discount", _figures(
-              "money",
-              "抵扣超過可抵金額：要抵 {asked}，可抵 {available}", "抵扣超过可抵金额：要抵 {asked}，可抵 {available}",
-              "More than the bill allows: {asked} asked, {available} left to discount")),
-        _kind("earning_limit_reached", 409, "Earns more than allowed", "new_key",
-              "超過積分發放上限，請聯絡主管", "超过积分发放上限，请联系主管", "More points than allowed: call a supervisor",
-              _figures(
-              "points",
-              "超過積分發放上限：本筆 {asked}，尚可 {available}。請聯絡主管", "超过积分发放上限：本笔 {asked}，还可 {available}。请联系主管",
-              "Over the earning limit: {asked} asked, {available} allowed. Call a supervisor")),
-        _kind("hold_expired", 410, "Hold expired", "new_code",
-              "預留已過期，請重新掃碼", "预留已过期，请重新扫码", "The hold has expired: scan again"),
-        _kind("already_captured", 409, "Already captured", "never",
-              "此筆已確認扣除", "此笔已确认扣除", "This hold was captured before"),
-        _kind("already_voided", 409, "Already voided", "never",
-              "此筆已取消預留", "此笔已取消预留", "This hold was voided before"),
-        _kind("already_refunded", 409, "Already refunded", "never",
-              "此筆已全數退回", "此笔已全部退回", "All of this was refunded before"),
-        _kind("exceeds_hold", 409, "More than the hold", "new_key",
-              "超過預留額度，請減少", "超过预留额度，请减少", "More than was held: capture less", _figures(
-              "leg",
-              "超過預留額度：要扣 {asked}，預留 {available}", "超过预留额度：要扣 {asked}，预留 {available}",
-              "More than was held: {asked} asked, {available} held")),
-        _kind("exceeds_redemption", 409, "More than was taken", "new_key",
-              "超過可退回額度，請減少", "超过可退回额度，请减少", "More than can be refunded: refund less", _figures(
-              "leg",
-              "超過可退回額度：要退 {asked}，可退 {available}", "超过可退回额度：要退 {asked}，可退 {available}",
-              "More than can be refunded: {asked} asked, {available} left to refund")),
-        _kind("window_closed", 410, "Too late", "never",
-              "已超過可退回期限，請洽客服", "已超过可退回期限，请联系客服", "Too late to refund or cancel: refer to member services"),
-        _kind("devices_exhausted", 409, "Too many devices", "never",
-              "已達裝置數上限，請先移除一部", "已达设备数上限，请先移除一部", "Too many devices: remove one first", _figures(
-              "count",
-              "最多 {available} 部裝置，請先移除一部", "最多 {available} 部设备，请先移除一部",
-              "At most {available} devices: remove one first")),
-        *SETTLEMENT_KINDS,
+    row.code: row
+    for row in (
+        kind("body_too_large", 413, "Body too large", "never", hint="till_program"),
+        kind("unsupported_media_type", 415, "Body is not JSON", "never", hint="till_program"),
+        kind("malformed", 400, "Malformed request", "never", hint="till_program"),
+        kind("idempotency_key_missing", 400, "Idempotency-Key missing or malformed", "new_key", hint="till_program"),
+        kind("unauthenticated", 401, "Not authenticated", "never", hint="till_key"),
+        kind("terminal_revoked", 401, "Key revoked", "never", hint="till_key"),
+        kind("forbidden", 403, "Not allowed", "never", hint="till_key"),
+        kind("not_found", 404, "Not found", "never"),
+        kind("method_not_allowed", 405, "Method not allowed", "never", hint="till_program"),
+        kind("rate_limited", 429, "Too many requests", "same_key", hint="busy", unit="seconds"),
+        kind("overloaded", 503, "Overloaded", "same_key", hint="busy"),
+        kind("unavailable", 503, "Unavailable", "same_key", hint="busy"),
+        kind("idempotency_key_reused", 422, "Key already used for another request", "new_key", hint="till_program"),
+        kind("cancelled", 409, "Cancelled before", "never"),
+        kind("code_malformed", 409, "Not a member code", "new_code"),
+        kind("code_forged", 409, "Code not genuine", "new_code"),
+        kind("code_expired", 409, "Code expired", "new_code", hint="code_gone"),
+        kind("code_used", 409, "Code already used", "new_code", hint="code_gone"),
+        kind("code_revoked", 409, "Code revoked", "new_code", hint="code_gone"),
+        kind("member_blocked", 409, "Membership blocked", "never"),
+        kind("possible_duplicate", 409, "Possibly a duplicate", "new_key"),
+        kind("leg_not_allowed_here", 409, "Not accepted here", "new_key"),
+        kind("benefit_unknown", 409, "No such benefit", "new_key"),
+        kind("benefit_not_now", 409, "Not at this time", "new_key"),
+        kind("benefit_exhausted", 409, "No uses left", "new_key", unit="uses"),
+        kind("tier_too_low", 409, "Level too low", "new_key"),
+        kind("bill_below_minimum", 409, "Bill below the minimum", "new_key", unit="money"),
+        kind("not_stackable", 409, "Cannot be combined", "new_key"),
+        kind("points_below_minimum", 409, "Below the minimum of points", "new_key", unit="points"),
+        kind("points_insufficient", 409, "Not enough points", "new_key", unit="points"),
+        kind("stored_value_insufficient", 409, "Not enough stored value", "new_key", unit="money"),
+        kind("exceeds_bill", 409, "More than the bill", "new_key", unit="money"),
+        kind("earning_limit_reached", 409, "Earns more than allowed", "new_key", unit="points"),
+        kind("hold_expired", 410, "Hold expired", "new_code"),
+        kind("already_captured", 409, "Already captured", "never"),
+        kind("already_voided", 409, "Already voided", "never"),
+        kind("already_refunded", 409, "Already refunded", "never"),
+        kind("exceeds_hold", 409, "More than the hold", "new_key", unit="leg"),
+        kind("exceeds_redemption", 409, "More than was taken", "new_key", unit="leg"),
+        kind("window_closed", 410, "Too late", "never"),
+        kind("devices_exhausted", 409, "Too many devices", "never", unit="count"),
+        kind("month_not_over", 409, "The month is not over", "never"),
+        kind("earlier_month_open", 409, "An earlier month is open", "new_key"),
+        kind("period_not_closed", 409, "Period not closed", "new_key"),
+        kind("period_disputed", 409, "Period disputed", "new_key"),
+        kind("period_not_approved", 409, "Period not approved", "new_key"),
+        kind("period_paid", 409, "Period paid before", "never"),
+        kind("period_altered", 409, "Period altered", "never"),
+        kind("own_use", 409, "A business's own use", "never"),
+        kind("agreement_conflict", 409, "Conflicts with an agreement", "new_key"),
+        kind("already_disputed", 409, "Disputed already", "never"),
+        kind("already_resolved", 409, "Resolved already", "never"),
+        kind("too_many_redemptions", 409, "Too many redemptions", "new_key"),
     )
-}  # fmt: skip
+}
 """Kinds by code, in the contract's order."""
 
 KIND_OF_OUTCOME: Final[dict[Outcome, Kind]] = {
@@ -157,9 +89,12 @@ KIND_OF_OUTCOME: Final[dict[Outcome, Kind]] = {
 }
 
 
-class Problem(Exception):
-    """A request that is not answered as asked. `extensions` become members of the document beside the fixed ones;
-    `figures` (asked, available) stand in the hint as they are."""
+class Problem(RefusedError):
+    """A request is not answered as requested.
+
+    `extensions` become members of the document beside the fixed ones; the hint shows `figures` (asked, available)
+    unchanged.
+    """
 
     def __init__(
         self,
@@ -180,12 +115,12 @@ class Problem(Exception):
         self.figures = figures
         self.extensions = extensions
         self.guess = False
-        """Whether it answers a guess: digits that nobody made, or the id of a member not scanned there."""
+        """True where it answers a guess: digits that nobody made, or the id of a member not scanned there."""
         if code in ("overloaded", "unavailable", "rate_limited"):
             self.headers += ((b"retry-after", str(retry_after).encode()),)
 
     def body(self, accept_language: str | None) -> bytes:
-        """The document, JSON in UTF-8."""
+        """Return the document, JSON in UTF-8."""
         kind = self.kind
         asked, available = self.figures or (None, None)
         return orjson.dumps(
@@ -204,7 +139,8 @@ class Problem(Exception):
 
 
 def malformed(reason: str, place: str | None = None) -> Problem:
-    """A request that cannot be read: where (`legs[0].points`, `header Idempotency-Key`) and why."""
+    """Return the problem of a request that cannot be read: where (`legs[0].points`, `header Idempotency-Key`) and
+    why."""
     if place is None:
         return Problem("malformed", reason)
     return Problem("malformed", f"{place}: {reason}", errors=[{"field": place, "reason": reason}])
@@ -217,8 +153,11 @@ def refused(
     currency: str | None = None,
     legs: Sequence[Leg] | None = None,
 ) -> Problem:
-    """The problem that tells a till why nothing was applied. `retry_after` is for one of rates, seconds. `currency` of
-    the business and the `legs` that were asked for let the hint say its figures."""
+    """Return the problem that tells a till why nothing was applied.
+
+    `retry_after` is for a refusal by rate, in seconds. `currency` of the business and the requested `legs` let the hint
+    show its figures.
+    """
     extensions: dict[str, Any] = {}
     if refusal.outcome is Outcome.RATE_LIMITED:
         whose = _RATE_SUBJECTS[refusal.asked - 1]
@@ -254,11 +193,13 @@ def refused(
 
 
 def figures_of(refusal: Refusal, currency: str | None, legs: Sequence[Leg] | None = None) -> tuple[str, str] | None:
-    """Return what was asked and what there is as the hint says it; None where the refusal has no such figures, or
-    where their unit cannot be known."""
+    """Return the figures asked and available as the hint shows them.
+
+    Returns None where the refusal has no such figures, or where their unit cannot be known.
+    """
     kind = KIND_OF_OUTCOME[refusal.outcome]
     if kind.figures is None or refusal.asked < 0 or refusal.available < 0 or refusal.asked == refusal.available:
-        return None  # equal figures explain nothing: a rule needs a bill and there is none
+        return None  # equal figures explain nothing: the rule needs a bill, and the request has none
     unit = "money" if refusal.is_money else kind.figures.unit
     if unit == "leg":
         found = _unit_of(refusal.asked, legs or ())
@@ -271,7 +212,7 @@ def figures_of(refusal: Refusal, currency: str | None, legs: Sequence[Leg] | Non
 
 
 def _unit_of(asked: int, legs: Sequence[Leg]) -> Unit | None:
-    """The unit of the only kind of leg of which so much was asked; None where it could be several."""
+    """Return the unit of the only kind of leg with this requested amount; None where it could be several."""
     sums: dict[str, int] = {}
     units: dict[str, Unit] = {}
     for leg in legs:
@@ -295,11 +236,11 @@ _RATE_SUBJECTS: Final = (
     "terminal's cancels of unknown keys",
     "key",
 )
-"""Whose rate was found exceeded, by the number that redemption/service.py and redemption/call_rates.py give it."""
+"""Owners of an exceeded rate, by their number in redemption/service.py and redemption/call_rates.py."""
 
 
 def grouped(amount: int) -> str:
-    """A number in a detail: 2 000."""
+    """Return a number as a detail writes it: 2 000."""
     return f"{amount:,}".replace(",", " ")
 
 
@@ -311,7 +252,9 @@ _DETAILS: Final[dict[Outcome, str]] = {
     Outcome.CODE_USED: "The code was used before; every code works once",
     Outcome.CODE_REVOKED: "The member's codes of that time were revoked",
     Outcome.MEMBER_BLOCKED: "The membership is blocked",
-    Outcome.POSSIBLE_DUPLICATE: "The same basket was taken from this member here within the last minute; confirm_duplicate lets it through",
+    Outcome.POSSIBLE_DUPLICATE: (
+        "The same basket was taken from this member here within the last minute; confirm_duplicate lets it through"
+    ),
     Outcome.BENEFIT_EXHAUSTED: "{asked} uses asked, {available} left",
     Outcome.TIER_TOO_LOW: "The member's level does not have this benefit",
     Outcome.STORED_VALUE_INSUFFICIENT: "{asked} minor units asked, {available} available",
@@ -338,7 +281,10 @@ def _detail(refusal: Refusal) -> str:
 
 @lru_cache(maxsize=256)
 def language_of(accept_language: str | None) -> Language:
-    """The best of the three languages for an Accept-Language header (RFC 9110 §12.5.4); zh-Hant when it says nothing."""
+    """Return the best of the three languages for an Accept-Language header (RFC 9110 §12.5.4).
+
+    Without a header it is zh-Hant, the language of most of the staff.
+    """
     if not accept_language:
         return "zh-Hant"
     ranked: list[tuple[float, int, str]] = []

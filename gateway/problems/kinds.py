@@ -1,7 +1,8 @@
-"""The type of a row of the table of problems, and the rows of settlement; the table is in
-gateway/problems/documents.py."""
+"""The type of a row of the table of problems, and its texts from hints.toml; the table is in documents.py."""
 
+import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 TYPE_BASE: Final = "https://tong.invalid/problems/"
@@ -12,7 +13,7 @@ Language = Literal["zh-Hant", "zh-Hans", "en"]
 
 
 Unit = Literal["points", "uses", "money", "leg", "seconds", "count"]
-"""The unit of a refusal's figures; `leg`: whatever the leg that was refused is counted in."""
+"""The unit of a refusal's figures; `leg`: the unit of the refused leg."""
 
 
 class Figures(NamedTuple):
@@ -45,44 +46,17 @@ class Kind:
         return TYPE_BASE + self.code.replace("_", "-")
 
 
+_TEXTS: Final[dict[str, dict[str, dict[Language, str]]]] = tomllib.loads(
+    Path(__file__).with_name("hints.toml").read_text(encoding="utf-8")
+)
+
+
 def kind(
-    code: str, status: int, title: str, retry: Retry, hant: str, hans: str, english: str, figures: Figures | None = None
+    code: str, status: int, title: str, retry: Retry, *, hint: str | None = None, unit: Unit | None = None
 ) -> Kind:
-    """Make a row: code, status, title, retry, the hint in the three languages, and the hint with figures."""
-    return Kind(code, status, title, retry, {"zh-Hant": hant, "zh-Hans": hans, "en": english}, figures=figures)
+    """Make a row with the texts of hints.toml.
 
-
-def figures(unit: Unit, hant: str, hans: str, english: str) -> Figures:
-    """Make the texts of a hint with figures."""
-    return Figures(unit, {"zh-Hant": hant, "zh-Hans": hans, "en": english})
-
-
-SETTLEMENT_KINDS: Final[tuple[Kind, ...]] = (
-    kind("month_not_over", 409, "The month is not over", "never",
-         "本月尚未結束，不能關帳", "本月尚未结束，不能关账", "The month is not over: it cannot be closed yet"),
-    kind("earlier_month_open", 409, "An earlier month is open", "new_key",
-         "請先將較早的結算月關帳", "请先将较早的结算月关账", "Close the earlier month first"),
-    kind("period_not_closed", 409, "Period not closed", "new_key",
-         "此結算月尚未關帳", "此结算月尚未关账", "This period is still open: close the month first"),
-    kind("period_disputed", 409, "Period disputed", "new_key",
-         "此結算月有爭議未解決", "此结算月有争议未解决", "Lines of this period are disputed: resolve that first"),
-    kind("period_not_approved", 409, "Period not approved", "new_key",
-         "雙方尚未都核准此結算月", "双方尚未都核准此结算月", "Both sides approve this period first"),
-    kind("period_paid", 409, "Period paid before", "never",
-         "此結算月已登記付款", "此结算月已登记付款", "This period was paid before"),
-    kind("period_altered", 409, "Period altered", "never",
-         "結算月內容與關帳時不符，請聯絡技術人員", "结算月内容与关账时不符，请联系技术人员",
-         "The lines are not those it was closed with: call technical support"),
-    kind("own_use", 409, "A business's own use", "never",
-         "本業態自用，無需結算", "本业态自用，无需结算", "Own use of a business: nothing is owed"),
-    kind("agreement_conflict", 409, "Conflicts with an agreement", "new_key",
-         "與現有協議衝突，請檢查範圍", "与现有协议冲突，请检查范围",
-         "Conflicts with another agreement: check the scope"),
-    kind("already_disputed", 409, "Disputed already", "never",
-         "此筆已有爭議處理中", "此笔已有争议处理中", "This line is disputed already"),
-    kind("already_resolved", 409, "Resolved already", "never",
-         "此爭議已解決", "此争议已解决", "This dispute was resolved before"),
-    kind("too_many_redemptions", 409, "Too many redemptions", "new_key",
-         "當日核銷筆數過多，請按門店分別上傳", "当日核销笔数过多，请按门店分别上传",
-         "Too many on that day: send a list for each outlet"),
-)  # fmt: skip
+    `hint` names a hint that several kinds share; without it the kind has its own. `unit` is that of the figures.
+    """
+    figures = Figures(unit, _TEXTS["figures"][code]) if unit else None
+    return Kind(code, status, title, retry, _TEXTS["hint"][hint or code], figures=figures)

@@ -1,6 +1,6 @@
-"""A child process of the supervisor: what to run and how to treat it, one run of it, and how its life is tied to ours.
+"""A child process of the supervisor: its command and treatment, one run of it, and how its life is tied to ours.
 
-Guarantees: nothing secret stands in a child's command line or repr; the kernel signals a run when the process that
+Guarantees: nothing secret is in a child's command line or repr; the kernel signals a run when the process that
 started it dies (PR_SET_PDEATHSIG). Linux only.
 """
 
@@ -31,7 +31,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """What to run and how to treat it.
+    """The command of a child and how to treat it.
 
     `environment` is the whole environment (secrets go there, never into `command`). `before_start` runs
     before every start and gets the last lines of the run before. `parent_death_signal` is what the kernel
@@ -79,7 +79,7 @@ class Run:
             os.killpg(self.pid, signal.SIGKILL)
 
     def how(self) -> str:
-        """How it ended, in words."""
+        """Return how it ended, in words."""
         if not self.exited.done():
             return "still running"
         code = self.exited.result()
@@ -87,11 +87,11 @@ class Run:
 
 
 def in_the_new_process(account: Account | None, number: signal.Signals) -> Callable[[], None]:
-    """Becomes the account, then ties its life to ours: in that order, for a change of account undoes the tie.
+    """Become the account, then tie its life to ours: in that order, because a change of account undoes the tie.
 
     Done here and not by arguments of the subprocess call, which uvloop does not know.
     """
-    libc = ctypes.CDLL(None, use_errno=True)  # looked up before the fork
+    libc = ctypes.CDLL(None, use_errno=True)  # it is looked up before the fork
     parent = os.getpid()
 
     def prepare() -> None:
@@ -100,7 +100,7 @@ def in_the_new_process(account: Account | None, number: signal.Signals) -> Calla
             os.setgid(account.gid)
             os.setuid(account.uid)
         libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
-        if os.getppid() != parent:  # it died in between: the signal would never come
+        if os.getppid() != parent:  # the parent died in between, so the signal would never come
             os._exit(1)
 
     return prepare

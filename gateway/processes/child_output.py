@@ -1,4 +1,4 @@
-"""What a supervised child prints, passed through to our standard output with the child's name in front.
+"""Output of a supervised child, passed through to our standard output with the child's name in front.
 
 Guarantees: never blocks on the child; lines are bounded; the last lines are kept, for a failure's message and for the
 next start. Nobody reading our output is no reason to stop.
@@ -18,7 +18,7 @@ LAST_READS_MAX: Final = 16
 
 
 class ChildOutput:
-    """Reads the pipe `read_fd` and owns it. `quiet` only keeps the last lines."""
+    """A reader of the pipe `read_fd`, which it owns. `quiet` only keeps the last lines."""
 
     def __init__(self, name: str, read_fd: int, quiet: bool) -> None:
         self.last: deque[str] = deque(maxlen=LAST_LINES_MAX)
@@ -56,12 +56,12 @@ class ChildOutput:
                     sys.stdout.buffer.flush()
 
     def close(self) -> None:
-        """Takes what is still in the pipe, then closes it."""
+        """Read what is still in the pipe, then close it."""
         if not self._open:
             return
         self._open = False
         self._loop.remove_reader(self._fd)
-        with suppress(OSError):  # BlockingIOError: an orphan still holds the other end
+        with suppress(OSError):  # an orphan still holds the other end (BlockingIOError)
             for _ in range(LAST_READS_MAX):
                 data = os.read(self._fd, READ_BYTES)
                 if not data:

@@ -1,4 +1,4 @@
-"""Taking the parts of a worker down: each within its own time, so that one that hangs takes none from the others.
+"""Closing the parts of a worker: each within its own time, so that one that hangs takes none from the others.
 
 Guarantees: a part that does not close within `PART_SECONDS` is cancelled, named in the log and left behind; what comes
 after it is closed all the same. The bound of the whole is gateway/server/serve.py's.
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def closing(name: str, close: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
-    """`close` of the part of that name, within its time."""
+    """Return `close` of the part of that name, bounded by its time."""
 
     async def within_its_time() -> None:
         try:
@@ -30,7 +30,7 @@ def closing(name: str, close: Callable[[], Awaitable[object]]) -> Callable[[], A
 
 
 def ending(name: str, task: "asyncio.Task[None]") -> Callable[[], Awaitable[None]]:
-    """Cancels the task and waits for its end, within its time."""
+    """Cancel the task and wait for its end, within its time."""
 
     async def ended() -> None:
         await end_tasks(task, seconds=PART_SECONDS)

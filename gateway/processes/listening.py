@@ -1,4 +1,4 @@
-"""The one socket that all gateway workers accept from, and a look at what they answer.
+"""The one socket that all gateway workers accept from, and a look at their answers.
 
 Guarantees: the socket is bound before any worker starts and stays open while workers are restarted, so a connection
 that arrives meanwhile waits in its queue instead of being refused.
@@ -9,23 +9,25 @@ import errno
 import socket
 from typing import Final
 
+from redemption.domain.errors import ConflictError
+
 BACKLOG: Final = 2_048
 PROBE_SECONDS: Final = 5.0
 STATUS_BYTES_MAX: Final = 4_096
 
 
-class PortTakenError(Exception):
+class PortTaken(ConflictError):
     """The address cannot be listened on. The text says what to do."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Raises PortTakenError. Port 0 takes a free one."""
+    """Bind the socket. Port 0 takes a free one. Raises PortTaken."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
-        raise PortTakenError(f"TONG_HOST={host} is not an address of this machine: {error}") from error
+        raise PortTaken(f"TONG_HOST={host} is not an address of this machine: {error}") from error
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -34,18 +36,18 @@ def listening_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise PortTakenError(
+            raise PortTaken(
                 f"port {port} of {host} is taken by another program. Set TONG_PORT to another port "
                 "(0 takes a free one), or end that program."
             ) from error
-        raise PortTakenError(f"cannot listen on {host} port {port}: {error}. Set TONG_HOST or TONG_PORT.") from error
+        raise PortTaken(f"cannot listen on {host} port {port}: {error}. Set TONG_HOST or TONG_PORT.") from error
     return listener
 
 
 def reachable_address(listener: socket.socket) -> tuple[str, int]:
-    """Host and port at which this machine reaches the listener."""
+    """Return host and port at which this machine reaches the listener."""
     host, port = listener.getsockname()[:2]
-    # Compared, not bound.
+    # The address is compared, not bound.
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)  # noqa: S104 # nosec
 
 
@@ -55,7 +57,7 @@ def base_url(listener: socket.socket) -> str:
 
 
 async def status_line(listener: socket.socket, path: str) -> str:
-    """First line of the answer to a GET, or what went wrong, in words."""
+    """Return the first line of the answer to a GET, or the fault, in words."""
     host, port = reachable_address(listener)
     try:
         async with asyncio.timeout(PROBE_SECONDS):

@@ -1,4 +1,4 @@
-"""Starts named child processes, watches them, and ends them in order. Linux only.
+"""A supervisor that starts named child processes, watches them, and ends them in order. Linux only.
 
 Guarantees: a child that dies is started again (after a back-off), and its death and return are said on
 stderr, one line each; children are in process groups of their own, so a Ctrl-C on the terminal reaches the
@@ -22,26 +22,27 @@ from typing import Final
 
 from gateway.processes.child import Child, Run, in_the_new_process
 from gateway.processes.child_output import ChildOutput
+from redemption.domain.errors import ConfigurationError, RefusedError
 from redemption.waiting import set_within
 
 RESTART_SECONDS_MIN: Final = 0.2
 RESTART_SECONDS_MAX: Final = 10.0
 SETTLED_SECONDS: Final = 30.0  # a child that lived so long starts again without back-off from earlier deaths
 START_ATTEMPTS: Final = 2  # the second attempt knows the last words of the first (`before_start`)
-KILL_SECONDS: Final = 3.0  # between the hasty signal and SIGKILL
+KILL_SECONDS: Final = 3.0  # SIGKILL follows the hasty signal after this time
 READY_POLL_SECONDS: Final = 0.05
 
 
-class ChildFailedError(Exception):
+class ChildFailed(ConfigurationError):
     """A child ended, or was not ready in time, while it was being started."""
 
 
-class StopRequestedError(Exception):
-    """Starting was given up because a stop was asked for."""
+class StopRequested(RefusedError):
+    """Starting was given up because a stop was requested."""
 
 
 class Supervisor:
-    """Keeps children alive until `stop`. One per process; used from one event loop, in the main thread.
+    """A keeper of children until `stop`. One per process; used from one event loop, in the main thread.
 
     `changed` is called after every start of a child, when `pids()` differs from before; it must not block.
     """
@@ -60,15 +61,15 @@ class Supervisor:
 
     @property
     def stopping(self) -> asyncio.Event:
-        """Set once a stop was asked for."""
+        """Return whether a stop was requested."""
         return self._stopping
 
     def request_stop(self) -> None:
-        """Starting and restarting end; the owner then calls `stop`."""
+        """End starting and restarting; the owner then calls `stop`."""
         self._stopping.set()
 
     def hasten(self) -> None:
-        """Graceful waits end now."""
+        """End graceful waits now."""
         self.request_stop()
         self._hasten.set()
 
@@ -77,18 +78,18 @@ class Supervisor:
             print(f"tong: {text}", file=sys.stderr, flush=True)  # noqa: T201 - this is the supervisor's voice
 
     def pids(self) -> dict[str, int]:
-        """Process id of the newest run of every child, by name."""
+        """Return the process id of the newest run of every child, by name."""
         return {name: run.pid for name, run in self._runs.items()}
 
     async def start(self, child: Child) -> None:
-        """Starts the child, waits until it is ready, and keeps it alive from then on.
+        """Start the child, wait until it is ready, and keep it alive from then on.
 
-        Raises ChildFailedError (also after a second attempt) or StopRequestedError.
+        Raises ChildFailed (also after a second attempt) or StopRequested.
         """
         for attempt in range(1, START_ATTEMPTS + 1):
             try:
                 run = await self._start_once(child)
-            except ChildFailedError as failure:
+            except ChildFailed as failure:
                 if attempt == START_ATTEMPTS:
                     raise
                 self.say(f"{child.name}: {str(failure).splitlines()[0]}; trying once more")
@@ -98,30 +99,32 @@ class Supervisor:
                 return
 
     async def run(self, child: Child) -> None:
-        """Runs the child to its end, once. Raises ChildFailedError if it ends badly, StopRequestedError."""
+        """Run the child to its end, once. Raises ChildFailed if it ends badly, StopRequested."""
         with self._busy():
             run = await self._spawn(child, None)
             await self._exited_or(run, child.ready_seconds, self._stopping)
             in_time = run.exited.done()
             await self._end(run)
         if self._stopping.is_set() and not in_time:
-            raise StopRequestedError
+            raise StopRequested
         if not in_time:
-            raise ChildFailedError(self._last_words(run, f"did not end within {child.ready_seconds:.0f} s"))
+            raise ChildFailed(self._last_words(run, f"did not end within {child.ready_seconds:.0f} s"))
         if run.exited.result() != 0:
-            raise ChildFailedError(self._last_words(run, run.how()))
+            raise ChildFailed(self._last_words(run, run.how()))
 
     async def succeeds(self, child: Child) -> bool:
-        """Runs the child to its end, once, and tells whether it ended well. Raises StopRequestedError."""
+        """Run the child to its end, once. Returns whether it ended well. Raises StopRequested."""
         try:
             await self.run(child)
-        except ChildFailedError:
+        except ChildFailed:
             return False
         return True
 
     def request_renewal(self, names: Sequence[str]) -> None:
-        """Replaces those of these children that run, one after another, in the background; does nothing while that is
-        under way."""
+        """Replace those of these children that run, one after another, in the background.
+
+        Does nothing while that is under way.
+        """
         if self._renewal is None or self._renewal.done():
             running = [name for name in names if name in self._runs]
             self._renewal = asyncio.create_task(self._renew_all(running), name="renewal")
@@ -130,17 +133,17 @@ class Supervisor:
         for name in names:
             try:
                 await self.renew(name)
-            except ChildFailedError as failure:
+            except ChildFailed as failure:
                 self.say(f"{name} could not be replaced, the others are left as they are: {failure}")
                 return
-            except StopRequestedError:
+            except StopRequested:
                 return
         self.say(f"replaced: {', '.join(names)}")
 
     async def renew(self, name: str) -> None:
-        """Ends a child in order; returns when another run of it has taken its place and is ready.
+        """End a child in order; return when another run of it has taken its place and is ready.
 
-        Raises ChildFailedError when that takes too long (it is tried further), StopRequestedError.
+        Raises ChildFailed when that takes too long (it is tried further), StopRequested.
         """
         run = self._runs[name]
         self._renewed.add(name)
@@ -152,11 +155,11 @@ class Supervisor:
         deadline = time.monotonic() + KILL_SECONDS + run.child.ready_seconds
         while self._runs[name] is run or not self._runs[name].is_ready:
             if time.monotonic() > deadline:
-                raise ChildFailedError(f"not ready again within {run.child.ready_seconds:.0f} s")
+                raise ChildFailed(f"not ready again within {run.child.ready_seconds:.0f} s")
             await self.pause(READY_POLL_SECONDS)
 
     async def stop(self) -> None:
-        """Ends every child, rank by rank. Idempotent; returns when none is left."""
+        """End every child, rank by rank. Idempotent; returns when none is left."""
         self._stopping.set()
         if self._renewal is not None:
             await self._renewal
@@ -168,13 +171,13 @@ class Supervisor:
             await asyncio.gather(*ends)
         self._runs.clear()
         self._keepers.clear()
-        for fault in faults:  # a defect of ours: told after everything has ended
+        for fault in faults:  # a defect of ours is raised after everything has ended
             if fault is not None:
                 raise fault
 
     @contextmanager
     def _busy(self) -> Iterator[None]:
-        """While it is held, `stop` waits: a process may come into being that it does not know of yet."""
+        """Make `stop` wait while the block runs: a process may start that it does not know of yet."""
         self._busy_tasks += 1
         self._idle.clear()
         try:
@@ -198,13 +201,13 @@ class Supervisor:
             return run
 
     async def _spawn(self, child: Child, earlier: Run | None) -> Run:
-        """Starts the process. Raises ChildFailedError, StopRequestedError."""
+        """Start the process. Raises ChildFailed, StopRequested."""
         with ExitStack() as ours:
             try:
                 if child.before_start is not None:
                     await child.before_start(list(earlier.output.last) if earlier else [])
                 if self._stopping.is_set():
-                    raise StopRequestedError
+                    raise StopRequested
                 standard_input = os.open(child.standard_input or os.devnull, os.O_RDONLY)
                 ours.callback(os.close, standard_input)
                 read_fd, write_fd = os.pipe()
@@ -223,8 +226,8 @@ class Supervisor:
                     preexec_fn=in_the_new_process(child.account, child.parent_death_signal),
                 )
             except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-                raise ChildFailedError(f"cannot be started: {error}") from error
-            unread.pop_all()  # the reader owns it from here on
+                raise ChildFailed(f"cannot be started: {error}") from error
+            unread.pop_all()  # the reader owns the pipe from here on
             return Run(child, process, ChildOutput(child.name, read_fd, child.quiet))
 
     async def _start_once(self, child: Child) -> Run:
@@ -232,16 +235,16 @@ class Supervisor:
         deadline = time.monotonic() + child.ready_seconds
         while child.ready is not None and not await child.ready():
             if self._stopping.is_set():
-                raise StopRequestedError
+                raise StopRequested
             if time.monotonic() >= deadline:
                 await self._end(run)
-                raise ChildFailedError(self._last_words(run, f"not ready within {child.ready_seconds:.0f} s"))
+                raise ChildFailed(self._last_words(run, f"not ready within {child.ready_seconds:.0f} s"))
             await self._exited_or(run, READY_POLL_SECONDS, self._stopping)
             if run.exited.done():
                 break
         if run.exited.done():
             run.output.close()
-            raise ChildFailedError(self._last_words(run, f"ended while starting, {run.how()}"))
+            raise ChildFailed(self._last_words(run, f"ended while starting, {run.how()}"))
         run.is_ready = True
         return run
 
@@ -266,9 +269,9 @@ class Supervisor:
                 if not is_renewed:
                     await self.pause(delay)
                 run = await self._start_once(child)
-            except StopRequestedError:
+            except StopRequested:
                 return
-            except ChildFailedError as failure:
+            except ChildFailed as failure:
                 self.say(f"{child.name}: {failure}")
                 run = self._runs[child.name]
             else:
@@ -291,7 +294,7 @@ class Supervisor:
         run.output.close()
 
     async def _exited_or(self, run: Run, seconds: float | None, event: asyncio.Event | None = None) -> None:
-        """Returns when the run ended, the event came, or the time is over."""
+        """Return when the run ended, the event came, or the time is over."""
         waits: list[asyncio.Task[object]] = [asyncio.create_task(event.wait())] if event is not None else []
         try:
             await asyncio.wait([run.exited, *waits], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -300,11 +303,11 @@ class Supervisor:
                 task.cancel()
 
     async def pause(self, seconds: float) -> None:
-        """Waits. Raises StopRequestedError when a stop is asked for meanwhile."""
+        """Wait. Raises StopRequested where a stop is requested meanwhile."""
         if await set_within(self._stopping, seconds):
-            raise StopRequestedError
+            raise StopRequested
 
     def _last_words(self, run: Run, what: str) -> str:
         if not run.child.quiet:
-            return what  # its output was passed through, the reader has seen it
+            return what  # the person has seen its output, which was passed through
         return "\n".join([what, *(f"    {line}" for line in run.output.last)])

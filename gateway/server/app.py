@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Application(Starlette):
-    """Starlette with a short way for the one endpoint that every scan takes.
+    """Starlette with a fast path for the one endpoint that every scan takes.
 
     The endpoint stays in the routing, and everything else about its path (other methods) is answered there. `POST
     /v1/verify` goes straight to it: two layers of middleware and the router cost 9 µs, a tenth of the path in Python.
@@ -35,7 +35,7 @@ class Application(Starlette):
     verify: VerifyEndpoint
 
     async def answer_scan(self, scope: Scope, body: bytes) -> Answer:
-        """A scan that goes the short way of gateway/hot_path/scan_cycle.py. Raises nothing."""
+        """Answer a scan that takes the fast path of gateway/hot_path/scan_cycle.py. Raises nothing."""
         try:
             return await self.verify.answer(scope, body)
         except Exception as fault:
@@ -56,14 +56,14 @@ class Application(Starlette):
         try:
             await self.verify(scope, receive, sending)
         except Exception as fault:
-            if not begun:  # as ServerErrorMiddleware does: answered here, and raised for the server to see
+            if not begun:  # the fault is answered here and raised to the server, as ServerErrorMiddleware does
                 found = unforeseen_fault(self.state.tong, Request(scope), fault)
                 await found(scope, receive, with_security_headers(send))
             raise
 
 
 def application(state: State) -> Application:
-    """The application over parts that are running (gateway.server.lifespan)."""
+    """Return the application over parts that are running (gateway.server.lifespan)."""
     verify = VerifyEndpoint(
         state.redemptions,
         state.authenticator,
@@ -95,7 +95,7 @@ def application(state: State) -> Application:
                 headers=((b"allow", allowed.encode()),),
             )
         elif fault.status_code == 404:
-            found = Problem("not_found", "There is nothing at this path; /docs lists what there is")
+            found = Problem("not_found", "No such path; /docs lists all paths")
         else:
             found = Problem("malformed", fault.detail)
         return problem_answer(found, request.headers.get("accept-language"))
@@ -112,7 +112,10 @@ def application(state: State) -> Application:
 
 
 def methods_of_path(request: Request) -> str:
-    """What a path takes, for the header Allow (RFC 9110, 10.2.1): by all its routes. Starlette looks at the first."""
+    """Return the methods of a path, for the header Allow (RFC 9110, 10.2.1).
+
+    All its routes count; Starlette looks at the first only.
+    """
     path = request.url.path
     matching = [route for route in request.app.routes if isinstance(route, Route) and route.path_regex.fullmatch(path)]
     # `/v1/redemptions/search` is a path of its own, although it has the form of an id's.
@@ -124,7 +127,7 @@ def methods_of_path(request: Request) -> str:
 
 
 def note_refusal(counters: ScanCounters, request: Request, problem: Problem) -> None:
-    """Keeps what a till was refused beside its scans, for operations: the path without the ids in it."""
+    """Keep a till's refused call, for operations: the path without the ids in it."""
     path = request.url.path
     if not path.startswith(TILL_PATHS):
         return
@@ -134,17 +137,17 @@ def note_refusal(counters: ScanCounters, request: Request, problem: Problem) -> 
 
 
 def unforeseen_fault(state: State, request: Request, fault: Exception) -> Response:
-    """The answer where something failed that nobody thought of."""
+    """Return the answer to an unforeseen fault."""
     state.metrics.faults.inc()
     logger.error("unforeseen fault at %s %s", request.method, request.url.path, exc_info=fault)
     # A fault after the hot store was asked cannot say what happened; the same key can.
     unknown = request.method == "POST"
     return problem_answer(
-        Problem("unavailable", "Something unforeseen happened here; it was recorded", unknown=unknown),
+        Problem("unavailable", "An unforeseen fault happened; it was logged", unknown=unknown),
         request.headers.get("accept-language"),
     )
 
 
 def problem_answer(problem: Problem, accept_language: str | None) -> Response:
-    """A problem as a whole answer."""
+    """Return a problem as a whole answer."""
     return answer(problem.kind.status, problem.body(accept_language), problem.headers)

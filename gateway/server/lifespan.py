@@ -1,7 +1,7 @@
 """The composition root of a gateway worker: builds its parts in order and takes them down in order.
 
 Guarantees: a worker serves only with a configuration and a key ring in hand; the hot store may be away at start (the
-connection keeps trying, readiness says so). Every part is closed, each within its own time
+connection keeps trying, and the worker is not ready). Every part is closed, each within its own time
 (gateway/processes/closing.py).
 """
 
@@ -29,7 +29,7 @@ from redemption.configuration.display_names import DisplayNames
 from redemption.database import open_pool
 from redemption.domain.clock import Clock
 from redemption.domain.limits import HOT_IN_FLIGHT_MAX
-from redemption.domain.store_warnings import ConfigurationWarning, ServerRefusedError
+from redemption.domain.store_warnings import ConfigurationWarning, ServerUnusable
 from redemption.hot import keys
 from redemption.hot.address import Address
 from redemption.hot.connection import HotConnection
@@ -45,13 +45,13 @@ from redemption.service import Redemptions
 from tokens.access import AccessTokenVerifier, KeySource
 from tokens.codec import CodeIssuer, CodeReader
 from tokens.development_issuer import DevelopmentIssuer
-from tokens.errors import KeyRingError
+from tokens.errors import KeyRingUnusable
 from tokens.jwks_source import FileKeySource, HttpsKeySource
 from tokens.keyring import KeyRingFile, RingRefresh
 
 HOUSEKEEPING_SECONDS = 1.0
 NOTE_SECONDS = 60.0
-"""Between two notes of which keys were used: one write a minute and worker, whatever is asked."""
+"""The time between two notes of used keys: one write a minute and worker, under any load."""
 FLUSH_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
-    """A whole worker, from connections to housekeeping. Raises `SettingsRefused` and the stores' faults."""
+    """Run a whole worker, from connections to housekeeping. Raises `SettingsRefused` and the stores' faults."""
     valkey_url, postgres_dsn = settings.stores()
     async with AsyncExitStack() as stack:
         library = assemble()
@@ -92,7 +92,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
         )
         store = HotStore(hot, library)
         addresses = Addresses(lambda: configuration.current, clock, cluster=settings.valkey_cluster)
-        # Connections of its own: a slow statement takes none from what scans need.
+        # Statements have a pool of their own, so that a slow one takes no connection from scans.
         settlement_pool = await open_pool(postgres_dsn, size=POOL_SIZE, name="tong-gateway-settlement")
         stack.push_async_callback(closing("the settlement's pool", settlement_pool.close))
         exports = StatementExports(settings, settlement_pool, clock)
@@ -137,7 +137,7 @@ def _begin_tasks(state: State, stack: AsyncExitStack) -> None:
 
 
 def _hot_connection(valkey_url: str, check: LibraryCheck) -> HotConnection:
-    """The connection of the hot path. It lets calls through only where the library of this version is."""
+    """Return the connection of the hot path. It lets calls through only where the library of this version is loaded."""
     return HotConnection(
         Address.from_url(valkey_url),
         in_flight_max=HOT_IN_FLIGHT_MAX,
@@ -147,7 +147,10 @@ def _hot_connection(valkey_url: str, check: LibraryCheck) -> HotConnection:
 
 
 def member_verifier(settings: Settings, clock: Clock) -> AccessTokenVerifier:
-    """The verifier of members' access tokens. The development issuer is refused outside the development stack."""
+    """Return the verifier of members' access tokens.
+
+    The development issuer is refused outside the development stack.
+    """
     if settings.member_issuer is None and settings.development:
         development = development_issuer(settings, clock)
         return AccessTokenVerifier(
@@ -179,21 +182,21 @@ def member_verifier(settings: Settings, clock: Clock) -> AccessTokenVerifier:
 
 
 def development_issuer(settings: Settings, clock: Clock) -> DevelopmentIssuer:
-    """The issuer that stands in for an identity provider in the development stack."""
+    """Return the issuer that replaces an identity provider in the development stack."""
     folder = settings.identity_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return DevelopmentIssuer(folder, DEVELOPMENT_ISSUER, settings.member_audience, clock)
 
 
 async def weaknesses(settings: Settings) -> list[ConfigurationWarning]:
-    """What makes the given servers weaker than promised; a server that does not answer now is asked by readiness."""
+    """Return the weaknesses of the given servers; a server that does not answer now is checked by readiness."""
     valkey_url, postgres_dsn = settings.stores()
     found: list[ConfigurationWarning] = []
     try:
         hot = await check_hot_store(valkey_url, cluster=settings.valkey_cluster)
-        # A worker's own user may not read the server's settings: then it tells what it was told.
+        # A worker's own user may not read the server's settings: then an operator has checked them before.
         found += [weakness for weakness in hot if not (settings.valkey_checked and weakness.found == UNKNOWN)]
-    except ServerRefusedError as fault:
+    except ServerUnusable as fault:
         logger.warning("the hot store could not be checked: %s", fault)
     found += await check_ledger_store(postgres_dsn)
     for weakness in found:
@@ -202,7 +205,7 @@ async def weaknesses(settings: Settings) -> list[ConfigurationWarning]:
 
 
 async def _look_for_frozen(state: State) -> None:
-    """Which buckets are frozen now; what changed is logged. While the hot store is away the last look stands."""
+    """Return the buckets that are frozen now and log the changes. Without the hot store the last result stays."""
     names = [keys.frozen(bucket) for bucket in range(state.settings.buckets)]
     try:
         found = await state.hot.execute("MGET", *names, deadline_seconds=1.0)
@@ -222,7 +225,10 @@ async def _look_for_frozen(state: State) -> None:
 
 
 async def _all_members_are_in(frozen: Collection[int], state: State) -> bool:
-    """Whether no member is in another bucket. Where PostgreSQL does not say, only if every bucket is frozen."""
+    """Return whether no member is in another bucket.
+
+    Where PostgreSQL does not answer, only if every bucket is frozen.
+    """
     if not frozen or len(frozen) == state.settings.buckets:
         return bool(frozen)
     elsewhere = await state.configuration.has_member_outside(frozen)
@@ -230,15 +236,14 @@ async def _all_members_are_in(frozen: Collection[int], state: State) -> bool:
 
 
 async def _flush_counts(state: State) -> None:
-    """What this worker counts, to where every worker's /metrics finds it."""
+    """Write this worker's counts to where every worker's /metrics finds them."""
     while True:
         await asyncio.sleep(FLUSH_SECONDS)
         state.metrics.flush()
 
 
 async def _keep_house(state: State) -> None:
-    """Once a second: follow the key ring's file, and say in figures how the worker stands. Now and then: note which
-    keys were used."""
+    """Keep house: each second follow the key ring's file and export the worker's state; now and then note used keys."""
     broken: str | None = None
     noted_at = state.clock()
     while True:
@@ -249,7 +254,7 @@ async def _keep_house(state: State) -> None:
         if looked is RingRefresh.RELOADED:
             try:
                 state.issuer.use(state.key_ring.ring)
-            except KeyRingError as fault:
+            except KeyRingUnusable as fault:
                 logger.error("codes are signed with the old ring: %s", fault)
             state.reader.use(state.key_ring.ring)
             logger.warning("the ring of code keys was read again")

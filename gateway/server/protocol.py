@@ -1,5 +1,7 @@
-"""uvicorn's HTTP protocol with bounds that it lacks (the size of a request's head, the time it may take, the time a
-client may take to read an answer), and with a short way for scans (gateway/hot_path/scan_cycle.py).
+"""uvicorn's HTTP protocol with the bounds that it lacks, and with a fast path for scans
+(gateway/hot_path/scan_cycle.py).
+
+The bounds are the size of a request's head, the time it may take, and the time a client may take to read an answer.
 
 httptools collects headers without a limit, and uvicorn times a connection only between requests; so one client could
 fill the memory with a header, or hold sockets for ever by sending nothing or a byte a minute ("slow loris"), also of a
@@ -10,7 +12,7 @@ Any number of requests may be sent without waiting for answers (pipelining). Tho
 parsed requests, and nothing further is read meanwhile.
 
 What two readers of one connection (a proxy, this server) could read differently is refused or read in one way only: a
-header that must stand once stands once, `Host` is there and is a host (RFC 9112, 3.2), `Transfer-Encoding` is `chunked`
+header that may occur once occurs once, `Host` is there and is a host (RFC 9112, 3.2), `Transfer-Encoding` is `chunked`
 and nothing else (RFC 9112, 6.1), blanks around a value are no part of it (RFC 9110, 5.5), a trailer is no header,
 `Upgrade` is passed over and the body behind it is that request's body (httptools leaves it unread, to be taken for the
 next request). What cannot be read never gives an answer in the place of what came whole before it on the connection:
@@ -34,6 +36,7 @@ from gateway.http.event_streams import ABORT
 from gateway.problems.documents import language_of
 from gateway.server.app import Application
 from gateway.server.write_bounds import WriteBounded
+from redemption.domain.errors import RefusedError
 from redemption.domain.limits import (
     BODY_BYTES_OF_PERIOD,
     BODY_SECONDS,
@@ -45,7 +48,7 @@ from redemption.domain.limits import (
 )
 
 STREAMS: Final = b"/events"
-"""How the paths of streams end: they may have to be cut (gateway/http/event_streams.py)."""
+"""The end of the paths of streams, which may have to be cut (gateway/http/event_streams.py)."""
 ONCE: Final = frozenset({b"authorization", b"content-type", b"host", b"idempotency-key", b"transfer-encoding"})
 """Headers that say who asks for what: of two, one reader may believe the first and another the second."""
 
@@ -60,8 +63,8 @@ _SPECIAL: Final = re.compile(rb"\r\n(?:connection|expect|transfer-encoding|upgra
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
 
 
-class HeadRefused(Exception):
-    """Raised inside the parser, which ends the request."""
+class HeadRefused(RefusedError):
+    """The head is refused inside the parser, which ends the request."""
 
 
 class BoundedProtocol(WriteBounded):
@@ -72,22 +75,22 @@ class BoundedProtocol(WriteBounded):
         self._in_head = False
         self._head_begins = False
         self._head_bytes = 0
-        self._bytes_of_bodies = 0  # in the piece that is parsed
+        self._bytes_of_bodies = 0  # bytes in the piece that is parsed
         self._in_body = False
         self._body_bytes = 0
         self._quiet_bytes = 0
         self._ended = False
-        self._closes_at: float | None = None  # the loop's time; None while a request is in hand
+        self._closes_at: float | None = None  # it is the loop's time, and None while a request is in hand
         self._head_timer: asyncio.TimerHandle | None = None
         self._body_timer: asyncio.TimerHandle | None = None
-        self._unread_bytes = 0  # of the body of a request that has its answer
+        self._unread_bytes = 0  # bytes of the body of a request that has its answer
         self._unparsed = b""
-        self._host: bytes | None = b"\0"  # the last one that was found to be right; no host is \0
+        self._host: bytes | None = b"\0"  # the last valid host; no host is \0
         self._reason = "the request is not HTTP/1.1"
         assert isinstance(self.config.app, Application)
         self._verify = self.config.app.verify
         self._answers_scans = self.config.app.answer_scan
-        self._scan: ScanCycle | None = None  # one whose body is not there yet
+        self._scan: ScanCycle | None = None  # a scan whose body has not come yet
         self._default_headers: list[tuple[bytes, bytes]] | None = None
         self._default_head = b""
 
@@ -115,7 +118,7 @@ class BoundedProtocol(WriteBounded):
             self._parse_on()
 
     def _parse_on(self) -> None:
-        """Parses what came, piece by piece, until a request has to wait for the answer to one before it."""
+        """Parse what came, piece by piece, until a request has to wait for the answer to one before it."""
         while self._unparsed and not self._ended and not self.transport.is_closing():
             if self.pipeline:
                 self._stop_reading()
@@ -139,7 +142,7 @@ class BoundedProtocol(WriteBounded):
         if not self._fed(data):
             return
         if self._scan is not None and not self.transport.is_closing():
-            self._take_the_long_way(self._scan)
+            self._take_the_slow_path(self._scan)
         if self._in_body:
             if self._quiet_bytes > QUIET_BYTES_MAX:
                 self._end_request(f"more than {QUIET_BYTES_MAX} bytes that are no part of the body")
@@ -165,12 +168,12 @@ class BoundedProtocol(WriteBounded):
             )
 
     def _bytes_of_begun_head(self, data: bytes) -> int:
-        """At most how many bytes of the piece belong to the head that begins in it, behind other requests."""
-        end = data.rfind(b"\r\n\r\n")  # of the head before it, which its body follows
+        """Return at most how many bytes of the piece belong to the head that begins in it, behind other requests."""
+        end = data.rfind(b"\r\n\r\n")  # the end of the head before it, which its body follows
         return len(data) if end < 0 else max(0, len(data) - end - 4 - self._bytes_of_bodies)
 
     def _fed(self, data: bytes) -> bool:
-        """Gives the parser what came; False where it cannot read on."""
+        """Give the parser what came. Returns False where it cannot read on."""
         pieces: list[bytes | memoryview] = [data]
         try:
             while pieces:
@@ -178,7 +181,7 @@ class BoundedProtocol(WriteBounded):
                 try:
                     self.parser.feed_data(piece)
                 except httptools.HttpParserUpgrade as upgrade:
-                    # The same request without the header, by a parser that has not given up; then what is left.
+                    # A fresh parser reads the request again without the header; then the rest follows.
                     pieces += (memoryview(piece)[upgrade.args[0] :], self._head_without_upgrade())
                     self.parser = httptools.HttpRequestParser(self)
         except httptools.HttpParserError:
@@ -192,13 +195,13 @@ class BoundedProtocol(WriteBounded):
         return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, b"".join(lines))
 
     def on_message_begin(self) -> None:
-        # Here and not at any byte that comes: empty lines before a request keep no connection.
+        # The timer ends here and not at any byte, because empty lines before a request keep no connection.
         self._closes_at = None
         self._in_head, self._head_begins, self._head_bytes = True, True, 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:  # a trailer: nothing here asks for one, and as a header it would speak for the request
+        if not self._in_head:  # it is a trailer: nothing here uses one, and as a header it would speak for the request
             return
         name, value = name.lower(), value.strip(b" \t")
         if name == b"expect" and value.lower() == b"100-continue":
@@ -207,16 +210,16 @@ class BoundedProtocol(WriteBounded):
 
     def on_headers_complete(self) -> None:
         self._stop_timer()
-        self._closes_at = None  # set while the head came in, if the request before it was answered then
+        self._closes_at = None  # it was set if the request before was answered while the head came in
         self._check_head()
         self._in_head, self._body_bytes, self._quiet_bytes, self._unread_bytes = False, 0, 0, 0
-        if self.parser.should_upgrade():  # comes again without it (`_fed`)
+        if self.parser.should_upgrade():  # the request comes again without the header (`_fed`)
             return
         self._begin_request()
         self._in_body = True
 
     def _check_head(self) -> None:
-        """Raises `HeadRefused`."""
+        """Check a complete head. Raises `HeadRefused`."""
         size = len(self.url)
         for name, value in self.headers:
             size += len(name) + len(value)
@@ -227,7 +230,7 @@ class BoundedProtocol(WriteBounded):
             names = [name for name, _ in self.headers]
             for name in ONCE:
                 if names.count(name) > 1:
-                    self._refuse_head(f"the header {name.decode()} stands twice")
+                    self._refuse_head(f"the header {name.decode()} is a duplicate")
         if (host := last.get(b"host")) != self._host:  # a caller names the same one in every request
             self._check_host(host)
         if b"transfer-encoding" in last:
@@ -245,7 +248,7 @@ class BoundedProtocol(WriteBounded):
             self._host = host
 
     def _check_transfer_encoding(self, value: bytes) -> None:
-        """Refuses what a reader before us may have framed in another way."""
+        """Refuse what a reader before us may have framed in another way."""
         if value.lower() != b"chunked":
             self._refuse_head("the header transfer-encoding may only be chunked")
         if self.parser.get_http_version() == "1.0":
@@ -256,7 +259,7 @@ class BoundedProtocol(WriteBounded):
         raise HeadRefused
 
     def _begin_request(self) -> None:
-        if self.url == _SCAN_URL and self._may_go_the_short_way():
+        if self.url == _SCAN_URL and self._may_take_the_fast_path():
             self.scope["method"], self.scope["query_string"] = "POST", b""
             self.scope["path"], self.scope["raw_path"] = VERIFY_PATH, _SCAN_URL
             self._scan = self.cycle = ScanCycle(  # type: ignore[assignment]  # it has what the protocol asks of a cycle
@@ -267,7 +270,7 @@ class BoundedProtocol(WriteBounded):
         if self.url.endswith(STREAMS):
             self.scope[ABORT] = self._cut_off  # type: ignore[typeddict-unknown-key]
 
-    def _may_go_the_short_way(self) -> bool:
+    def _may_take_the_fast_path(self) -> bool:
         parser, before = self.parser, self.cycle
         return (
             parser.get_method() == b"POST"
@@ -292,15 +295,17 @@ class BoundedProtocol(WriteBounded):
             self._scan = None
             scan.begin(self.loop, self.tasks)
 
-    def _take_the_long_way(self, scan: ScanCycle) -> None:
-        """The body is still to come: uvicorn's cycle waits for it, within the time and size that a body may have."""
+    def _take_the_slow_path(self, scan: ScanCycle) -> None:
+        """Take the slow path of a body that is still to come: uvicorn's cycle waits for it, within its bounds of time
+        and size."""
         self._scan = self.cycle = None  # type: ignore[assignment]
         super().on_headers_complete()
         self.cycle.body += scan.body
         self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        """As uvicorn's, but for the timer of an idle connection, which it makes anew with every answer."""
+        """Complete a response as uvicorn does, but for the timer of an idle connection, which uvicorn makes anew each
+        time."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._watch_writing()
@@ -314,7 +319,7 @@ class BoundedProtocol(WriteBounded):
             self._parse_on()
 
     def _close_in(self, seconds: float) -> None:
-        """Closes the connection then, if nothing is asked for until then."""
+        """Close the connection after this many seconds unless a request comes until then."""
         self._closes_at = self.loop.time() + seconds
         if self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
@@ -333,7 +338,8 @@ class BoundedProtocol(WriteBounded):
                 self.transport.close()
 
     def default_head(self) -> bytes:
-        """The headers that every answer of this server has, as one piece; uvicorn makes a new list each second."""
+        """Return the headers that every answer of this server has, as one piece; uvicorn makes a new list each
+        second."""
         headers = self.server_state.default_headers
         if headers is not self._default_headers:
             self._default_headers = headers
@@ -341,7 +347,7 @@ class BoundedProtocol(WriteBounded):
         return self._default_head
 
     def _end_request(self, reason: str) -> None:
-        """Refuses what is being read, and ends the connection once that is its turn."""
+        """Refuse the request being read, and end the connection once that is its turn."""
         if self._ended or self.transport.is_closing():
             return
         self._ended = True
@@ -351,32 +357,34 @@ class BoundedProtocol(WriteBounded):
         cycle = self.cycle
         in_hand = cycle is not None and not cycle.response_complete
         if not self._in_body:
-            if in_hand:  # whole, and the newest on the connection: its answer is the last
+            if in_hand:  # the request is whole and the newest on the connection, so its answer is the last
                 cycle.keep_alive = False
                 return
-        elif self.pipeline and self.pipeline[0][0] is cycle:  # others are answered before it
+        elif self.pipeline and self.pipeline[0][0] is cycle:  # other requests are answered before it
             self.pipeline[0] = (cycle, Refusing(reason))  # type: ignore[assignment]  # uvicorn's own names of the same
             return
         elif cycle.response_complete or (self._scan is None and cycle.response_started):
-            self._linger()  # it has its answer, or the beginning of one
+            self._linger()  # the request has its answer, or the beginning of one
             return
         else:
-            cycle.disconnected = True  # whoever waits for the body need not, and nobody else writes an answer
+            cycle.disconnected = True  # nobody waits for the body any more, and nobody else writes an answer
             cycle.message_event.set()
         self.transport.write(whole_malformed(reason))
         self._linger()
 
     def _look_at_body(self) -> None:
         self._body_timer = None
-        if self._body_bytes >= BODY_BYTES_OF_PERIOD:  # a large one that comes along
+        if self._body_bytes >= BODY_BYTES_OF_PERIOD:  # a large body makes progress
             self._body_bytes = 0
             self._body_timer = self.loop.call_later(BODY_SECONDS, self._look_at_body)
         else:
             self._end_request(f"the body was not complete after {BODY_SECONDS:.0f} s")
 
     def _turned_away(self, data: bytes) -> bool:
-        """Answers a scan that is not taken, if it came whole and alone on a connection with nothing in hand; everything
-        else takes the parser's and the application's way to the same answer."""
+        """Answer a scan that is not taken, if it came whole and alone on a connection with nothing in hand.
+
+        Everything else takes the parser's and the application's path to the same answer.
+        """
         idle = not self._in_head and not self._in_body and (self.cycle is None or self.cycle.response_complete)
         if not idle or not data.startswith(_SCAN) or _SPECIAL.search(data):
             return False

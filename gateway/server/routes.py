@@ -24,7 +24,7 @@ def _route(endpoint: Any) -> Route:
 
 
 def _pages() -> list[Route]:
-    """Return the pages for people and what the demo offers them: not part of the described interface."""
+    """Return the pages for people and the demo's offers to them: not part of the described interface."""
     found = [Route("/v1/demo/sign-ins", demo.sign_ins, methods=["GET"], include_in_schema=False)]
     for folder in FOLDERS:
         found.append(Route(f"/{folder}", pages.to_folder, methods=["GET"], include_in_schema=False))

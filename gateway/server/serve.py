@@ -1,4 +1,4 @@
-"""`tong serve`: one gateway worker, on an address of its own or on a socket it was handed.
+"""`tong serve`: one gateway worker, on an address of its own or on an inherited socket.
 
 Guarantees: on SIGTERM or SIGINT it says "not ready", leaves politely, finishes what it has in hand within
 `POLITE_SECONDS` + `DRAIN_SECONDS`, closes its parts within `CLOSE_SECONDS`, and exits 0. Politely: it stops accepting
@@ -31,7 +31,7 @@ from redemption.domain.clock import Clock, system_clock
 
 DRAIN_SECONDS: Final = 10
 POLITE_SECONDS: Final = 2.5
-CLOSE_SECONDS: Final = 5.0  # for what a worker is made of; what was in hand is answered by then
+CLOSE_SECONDS: Final = 5.0  # the parts of a worker close in it; requests in hand are answered by then
 KEEP_ALIVE_SECONDS: Final = 30
 BACKLOG: Final = 2048
 
@@ -57,7 +57,7 @@ class Worker(uvicorn.Server):
             self._ready_file.write_text(str(os.getpid()))
 
     def leave(self) -> None:
-        """Begins to leave; a second time leaves at once."""
+        """Begin to leave; a second call leaves at once."""
         if self._leaves_at is not None or not self.started:
             self.should_exit = True
             return
@@ -77,7 +77,7 @@ class Worker(uvicorn.Server):
 async def serve(
     settings: Settings, *, fd: int | None = None, ready_file: Path | None = None, clock: Clock = system_clock
 ) -> None:
-    """Serves until told to stop; writes its pid into `ready_file` once it accepts.
+    """Serve until stopped; write the pid into `ready_file` once it accepts.
 
     Raises `SettingsRefused` and the stores' faults before it serves.
     """
@@ -98,7 +98,7 @@ async def serve(
 async def _serve_until_told(
     settings: Settings, fd: int | None, ready_file: Path | None, clock: Clock, bound: asyncio.Timeout
 ) -> None:
-    """Serves, then gives the parts of the worker so long to close."""
+    """Serve, then give the parts of the worker a bounded time to close."""
     async with running(settings, clock) as state:
         config = uvicorn.Config(
             application(state),
@@ -131,7 +131,7 @@ async def _serve_until_told(
 
 
 def forget_dead_processes(folder: Path) -> None:
-    """Removes the live gauges of workers that are gone, so that a sum over workers counts only those that run."""
+    """Remove the live gauges of workers that are gone, so that a sum over workers counts only those that run."""
     for file in folder.glob("gauge_live*_*.db"):
         found = _LIVE_GAUGE.match(file.name)
         if found and not Path(f"/proc/{found[1]}").exists():

@@ -1,4 +1,4 @@
-"""`tong serve` with TONG_WORKERS above one: the same socket handed to several workers, each restarted when it dies.
+"""`tong serve` with TONG_WORKERS above one: the same socket for several workers, each restarted when it dies.
 
 Guarantees: as gateway/processes/supervisor.py; on SIGUSR2 the workers are replaced one after another, without a failed
 request where there are two or more (with one, callers wait in the socket's queue until the next one accepts). A
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from gateway.processes.child import Child
-from gateway.processes.listening import PortTakenError, listening_socket
-from gateway.processes.supervisor import ChildFailedError, Supervisor
+from gateway.processes.listening import PortTaken, listening_socket
+from gateway.processes.supervisor import ChildFailed, Supervisor
 from gateway.server.serve import CLOSE_SECONDS, DRAIN_SECONDS, POLITE_SECONDS
 from gateway.settings import Settings
 
@@ -25,7 +25,7 @@ STOP_SECONDS: Final = POLITE_SECONDS + DRAIN_SECONDS + CLOSE_SECONDS + 3.0
 
 
 async def serve_workers(settings: Settings) -> int:
-    """Runs until it is told to stop. Returns the exit status: 0 stopped, 1 could not run."""
+    """Run until stopped. Returns the exit status: 0 stopped, 1 could not run."""
     supervisor = Supervisor()
     loop = asyncio.get_running_loop()
     for stop in (signal.SIGINT, signal.SIGTERM):
@@ -34,7 +34,7 @@ async def serve_workers(settings: Settings) -> int:
     loop.add_signal_handler(signal.SIGUSR2, supervisor.request_renewal, names)
     try:
         listener = listening_socket(settings.host, settings.port)
-    except PortTakenError as problem:
+    except PortTaken as problem:
         supervisor.say(f"cannot run: {problem}")
         return 1
     with listener:
@@ -48,7 +48,7 @@ async def serve_workers(settings: Settings) -> int:
             for number in range(settings.workers):
                 await supervisor.start(worker(number, listener.fileno(), environment, settings.home / "ready"))
             await supervisor.stopping.wait()
-        except ChildFailedError as failure:
+        except ChildFailed as failure:
             supervisor.say(f"cannot run: {failure}")
             return 1
         finally:
@@ -57,7 +57,7 @@ async def serve_workers(settings: Settings) -> int:
 
 
 def worker(number: int, descriptor: int, environment: Mapping[str, str], folder: Path, *, stop_rank: int = 0) -> Child:
-    """A gateway worker on a socket that it is handed; it is ready once it accepts, which a file in `folder` says."""
+    """Return a gateway worker on an inherited socket; it is ready once it accepts, which a file in `folder` says."""
     name = f"gateway.{number}"
     ready_file = folder.absolute() / name
 

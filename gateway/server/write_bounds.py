@@ -22,7 +22,7 @@ RESET: Final = struct.pack("ii", 1, 0)
 
 
 class HeldFlow(FlowControl):
-    """uvicorn's flow control, which does not read on while the protocol has more than it can use."""
+    """uvicorn's flow control that reads nothing more while the protocol has more than it can use."""
 
     is_held = False
 
@@ -37,7 +37,7 @@ class WriteBounded(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._write_timer: asyncio.TimerHandle | None = None
-        self._unwritten_bytes = 0  # when the timer was set
+        self._unwritten_bytes = 0  # the count when the timer was set
         self._linger_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -65,7 +65,7 @@ class WriteBounded(HttpToolsProtocol):
             self._stop_write_timer()
 
     def _watch_writing(self) -> None:
-        """Looks in a while whether the client took enough of what waits to be sent."""
+        """Look later whether the client took enough of what waits to be sent."""
         if self._write_timer is None:
             self._unwritten_bytes = self.transport.get_write_buffer_size()
             self._write_timer = self.loop.call_later(WRITE_SECONDS, self._look_at_writing)
@@ -79,14 +79,17 @@ class WriteBounded(HttpToolsProtocol):
             self._watch_writing()
 
     def _cut_off(self) -> None:
-        """Resets the connection: the kernel would else keep what is in its buffers for a client that does not read."""
+        """Reset the connection: the kernel would otherwise keep its buffers for a client that does not read."""
         connection = self.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.transport.abort()
 
     def _linger(self) -> None:
-        """Sends what is left and the end, and cuts the connection a little later: closing it at once, with bytes of the
-        client unread, would reset it, and the answer might be lost on the way (RFC 9112, 9.6)."""
+        """Send what is left and the end, and cut the connection a little later.
+
+        Closing it at once, with bytes of the client unread, would reset it, and the answer might be lost on the way
+        (RFC 9112, 9.6).
+        """
         self.transport.write_eof()
         self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 

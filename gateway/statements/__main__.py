@@ -1,4 +1,4 @@
-"""Writes one statement in a process of its own, for a gateway worker: `python -m gateway.statements`.
+"""One statement written in a process of its own, for a gateway worker: `python -m gateway.statements`.
 
 The request comes as one line of JSON on stdin, the answer goes as JSON to stdout: `{"written": …}` or `{"refused": …}`.
 When stdin ends early, whoever asked is gone: the work is given up and nothing is left behind. TONG_POSTGRES_DSN and
@@ -25,7 +25,7 @@ NICENESS = 10
 
 
 async def write(asked: ChildRequest, settings: Settings) -> bytes:
-    """The answer to one request."""
+    """Return the answer to one request."""
     pool = await open_pool(settings.ledger(), size=1, name="tong-statements")
     try:
         statements = Statements(pool, system_clock)
@@ -37,7 +37,7 @@ async def write(asked: ChildRequest, settings: Settings) -> bytes:
 
 
 async def main() -> int:
-    """Exit status 0: answered; 1: given up."""
+    """Answer the request of stdin. Returns the exit status: 0 answered, 1 given up."""
     os.nice(NICENESS)
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()

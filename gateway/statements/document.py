@@ -1,7 +1,7 @@
 """A statement as JSON: an object with its head and figures, then every exception and line, one on a row of text.
 
 Money is integer minor units, times are RFC 3339 UTC, words are those of the API in every language; only names, title
-and notice are in the language asked for. `provisional` stands before everything else.
+and notice are in the language asked for. `provisional` comes first.
 """
 
 import datetime
@@ -17,7 +17,7 @@ from redemption.settlement.figures import Statement
 
 
 def statement_document(statement: Statement, language: Language = "en") -> dict[str, Any]:
-    """The head and the figures, without exceptions and lines themselves; ready for orjson."""
+    """Return the head and the figures, without exceptions and lines themselves; ready for orjson."""
     scope = statement.scope
     document: dict[str, Any] = {
         "provisional": statement.provisional,
@@ -49,7 +49,7 @@ def statement_document(statement: Statement, language: Language = "en") -> dict[
 
 
 class JsonFile:
-    """Writes head and figures, then the streamed tables in the order they are begun."""
+    """A writer of head and figures, then of the streamed tables in the order they are begun."""
 
     def __init__(self, file: BinaryIO, statement: Statement, language: Language) -> None:
         self._file = file
@@ -59,13 +59,13 @@ class JsonFile:
         file.write(head.removesuffix(b"}"))
 
     def begin(self, table: StreamedTable) -> None:
-        """A section starts; the one before it ends."""
+        """Begin a section; the one before it ends."""
         self._end_section()
         self._table, self._first = table, True
         self._file.write(b',\n"' + table.section.encode() + b'":[')
 
     def rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Further rows of the section that was begun."""
+        """Write further rows of the section that was begun."""
         assert self._table is not None
         texts = [b"\n" + orjson.dumps(_object(self._table.columns, row)) for row in rows]
         if texts and self._first:
@@ -75,7 +75,7 @@ class JsonFile:
         self._file.write(b",".join(texts))
 
     def finish(self) -> None:
-        """Ends the document."""
+        """End the document."""
         self._end_section()
         self._file.write(b"}\n")
 

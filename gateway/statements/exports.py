@@ -1,5 +1,4 @@
-"""Statements for HTTP: each is written by a process of its own, so that a workbook of a million rows holds no scan
-up.
+"""Statements for HTTP: each is written in a process of its own, so that a large workbook delays no scan.
 
 Guarantees: at most EXPORTS_AT_ONCE processes of this worker at a time, at most EXPORTS_WAITING_MAX callers waiting,
 each for at most QUEUE_SECONDS, and EXPORT_SECONDS for one export; a process ends with the call that asked for it and
@@ -26,6 +25,7 @@ from gateway.settings import Settings
 from gateway.statements.request import StatementRequest
 from redemption.database import Pool
 from redemption.domain.clock import Clock
+from redemption.domain.errors import ConfigurationError, RefusedError
 from redemption.settlement.statements import StatementRefused, Statements
 
 EXPORTS_AT_ONCE: Final = 1
@@ -39,16 +39,16 @@ ERROR_CHARACTERS_MAX: Final = 2_000
 ANSWER_BYTES_MAX: Final = 64 * 1024
 
 
-class ExportsBusy(Exception):
+class ExportsBusy(RefusedError):
     """Too many statements are being written; try again."""
 
 
-class ExportFailed(Exception):
+class ExportFailed(ConfigurationError):
     """The process that wrote the statement failed or took too long; the text is for the log."""
 
 
 class ChildRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the process is told."""
+    """The request to the process."""
 
     request: StatementRequest
     path: str
@@ -66,12 +66,12 @@ class Exported:
     file_name: str
 
     def remove(self) -> None:
-        """After it was sent; a second time does nothing."""
+        """Remove the file after it was sent; a second time does nothing."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
 class StatementExports:
-    """For one worker. `pool` is only asked whether there is such a statement at all."""
+    """The exports of one worker. `pool` only answers whether there is such a statement at all."""
 
     def __init__(self, settings: Settings, pool: Pool, clock: Clock) -> None:
         self._settings = settings
@@ -83,7 +83,7 @@ class StatementExports:
         self._running: set[Process] = set()
 
     async def export(self, request: StatementRequest) -> Exported | StatementRefused:
-        """Writes a statement. Raises `ExportsBusy`, `ExportFailed` and PostgreSQL's faults."""
+        """Write a statement. Raises `ExportsBusy`, `ExportFailed` and PostgreSQL's faults."""
         scope = await self._statements.resolve(request.business, request.period, request.counterparty)
         if isinstance(scope, StatementRefused):
             return scope
@@ -105,12 +105,16 @@ class StatementExports:
             return answer
         name = request.file_name(scope, provisional=answer["provisional"])
         return Exported(
-            Path(answer["path"]), answer["size_bytes"], answer["sha256"], answer["provisional"], request.media_type,
+            Path(answer["path"]),
+            answer["size_bytes"],
+            answer["sha256"],
+            answer["provisional"],
+            request.media_type,
             name,
-        )  # fmt: skip
+        )
 
     async def close(self) -> None:
-        """Ends what is running and removes every file."""
+        """End what is running and remove every file."""
         for process in list(self._running):
             await _end(process)
         if self._folder is not None:
@@ -126,15 +130,21 @@ class StatementExports:
         try:
             return await self._run_in(folder / f"statement.{request.format}", request)
         except BaseException:
-            # Whatever the process left behind, also when it was killed or the caller is gone.
+            # The process may leave files behind, also when it was killed or the caller is gone.
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
     async def _run_in(self, path: Path, request: StatementRequest) -> dict[str, Any] | StatementRefused:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway.statements", stdin=PIPE, stdout=PIPE, stderr=PIPE, env=self._environment(),
+            sys.executable,
+            "-m",
+            "gateway.statements",
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=self._environment(),
             limit=ANSWER_BYTES_MAX,
-        )  # fmt: skip
+        )
         self._running.add(process)
         try:
             async with asyncio.timeout(EXPORT_SECONDS):
@@ -146,7 +156,8 @@ class StatementExports:
             await _end(process)
 
     def _environment(self) -> dict[str, str]:
-        """The process needs the ledger's address and the font, none of the other secrets of this worker."""
+        """Return the environment of the process: the ledger's address and the font, none of this worker's other
+        secrets."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TONG_")}
         assert self._settings.postgres_dsn is not None
         kept["TONG_POSTGRES_DSN"] = self._settings.postgres_dsn.get_secret_value()
@@ -156,13 +167,14 @@ class StatementExports:
 
 
 async def _converse(process: Process, asked: ChildRequest) -> dict[str, Any] | StatementRefused:
-    """stdin stays open until the answer is there: its end tells the process that nobody waits any more."""
+    """Exchange request and answer. stdin stays open until the answer came: its end tells the process that nobody
+    waits."""
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
     errors = asyncio.create_task(process.stderr.read())
     try:
-        # A process that is dead already is told apart by its exit status.
+        # The exit status shows a process that is dead already.
         with contextlib.suppress(ConnectionError):
             process.stdin.write(msgspec.json.encode(asked) + b"\n")
             await process.stdin.drain()
@@ -181,7 +193,7 @@ async def _converse(process: Process, asked: ChildRequest) -> dict[str, Any] | S
 
 
 async def _end(process: Process) -> None:
-    """Told to give up by the end of its stdin; killed when it does not."""
+    """End the process by closing its stdin; kill it where it does not end."""
     if process.stdin is not None:
         process.stdin.close()
     if process.returncode is not None:

@@ -1,4 +1,4 @@
-"""What stands at the head of a statement, the same in each format: of whom, of when, in which state, what is open."""
+"""The head of a statement, the same in each format: its business, time, state, and what is open."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,14 +20,17 @@ class Fact:
 
 
 def title_of(statement: Statement, language: Language, name: Callable[[str], str] = str) -> str:
-    """`Provisional settlement statement – Tong Hotel – 2026-11`. `name` prepares a name for the middle of a line."""
+    """Return `Provisional settlement statement – Tong Hotel – 2026-11`.
+
+    `name` prepares a name for the middle of a line.
+    """
     words = TEXTS[language]
     kind = words["provisional_statement" if statement.provisional else "statement"]
     return " – ".join([kind, name(statement.name_of(statement.scope.business, language)), statement.scope.label])
 
 
 def facts_of(statement: Statement, language: Language, prepared: Callable[[str], str] = str) -> list[Fact]:
-    """In the order they are shown. `prepared` prepares a name for the middle of a line."""
+    """Return the facts in the order they are shown. `prepared` prepares a name for the middle of a line."""
     scope = statement.scope
 
     def party(identifier: str) -> str:

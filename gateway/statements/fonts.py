@@ -1,4 +1,4 @@
-"""Where the fonts of the PDF come from: the setting TONG_FONT_PATH, the package noto-cjk-sans-otc, or the system's.
+"""Fonts of the PDF: the setting TONG_FONT_PATH, the package noto-cjk-sans-otc, or the system's.
 
 What that font does not have, emoji and scripts other than Latin, Cyrillic, Greek and those of East Asia, comes from the
 package manimgx-fonts (Noto Emoji and Noto Sans of 18 scripts, OFL-1.1).
@@ -16,6 +16,7 @@ from typing import Final
 import typst
 
 from gateway.statements.texts import Language
+from redemption.domain.errors import ConfigurationError
 
 FONT_PACKAGE: Final = "noto_cjk_sans_otc"
 OTHER_SCRIPTS_PACKAGE: Final = "manimgx_fonts"
@@ -28,7 +29,7 @@ ADVICE: Final = (
 )
 
 
-class FontMissing(Exception):
+class FontMissing(ConfigurationError):
     """There is no Chinese font; the text says what to install."""
 
 
@@ -57,7 +58,7 @@ class FoundFont:
 
 
 def find_font(language: Language, font_path: Path | None = None) -> FoundFont:
-    """The font for a language; `font_path` is a folder or a file in it, None: found by itself. Raises `FontMissing`."""
+    """Find the font for a language; `font_path` is a folder or a file in it, None searches. Raises `FontMissing`."""
     others = _package_folders(OTHER_SCRIPTS_PACKAGE)
     fallbacks = _fonts_of(others).families() if others else []
     rest = sorted(set(fallbacks) - set(FIRST_FALLBACKS))
@@ -92,7 +93,7 @@ def _folders(font_path: Path | None) -> list[Path]:
 
 
 def _choose(families: list[str], region: str, *, any_family: bool) -> str | None:
-    """Sans before serif, the language's region before others, proportional before fixed width."""
+    """Choose sans before serif, the language's region before others, proportional before fixed width."""
     noto = [name for name in families if name.startswith(("Noto", "Source Han")) and "Mono" not in name]
     ours = sorted(name for name in noto if name.endswith(f" {region}"))
     sans = [name for name in ours if "Sans" in name]

@@ -24,49 +24,55 @@ from redemption.settlement.figures import Statement
 
 PAPER_ROWS_MAX: Final = 500
 """Rows of any one section; what is more is in the CSV and XLSX, and the page says so."""
-_SUMS: Final = (
-    "currency", "lines_count", "receivable_amount_minor", "receivable_tax_minor", "receivable_minor",
-    "payable_amount_minor", "payable_tax_minor", "payable_minor", "net_minor",
-)  # fmt: skip
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_SUMS: Final = """
+    currency lines_count receivable_amount_minor receivable_tax_minor receivable_minor payable_amount_minor
+    payable_tax_minor payable_minor net_minor
+"""
 SHOWN: Final[dict[Section, tuple[str, ...]]] = {
-    "totals": _SUMS,
-    "kinds": ("kind", *_SUMS),
-    "counterparties": ("counterparty_name", *_SUMS),
-    "outlets": ("outlet_name", "acceptor_name", *_SUMS),
-    "days": ("local_day", *_SUMS),
-    "instruments": (
-        "asset_name", "currency", "lines_count", "receivable_units", "receivable_face_minor", "receivable_minor",
-        "payable_units", "payable_face_minor", "payable_minor", "own_units", "own_face_minor", "net_minor",
-    ),
-    "late": ("belongs_to", *_SUMS),
-    "periods": (
-        "number", "period_id", "counterparty_name", "status", "lines_count", "approved_by", "payment_reference",
-        "sha256",
-    ),
-    "disputes": (
-        "status", "line_id", "raised_by", "reason", "note", "currency", "amount_minor", "tax_minor",
-        "correction_amount_minor", "correction_tax_minor", "correction_id",
-    ),
-    "exceptions": (
-        "local_day", "reason", "direction", "counterparty_name", "outlet_name", "asset_name", "units",
-        "face_value_minor", "currency", "bill_reference", "line_id",
-    ),
-    "lines": (
-        "local_day", "direction", "kind", "counterparty_name", "outlet_name", "asset_name", "units",
-        "face_value_minor", "amount_minor", "tax_minor", "net_minor", "currency", "bill_reference", "line_id",
-        "reference", "belongs_to",
-    ),
-}  # fmt: skip
-_WIDE: Final = frozenset({
-    "counterparty_name", "outlet_name", "acceptor_name", "asset_name", "bill_reference", "reason", "note",
-    "approved_by", "payment_reference",
-})  # fmt: skip
+    "totals": _keys(_SUMS),
+    "kinds": _keys(f"kind {_SUMS}"),
+    "counterparties": _keys(f"counterparty_name {_SUMS}"),
+    "outlets": _keys(f"outlet_name acceptor_name {_SUMS}"),
+    "days": _keys(f"local_day {_SUMS}"),
+    "instruments": _keys("""
+        asset_name currency lines_count receivable_units receivable_face_minor receivable_minor payable_units
+        payable_face_minor payable_minor own_units own_face_minor net_minor
+    """),
+    "late": _keys(f"belongs_to {_SUMS}"),
+    "periods": _keys("""
+        number period_id counterparty_name status lines_count approved_by payment_reference sha256
+    """),
+    "disputes": _keys("""
+        status line_id raised_by reason note currency amount_minor tax_minor correction_amount_minor
+        correction_tax_minor correction_id
+    """),
+    "exceptions": _keys("""
+        local_day reason direction counterparty_name outlet_name asset_name units face_value_minor currency
+        bill_reference line_id
+    """),
+    "lines": _keys("""
+        local_day direction kind counterparty_name outlet_name asset_name units face_value_minor amount_minor
+        tax_minor net_minor currency bill_reference line_id reference belongs_to
+    """),
+}
+_WIDE: Final = frozenset(
+    _keys("""
+        counterparty_name outlet_name acceptor_name asset_name bill_reference reason note approved_by payment_reference
+    """)
+)
 _STRETCHED: Final[frozenset[Section]] = frozenset({"periods", "disputes", "exceptions", "lines"})
 _SMALL: Final = frozenset({"sha256", "line_id", "reference", "correction_id", "belongs_to"})
 
 
 class PaperFile:
-    """Takes the streamed tables like the other formats, keeps the first rows, and sets the page at the end."""
+    """A writer of the PDF: it takes the streamed tables like the other formats, keeps the first rows, and sets the
+    page."""
 
     def __init__(self, stream: BinaryIO, statement: Statement, language: Language, font: FoundFont) -> None:
         self._stream = stream
@@ -84,16 +90,16 @@ class PaperFile:
         self._rows: list[tuple[Any, ...]] = []
 
     def begin(self, table: StreamedTable) -> None:
-        """A streamed section starts."""
+        """Begin a streamed section."""
         self._end_section()
         self._table, self._rows = table, []
 
     def rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Further rows of the section that was begun; those beyond the limit are left out."""
+        """Keep further rows of the section that was begun; those beyond the limit are left out."""
         self._rows.extend(itertools.islice(rows, PAPER_ROWS_MAX - len(self._rows)))
 
     def finish(self) -> None:
-        """Sets the pages."""
+        """Set the pages."""
         self._end_section()
         moment = self._statement.as_of.astimezone(datetime.UTC)
         pages = typst.compile(
@@ -147,7 +153,7 @@ class PaperFile:
         rows = table.rows[:PAPER_ROWS_MAX]
         places = [keys.index(key) for key in SHOWN[table.section]]
         if table.section in _STRETCHED:
-            # Room on paper: a column in which nothing stands is left out.
+            # An empty column is left out, because paper has little room.
             places = [place for place in places if not rows or any(cells[place] for cells in rows)]
         columns = [table.columns[place] for place in places]
         note = None
@@ -178,7 +184,7 @@ class PaperFile:
         }
 
     def _totals(self, columns: list[Column]) -> list[list[str]]:
-        """What the rows add up to, for each currency, under the columns that the totals have too."""
+        """Return the sums of the rows, for each currency, under the columns that the totals have too."""
         totals = figure_tables(self._statement, self._language)[0]
         keys = [column.key for column in totals.columns]
         return [

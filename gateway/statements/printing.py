@@ -1,7 +1,7 @@
 """Prepare texts of others for paper: nothing in them turns a line about, and nothing prints as an empty box.
 
 - Characters that command the direction of a line (U+202E and its like) and other characters without a shape are taken
-  out. A name in a script that runs from right to left is isolated where it stands inside a line, so that the figures
+  out. A name in a script that runs from right to left is isolated inside a line, so that the figures
   beside it stay where they are (Unicode Standard Annex 9, FSI and PDI).
 - A character that no font here has is shown as `[U+1820]`; `replaced` says that there was one.
 - Long words get places at which a line may break, where a break cannot part what belongs together.
@@ -25,7 +25,7 @@ class PrintedText:
     def __init__(self, font: FoundFont) -> None:
         self._font = font
         self.replaced = False
-        """Whether a character was replaced because no font has it."""
+        """True where a character was replaced because no font has it."""
 
     def clean(self, text: str) -> str:
         """Return the text as it can be printed."""
@@ -56,7 +56,7 @@ class PrintedText:
 
     @cached_property
     def _covered(self) -> frozenset[int]:
-        """The characters of all fonts; read when a text has an unusual one, which takes a second."""
+        """Return the characters of all fonts; read when a text has an unusual one, which takes a second."""
         return self._font.characters()
 
 
@@ -66,8 +66,8 @@ def _is_variation(code: int) -> bool:
 
 
 def breakable(text: str) -> str:
-    """Return the text with places to break a line in words that are longer than a column is wide (U+200B: nothing is
-    seen of it)."""
+    """Return the text with places to break a line in words that are longer than a column is wide (U+200B,
+    invisible)."""
     return " ".join(_breakable_word(word) for word in text.split(" "))
 
 

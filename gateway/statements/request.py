@@ -1,4 +1,4 @@
-"""What kind of file is asked for, and what it is called."""
+"""The kind of file that is requested, and its name."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ MEDIA_TYPES: Final[dict[Format, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class StatementRequest:
-    """One file. `period` as `Statements.resolve` takes it; `section` is which table a CSV holds."""
+    """One file. `period` as `Statements.resolve` takes it; `section` is the table in a CSV."""
 
     business: str
     period: str | None = None
@@ -36,7 +36,7 @@ class StatementRequest:
         return MEDIA_TYPES[self.format]
 
     def file_name(self, scope: Scope, *, provisional: bool) -> str:
-        """`tong-hotel-2026-11.xlsx`; a provisional one says so. Visible ASCII without quotes."""
+        """Return `tong-hotel-2026-11.xlsx`; a provisional one says so. Visible ASCII without quotes."""
         parts = ["tong", scope.business, *([scope.counterparty] if scope.counterparty else []), scope.label]
         if self.format == "csv":
             parts.append(self.section)

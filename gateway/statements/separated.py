@@ -16,7 +16,7 @@ from redemption.settlement.figures import Statement
 
 
 class CsvFile:
-    """Writes one table."""
+    """A writer of one table."""
 
     def __init__(self, file: BinaryIO, statement: Statement, language: Language) -> None:
         self._file = file
@@ -25,7 +25,7 @@ class CsvFile:
         self._columns: tuple[Column, ...] = ()
 
     def begin(self, table: Table | StreamedTable) -> None:
-        """The heading."""
+        """Write the heading."""
         self._columns = table.columns
         # A table may have a status of its own: a period's, a dispute's.
         heading = ["statement", *(column.key for column in self._columns)]
@@ -33,12 +33,12 @@ class CsvFile:
         self._file.write(BYTE_ORDER_MARK + csv_bytes([heading if words is None else [words[key] for key in heading]]))
 
     def rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Further rows."""
+        """Write further rows."""
         kinds = [column.kind for column in self._columns]
         self._file.write(csv_bytes([self._status, *map(self._cell, kinds, row)] for row in rows))
 
     def finish(self) -> None:
-        """Nothing follows the last row."""
+        """Finish the file; nothing follows the last row."""
 
     def _cell(self, kind: str, cell: Any) -> Any:
         return self._word(cell) if kind == "word" else cell

@@ -1,25 +1,42 @@
-"""A statement as tables: which columns each section has, in which order, and its rows. All renderers show these.
+"""A statement as tables: the columns of each section in order, and its rows. All renderers show these.
 
 A cell is a plain value: text, a word of `texts.py`, an integer, money in minor units (of the row's `currency` column),
-a day or a time. Names are in one language; ids stand beside them.
+a day or a time. Names are in one language; ids are in columns beside them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from gateway.statements.texts import TEXTS, Language
 from redemption.settlement.figures import Row, Statement, StatementException, StatementLine, Sums
 
 CellKind = Literal["text", "word", "integer", "money", "day", "time"]
 Section = Literal[
-    "totals", "kinds", "counterparties", "outlets", "days", "instruments", "late", "periods", "disputes", "exceptions",
+    "totals",
+    "kinds",
+    "counterparties",
+    "outlets",
+    "days",
+    "instruments",
+    "late",
+    "periods",
+    "disputes",
+    "exceptions",
     "lines",
-]  # fmt: skip
+]
 FIGURE_SECTIONS: Final[tuple[Section, ...]] = (
-    "totals", "kinds", "counterparties", "outlets", "days", "instruments", "late", "periods", "disputes",
-)  # fmt: skip
+    "totals",
+    "kinds",
+    "counterparties",
+    "outlets",
+    "days",
+    "instruments",
+    "late",
+    "periods",
+    "disputes",
+)
 """Those whose size does not depend on the number of lines."""
 STREAMED_SECTIONS: Final[tuple[Section, ...]] = ("exceptions", "lines")
 SECTIONS: Final[tuple[Section, ...]] = FIGURE_SECTIONS + STREAMED_SECTIONS
@@ -53,61 +70,56 @@ class StreamedTable:
     row_of: Callable[[Any], tuple[Any, ...]]
 
 
-def _columns(kind: CellKind, *keys: str) -> tuple[Column, ...]:
-    return tuple(Column(key, kind) for key in keys)
+def _columns(text: str) -> tuple[Column, ...]:
+    """Read columns from a text: their keys in order, each followed by `:kind` where it is not text."""
+    parts = (word.partition(":") for word in text.split())
+    return tuple(Column(key, cast(CellKind, kind or "text")) for key, _, kind in parts)
 
 
-_AMOUNTS: Final = _columns(
-    "money", "receivable_amount_minor", "receivable_tax_minor", "receivable_minor", "payable_amount_minor",
-    "payable_tax_minor", "payable_minor", "net_minor",
-)  # fmt: skip
-_SUMS: Final = (Column("currency"), *_columns("integer", "lines_count", "own_lines"), *_AMOUNTS)
-_UNITS: Final = (
-    Column("receivable_units", "integer"), Column("receivable_face_minor", "money"),
-    Column("payable_units", "integer"), Column("payable_face_minor", "money"),
-    Column("own_units", "integer"), Column("own_face_minor", "money"),
-)  # fmt: skip
-_COUNTERPARTY: Final = (Column("counterparty"), Column("counterparty_name"))
-_OUTLET: Final = (Column("outlet"), Column("outlet_name"))
-_ASSET: Final = (Column("asset"), Column("asset_name"))
+_SUMS: Final = """
+    currency lines_count:integer own_lines:integer
+    receivable_amount_minor:money receivable_tax_minor:money receivable_minor:money
+    payable_amount_minor:money payable_tax_minor:money payable_minor:money net_minor:money
+"""
+_UNITS: Final = """
+    receivable_units:integer receivable_face_minor:money payable_units:integer payable_face_minor:money
+    own_units:integer own_face_minor:money
+"""
+_COUNTERPARTY: Final = "counterparty counterparty_name"
+_OUTLET: Final = "outlet outlet_name"
+_ASSET: Final = "asset asset_name"
 
 COLUMNS: Final[dict[Section, tuple[Column, ...]]] = {
-    "totals": _SUMS,
-    "kinds": (Column("kind", "word"), *_SUMS),
-    "counterparties": (*_COUNTERPARTY, *_SUMS),
-    "outlets": (*_OUTLET, Column("acceptor"), Column("acceptor_name"), *_SUMS),
-    "days": (Column("local_day", "day"), *_SUMS),
-    "instruments": (*_ASSET, *_SUMS, *_UNITS),
-    "late": (Column("belongs_to"), *_SUMS),
-    "periods": (
-        Column("period_id"), *_COUNTERPARTY, Column("number", "integer"), Column("status", "word"),
-        Column("lines_count", "integer"), Column("closed_at", "time"), Column("closed_by"), Column("approved_by"),
-        Column("payment_reference"), Column("sha256"),
-    ),
-    "disputes": (
-        Column("dispute_id"), Column("line_id"), Column("status", "word"), Column("raised_by"), Column("reason"),
-        Column("opened_at", "time"), Column("note"), Column("resolved_at", "time"), Column("currency"),
-        *_columns("money", "amount_minor", "tax_minor"), Column("correction_id"),
-        *_columns("money", "correction_amount_minor", "correction_tax_minor"),
-    ),
-    "exceptions": (
-        Column("local_day", "day"), Column("occurred_at", "time"), Column("reason", "word"),
-        Column("direction", "word"), *_COUNTERPARTY, *_OUTLET, *_ASSET, Column("units", "integer"),
-        Column("face_value_minor", "money"), Column("currency"), Column("redemption_id"), Column("bill_reference"),
-        Column("line_id"),
-    ),
-    "lines": (
-        Column("local_day", "day"), Column("occurred_at", "time"), Column("direction", "word"),
-        Column("kind", "word"), *_COUNTERPARTY, *_OUTLET, *_ASSET, Column("units", "integer"),
-        *_columns("money", "face_value_minor", "amount_minor", "tax_minor", "net_minor"), Column("currency"),
-        Column("redemption_id"), Column("bill_reference"), Column("agreement"), Column("line_id"),
-        Column("reference"), Column("belongs_to"), Column("dispute_id"),
-    ),
-}  # fmt: skip
+    "totals": _columns(_SUMS),
+    "kinds": _columns(f"kind:word {_SUMS}"),
+    "counterparties": _columns(f"{_COUNTERPARTY} {_SUMS}"),
+    "outlets": _columns(f"{_OUTLET} acceptor acceptor_name {_SUMS}"),
+    "days": _columns(f"local_day:day {_SUMS}"),
+    "instruments": _columns(f"{_ASSET} {_SUMS} {_UNITS}"),
+    "late": _columns(f"belongs_to {_SUMS}"),
+    "periods": _columns(f"""
+        period_id {_COUNTERPARTY} number:integer status:word lines_count:integer closed_at:time closed_by approved_by
+        payment_reference sha256
+    """),
+    "disputes": _columns("""
+        dispute_id line_id status:word raised_by reason opened_at:time note resolved_at:time
+        currency amount_minor:money tax_minor:money
+        correction_id correction_amount_minor:money correction_tax_minor:money
+    """),
+    "exceptions": _columns(f"""
+        local_day:day occurred_at:time reason:word direction:word {_COUNTERPARTY} {_OUTLET} {_ASSET}
+        units:integer face_value_minor:money currency redemption_id bill_reference line_id
+    """),
+    "lines": _columns(f"""
+        local_day:day occurred_at:time direction:word kind:word {_COUNTERPARTY} {_OUTLET} {_ASSET}
+        units:integer face_value_minor:money amount_minor:money tax_minor:money net_minor:money currency
+        redemption_id bill_reference agreement line_id reference belongs_to dispute_id
+    """),
+}
 
 
 def asset_name(statement: Statement, asset: str, language: Language) -> str:
-    """`points`, a benefit by its name, stored value by its currency."""
+    """Return `points`, a benefit by its name, stored value by its currency."""
     if asset.startswith("benefit:"):
         name = statement.name_of(asset, language)
         return asset.removeprefix("benefit:") if name == asset else name
@@ -116,7 +128,7 @@ def asset_name(statement: Statement, asset: str, language: Language) -> str:
 
 
 def figure_tables(statement: Statement, language: Language) -> list[Table]:
-    """The sections of FIGURE_SECTIONS, in that order."""
+    """Return the sections of FIGURE_SECTIONS, in that order."""
 
     def name(identifier: str | None) -> str:
         return statement.name_of(identifier, language)
@@ -131,10 +143,14 @@ def figure_tables(statement: Statement, language: Language) -> list[Table]:
         "late": lambda row: (row.key,),
     }
     groups: dict[Section, tuple[Row, ...]] = {
-        "totals": statement.totals, "kinds": statement.kinds, "counterparties": statement.counterparties,
-        "outlets": statement.outlets, "days": statement.days, "instruments": statement.instruments,
+        "totals": statement.totals,
+        "kinds": statement.kinds,
+        "counterparties": statement.counterparties,
+        "outlets": statement.outlets,
+        "days": statement.days,
+        "instruments": statement.instruments,
         "late": statement.late,
-    }  # fmt: skip
+    }
     tables = [
         Table(
             section,
@@ -149,65 +165,129 @@ def figure_tables(statement: Statement, language: Language) -> list[Table]:
 
 
 def lines_table(statement: Statement, language: Language) -> StreamedTable:
-    """Makes the row of a `StatementLine`."""
+    """Return the table of lines, which makes the row of a `StatementLine`."""
     name = cache(lambda identifier: statement.name_of(identifier, language))
     asset = cache(lambda identifier: asset_name(statement, identifier, language))
 
     def row_of(line: StatementLine) -> tuple[Any, ...]:
         agreement = f"{line.agreement_id} v{line.agreement_version}" if line.agreement_id else None
         return (
-            line.local_day, line.occurred_at, line.direction, line.kind, line.counterparty, name(line.counterparty),
-            line.outlet, name(line.outlet), line.asset, asset(line.asset), line.units, line.face_value_minor,
-            line.amount_minor, line.tax_minor, line.net_minor, line.currency, line.subject_id, line.bill_reference,
-            agreement, line.line_id, line.reference, line.belongs_to, line.dispute_id,
-        )  # fmt: skip
+            line.local_day,
+            line.occurred_at,
+            line.direction,
+            line.kind,
+            line.counterparty,
+            name(line.counterparty),
+            line.outlet,
+            name(line.outlet),
+            line.asset,
+            asset(line.asset),
+            line.units,
+            line.face_value_minor,
+            line.amount_minor,
+            line.tax_minor,
+            line.net_minor,
+            line.currency,
+            line.subject_id,
+            line.bill_reference,
+            agreement,
+            line.line_id,
+            line.reference,
+            line.belongs_to,
+            line.dispute_id,
+        )
 
     return StreamedTable("lines", COLUMNS["lines"], row_of)
 
 
 def exceptions_table(statement: Statement, language: Language) -> StreamedTable:
-    """Makes the row of a `StatementException`."""
+    """Return the table of exceptions, which makes the row of a `StatementException`."""
 
     def row_of(use: StatementException) -> tuple[Any, ...]:
         return (
-            use.local_day, use.occurred_at, use.reason, use.direction, use.counterparty,
-            statement.name_of(use.counterparty, language), use.outlet, statement.name_of(use.outlet, language),
-            use.asset, asset_name(statement, use.asset, language), use.units, use.face_value_minor, use.currency,
-            use.subject_id, use.bill_reference, use.line_id,
-        )  # fmt: skip
+            use.local_day,
+            use.occurred_at,
+            use.reason,
+            use.direction,
+            use.counterparty,
+            statement.name_of(use.counterparty, language),
+            use.outlet,
+            statement.name_of(use.outlet, language),
+            use.asset,
+            asset_name(statement, use.asset, language),
+            use.units,
+            use.face_value_minor,
+            use.currency,
+            use.subject_id,
+            use.bill_reference,
+            use.line_id,
+        )
 
     return StreamedTable("exceptions", COLUMNS["exceptions"], row_of)
 
 
 def _cells(sums: Sums, *, units: bool) -> tuple[Any, ...]:
     cells: tuple[Any, ...] = (
-        sums.currency, sums.lines, sums.own_lines, sums.receivable_amount_minor, sums.receivable_tax_minor,
-        sums.receivable_minor, sums.payable_amount_minor, sums.payable_tax_minor, sums.payable_minor, sums.net_minor,
-    )  # fmt: skip
+        sums.currency,
+        sums.lines,
+        sums.own_lines,
+        sums.receivable_amount_minor,
+        sums.receivable_tax_minor,
+        sums.receivable_minor,
+        sums.payable_amount_minor,
+        sums.payable_tax_minor,
+        sums.payable_minor,
+        sums.net_minor,
+    )
     if not units:
         return cells
     return (
-        *cells, sums.receivable_units, sums.receivable_face_minor, sums.payable_units, sums.payable_face_minor,
-        sums.own_units, sums.own_face_minor,
-    )  # fmt: skip
+        *cells,
+        sums.receivable_units,
+        sums.receivable_face_minor,
+        sums.payable_units,
+        sums.payable_face_minor,
+        sums.own_units,
+        sums.own_face_minor,
+    )
 
 
 def _period_rows(statement: Statement, language: Language) -> list[tuple[Any, ...]]:
     return [
         (
-            one.period_id, one.counterparty, statement.name_of(one.counterparty, language), one.number, one.status,
-            one.lines, one.closed_at, one.closed_by, ", ".join(one.approved_by), one.payment_reference, one.sha256,
+            one.period_id,
+            one.counterparty,
+            statement.name_of(one.counterparty, language),
+            one.number,
+            one.status,
+            one.lines,
+            one.closed_at,
+            one.closed_by,
+            ", ".join(one.approved_by),
+            one.payment_reference,
+            one.sha256,
         )
         for one in statement.periods
-    ]  # fmt: skip
+    ]
 
 
 def _dispute_rows(statement: Statement) -> list[tuple[Any, ...]]:
     return [
         (
-            one.dispute_id, one.line_id, "open" if one.resolved_at is None else "resolved", one.raised_by, one.reason,
-            one.opened_at, one.note, one.resolved_at, one.currency, one.amount_minor, one.tax_minor, one.correction_id,
-            one.correction_amount_minor, one.correction_tax_minor,
+            one.dispute_id,
+            one.line_id,
+            "open" if one.resolved_at is None else "resolved",
+            one.raised_by,
+            one.reason,
+            one.opened_at,
+            one.note,
+            one.resolved_at,
+            one.currency,
+            one.amount_minor,
+            one.tax_minor,
+            one.correction_id,
+            one.correction_amount_minor,
+            one.correction_tax_minor,
         )
         for one in statement.disputes
-    ]  # fmt: skip
+    ]

@@ -1,5 +1,4 @@
-"""A statement as an XLSX workbook: a summary, a sheet for each way to look at the lines, every exception, every
-line.
+"""A statement as an XLSX workbook: a summary, a sheet for each grouping of the lines, every exception, every line.
 
 Guarantees: money is a number with the number format of its currency's minor unit; totals are formulas over the lines
 that carry their value too, so they read without recalculation; text is written as text, so nothing of a caller is a
@@ -31,6 +30,7 @@ from gateway.statements.tables import (
     figure_tables,
 )
 from gateway.statements.texts import TEXTS, Language
+from redemption.domain.errors import RefusedError
 from redemption.settlement.figures import Statement
 
 ROWS_PER_SHEET: Final = 1_048_000
@@ -38,19 +38,19 @@ ROWS_PER_SHEET: Final = 1_048_000
 HEADING_ROW: Final = 3
 FIRST_ROW: Final = HEADING_ROW + 1
 SHEETS_MAX: Final = 50
-FOOTER_CHARACTERS_MAX: Final = 100  # Excel takes 255 with the codes
+FOOTER_CHARACTERS_MAX: Final = 100  # Excel takes 255 characters, codes included
 WIDTHS: Final = {"text": 18, "word": 14, "integer": 12, "money": 16, "day": 12, "time": 20}
 WIDE: Final = {"reason": 40, "note": 40, "sha256": 66, "line_id": 24, "redemption_id": 24, "reference": 24}
 LEFT_OUT: Final = frozenset({"counterparty", "outlet", "asset"})
-"""Ids that the sheets of lines and exceptions do without: names stand there."""
+"""Ids that the sheets of lines and exceptions leave out: they have names instead."""
 
 
-class TooManyLines(Exception):
-    """More lines than the sheets of a workbook are meant to hold; the text says what to take instead."""
+class TooManyLines(RefusedError):
+    """A statement has more lines than the sheets of a workbook hold; the text names the format to take instead."""
 
 
 class XlsxFile:
-    """Writes figures at once, then the streamed tables in the order they are begun: exceptions, lines."""
+    """A writer of figures at once, then of the streamed tables in the order they are begun: exceptions, lines."""
 
     def __init__(
         self,
@@ -137,14 +137,14 @@ class XlsxFile:
         return [self._sheet(name if number == 1 else f"{name} {number}") for number in numbers]
 
     def _format(self, **properties: Any) -> CellFormat:
-        """One object for each set of properties: xlsxwriter numbers only the first of equal ones."""
+        """Return one object for each set of properties: xlsxwriter numbers only the first of equal ones."""
         key = tuple(sorted(properties.items()))
         if key not in self._formats:
             self._formats[key] = self._book.add_format(properties)
         return self._formats[key]
 
     def _style(self, kind: CellKind, currency: str | None, *, bold: bool = False) -> CellFormat:
-        """The cell format of a number."""
+        """Return the cell format of a number."""
         more: dict[str, Any] = {"bold": True, "top": 1} if bold else {}
         if kind == "money" and digits_of(currency):
             return self._format(num_format=f"#,##0.{'0' * digits_of(currency)}", **more)
@@ -155,7 +155,7 @@ class XlsxFile:
         return self._format(num_format="yyyy-mm-dd hh:mm:ss", align="left", **more)
 
     def _heading(self, sheet: Worksheet, row: int, columns: tuple[Column, ...]) -> None:
-        """Title and note when the sheet is new, and the columns' headings with their widths."""
+        """Write title and note when the sheet is new, and the columns' headings with their widths."""
         if row == HEADING_ROW:
             self._head(sheet)
             for place, column in enumerate(columns):
@@ -171,7 +171,7 @@ class XlsxFile:
             write_text(sheet, 1, 0, self._words["provisional_note"], red)
 
     def _table(self, sheet: Worksheet, row: int, table: Table) -> int:
-        """Heading and rows; the row after them."""
+        """Write heading and rows. Returns the row after them."""
         self._heading(sheet, row, table.columns)
         for cells in table.rows:
             row += 1
@@ -199,7 +199,7 @@ class XlsxFile:
                 sheet.write_datetime(row, place, _naive(cell), style)
 
     def _totals(self, sheet: Worksheet, row: int, table: Table) -> None:
-        """A row for each currency that sums the rows above it; no total of units of different things."""
+        """Write a row for each currency that sums the rows above it; no total of units of different things."""
         keys = [column.key for column in table.columns]
         currency_place = keys.index("currency")
         bold = self._format(bold=True, top=1)
@@ -250,7 +250,7 @@ class XlsxFile:
             row += 1
 
     def _total_row(self, sheet: Worksheet, row: int, table: Table, cells: tuple[Any, ...]) -> None:
-        """The totals of a currency, as formulas over the sheets of lines."""
+        """Write the totals of a currency, as formulas over the sheets of lines."""
         currency = cells[0]
         write_text(sheet, row, 0, currency)
         places = {column.key: place for place, column in enumerate(table.columns)}
@@ -274,7 +274,7 @@ class XlsxFile:
             sheet.write_formula(row, place, f"={formula}", style, value)
 
     def _over_lines(self, summed: str | None, direction: str | None, currency: str) -> str:
-        """SUMIFS of a column, or COUNTIFS, over every sheet of lines."""
+        """Return SUMIFS of a column, or COUNTIFS, over every sheet of lines."""
         terms = []
         for area in self._line_areas():
             criteria = f'{area("currency")},"{currency}"'

@@ -1,4 +1,4 @@
-"""Writes one statement to a file, whole or not at all.
+"""Writing one statement to a file, whole or not at all.
 
 Guarantees: the file appears under its name when it is complete (written in a folder beside it, then renamed), with
 mode 0600; everything in it is of one snapshot; what blocks (compressing, typesetting) runs in a thread, one batch of
@@ -42,7 +42,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What lies in the file."""
+    """The properties of a written file."""
 
     path: Path
     size_bytes: int
@@ -52,7 +52,7 @@ class Written:
 
 
 class _File(Protocol):
-    """What each format offers. Blocks: call it in a thread."""
+    """The interface of each format. It blocks: call it in a thread."""
 
     def begin(self, table: Any) -> None: ...
 
@@ -64,8 +64,10 @@ class _File(Protocol):
 async def write_statement(
     statements: Statements, request: StatementRequest, path: Path, font_path: Path | None = None, say: Say | None = None
 ) -> Written | StatementRefused:
-    """Writes what is asked for to `path`, replacing what was there. Raises `OSError` and PostgreSQL's faults; then
-    nothing is left behind."""
+    """Write the requested statement to `path`, replacing what was there.
+
+    Raises `OSError` and PostgreSQL's faults; then nothing is left behind.
+    """
     scope = await statements.resolve(request.business, request.period, request.counterparty)
     if isinstance(scope, StatementRefused):
         return scope
@@ -88,7 +90,7 @@ async def write_statement(
 
 
 async def _write(opened: OpenStatement, request: StatementRequest, path: Path, font: FoundFont | None, say: Say) -> int:
-    """How many rows of exceptions and lines are in it."""
+    """Write the file. Returns how many rows of exceptions and lines are in it."""
     statement = opened.statement
     with _private(path) as stream:
         file = await asyncio.to_thread(_open, stream, path.parent, statement, request, font)
@@ -110,7 +112,7 @@ async def _write(opened: OpenStatement, request: StatementRequest, path: Path, f
 
 
 def _private(path: Path) -> BinaryIO:
-    """A new file that only its owner reads."""
+    """Open a new file that only its owner reads."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
@@ -136,7 +138,7 @@ def _whole(file: _File, table: Table) -> None:
 async def _copy(
     file: _File, table: StreamedTable, batches: AsyncGenerator[Any, None], limit: int | None, total: int, say: Say
 ) -> int:
-    """Rows from the database to the file, a batch at a time."""
+    """Copy rows from the database to the file, a batch at a time."""
     count = 0
     told = 0
     await asyncio.to_thread(file.begin, table)
@@ -157,7 +159,7 @@ def _rows(file: _File, table: StreamedTable, batch: list[Any]) -> None:
 
 
 def _finish(unfinished: Path, path: Path) -> tuple[int, str]:
-    """On disk and under its name; its size and SHA-256."""
+    """Sync the file and rename it. Returns its size and SHA-256."""
     digest = hashlib.sha256()
     with unfinished.open("rb") as stream:
         while data := stream.read(READ_BYTES):

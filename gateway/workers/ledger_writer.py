@@ -21,8 +21,8 @@ from redemption.hot.address import Address
 from redemption.hot.connection import HotConnection
 from redemption.hot.library import assemble
 from redemption.hot.store import HotStore
-from redemption.ledger.store import LedgerStore, PostgresAwayError
-from redemption.ledger.streams import LedgerStreams, StreamClient, ValkeyAwayError, open_stream_client
+from redemption.ledger.store import LedgerStore, PostgresAway
+from redemption.ledger.streams import LedgerStreams, StreamClient, ValkeyAway, open_stream_client
 from redemption.ledger.writer import LedgerWriter, run_writer
 from redemption.live.stats_store import tell_writer
 from redemption.service import Redemptions
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 async def write_ledger(settings: Settings) -> None:
-    """Writes until told to stop. Raises `SettingsRefused`, `LedgerStoppedError`."""
+    """Write until stopped. Raises `SettingsRefused`, `LedgerStopped`."""
     configure_logs(settings.log_level)
     valkey_url, postgres_dsn = settings.stores()
     stop = asyncio.Event()
@@ -60,7 +60,7 @@ async def write_ledger(settings: Settings) -> None:
 
 @asynccontextmanager
 async def _sweeping(settings: Settings, pool: Pool) -> AsyncIterator[Sweeper]:
-    """A sweeper beside the writer: both keep the books true, and neither is on the way of a scan."""
+    """Run a sweeper beside the writer: both keep the books true, and neither is on the path of a scan."""
     valkey_url, _ = settings.stores()
     configuration = ConfigurationFollower(pool, system_clock)
     await configuration.start()
@@ -78,7 +78,7 @@ async def _sweeping(settings: Settings, pool: Pool) -> AsyncIterator[Sweeper]:
 
 
 async def _export(writer: LedgerWriter, sweeper: Sweeper, metrics: Metrics, client: StreamClient) -> None:
-    """Says once a second how far the ledger is: to Prometheus, and to the pages of operations."""
+    """Export once a second how far the ledger is: to Prometheus, and to the pages of operations."""
     written = dead = expired = 0
     while True:
         await asyncio.sleep(FIGURES_SECONDS)
@@ -104,7 +104,7 @@ async def _export(writer: LedgerWriter, sweeper: Sweeper, metrics: Metrics, clie
                     )
                 ),
             )
-        except (ValkeyAwayError, PostgresAwayError) as fault:
+        except (ValkeyAway, PostgresAway) as fault:
             logger.debug("no figures of the ledger this second: %s", fault)
             continue
         metrics.ledger_backlog.set(status.backlog)

@@ -46,7 +46,7 @@ class HeadsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def seal(settings: Settings, *, make_key: bool = False) -> None:
-    """Seals until told to stop. Raises `SettingsRefused`, `SealKeyRefused`, `OtherKeyError`."""
+    """Seal until stopped. Raises `SettingsRefused`, `SealKeyRefused`, `OtherKey`."""
     configure_logs(settings.log_level)
     if make_key:
         make_seal_key(settings.seal_key_path())
@@ -69,7 +69,7 @@ async def seal(settings: Settings, *, make_key: bool = False) -> None:
 
 
 async def ledger_pool(settings: Settings, name: str) -> Pool:
-    """A small pool on the ledger. Raises `SettingsRefused`."""
+    """Open a small pool on the ledger. Raises `SettingsRefused`."""
     return await open_pool(settings.ledger(), size=3, name=name)
 
 
@@ -83,7 +83,7 @@ async def _export(sealer: Sealer, metrics: Metrics) -> None:
 
 
 async def export_heads(settings: Settings) -> str:
-    """The newest head of every bucket, as JSON. It says nothing of the key and can be published."""
+    """Return the newest head of every bucket, as JSON. It says nothing of the key and can be published."""
     pool = await ledger_pool(settings, "tong-heads")
     try:
         rows = await pool.fetch(named_queries("ledger", "seal")["heads"], range(settings.buckets))
@@ -111,7 +111,7 @@ def _entry(head: Head) -> dict[str, Any]:
 
 
 def read_heads(path: Path) -> list[Head]:
-    """The heads of an exported file. Raises `SettingsRefused`."""
+    """Read the heads of an exported file. Raises `SettingsRefused`."""
     try:
         if path.stat().st_size > HEADS_BYTES_MAX:
             raise SettingsRefused(f"{path} is no file of heads: too large")

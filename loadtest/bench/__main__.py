@@ -1,4 +1,4 @@
-"""`python -m loadtest.bench`: how fast one scan is, against references, in one run. `make bench` calls it.
+"""`python -m loadtest.bench`: the speed of one scan, against references, in one run. `make bench` calls it.
 
 Starts its own stack with the durable settings (an fsync before every reply), ledger writer, metrics, authentication and
 rate limits on, one worker; every scan has a fresh single-use code and a key of its own. Prints one table, the lines of
@@ -31,12 +31,12 @@ from loadtest.bench.open_loop import Open
 from loadtest.bench.reference_servers import reference_servers
 from loadtest.bench.report import Report, print_report
 from loadtest.bench.rounds import GATEWAY, HOT_MEMBER, REFERENCES, Bench
-from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, require_tools
+from loadtest.bench.wrk import CONNECTIONS, WrkMissing, require_tools
 from loadtest.costs import REST_SECONDS
 from loadtest.population import populate
 from loadtest.processes import allocator
 from loadtest.scans import ScanMaker
-from loadtest.stack import Stack, StackFailedError, running_stack
+from loadtest.stack import Stack, StackFailed, running_stack
 
 SHARES: Final = (0.25, 0.50, 0.75)
 BUCKETS: Final = 64
@@ -58,7 +58,7 @@ def arguments() -> argparse.Namespace:
 
 
 def measure(chosen: argparse.Namespace) -> Report:
-    """The whole run."""
+    """Run everything."""
     report = Report(command=" ".join(["python -m loadtest.bench", *sys.argv[1:]]), machine=machine())
     members = 500 if chosen.smoke else chosen.members
     rounds, seconds, open_seconds = (1, 1, 1) if chosen.smoke else (3, 3, 4) if chosen.quick else (7, 5, 10)
@@ -110,19 +110,22 @@ def say(text: str) -> None:
 
 
 def rates(bench: Bench) -> str:
-    """The medians so far, on a line."""
+    """Print the medians so far, on a line."""
     return ", ".join(f"{name} {series.rate:.0f}/s" for name, series in bench.series.items())
 
 
 def warm_up(bench: Bench, seconds: int) -> None:
-    """A round of each that is not counted: caches, connections, the first partitions."""
+    """Run a round of each that is not counted: caches, connections, the first partitions."""
     for contestant in (*REFERENCES, GATEWAY):
         bench.closed_round(contestant, seconds)
     bench.series.clear()
 
 
 def open_rounds(bench: Bench, report: Report, seconds: int, times: int) -> None:
-    """Gateway and no-op in turn at shares of the gateway's maximum; of several rounds the one with the median p99."""
+    """Run gateway and no-op in turn at shares of the gateway's maximum.
+
+    Of several rounds the one with the median p99 counts.
+    """
     fastest = bench.series[GATEWAY].rate
     for share in SHARES:
         found: dict[str, list[Open]] = {"starlette": [], GATEWAY: []}
@@ -135,7 +138,7 @@ def open_rounds(bench: Bench, report: Report, seconds: int, times: int) -> None:
 
 
 def measure_memory(bench: Bench, report: Report, scans: int) -> None:
-    """What so many redemptions add, before anything of them is trimmed."""
+    """Measure what this many redemptions add, before anything of them is trimmed."""
     asyncio.run(drain(bench.stack.valkey_url, bench.stack.postgres_dsn))
     wait_until_trimmed(bench.stack)
     with bench.stack.writer_stopped():
@@ -151,7 +154,8 @@ def measure_memory(bench: Bench, report: Report, scans: int) -> None:
 
 
 def measure_bare(stack: Stack, bench: Bench, calls: int) -> list[Bare]:
-    """The hot store's own function at the same number of calls in flight, and at four times that. The best of three."""
+    """Measure the hot store's own function at the same number of calls in flight, and at four times that. The best of
+    three."""
     population, url = bench.population, stack.near_valkey_url
     maker = ScanMaker(population, stack.code_keys, "watched")
     pattern = CallPattern(watch_one_call(url, stack.port, maker), BUCKETS, population.first_member, population.members)
@@ -163,13 +167,13 @@ def measure_bare(stack: Stack, bench: Bench, calls: int) -> list[Bare]:
 
 
 def main() -> int:
-    """The command. Returns the exit status."""
+    """Run the command. Returns the exit status."""
     chosen = arguments()
     began = time.monotonic()
     try:
         require_tools()
         report = measure(chosen)
-    except (WrkMissingError, StackFailedError, TimeoutError) as fault:
+    except (WrkMissing, StackFailed, TimeoutError) as fault:
         print(f"bench: {fault}", file=sys.stderr)
         return 2
     report.seconds = time.monotonic() - began

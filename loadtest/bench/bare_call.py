@@ -25,7 +25,7 @@ READ_BYTES: Final = 262_144
 
 @dataclass(frozen=True)
 class Bare:
-    """Calls answered a second, with so many in flight; how many were applied."""
+    """Calls answered a second, with this many in flight; how many were applied."""
 
     calls: int
     applied: int
@@ -38,7 +38,7 @@ class Bare:
 
 
 def watch_one_call(valkey_url: str, port: int, maker: ScanMaker) -> list[bytes]:
-    """The FCALL behind one scan, as the server saw it."""
+    """Return the FCALL behind one scan, as the server saw it."""
     with Redis.from_url(valkey_url) as client, client.monitor() as monitor:
         request = maker.make(1, hot_member=True)[0]
         status, body = post_raw(port, request.raw)
@@ -47,14 +47,14 @@ def watch_one_call(valkey_url: str, port: int, maker: ScanMaker) -> list[bytes]:
         deadline = time.monotonic() + WATCH_SECONDS
         while time.monotonic() < deadline:
             command: str = monitor.next_command()["command"]
-            words = command.encode().split(b" ")  # none of its arguments has a space
+            words = command.encode().split(b" ")  # no argument has a space
             if words and words[0] == b"FCALL" and words[1].startswith(b"redeem_"):
                 return words
     raise RuntimeError("MONITOR did not show the FCALL of a scan")
 
 
 class CallPattern:
-    """Makes packed calls for other members after the pattern of one call."""
+    """A maker of packed calls for other members after the pattern of one call."""
 
     def __init__(self, words: list[bytes], buckets: int, first_member: int, members: int) -> None:
         keys = int(words[2])
@@ -70,7 +70,7 @@ class CallPattern:
         self._count = 0
 
     def packed(self) -> bytes:
-        """One more call: the next member, a code, key, basket and redemption of its own."""
+        """Return one more call: the next member, a code, key, basket and redemption of its own."""
         self._count += 1
         number = self._number + self._count % self._members
         unique = b"%08x" % self._count
@@ -104,7 +104,7 @@ def _connected(address: SplitResult) -> socket.socket:
 
 
 def bare_calls(valkey_url: str, pattern: CallPattern, *, calls: int, sockets: int, batch: int) -> Bare:
-    """Makes so many calls over `sockets` connections, each with `batch` in flight, as fast as they are answered."""
+    """Make this many calls over `sockets` connections, each with `batch` in flight, as fast as they are answered."""
     waiting = [b"".join(pattern.packed() for _ in range(batch)) for _ in range(max(sockets, calls // batch))]
     address = urlsplit(valkey_url)
     poll = select.epoll()

@@ -1,4 +1,5 @@
-"""`python -m loadtest.bench.growth`: how the cost of one scan grows with members, lots, legs, records and workers.
+"""`python -m loadtest.bench.growth`: the cost of one scan by members, lots, legs, records and workers.
+
 `make bench-growth` calls it.
 
 For each of these a stack for every size runs at the same time, and the rounds go in turn, so that a slow moment of the
@@ -22,11 +23,11 @@ from typing import Final
 
 from loadtest.auditor import Auditor, drain
 from loadtest.bench.growth_report import Growth, Point, Size, of_members, of_records
-from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, closed_loop, require_tools
+from loadtest.bench.wrk import CONNECTIONS, WrkMissing, closed_loop, require_tools
 from loadtest.costs import Costs
 from loadtest.population import populate
 from loadtest.scans import ScanMaker
-from loadtest.stack import Stack, StackFailedError, running_stack
+from loadtest.stack import Stack, StackFailed, running_stack
 
 RATE_FIRST: Final = 8_000
 FILL_SECONDS: Final = 15
@@ -47,12 +48,12 @@ SMALL: Final = CURVES | {
 }
 
 
-class OutOfTimeError(Exception):
-    """The run has taken as long as it may."""
+class OutOfTime(Exception):
+    """The run has taken its time."""
 
 
 class Timer:
-    """The time of the run: says it with every line, and ends it."""
+    """The time of the run: prints it with every line, and ends the run."""
 
     def __init__(self, minutes: float) -> None:
         self._began = time.monotonic()
@@ -63,9 +64,9 @@ class Timer:
         return time.monotonic() - self._began
 
     def check(self) -> None:
-        """Raises OutOfTimeError when the time is over."""
+        """Check the time. Raises OutOfTime when it is over."""
         if self.seconds > self._minutes * 60:
-            raise OutOfTimeError(f"stopped after {self._minutes:g} minutes")
+            raise OutOfTime(f"stopped after {self._minutes:g} minutes")
 
     def say(self, text: str) -> None:
         print(f"growth: {self.seconds:5.0f} s  {text}", flush=True)
@@ -85,7 +86,7 @@ class Environment:
         self._costs = Costs(stack)
 
     def fill(self) -> None:
-        """Leaves as many records as the size says. Raises StackFailedError when scans are not taken."""
+        """Make as many records as the size says. Raises StackFailed when scans are not taken."""
         have, wanted = 0, self.point.size.records
         while have < wanted:
             self._timer.check()
@@ -93,20 +94,20 @@ class Environment:
             before, have = have, self.stack.outcomes().get("applied", 0)
             self._timer.say(f"{have} of {wanted} records")
             if have == before:
-                raise StackFailedError("no scan was taken while records were made")
+                raise StackFailed("no scan was taken while records were made")
 
     def come_to_rest(self) -> None:
-        """Until the ledger has everything, and sealer and settlement have been through it."""
+        """Wait until the ledger has everything, and sealer and settlement have processed it."""
         asyncio.run(drain(self.stack.valkey_url, self.stack.postgres_dsn, DRAIN_SECONDS))
         if not self._costs.come_to_rest(REST_SECONDS):
             self._timer.say(f"{self.point.size.name}: not at rest after {REST_SECONDS:.0f} s, going on")
 
     def start(self) -> None:
-        """The rounds begin."""
+        """Begin the rounds."""
         self._costs.start()
 
     def round(self, seconds: int, *, counts: bool = True) -> None:
-        """One closed-loop round; the first one only warms up."""
+        """Run one closed-loop round; the first one only warms up."""
         self._timer.check()
         before = self.stack.outcomes()
         self._costs.begin()
@@ -115,7 +116,7 @@ class Environment:
         if errors or applied < requests:
             self.point.wrong.append(f"{self.point.size}: {errors} errors, {applied} of {requests} applied")
         if not applied:
-            raise StackFailedError(f"no scan was taken at {self.point.size}")
+            raise StackFailed(f"no scan was taken at {self.point.size}")
         cost = self._costs.end(applied)
         if counts:
             self.point.rates.append(rate)
@@ -128,7 +129,7 @@ class Environment:
         return found.rate, found.requests, found.errors
 
     def finish(self) -> None:
-        """The rounds are over: what the parts behind have used, and the audit, by counts and balances."""
+        """End the rounds: read the CPU time of the parts behind, and audit counts and balances."""
         self.come_to_rest()
         self.point.behind_us = self._costs.behind()
         applied = self.stack.outcomes()["applied"]
@@ -137,7 +138,7 @@ class Environment:
 
 
 def measure(curve: str, sizes: tuple[Size, ...], rounds: int, seconds: int, timer: Timer) -> list[Point]:
-    """All points of one curve. Raises OutOfTimeError."""
+    """Measure all points of one curve. Raises OutOfTime."""
     with ExitStack() as held:
         environments = []
         for number, size in enumerate(sizes):
@@ -177,7 +178,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """The command. Returns the exit status."""
+    """Run the command. Returns the exit status."""
     chosen = arguments()
     timer = Timer(chosen.minutes)
     growth = Growth(command=" ".join(["python -m loadtest.bench.growth", *sys.argv[1:]]), small=chosen.small)
@@ -186,9 +187,9 @@ def main() -> int:
         for curve in chosen.only:
             sizes = (SMALL if chosen.small else CURVES)[curve]
             growth.curves[curve] = measure(curve, sizes, chosen.rounds, chosen.seconds, timer)
-    except (OutOfTimeError, StackFailedError, TimeoutError) as fault:
+    except (OutOfTime, StackFailed, TimeoutError) as fault:
         growth.missing = f"{fault}: {', '.join(c for c in chosen.only if c not in growth.curves)} not measured"
-    except WrkMissingError as fault:
+    except WrkMissing as fault:
         print(f"growth: {fault}", file=sys.stderr)
         return 2
     growth.seconds, growth.machine["load_after"] = timer.seconds, os.getloadavg()[0]

@@ -23,7 +23,7 @@ INCHES: Final = (3.4, 3.6)
 
 
 def draw(curves: dict[str, Curve], path: Path) -> None:
-    """Writes one PNG with a panel for each curve."""
+    """Write one PNG with a panel for each curve."""
     figure = Figure(figsize=(INCHES[0] * len(curves), INCHES[1]), layout="constrained")
     FigureCanvasAgg(figure)
     for number, (name, points) in enumerate(curves.items(), 1):

@@ -1,4 +1,4 @@
-"""What loadtest/bench/growth.py found: its points, the line that has to hold, all of it as text, JSON and a plot."""
+"""The results of loadtest/bench/growth.py: points, the line that has to hold, all as text, JSON and a plot."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -38,8 +38,10 @@ def of_records(records: int) -> Size:
 
 @dataclass
 class Point:
-    """What was measured at one size: requests/s and CPU µs a redemption, round by round; those of the parts that work
-    behind over all rounds."""
+    """The measurements at one size.
+
+    requests/s and CPU µs a redemption, round by round; those of the parts that work behind over all rounds.
+    """
 
     size: Size
     rates: list[float] = field(default_factory=list)
@@ -49,7 +51,7 @@ class Point:
 
     @property
     def rate(self) -> float:
-        """The median over the rounds."""
+        """Return the median over the rounds."""
         return median(self.rates)
 
     @property
@@ -57,22 +59,23 @@ class Point:
         return self.rates[-1] if self.rates else 0.0
 
     def cpu(self) -> dict[str, float]:
-        """By part; of gateway and hot store the medians over the rounds."""
+        """Return CPU by part; of gateway and hot store the medians over the rounds."""
         return {part: median(each[part] for each in self.cpu_us) for part in AT_ONCE} | self.behind_us
 
     def kept(self, first: "Point") -> float:
-        """Its throughput as a share of another's: the median over the pairs of rounds, which stood side by side."""
+        """Return its throughput as a share of another's: the median over the pairs of rounds, which ran side by
+        side."""
         return median(own / its for own, its in zip(self.rates, first.rates, strict=True))
 
     def sentence(self, first: "Point") -> str:
-        """The point on a line, against the first of its curve."""
+        """Return the point on a line, against the first of its curve."""
         costs = ", ".join(f"{part.replace('_', ' ')} {cost:.0f}" for part, cost in self.cpu().items())
         return f"{self.size.name}: {self.rate:.0f}/s ({self.kept(first):.2f} of the first), CPU µs {costs}"
 
 
 @dataclass
 class Growth:
-    """One run. `missing` says what the time did not suffice for."""
+    """The results of a run. `missing` names what the time did not suffice for."""
 
     command: str
     small: bool
@@ -82,7 +85,7 @@ class Growth:
     missing: str = ""
 
     def held(self) -> list[tuple[str, str, bool]]:
-        """The line of issue 5 that this run decides, when it measured the members at their full sizes."""
+        """Return the line of issue 5 that this run decides, where it measured the members at their full sizes."""
         points = self.curves.get("members")
         if points is None or self.small:
             return []
@@ -91,12 +94,12 @@ class Growth:
         return [(what, f"{kept:.2f}", kept >= KEPT_MIN)]
 
     def wrong(self) -> list[str]:
-        """Everything that should not have been."""
+        """Return everything that should not have happened."""
         found = [text for points in self.curves.values() for point in points for text in point.wrong]
         return [*found, self.missing] if self.missing else found
 
     def write(self, path: Path) -> None:
-        """Figures, and the plot beside them."""
+        """Write figures, and the plot beside them."""
         path.parent.mkdir(parents=True, exist_ok=True)
         document = asdict(self) | {
             "held": [{"what": what, "found": found, "passed": passed} for what, found, passed in self.held()],
@@ -112,7 +115,7 @@ class Growth:
         print(f"\n{self.command}   ({self.seconds:.0f} s)\nfigures: {path}, the plot beside them")
 
     def tell(self) -> bool:
-        """Prints the curves, the projection and what has to hold; whether it does."""
+        """Print the curves, the projection and what has to hold. Returns whether it does."""
         if self.machine["load_before"] > QUIET_LOAD:
             print(NOISY)
         for curve, points in self.curves.items():
@@ -126,5 +129,8 @@ class Growth:
         return not self.wrong() and all(passed for _, _, passed in self.held())
 
     def _plain_costs(self) -> Sequence[dict[str, float]]:
-        """Those of the first point that was measured: the smallest size of the first curve. None when there is none."""
+        """Return the costs of the first measured point: the smallest size of the first curve.
+
+        None where there is none.
+        """
         return [points[0].cpu() for points in list(self.curves.values())[:1]]

@@ -1,5 +1,8 @@
-"""How far the ledger is behind while it is loaded, seen from outside: entries of the streams less rows, and the age of
-the oldest entry that is not in the ledger, by comparing the streams' last ids with the watermarks a while later."""
+"""Lag of the ledger while it is loaded, measured from outside.
+
+It is the entries of the streams less rows, and the age of the oldest entry that is not in the ledger, by comparing the
+streams' last ids with the watermarks a while later.
+"""
 
 import asyncio
 import threading
@@ -26,13 +29,13 @@ class Lag:
 
     @property
     def worst(self) -> float:
-        """The largest, 0.0 when there was none."""
+        """Return the largest, 0.0 where there was none."""
         return max(self.seconds, default=0.0)
 
 
 @contextmanager
 def watched_lag(stack: Stack) -> Iterator[Lag]:
-    """Looks five times a second for the length of the block."""
+    """Look five times a second for the length of the block."""
     lag, ended = Lag(), threading.Event()
     watcher = threading.Thread(target=lambda: asyncio.run(_watch(stack, lag, ended)))
     watcher.start()
@@ -59,7 +62,8 @@ async def _watch(stack: Stack, lag: Lag, ended: threading.Event) -> None:
 
 
 async def oldest_seconds(hot: Any, ledger: "asyncpg.Connection[Any]", buckets: int) -> float:
-    """Age of the oldest entry above its bucket's watermark, by the hot store's clock; 0.0 when there is none."""
+    """Return the age of the oldest entry above its bucket's watermark, by the hot store's clock; 0.0 where there is
+    none."""
     rows = await ledger.fetch("SELECT bucket, last_ms, last_seq FROM ledger_watermark")
     marks = {row["bucket"]: (row["last_ms"], row["last_seq"]) for row in rows}
     pipeline = hot.pipeline(transaction=False)

@@ -1,8 +1,8 @@
-"""`python -m loadtest.bench.listeners`: what open live pages cost a scan. `make bench-listeners` calls it.
+"""`python -m loadtest.bench.listeners`: the cost of open live pages for a scan. `make bench-listeners` calls it.
 
 One stack with one worker; closed-loop rounds of wrk in turn: nobody listens, then so many members' pages and
 operations' pages are open and read (by a process of its own on the same machine, whose cost is in the result). Prints
-the rates, their ratio, and how many events the pages were told. Exit status 1 when scans with listeners are not at
+the rates, their ratio, and how many events the pages received. Exit status 1 when scans with listeners are not at
 least `SHARE_MIN` of those without, or anything was refused.
 """
 
@@ -23,11 +23,11 @@ from typing import Any, Final
 import orjson
 
 from loadtest.auditor import drain
-from loadtest.bench.wrk import CONNECTIONS, Closed, WrkMissingError, closed_loop, require_tools
+from loadtest.bench.wrk import CONNECTIONS, Closed, WrkMissing, closed_loop, require_tools
 from loadtest.costs import Costs, CpuClock
 from loadtest.population import Population, member_id, populate
 from loadtest.scans import ScanMaker
-from loadtest.stack import Stack, StackFailedError, running_stack
+from loadtest.stack import Stack, StackFailed, running_stack
 
 SHARE_MIN: Final = 0.9
 RATE_FIRST: Final = 5_000
@@ -37,7 +37,7 @@ TOKEN_SECONDS: Final = 3_600
 
 @dataclass(frozen=True)
 class Pages:
-    """What the listening process had to say when it was ended."""
+    """The report of the listening process when it was ended."""
 
     opened: int
     notices: int
@@ -58,7 +58,7 @@ def arguments() -> argparse.Namespace:
 
 
 def listen(port: int, requests: list[bytes], told: "Connection[Any, Any]") -> None:
-    """Opens a stream for each request and reads all of them until it is told to stop. Runs in a process of its own."""
+    """Open a stream for each request and read all of them until stopped. Runs in a process of its own."""
     selector = selectors.DefaultSelector()
     for request in requests:
         link = socket.create_connection(("127.0.0.1", port), timeout=OPEN_SECONDS)
@@ -86,7 +86,7 @@ def listen(port: int, requests: list[bytes], told: "Connection[Any, Any]") -> No
 
 
 def stream_requests(stack: Stack, population: Population, members: int, operations: int) -> list[bytes]:
-    """A request for each page."""
+    """Return a request for each page."""
     issuer = stack.member_issuer()
     first = population.first_member
     found = [
@@ -112,7 +112,7 @@ class Rounds:
         self._clock = CpuClock(stack)
         self.complaints: list[str] = []
         self.cpu: list[dict[str, float]] = []
-        """Of each round: CPU seconds of each part a second. On a busy machine they say more than rates."""
+        """CPU seconds of each part a second, for each round. On a busy machine they say more than rates."""
 
     def one(self) -> Closed:
         asked, before, cpu = self._asked, self._stack.outcomes(), self._clock.read()
@@ -136,7 +136,7 @@ class Rounds:
 def measure(stack: Stack, population: Population, folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     rounds = Rounds(stack, population, folder, asked)
     requests = stream_requests(stack, population, asked.member_streams, asked.operations_streams)
-    rounds.one()  # warms up
+    rounds.one()  # this round warms up
     quiet: list[Closed] = []
     heard: list[Closed] = []
     pages: list[Pages] = []
@@ -173,7 +173,10 @@ def measure(stack: Stack, population: Population, folder: Path, asked: argparse.
 
 
 def _cpu_of(rounds: Rounds, part: str, quiet: list[Closed], heard: list[Closed]) -> list[int]:
-    """CPU microseconds a scan, the median without listeners and with them. The first round was the warming up."""
+    """Return CPU microseconds a scan, the median without listeners and with them.
+
+    The first round was the warming up.
+    """
     used = [each[part] for each in rounds.cpu[1:]]
     return [
         round(median(cpu / each.rate for cpu, each in zip(used[which::2], found, strict=True)) * 1e6)
@@ -182,7 +185,7 @@ def _cpu_of(rounds: Rounds, part: str, quiet: list[Closed], heard: list[Closed])
 
 
 def main() -> int:
-    """The command. Returns the exit status."""
+    """Run the command. Returns the exit status."""
     asked = arguments()
     try:
         require_tools()
@@ -191,7 +194,7 @@ def main() -> int:
             asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
             Costs(stack).come_to_rest()
             found = measure(stack, population, Path(folder), asked)
-    except (WrkMissingError, StackFailedError, TimeoutError) as fault:
+    except (WrkMissing, StackFailed, TimeoutError) as fault:
         print(f"listeners: {fault}", file=sys.stderr)
         return 2
     asked.json.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What figures were measured on."""
+"""The machine of a measurement."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ NOISY: Final = (
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, kernel, Python, and the load before anything was started."""
+    """Return processor, cores, kernel, Python, and the load before anything was started."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),

@@ -1,4 +1,4 @@
-"""What members and redemptions weigh in the hot store.
+"""Memory of members and redemptions in the hot store.
 
 Per member: MEMORY USAGE of its keys (server's own count of key, value and table entry), over a sample.
 Per redemption: the growth of `used_memory` over so many scans, with the ledger writer stopped, so that no stream entry
@@ -18,7 +18,7 @@ KINDS_OF_A_REDEMPTION: Final = ("redemption", "key", "code", "recent", "rate")
 
 
 def _mean(hot: Any, pattern: str) -> float:
-    """Mean MEMORY USAGE of a sample of the keys of a pattern."""
+    """Return the mean MEMORY USAGE of a sample of the keys of a pattern."""
     sizes = []
     for key in hot.scan_iter(match=pattern, count=1_000):
         size = hot.memory_usage(key, samples=0)
@@ -30,7 +30,7 @@ def _mean(hot: Any, pattern: str) -> float:
 
 
 def member_bytes(stack: Stack) -> dict[str, float]:
-    """Bytes a member: its state, its lots, both."""
+    """Return bytes a member: its state, its lots, both."""
     with Redis.from_url(stack.valkey_url) as hot:
         member, lots = _mean(hot, "{b*}:member:mem_*"), _mean(hot, "{b*}:lots:mem_*")
         opening = _mean(hot, "{b*}:issued:iss_opening_*")
@@ -38,13 +38,13 @@ def member_bytes(stack: Stack) -> dict[str, float]:
 
 
 def redemption_parts(stack: Stack) -> dict[str, float]:
-    """Bytes of each kind of key a redemption leaves."""
+    """Return bytes of each kind of key that a redemption leaves."""
     with Redis.from_url(stack.valkey_url) as hot:
         return {kind: _mean(hot, f"{{b*}}:{kind}:*") for kind in KINDS_OF_A_REDEMPTION}
 
 
 def used_memory(stack: Stack) -> int:
-    """`used_memory`, without what clients and the log's buffers take for the moment."""
+    """Return `used_memory`, without what clients and the log's buffers take for the moment."""
     with Redis.from_url(stack.valkey_url) as hot:
         told: Any = hot.info("memory")
         transient = int(told["mem_clients_normal"]) + int(told["mem_aof_buffer"])
@@ -52,7 +52,7 @@ def used_memory(stack: Stack) -> int:
 
 
 def stream_bytes(stack: Stack) -> tuple[int, int]:
-    """Bytes of all streams, and the entries in them."""
+    """Return bytes of all streams, and the entries in them."""
     size = entries = 0
     with Redis.from_url(stack.valkey_url) as hot:
         client: Any = hot

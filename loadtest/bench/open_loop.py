@@ -26,8 +26,10 @@ _LENGTH: Final = b"content-length: "
 
 @dataclass(frozen=True)
 class Open:
-    """Figures in milliseconds. `answers` are (key, status, body) in the order of their coming, `latencies` (seconds) in
-    the same order."""
+    """Figures in milliseconds.
+
+    `answers` are (key, status, body) in the order of their coming, `latencies` (seconds) in the same order.
+    """
 
     asked_rate: float
     rate: float
@@ -72,7 +74,7 @@ class _Generator:
         connection.sock.sendall(request.raw)
 
     def send(self) -> None:
-        """The sending thread: one request at each due moment."""
+        """Run the sending thread: one request at each due moment."""
         step, clock = 1.0 / self.rate, time.perf_counter
         self.started = due = clock()
         for request in self.requests:
@@ -89,7 +91,7 @@ class _Generator:
             due += step
 
     def read(self) -> None:
-        """The reading thread: until every request was answered, or the grace is over."""
+        """Run the reading thread: until every request was answered, or the grace is over."""
         poll = select.epoll()
         for descriptor in self.by_descriptor:
             poll.register(descriptor, select.EPOLLIN)
@@ -106,7 +108,7 @@ class _Generator:
         data = connection.sock.recv(READ_BYTES)
         now = time.perf_counter()
         if not data:
-            poll.unregister(connection.sock.fileno())  # closed by the server: what was asked on it stays unanswered
+            poll.unregister(connection.sock.fileno())  # the server closed it: requests on it stay unanswered
             return
         whole = connection.buffer + data
         head = whole.find(b"\r\n\r\n")
@@ -130,7 +132,7 @@ class _Generator:
 
 
 def open_loop(port: int, requests: list[Request], *, rate: float, connections: int) -> Open:
-    """Sends every request once at `rate` a second."""
+    """Send every request once at `rate` a second."""
     generator = _Generator(port, requests, rate, connections)
     reader = threading.Thread(target=generator.read)
     gc.collect()
@@ -158,7 +160,7 @@ def open_loop(port: int, requests: list[Request], *, rate: float, connections: i
 
 
 def percentile(ordered: list[float], percent: float) -> float:
-    """Nearest rank."""
+    """Return a percentile by nearest rank."""
     if not ordered:
         return float("nan")
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]

@@ -1,11 +1,10 @@
-"""`python -m loadtest.bench.overload`: what a worker does at three times the load it can carry. `make bench-overload`
-calls it.
+"""`python -m loadtest.bench.overload`: a worker at three times the load it can carry. `make bench-overload` calls it.
 
-A stack of its own, one worker. In turn, each but the last once what works behind the scans has come to rest:
+A stack of its own, one worker. In turn, each but the last after the work behind the scans is done:
   * the maximum: closed loop, as in `make bench`;
   * quiet: a probe alone, `PROBE_RATE` scans a second at a constant rate (loadtest/bench/open_loop.py);
   * a ramp: wrk offers shares of the maximum over `FLOOD_CONNECTIONS` connections (each waits so long between its
-    requests that all together come to the rate). The best rate of what was accepted is what the overload is held
+    requests that all together send the rate). The best rate of what was accepted is what the overload is held
     against: generator and gateway share the machine, and offering much costs the generator as much at any rate;
   * overload: three times the maximum is offered, and the same probe beside it, whose answers are looked at one by one;
   * after: the probe again, until it is not refused any more.
@@ -29,11 +28,11 @@ import orjson
 
 from loadtest.auditor import Auditor, drain
 from loadtest.bench.open_loop import Open, open_loop, percentile
-from loadtest.bench.wrk import CONNECTIONS, WrkMissingError, closed_loop, flood, require_tools
+from loadtest.bench.wrk import CONNECTIONS, WrkMissing, closed_loop, flood, require_tools
 from loadtest.costs import Costs
 from loadtest.population import populate
 from loadtest.scans import ScanMaker
-from loadtest.stack import Stack, StackFailedError, running_stack
+from loadtest.stack import Stack, StackFailed, running_stack
 from loadtest.waiting import wait_until
 
 FACTOR: Final = 3.0
@@ -52,7 +51,7 @@ REFUSED: Final = 503
 
 @dataclass
 class Found:
-    """What the run found; rates a second, latencies in milliseconds."""
+    """The results of a run; rates a second, latencies in milliseconds."""
 
     maximum: float = 0.0
     ramp: dict[float, float] = field(default_factory=dict)
@@ -62,37 +61,50 @@ class Found:
     refused: float = 0.0
     loaded: list[float] = field(default_factory=list)
     settling: list[float] = field(default_factory=list)
-    probes_refused: int = 0
     recovery_seconds: float = float("nan")
     wrong: list[str] = field(default_factory=list)
 
     def lines(self) -> list[tuple[str, str, bool]]:
-        """What has to hold: what, what was found, whether it holds."""
+        """Return what has to hold: its name, the result, whether it holds."""
         best = max(self.ramp.values())
         kept = self.accepted / best
         quiet, loaded = percentile(sorted(self.quiet), 99), percentile(sorted(self.loaded), 99)
         return [
-            ("offered at least 2.5 times the maximum", f"{self.offered / self.maximum:.2f}",
-             self.offered >= 2.5 * self.maximum),
+            (
+                "offered at least 2.5 times the maximum",
+                f"{self.offered / self.maximum:.2f}",
+                self.offered >= 2.5 * self.maximum,
+            ),
             ("accepted at least 0.80 of the best", f"{self.accepted:.0f}/s to {best:.0f}/s, {kept:.2f}", kept >= 0.80),
-            ("p99 of the accepted at most 10 times that of a quiet worker",
-             f"{loaded:.1f} ms to {quiet:.1f} ms, {loaded / quiet:.1f} times", loaded <= 10 * quiet),
-            ("refused with `overloaded` and Retry-After, nothing else; audit clean", f"{len(self.wrong)} differences",
-             not self.wrong),
+            (
+                "p99 of the accepted at most 10 times that of a quiet worker",
+                f"{loaded:.1f} ms to {quiet:.1f} ms, {loaded / quiet:.1f} times",
+                loaded <= 10 * quiet,
+            ),
+            (
+                "refused with `overloaded` and Retry-After, nothing else; audit clean",
+                f"{len(self.wrong)} differences",
+                not self.wrong,
+            ),
             ("recovered within 5 s", f"{self.recovery_seconds:.1f} s", self.recovery_seconds <= 5),
-        ]  # fmt: skip
+        ]
 
     def document(self) -> dict[str, Any]:
-        """Figures for JSON."""
+        """Return figures for JSON."""
         return {
-            "maximum": self.maximum, "ramp": {f"{share:g}": rate for share, rate in self.ramp.items()},
-            "offered": self.offered, "accepted": self.accepted, "refused": self.refused,
-            "quiet_p99_ms": percentile(sorted(self.quiet), 99), "loaded_p50_ms": median(self.loaded or [float("nan")]),
+            "maximum": self.maximum,
+            "ramp": {f"{share:g}": rate for share, rate in self.ramp.items()},
+            "offered": self.offered,
+            "accepted": self.accepted,
+            "refused": self.refused,
+            "quiet_p99_ms": percentile(sorted(self.quiet), 99),
+            "loaded_p50_ms": median(self.loaded or [float("nan")]),
             "loaded_p99_ms": percentile(sorted(self.loaded), 99),
-            "settling_p99_ms": percentile(sorted(self.settling), 99), "recovery_seconds": self.recovery_seconds,
+            "settling_p99_ms": percentile(sorted(self.settling), 99),
+            "recovery_seconds": self.recovery_seconds,
             "wrong": self.wrong,
             "held": [{"what": what, "found": found, "passed": passed} for what, found, passed in self.lines()],
-        }  # fmt: skip
+        }
 
 
 class Overload:
@@ -106,7 +118,7 @@ class Overload:
         self.acknowledged: list[tuple[str, str]] = []
 
     def run(self, seconds: int) -> Found:
-        """All of it; `seconds` for each part."""
+        """Run all parts; `seconds` for each."""
         self._rest()
         self.maximum(seconds)
         self._rest()
@@ -120,7 +132,7 @@ class Overload:
         return self.found
 
     def _rest(self) -> None:
-        """Until what works behind the scans has done what the part before left it: each part pays for its own."""
+        """Wait until the work behind the scans is done, so that each part pays for its own."""
         asyncio.run(drain(self.stack.valkey_url, self.stack.postgres_dsn))
         Costs(self.stack).come_to_rest()
 
@@ -145,7 +157,7 @@ class Overload:
         say(f"quiet p99 {found.p99:.1f} ms")
 
     def offer(self, share: float, seconds: int) -> None:
-        """A step of the ramp: what is accepted of a share of the maximum."""
+        """Run a step of the ramp: what is accepted of a share of the maximum."""
         rate = self.found.maximum * share
         requests = self.maker.make(int(rate * seconds * 1.2))
         before, began = self.stack.outcomes()["applied"], time.monotonic()
@@ -195,7 +207,6 @@ class Overload:
         settled = int(SETTLE_SECONDS * PROBE_RATE)
         self.found.settling = [latency for number, latency in taken if number < settled]
         self.found.loaded = [latency for number, latency in taken if number >= settled]
-        self.found.probes_refused = len(found.answers) - len(taken)
         say(f"offered {self.found.offered:.0f}/s, accepted {self.found.accepted:.0f}/s")
 
     def _until_flooded(self, before: int) -> None:
@@ -207,14 +218,14 @@ class Overload:
         )
 
     def _watch(self, marks: list[tuple[float, dict[str, int]]], seconds: int) -> None:
-        """The counters after the settling, and near the end."""
+        """Read the counters after the settling, and near the end."""
         time.sleep(SETTLE_SECONDS)
         marks.append((time.monotonic(), self.stack.outcomes()))
         time.sleep(max(1, seconds - 1))
         marks.append((time.monotonic(), self.stack.outcomes()))
 
     def recover(self) -> None:
-        """Until a whole second of probes is taken."""
+        """Wait until a whole second of probes is taken."""
         began = time.monotonic()
         while time.monotonic() - began < RECOVERY_SECONDS:
             started = time.monotonic() - began
@@ -225,7 +236,7 @@ class Overload:
                 return
 
     def read(self, found: Open) -> None:
-        """Keeps what was acknowledged and what should not have been answered."""
+        """Keep acknowledged redemptions, and answers that are wrong."""
         wrong = self.found.wrong
         if found.unanswered:
             wrong.append(f"{found.unanswered} probes without an answer")
@@ -243,7 +254,7 @@ def say(text: str) -> None:
 
 
 def measure(seconds: int, members: int) -> Found:
-    """The whole run."""
+    """Run everything."""
     with tempfile.TemporaryDirectory(prefix="tong-overload-") as name, running_stack() as stack:
         folder = Path(name)
         population = populate(stack, folder, members)
@@ -257,7 +268,7 @@ def measure(seconds: int, members: int) -> Found:
 
 
 def main() -> int:
-    """The command. Returns the exit status."""
+    """Run the command. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="make bench-overload", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=10, help="of each part (default: 10)")
     parser.add_argument("--members", type=int, default=10_000)
@@ -266,13 +277,17 @@ def main() -> int:
     try:
         require_tools()
         found = measure(chosen.seconds, chosen.members)
-    except (WrkMissingError, StackFailedError, TimeoutError) as fault:
+    except (WrkMissing, StackFailed, TimeoutError) as fault:
         print(f"overload: {fault}", file=sys.stderr)
         return 2
-    print(f"\nmaximum {found.maximum:.0f}/s; offered {found.offered:.0f}/s, accepted {found.accepted:.0f}/s, "
-          f"refused {found.refused:.0f}/s")  # fmt: skip
-    print(f"p99 of the probes while the queue was cut (the first {SETTLE_SECONDS} s): "
-          f"{percentile(sorted(found.settling), 99):.1f} ms")  # fmt: skip
+    print(
+        f"\nmaximum {found.maximum:.0f}/s; offered {found.offered:.0f}/s, accepted {found.accepted:.0f}/s, "
+        f"refused {found.refused:.0f}/s"
+    )
+    print(
+        f"p99 of the probes while the queue was cut (the first {SETTLE_SECONDS} s): "
+        f"{percentile(sorted(found.settling), 99):.1f} ms"
+    )
     lines = found.lines()
     for what, told, passed in lines:
         print(f"  {'pass' if passed else 'FAIL'}  {what}: {told}")

@@ -1,4 +1,4 @@
-"""What larger machines would carry, by the CPU costs that were measured here: arithmetic, and what it assumes.
+"""Projection to larger machines, by the CPU costs that were measured here: arithmetic and its assumptions.
 
 It says what CPU allows; what network, disks or a lock would take away it cannot know. Each part has its own limit, and
 the smallest counts.
@@ -10,8 +10,8 @@ from typing import Final
 
 from loadtest.costs import ROLES
 
-LOADED_SHARE: Final = 0.7  # of a core that may be used before latency suffers
-TICK_US: Final = 0.1  # what costs less was not seen by a clock of 10 ms
+LOADED_SHARE: Final = 0.7  # share of a core that may be used before latency suffers
+TICK_US: Final = 0.1  # a clock of 10 ms does not see smaller costs
 
 ASSUMED: Final = f"""
 Assumed: cores as fast as here and used to {LOADED_SHARE:.0%}; costs a redemption that do not change with their number;
@@ -36,7 +36,10 @@ MACHINES: Final = (
 
 
 def limits(costs: Mapping[str, float], machines: Machines) -> dict[str, float]:
-    """Redemptions a second that each part can do. `costs`: CPU µs a redemption by part (loadtest/costs.py)."""
+    """Return the redemptions a second that each part can do.
+
+    `costs`: CPU µs a redemption by part (loadtest/costs.py).
+    """
 
     def done(cores: int, cost: float) -> float:
         return LOADED_SHARE * cores * 1e6 / max(cost, TICK_US)
@@ -54,12 +57,12 @@ def limits(costs: Mapping[str, float], machines: Machines) -> dict[str, float]:
 
 
 def answered(found: Mapping[str, float]) -> float:
-    """What is answered in time: gateway and hot store. The parts that work behind only fall back."""
+    """Return what is answered in time: gateway and hot store. The parts that work behind only fall back."""
     return min(found["gateway workers"], found["hot store"])
 
 
 def sentences(costs: Mapping[str, float]) -> list[str]:
-    """The projection, as it is printed."""
+    """Return the projection, as it is printed."""
     said = []
     for machines in MACHINES:
         found = limits(costs, machines)

@@ -1,5 +1,4 @@
-"""Starts and stops the servers of references.py, each a process of its own that gets its core as a gateway worker
-does."""
+"""Servers of references.py, started and stopped as processes of their own, each on a core as a gateway worker."""
 
 import os
 import subprocess
@@ -26,7 +25,7 @@ class Reference:
 
 @contextmanager
 def reference_server(kind: str, stack: Stack) -> Iterator[Reference]:
-    """One reference for the length of the block."""
+    """Run one reference for the length of the block."""
     command = [sys.executable, "-m", "loadtest.bench.references", kind]
     command += ["--code-keys", str(stack.code_keys)]
     environment = {**os.environ, "TONG_VALKEY_URL": stack.near_valkey_url}
@@ -41,6 +40,6 @@ def reference_server(kind: str, stack: Stack) -> Iterator[Reference]:
 
 @contextmanager
 def reference_servers(kinds: tuple[str, ...], stack: Stack) -> Iterator[dict[str, Reference]]:
-    """All of them, side by side; only the one that is asked uses the processor."""
+    """Run all of them, side by side; only the one that is measured uses the processor."""
     with ExitStack() as running:
         yield {kind: running.enter_context(reference_server(kind, stack)) for kind in kinds}

@@ -1,4 +1,4 @@
-"""What one scan is compared with: three servers under the very uvicorn settings of gateway/server/serve.py.
+"""References to compare one scan with: three servers under the very uvicorn settings of gateway/server/serve.py.
 
     starlette   a Starlette endpoint that decodes JSON and answers JSON: the least any such service does
     raw         the same without Starlette: an ASGI function that reads the body and answers
@@ -44,7 +44,7 @@ ANSWER: dict[str, Any] = {
 
 
 def starlette_noop() -> ASGIApp:
-    """JSON in, JSON out."""
+    """Answer JSON to JSON."""
 
     async def verify(request: Request) -> Response:
         await request.json()
@@ -60,7 +60,7 @@ def starlette_noop() -> ASGIApp:
 
 
 async def raw_noop(scope: Scope, receive: Receive, send: Send) -> None:
-    """The least there is: reads the body, answers JSON."""
+    """Read the body and answer JSON, and nothing else."""
     message = await receive()
     orjson.loads(message["body"])
     body = orjson.dumps(ANSWER)
@@ -79,7 +79,7 @@ class PlainDesign:
         self._secrets = {key.kid: key.secret for key in ring.keys}
 
     async def verify(self, request: Request) -> Response:
-        """One scan, points only."""
+        """Verify one scan, points only."""
         body = await request.json()
         code = body["code"]
         kid = jwt.get_unverified_header(code)["kid"]
@@ -87,10 +87,15 @@ class PlainDesign:
         member, points = claims["sub"], body["legs"][0]["points"]
         redemption_id = "rdm_" + secrets.token_hex(9)
         reply: list[Any] = await self._redeem(
-            keys=[f"plain:key:{request.headers['idempotency-key']}", f"plain:lots:{member}",
-                  f"plain:code:{claims['jti']}", f"plain:redemption:{redemption_id}", "plain:ledger"],
+            keys=[
+                f"plain:key:{request.headers['idempotency-key']}",
+                f"plain:lots:{member}",
+                f"plain:code:{claims['jti']}",
+                f"plain:redemption:{redemption_id}",
+                "plain:ledger",
+            ],
             args=[redemption_id, points, member, body["bill"]["amount_minor"]],
-        )  # fmt: skip
+        )
         if reply[0] != 0:
             return JSONResponse({"code": "refused", "reason": reply[0]}, 409)
         amount = body["bill"]["amount_minor"]
@@ -109,7 +114,7 @@ class PlainDesign:
 
 
 def application(kind: str, arguments: argparse.Namespace) -> ASGIApp:
-    """The application of a kind."""
+    """Return the application of a kind."""
     if kind == "starlette":
         return starlette_noop()
     if kind == "raw":
@@ -118,7 +123,7 @@ def application(kind: str, arguments: argparse.Namespace) -> ASGIApp:
 
 
 def main() -> None:
-    """Serves until SIGTERM."""
+    """Serve until SIGTERM."""
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=("starlette", "raw", "plain"))
     parser.add_argument("--code-keys", type=Path)

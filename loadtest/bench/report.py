@@ -16,7 +16,7 @@ QUIET_SPREAD: Final = 0.2
 
 @dataclass
 class Report:
-    """Everything one run found."""
+    """The results of one run."""
 
     command: str
     machine: dict[str, Any]
@@ -36,11 +36,11 @@ class Report:
     complaints: list[str] = field(default_factory=list)
 
     def ratio(self, name: str, to: str = NOOP) -> float:
-        """Median requests/s of one over that of another, both of this run."""
+        """Return median requests/s of one over that of another, both of this run."""
         return self.series[name].rate / self.series[to].rate
 
     def as_document(self) -> dict[str, Any]:
-        """Plain values for JSON; single answers are left out."""
+        """Return plain values for JSON; single answers are left out."""
         document = asdict(self)
         for run in document["open_loop"].values():
             del run["answers"], run["latencies"]
@@ -49,7 +49,7 @@ class Report:
 
 
 def held(report: Report) -> list[tuple[str, str, bool]]:
-    """The lines of issue 5, "it holds when": what, what was found, whether it holds."""
+    """Return the lines of issue 5, "it holds when": its name, the result, whether it holds."""
     to_noop, to_plain = report.ratio(GATEWAY), report.ratio(GATEWAY, "plain")
     cpu = report.series[GATEWAY].cpu(GATEWAY) / report.series[NOOP].cpu(GATEWAY)
     tail = report.open_loop[f"{GATEWAY} 0.50"].p99 / report.open_loop[f"{NOOP} 0.50"].p99
@@ -72,7 +72,7 @@ def held(report: Report) -> list[tuple[str, str, bool]]:
 
 
 def print_report(report: Report) -> bool:
-    """Prints the table and the lines; whether all hold."""
+    """Print the table and the lines. Returns whether all hold."""
     machine = report.machine
     print(f"\n{report.command}   ({report.seconds:.0f} s)")
     print(

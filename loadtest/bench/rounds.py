@@ -35,7 +35,7 @@ class Series:
     cpu_us: list[dict[str, float]] = field(default_factory=list)
 
     def middle(self, of: Callable[[Closed], float]) -> float:
-        """The median over the rounds."""
+        """Return the median over the rounds."""
         return median(of(each) for each in self.rounds)
 
     @property
@@ -44,12 +44,12 @@ class Series:
 
     @property
     def spread(self) -> float:
-        """(largest - smallest) / median of the rates."""
+        """Return (largest - smallest) / median of the rates."""
         rates = [each.rate for each in self.rounds]
         return (max(rates) - min(rates)) / self.rate
 
     def cpu(self, part: str) -> float:
-        """CPU microseconds a request of a part, the median over the rounds."""
+        """Return CPU microseconds a request of a part, the median over the rounds."""
         return median(each.get(part, 0.0) for each in self.cpu_us)
 
 
@@ -78,7 +78,7 @@ class Bench:
         self.population = population
 
     def closed_round(self, name: str, seconds: int) -> None:
-        """One closed-loop round of a contestant; its figures join the series."""
+        """Run one closed-loop round of a contestant; its figures join the series."""
         series = self.series.setdefault(name, Series())
         expected = max([each.rate for each in series.rounds], default=RATES.get(name, RATE_FIRST))
         requests = self.maker.make(int(expected * seconds * 1.4) + 500, hot_member=name == HOT_MEMBER)
@@ -103,13 +103,13 @@ class Bench:
         self.applied += applied
         series.rounds.append(found)
         series.cpu_us.append(self.costs.end(applied))
-        # What wrk had in flight when it stopped was applied and its answer never read.
+        # Requests that wrk had in flight when it stopped were applied and their answers never read.
         if found.errors or refused or not 0 <= applied - found.requests <= self.connections:
             told = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
             self.complaints.append(f"closed loop: wrk read {found.requests}, {found.errors} errors; answers {told}")
 
     def open_round(self, name: str, rate: float, seconds: int) -> Open:
-        """One open-loop round at a constant rate."""
+        """Run one open-loop round at a constant rate."""
         requests = self.maker.make(int(rate * seconds))
         port = self.stack.port if name == GATEWAY else self.references[name].port
         found = open_loop(port, requests, rate=rate, connections=OPEN_CONNECTIONS)
@@ -125,7 +125,7 @@ class Bench:
         return found
 
     def codes_round(self, name: str, seconds: int) -> None:
-        """One closed-loop round of `POST /v1/me/codes`, at the gateway or at the Starlette no-op."""
+        """Run one closed-loop round of `POST /v1/me/codes`, at the gateway or at the Starlette no-op."""
         series = self.series.setdefault(f"codes, {name}", Series())
         port = self.stack.port if name == GATEWAY else self.references[name].port
         found = closed_loop(port, self._code_requests(), self.folder, seconds=seconds, connections=self.connections)
@@ -134,14 +134,15 @@ class Bench:
             self.complaints.append(f"codes, {name}: {found.errors} errors")
 
     def _code_requests(self) -> list[Request]:
-        """A request for each of some members, with access tokens of the development issuer."""
+        """Return a request for each of some members, with access tokens of the development issuer."""
         issuer = self.stack.member_issuer()
         count = min(TOKEN_MEMBERS, self.population.members)
         return [
             Request(
                 str(number),
-                raw_request(issuer.access_token(member_id(number), TOKEN_SECONDS), f"c{number}", {"count": 1},
-                            "/v1/me/codes"),
+                raw_request(
+                    issuer.access_token(member_id(number), TOKEN_SECONDS), f"c{number}", {"count": 1}, "/v1/me/codes"
+                ),
             )
             for number in range(self.population.first_member, self.population.first_member + count)
-        ]  # fmt: skip
+        ]

@@ -1,4 +1,4 @@
-"""Closed loop: so many connections, each with the next request as soon as the last was answered, by wrk (Debian)."""
+"""Closed loop by wrk (Debian): connections that each send the next request as soon as the last was answered."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from typing import Any, Final
 from loadtest.scans import Request, write_requests
 
 JEMALLOC: Final = Path(f"/usr/lib/{platform.machine()}-linux-gnu/libjemalloc.so.2")
-"""Where `tong up` looks for it (gateway/development/valkey_server.py)."""
+"""The path at which `tong up` looks for it (gateway/development/valkey_server.py)."""
 SCRIPT: Final = Path(__file__).with_name("scans.lua")
 INSTALL_SECONDS: Final = 300.0
 CONNECTIONS: Final = 64
@@ -21,13 +21,13 @@ with them up to here: 4 499 a second at 16, 4 819 at 32, 5 568 at 64, 5 422 at 1
 --connections N"`, 2026-11-22, 2 cores)."""
 
 
-class WrkMissingError(Exception):
-    """wrk is not there and could not be installed; the text says what to do."""
+class WrkMissing(Exception):
+    """wrk is missing and could not be installed; the text says what to do."""
 
 
 @dataclass(frozen=True)
 class Closed:
-    """What one round of wrk found. Latencies in milliseconds."""
+    """The results of one round of wrk. Latencies in milliseconds."""
 
     requests: int
     seconds: float
@@ -39,23 +39,26 @@ class Closed:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Return answers a second."""
         return self.requests / self.seconds
 
 
 def require_tools() -> None:
-    """wrk, and for the hot store the allocator it is made for: installs Debian's packages where they are missing and
-    that is allowed. Raises WrkMissingError; without jemalloc the hot store is slower."""
+    """Require wrk, and for the hot store the allocator it is made for.
+
+    Debian's packages are installed where they are missing and that is allowed. Raises WrkMissing; without jemalloc the
+    hot store is slower.
+    """
     if not JEMALLOC.is_file():
         _installed("libjemalloc2")
     wrong = "" if shutil.which("wrk") else _installed("wrk")
     if not shutil.which("wrk"):
         manual = "wrk is missing: apt-get install wrk (Debian, Ubuntu), then run this again"
-        raise WrkMissingError(f"{manual}\n{wrong}".strip())
+        raise WrkMissing(f"{manual}\n{wrong}".strip())
 
 
 def _installed(package: str) -> str:
-    """Installs a package of Debian as root; what went wrong, or nothing."""
+    """Install a package of Debian as root. Returns the fault, or an empty text."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return ""
     print(f"bench: installing {package}", flush=True)
@@ -76,24 +79,39 @@ def _installed(package: str) -> str:
 
 
 def closed_loop(port: int, requests: list[Request], folder: Path, *, seconds: int, connections: int) -> Closed:
-    """One round. Latency is what a connection saw: in a closed loop a slow answer delays the next question."""
+    """Run one round. Latency is what a connection saw: in a closed loop a slow answer delays the next request."""
     return _wrk(port, requests, folder / "scans.bin", seconds, connections)
 
 
 def flood(port: int, requests: list[Request], folder: Path, *, seconds: int, connections: int, rate: float) -> Closed:
-    """Connections that wait between their requests, so that all of them together ask about `rate` times a second as
-    long as answers come soon. What is refused counts as an error."""
+    """Run connections that wait between their requests, so that all together send about `rate` a second.
+
+    The rate holds as long as answers come soon. A refusal counts as an error.
+    """
     return _wrk(port, requests, folder / "flood.bin", seconds, connections, TONG_RATE=str(rate))
 
 
 def _wrk(port: int, requests: list[Request], file: Path, seconds: int, connections: int, **environment: str) -> Closed:
     write_requests(file, requests)
     done = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "--latency", "-s", str(SCRIPT),
-         f"http://127.0.0.1:{port}"],
+        [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds}s",
+            "--timeout",
+            "10s",
+            "--latency",
+            "-s",
+            str(SCRIPT),
+            f"http://127.0.0.1:{port}",
+        ],
         env={**os.environ, "TONG_SCANS": str(file), "TONG_CONNECTIONS": str(connections), **environment},
-        capture_output=True, text=True, timeout=seconds + 60, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=seconds + 60,
+        check=True,
+    )
     told: dict[str, Any] = json.loads(done.stdout.rpartition("@@")[2])
     errors = sum(told[name] for name in ("status", "connect", "read", "write", "timeout"))
     p50, p95, p99, p999 = (told[name] / 1000 for name in ("p50", "p95", "p99", "p999"))

@@ -1,1 +1,1 @@
-"""What people do at tills and with the app, for Locust (`make load`)."""
+"""Scenarios of people at tills and with the app, for Locust (`make load`)."""

@@ -16,7 +16,7 @@ from loadtest.scenarios.tills import JSON, Till, points
 from loadtest.scenarios.world import players
 from loadtest.verdict import NOTICE
 
-APP_PAUSE_SECONDS = (1.0, 4.0)  # twenty seconds in life; a load test has a member stand for several
+APP_PAUSE_SECONDS = (1.0, 4.0)  # twenty seconds in life; in a load test one member plays several
 LISTENER_PAUSE_SECONDS = (1.0, 3.0)
 OPEN_SECONDS: Final = 5.0
 SILENCE_SECONDS: Final = 40.0  # the stream has a heartbeat every 15 s
@@ -56,7 +56,7 @@ class MemberApp(FastHttpUser):
 
 
 class Stream:
-    """A member's open stream of events, read by a greenlet of its own. `over` says how it ended, once it has.
+    """A member's open stream of events, read by a greenlet of its own. `over` names how it ended, once it has.
 
     It remembers the last `HEARD_MAX` notices: (redemption id, points taken, moment it was heard by time.perf_counter).
     """
@@ -70,11 +70,11 @@ class Stream:
         self._reading = gevent.spawn(self._read)
 
     def close(self) -> None:
-        """Ends it; the server hears that."""
+        """End the stream; the server notices it."""
         self._reading.kill()
 
     def heard(self, redemption_id: str, until: float) -> tuple[int, float] | None:
-        """The points and the moment of the notice of a redemption; None when it has not come until then."""
+        """Return the points and the moment of the notice of a redemption; None where it has not come yet."""
         while True:
             self._news.clear()
             for subject, taken, moment in self._heard:
@@ -90,7 +90,7 @@ class Stream:
             while event := self._answer.readline(EVENT_END):
                 self._take(event)
             self.over = "the server ended it"
-        except (OSError, HTTPParseError, LookupError, ValueError) as fault:  # cut, silent, or not to be understood
+        except (OSError, HTTPParseError, LookupError, ValueError) as fault:  # the stream was cut, silent or malformed
             self.over = f"{type(fault).__name__}: {fault}"
         finally:
             self._answer.release()
@@ -112,7 +112,7 @@ class ListeningMember(Till):
     """A member at a till, telephone in hand: a code from the app, the scan, and the notice of it on the screen in time.
 
     Each has one stream, of a member of its own; they are about a tenth of the users, so about a tenth of `USERS_MAX`
-    (loadtest/__main__.py) at most. A notice that does not come within `World.notice_seconds` or tells of other points,
+    (loadtest/__main__.py) at most. A notice that does not come within `World.notice_seconds` or names other points,
     and a stream that ends by itself, are errors of the load test.
     """
 
@@ -164,7 +164,7 @@ class ListeningMember(Till):
         )
 
     def open_stream(self) -> Stream:
-        """The stream that is open, or a new one once it is ready."""
+        """Return the open stream, or a new one once it is ready."""
         if self.stream is not None:
             if not self.stream.over:
                 return self.stream

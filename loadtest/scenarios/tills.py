@@ -18,7 +18,7 @@ GATE_BURST = 15
 
 
 class Till(FastHttpUser):
-    """A till: one terminal, its key, and the calls it makes. Nothing is repeated unless a scenario does."""
+    """A till: one terminal, its key, and its calls. Nothing is repeated unless a scenario does."""
 
     abstract = True
     connection_timeout = 5.0
@@ -30,7 +30,7 @@ class Till(FastHttpUser):
     def post(
         self, path: str, body: dict[str, Any], key: str, name: str, accepted: tuple[int, ...]
     ) -> tuple[int, dict[str, Any], bytes]:
-        """A call; a status that is not `accepted` is an error of the load test."""
+        """Send a call; a status that is not `accepted` is an error of the load test."""
         headers = {
             "Authorization": f"Bearer {self.terminal.api_key}",
             "Content-Type": JSON,
@@ -55,7 +55,7 @@ class Till(FastHttpUser):
         accepted: tuple[int, ...] = (201,),
         **more: Any,
     ) -> tuple[int, dict[str, Any], bytes]:
-        """One scan, of somebody's fresh code unless one is given; what was acknowledged is noted for the audit."""
+        """Scan once, somebody's fresh code unless one is given; acknowledged scans are noted for the audit."""
         here = players()
         key = key or here.key()
         body: dict[str, Any] = {"code": code or here.code(here.member()), "legs": legs, **more}
@@ -67,7 +67,7 @@ class Till(FastHttpUser):
         return status, answer, content
 
     def wrong(self, what: str, detail: str) -> None:
-        """A check that did not hold is an error of the load test."""
+        """Report a failed check as an error of the load test."""
         self.environment.events.request.fire(
             request_type="CHECK",
             name=what,
@@ -79,7 +79,7 @@ class Till(FastHttpUser):
 
 
 def points(most: int = 500) -> list[dict[str, Any]]:
-    """A leg of some points."""
+    """Return a leg of some points."""
     return [{"kind": "points", "points": players().chance.randint(1, most)}]
 
 
@@ -111,7 +111,7 @@ class ShopWithWedge(Till):
 
 
 class ShopWithCamera(ShopWithWedge):
-    """The same with a telephone's camera: slower."""
+    """A cashier with a telephone's camera: slower."""
 
     weight = 4
     wait_time = between(*CAMERA_PAUSE_SECONDS)

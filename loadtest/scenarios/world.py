@@ -1,4 +1,4 @@
-"""What every scenario shares: the tills and members there are, codes for them, and a journal of what was acknowledged.
+"""The shared state of scenarios: tills and members, codes for them, and a journal of acknowledged redemptions.
 
 The world comes in a file of its own (mode 0600, it has keys) named by TONG_LOAD_WORLD; `python -m loadtest` writes it.
 """
@@ -25,8 +25,11 @@ TOKEN_SECONDS: Final = 7_200
 
 @dataclass(frozen=True)
 class World:
-    """A load test's surroundings. `seconds` is how long it takes, `users` how many there are at noon, `notice_seconds`
-    how soon after a scan began its member has to hear of it."""
+    """A load test's surroundings.
+
+    `seconds` is how long it takes, `users` how many there are at noon, `notice_seconds` how soon after a scan began its
+    member has to receive the notice.
+    """
 
     run: str
     home: str
@@ -41,13 +44,13 @@ class World:
     terminals: tuple[Terminal, ...] = field(repr=False)
 
     def write(self, path: Path) -> None:
-        """Keeps it where only the owner reads."""
+        """Write it where only the owner reads."""
         path.touch(mode=0o600)
         path.write_text(json.dumps(asdict(self)))
 
 
 class Players:
-    """Makes keys, bills and codes for the scenarios, and remembers what the gateway acknowledged."""
+    """A maker of keys, bills and codes for the scenarios, which remembers what the gateway acknowledged."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -59,42 +62,42 @@ class Players:
         self._tokens = DevelopmentIssuer(Path(world.home, "identity"), world.issuer, world.audience, time.time)
 
     def member(self) -> int:
-        """Somebody who is here today."""
+        """Return a random member of today."""
         return self.world.first_member + self.chance.randrange(self.world.members)
 
     def listening_member(self) -> int:
-        """The next of the members, so that no two streams are of one as long as there are members enough."""
+        """Return the next of the members, so that no two streams share one as long as there are members enough."""
         return self.world.first_member + next(self._listeners) % self.world.members
 
     def terminal(self) -> Terminal:
-        """Some till."""
+        """Return a random till."""
         return self.chance.choice(self.world.terminals)
 
     def code(self, member: int) -> str:
-        """What the member's phone shows at this moment."""
+        """Return what the member's phone shows at this moment."""
         return self._codes.issue(member, int(time.time()) // SLOT_SECONDS).code
 
     def access_token(self, member: int) -> str:
-        """The member's login."""
+        """Return the member's access token."""
         return self._tokens.access_token(member_id(member), TOKEN_SECONDS)
 
     def key(self) -> str:
-        """A fresh Idempotency-Key of this run."""
+        """Return a fresh Idempotency-Key of this run."""
         return f"{self.world.run}-{next(self._numbers)}"
 
     def bill(self) -> dict[str, Any]:
-        """A bill nobody else has."""
+        """Return a bill that nobody else has."""
         number = next(self._numbers)
         return {"reference": f"POS-{number}", "amount_minor": 2_000 + number, "currency": "CNY"}
 
     def acknowledge(self, key: str, redemption_id: str) -> None:
-        """Notes what has to be in the ledger."""
+        """Note a redemption that has to be in the ledger."""
         self.acknowledged.append((key, redemption_id))
 
 
 @cache
 def players() -> Players:
-    """The players of this process, from the file that TONG_LOAD_WORLD names."""
+    """Return the players of this process, from the file that TONG_LOAD_WORLD names."""
     content = json.loads(Path(os.environ[WORLD_VARIABLE]).read_text())
     content["terminals"] = tuple(Terminal(**terminal) for terminal in content["terminals"])
     return Players(World(**content))

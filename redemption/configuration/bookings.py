@@ -1,4 +1,4 @@
-"""What is booked of a business or at an outlet: why something of the configuration may not change any more.
+"""Bookings of a business or at an outlet: the reason why some configuration may not change any more.
 
 Guarantees: the answer covers the ledger, its archive, the settlement, and the entries of the hot store's streams that
 are on their way into the ledger. Not covered: a scan that is applied between the question and the change; the first
@@ -48,7 +48,9 @@ async def booked(
 ) -> tuple[dict[str, str], set[str]]:
     """Return the businesses that have bookings, with where, and the outlets that have.
 
-    Raises `GroupFileRefused` where the ledger is so far behind that it cannot be told.
+    Raises `GroupFileRefused` where the ledger is too far behind to know.
+
+    Raises `GroupFileRefused` where the ledger is too far behind to know.
     """
     if not businesses and not outlets:
         return {}, set()
@@ -65,7 +67,7 @@ async def booked(
 
 
 async def _entries_behind(connection: Connection, store: HotStore, buckets: int) -> AsyncIterator[Entry]:
-    """The entries of the streams that the ledger does not have yet."""
+    """Return the entries of the streams that the ledger does not have yet."""
     assert buckets <= BUCKETS_MAX
     marks = {
         row["bucket"]: Position(row["last_ms"], row["last_seq"])
@@ -76,9 +78,11 @@ async def _entries_behind(connection: Connection, store: HotStore, buckets: int)
         after = marks.get(bucket, Position(0, 0))
         while True:
             page = await store.entries_after(
-                stream=keys.ledger_stream(bucket), after=f"{after.ms}-{after.seq}", count=PAGE_ENTRIES,
+                stream=keys.ledger_stream(bucket),
+                after=f"{after.ms}-{after.seq}",
+                count=PAGE_ENTRIES,
                 deadline_seconds=READ_SECONDS,
-            )  # fmt: skip
+            )
             for identifier, fields in page:
                 ms, _, seq = identifier.decode().partition("-")
                 after = Position(int(ms), int(seq))
@@ -88,7 +92,7 @@ async def _entries_behind(connection: Connection, store: HotStore, buckets: int)
             read += len(page)
             if read > ENTRIES_BEHIND_MAX:
                 raise GroupFileRefused(
-                    f"the ledger is more than {ENTRIES_BEHIND_MAX} entries behind, so what is booked cannot be told;"
+                    f"the ledger is more than {ENTRIES_BEHIND_MAX} entries behind, so bookings are not known;"
                     " `tong write-ledger` has to catch up first"
                 )
             if len(page) < PAGE_ENTRIES:

@@ -1,4 +1,4 @@
-"""Who may call and under which rules: the configuration, held in memory and followed.
+"""Callers and the rules they act under: the configuration, held in memory and followed.
 
 Guarantees: a scan looks up terminal, outlet, business and rules without leaving the process; a change in PostgreSQL is
 seen by every worker within `POLL_SECONDS` plus one query. While PostgreSQL is away the last snapshot stays in force
@@ -17,6 +17,7 @@ import msgspec
 from redemption.credentials import SignatureKey, note_use
 from redemption.database import FAULTS, Connection, Pool
 from redemption.domain.clock import Clock
+from redemption.domain.errors import ConfigurationError
 from redemption.rules.definitions import BenefitDefinition, EarnRules, PointRules, TierRules
 from redemption.rules.eligibility import Place
 from redemption.rules.policy import Policy
@@ -39,7 +40,7 @@ class Business:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A level. Ranks order the levels; the smallest is where everybody starts."""
+    """A level. Ranks order the levels; everybody starts at the smallest."""
 
     tier_id: str
     rank: int
@@ -59,7 +60,7 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class KeyHolder:
-    """What an API key opens. Only the key's SHA-256 is known."""
+    """The holder and rights of an API key. Only the key's SHA-256 is known."""
 
     key_id: str
     fingerprint: bytes = field(repr=False)
@@ -69,11 +70,11 @@ class KeyHolder:
     business: str | None
     """The one business of a back-office key; None: the whole group (or a terminal's key)."""
     scopes: frozenset[str]
-    """What a terminal's key may do (redemption/credentials.py)."""
+    """The rights of a terminal's key (redemption/credentials.py)."""
     ends_at: float | None
     """Unix seconds from which on the key is refused."""
     signature: SignatureKey | None
-    """What every request with this key must be signed with; None: a signature is not asked for."""
+    """The key that must sign every request with this one; None: no signature is required."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,12 @@ class Configuration:
     keys: Mapping[str, KeyHolder]
 
 
-class NotInstalled(Exception):
+class NotInstalled(ConfigurationError):
     """The database has no group yet: `tong load GROUP.yaml` comes first."""
 
 
 async def read_configuration(connection: Connection) -> Configuration:
-    """Reads the whole configuration in one snapshot. Raises `NotInstalled` before the first `tong load`."""
+    """Read the whole configuration in one snapshot. Raises `NotInstalled` before the first `tong load`."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         version = await connection.fetchval("SELECT version FROM configuration_version")
         installation = await connection.fetchrow("SELECT buckets, time_zone, policy FROM installation")
@@ -148,7 +149,7 @@ async def read_configuration(connection: Connection) -> Configuration:
                 SignatureKey(row["signature_algorithm"], row["signature_key"]) if row["signature_key"] else None,
             )
             for row in await connection.fetch(
-                # A retired terminal's keys are as good as revoked; they work again when the terminal is restored.
+                # The keys of a retired terminal do not work; they work again when the terminal is restored.
                 "SELECT key_id, fingerprint, terminal_id, roles, business_id, scopes,"
                 " revoked_at IS NOT NULL OR retired_at IS NOT NULL AS revoked,"
                 " extract(epoch FROM expires_at)::float8 AS ends_at, signature_algorithm, signature_key"
@@ -184,7 +185,7 @@ def _terms(definition: BenefitDefinition, tiers: tuple[Tier, ...]) -> str:
 
 
 class ConfigurationFollower:
-    """Keeps `current` up to date. `start` reads the first snapshot and raises when that fails."""
+    """A follower that keeps `current` up to date. `start` reads the first snapshot and raises when that fails."""
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
@@ -205,11 +206,11 @@ class ConfigurationFollower:
 
     @property
     def stale_seconds(self) -> float:
-        """How long ago PostgreSQL last confirmed the snapshot."""
+        """Return how long ago PostgreSQL last confirmed the snapshot."""
         return max(0.0, self._clock() - self._seen_at)
 
     async def note_use(self, key_ids: Collection[str]) -> None:
-        """Keeps when these keys were last used: now. What cannot be kept is forgotten; the next use is noted again."""
+        """Note that these keys were used now. A failure is ignored; the next use is noted again."""
         try:
             async with asyncio.timeout(2.0), self._pool.acquire() as connection:
                 await note_use(connection, key_ids)

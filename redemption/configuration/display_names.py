@@ -1,7 +1,8 @@
-"""What things are called: levels, businesses, outlets and benefits, in the group's languages.
+"""Display names of levels, businesses, outlets and benefits, in the group's languages.
 
 Nothing is decided by a name, so names are not part of the configuration that every scan looks at. Guarantees: they are
-those of the configuration's version of the moment, read once per version; while PostgreSQL is away the last ones stand.
+those of the configuration's version of the moment, read once per version; while PostgreSQL is away the latest ones stay
+in force.
 """
 
 import asyncio
@@ -13,17 +14,18 @@ from typing import Final
 import asyncpg
 
 from redemption.database import FAULTS, Pool
+from redemption.domain.errors import StorageError
 
 READ_SECONDS: Final = 2.0
 logger = logging.getLogger(__name__)
 
 Names = Mapping[str, str]
-"""By language: zh-Hant, zh-Hans, en; at least one."""
+"""Names by language: zh-Hant, zh-Hans, en; at least one."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedTier:
-    """A level, by rank. `retired`: out of force; its name is still needed for what speaks of it."""
+    """A level, by rank. `retired`: out of force; records still refer to its name."""
 
     tier_id: str
     rank: int
@@ -53,7 +55,7 @@ class NamedBusiness:
 
 @dataclass(frozen=True, slots=True)
 class GroupNames:
-    """All names of one version of the configuration, with those of what is retired."""
+    """All names of one version of the configuration, retired ones included."""
 
     version: int
     tiers: tuple[NamedTier, ...] = ()
@@ -62,12 +64,12 @@ class GroupNames:
     benefits_retired: frozenset[str] = frozenset()
 
 
-class NamesAway(Exception):
+class NamesAway(StorageError):
     """PostgreSQL did not answer and no names were read before."""
 
 
 class DisplayNames:
-    """The names of the version that `version` tells, read when they are asked for."""
+    """The names of the version that `version` returns, read on demand."""
 
     def __init__(self, pool: Pool, version: Callable[[], int]) -> None:
         self._pool = pool
@@ -76,7 +78,7 @@ class DisplayNames:
         self._reading = asyncio.Lock()
 
     async def current(self) -> GroupNames:
-        """Raises `NamesAway`."""
+        """Return the names. Raises `NamesAway`."""
         if self._kept is not None and self._kept.version == self._version():
             return self._kept
         async with self._reading:

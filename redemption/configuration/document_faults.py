@@ -1,7 +1,7 @@
-"""What is wrong with a document of plain values, as a whole: every fault with its place, not only the first.
+"""Faults of a document of plain values: every fault with its place, not only the first.
 
 msgspec stops at the first thing it refuses. `faults_of_type` asks it again for each part, so that a file of a hundred
-entries tells of all that are wrong. A place is written like `businesses[2].outlets[0].name.en`.
+entries reports all that are wrong. A place is written like `businesses[2].outlets[0].name.en`.
 """
 
 import datetime
@@ -17,12 +17,12 @@ from redemption.domain.text import fault_of
 
 FAULTS_SHOWN_MAX: Final = 50
 TEXT_CHARACTERS_MAX: Final = 200
-"""Of any one text in a document; names and ids have bounds of their own."""
+"""The length of any one text in a document; names and ids have bounds of their own."""
 _WITH_PLACE: Final = re.compile(r"^(?P<reason>.*?)(?: - at `(?P<key>key in )?\$(?P<place>.*)`)?$", re.DOTALL)
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong: where and why."""
+    """One fault and its place."""
 
     place: str
     reason: str
@@ -49,7 +49,7 @@ def faults_of_text(value: Any, place: str = "") -> Iterator[Fault]:
 
 
 def faults_of_type(value: Any, kind: Any, place: str = "") -> Iterator[Fault]:
-    """Find what keeps a value from being of a type that msgspec knows. Nothing is found where it converts."""
+    """Find what keeps a value from being of a type that msgspec knows; nothing where the value converts."""
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as fault:
@@ -90,7 +90,7 @@ def _member_faults(value: dict[Any, Any], kind: type[Struct], place: str) -> Ite
 
 
 def _bare(kind: Any) -> Any:
-    """The type without its bounds, and without None where it may be that."""
+    """Return the type without its bounds, and without None where that is allowed."""
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if get_origin(kind) in (Union, types.UnionType):
@@ -100,7 +100,7 @@ def _bare(kind: Any) -> Any:
 
 
 def _placed(message: str, value: Any, place: str) -> Fault:
-    """The message of msgspec with the whole place, and with the value where it is short enough to be recognized."""
+    """Return msgspec's message with the whole place, and with the value where it is short enough to be recognized."""
     found = _WITH_PLACE.match(message)
     assert found is not None
     reason = found["reason"].replace("`", "'")

@@ -1,4 +1,4 @@
-"""The group file's content: businesses, outlets, terminals, levels, benefits, members, and what must hold among them.
+"""The group file's content: businesses, outlets, terminals, levels, benefits, members, and the rules among them.
 
 Guarantees: a `Group` without findings of `faults_of_group` names only what it has, each id once, in currencies that
 there are. Reading the file is in redemption/configuration/group_file.py, bringing it into the stores in
@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from redemption.configuration.document_faults import Fault
 from redemption.domain.currencies import is_currency
+from redemption.domain.errors import RefusedError
 from redemption.domain.limits import (
     BUSINESSES_MAX,
     CUT_OFF_HOUR_MAX,
@@ -39,7 +40,7 @@ LanguageTag = Annotated[str, Meta(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
 Names = Annotated[dict[LanguageTag, Name], Meta(min_length=1, max_length=NAME_LANGUAGES_MAX)]
 
 
-class GroupFileRefused(Exception):
+class GroupFileRefused(RefusedError):
     """The group file, or what it would change, is not usable; the text says where and why."""
 
 
@@ -77,7 +78,7 @@ class BusinessEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LotEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """Points issued by `business`, good to the end of the month that is so many months from now."""
+    """Points issued by `business`, valid to the end of the month that is this many months from now."""
 
     business: Slug
     points: Annotated[int, Meta(ge=1, le=POINTS_MAX)]
@@ -85,7 +86,7 @@ class LotEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GrantEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """So many uses of a benefit, good to the end of the month that is so many months from now."""
+    """Uses of a benefit, valid to the end of the month that is this many months from now."""
 
     benefit: Slug
     uses: Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -121,7 +122,7 @@ class Group(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def faults_of_group(group: Group) -> Iterator[Fault]:
-    """Find what does not fit together: names of what is not there, ids used twice, currencies and zones unknown."""
+    """Find what does not fit together: references to missing things, ids used twice, unknown currencies and zones."""
     yield from _faults_of_places(group)
     yield from _faults_of_ids(group)
     yield from _faults_of_definitions(group)
@@ -165,7 +166,7 @@ def _faults_of_places(group: Group) -> Iterator[Fault]:
     for place, name in zones.items():
         try:
             ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of the zones' files is an OSError
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # a name of a folder of zones raises OSError
             yield Fault(place, f"{name!r} is not an IANA time zone")
 
 
@@ -200,6 +201,6 @@ def _faults_of_definitions(group: Group) -> Iterator[Fault]:
 
 
 def masked(name: str) -> str:
-    """A name as a till may show it: the first character of it and stars (陳大文 is 陳**)."""
+    """Return a name as a till may show it: its first character and stars (陳大文 is 陳**)."""
     visible = unicodedata.normalize("NFC", name).strip()
     return visible[:1] + "*" * min(max(len(visible) - 1, 1), 4)

@@ -18,16 +18,16 @@ from redemption.configuration.strict_text import DocumentRefused, read_json, rea
 from redemption.domain.limits import GROUP_FILE_BYTES_MAX
 
 STATED_TOGETHER: Final = (("points", ("worth_minor", "worth_points")), ("earn", ("points", "per_minor")))
-"""What a business says of its money where the group has several currencies: no default holds for all of them."""
+"""Settings of money that a business must state where the group has several currencies: no default fits all."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupFile:
-    """A group, and what its file leaves to defaults that depend on the currency."""
+    """A group, and the settings that its file leaves to defaults of the currency."""
 
     group: Group
     unstated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By business the fields of `STATED_TOGETHER` that the file does not state, like `rules.points.worth_minor`."""
+    """The fields of `STATED_TOGETHER` that the file does not state, by business, like `rules.points.worth_minor`."""
 
 
 def read_group(path: Path) -> GroupFile:
@@ -47,7 +47,7 @@ def read_group(path: Path) -> GroupFile:
 
 
 def parse_group(data: bytes, *, json: bool = False) -> GroupFile:
-    """Return what a group file of these bytes says, checked. Raises `GroupFileRefused` with every fault."""
+    """Return the content of a group file of these bytes, checked. Raises `GroupFileRefused` with every fault."""
     try:
         document = read_json(data) if json else read_yaml(data)
     except DocumentRefused as fault:
@@ -66,7 +66,7 @@ def parse_group(data: bytes, *, json: bool = False) -> GroupFile:
 
 
 def mixed_currencies(currencies: Mapping[str, str], unstated: Mapping[str, tuple[str, ...]]) -> list[Fault]:
-    """Find the businesses that do not state what their money is worth in points, where a group has several currencies.
+    """Find the businesses that do not state the value of points in money, where a group has several currencies.
 
     `currencies`: of every business that will be in force.
     """
@@ -84,7 +84,7 @@ def mixed_currencies(currencies: Mapping[str, str], unstated: Mapping[str, tuple
 
 
 def _unstated(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Of a valid document, what each business leaves out of `STATED_TOGETHER`."""
+    """Return the fields of `STATED_TOGETHER` that each business of a valid document leaves out."""
     found = {}
     for business in document["businesses"]:
         rules = business.get("rules") or {}
@@ -92,7 +92,7 @@ def _unstated(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         for part, fields in STATED_TOGETHER:
             said = rules.get(part) or {}
             if said.get("accepted") is False or (part == "earn" and said.get("points") == 0):
-                continue  # points are not taken, or nothing is earned: then there is nothing to be worth
+                continue  # the business takes no points, or nothing is earned there, so no value is needed
             missing += [member_of(f"rules.{part}", field) for field in fields if field not in said]
         found[business["id"]] = tuple(missing)
     return found

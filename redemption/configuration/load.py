@@ -1,4 +1,4 @@
-"""Bringing a group file into both stores: a plan, one transaction, then the members.
+"""Loading a group file into both stores: a plan, one transaction, then the members.
 
     GroupFileRefused
       LoadRefused         nothing was changed, for the reasons in the plan
@@ -67,17 +67,20 @@ class LoadRefused(GroupFileRefused):
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         told = sentences(plan.refused)
-        super().__init__("\n  ".join(["refused, nothing was changed:", *told]) if len(told) > 1 else
-                         f"refused, nothing was changed: {told[0]}")  # fmt: skip
+        super().__init__(
+            "\n  ".join(["refused, nothing was changed:", *told])
+            if len(told) > 1
+            else f"refused, nothing was changed: {told[0]}"
+        )
 
 
 class LoadDeclined(GroupFileRefused):
-    """Whoever was asked did not agree; nothing was changed."""
+    """The person who was asked did not agree; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """How to load. `agreed` is shown the plan before anything is changed and says whether to go on."""
+    """Options of a load. `agreed` receives the plan before anything is changed and returns whether to go on."""
 
     prune: bool = False
     dry_run: bool = False
@@ -87,14 +90,14 @@ class LoadOptions:
 
 @dataclass(slots=True)
 class LoadReport:
-    """What a load did, or, dry, would do."""
+    """The result of a load, or the expected one of a dry run."""
 
     plan: Plan
     members: MemberReport = field(default_factory=MemberReport)
 
     @property
     def changes_anything(self) -> bool:
-        """Whether something of the configuration or of the members' levels and names is, or would be, changed."""
+        """Return whether the configuration, or members' levels and names, changed or would change."""
         members = self.members
         return self.plan.changes_anything or members.new + members.changed + members.balances_waiting > 0
 
@@ -163,7 +166,10 @@ async def load_group(
 
 @asynccontextmanager
 async def _one_load(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection that holds the lock of loads. Raises `GroupFileRefused` where another load has it for too long."""
+    """Lend a connection that holds the lock of loads.
+
+    Raises `GroupFileRefused` where another load has it for too long.
+    """
     deadline = time.monotonic() + LOCK_SECONDS
     async with pool.acquire() as connection:
         while not await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended('tong.load', 0))"):
@@ -173,12 +179,12 @@ async def _one_load(pool: Pool) -> AsyncIterator[Connection]:
         try:
             yield connection
         finally:
-            if not connection.is_closed():  # with a connection that is gone the lock is gone
+            if not connection.is_closed():  # a closed connection has released its lock
                 await connection.execute("SELECT pg_advisory_unlock(hashtextextended('tong.load', 0))")
 
 
 def _faults_together(file: GroupFile, wanted: State, stored: State, after: State, *, prune: bool) -> Iterator[str]:
-    """What does not fit together with what stays in force although the file does not name it."""
+    """Find what does not fit together with things that stay in force although the file does not name them."""
     if prune:
         return
     hint = "which stays in force though it is not in the file; --prune retires it"
@@ -204,7 +210,7 @@ def _faults_together(file: GroupFile, wanted: State, stored: State, after: State
 
 
 async def _faults_under_bookings(connection: Connection, store: HotStore, buckets: int, plan: Plan) -> list[str]:
-    """What of the plan would change what bookings hang on."""
+    """Find the changes of the plan that bookings forbid."""
     installed = await connection.fetchval("SELECT buckets FROM installation")
     if installed is not None and installed != buckets:
         return [f"this installation has {installed} buckets, the settings say {buckets}"]
@@ -259,7 +265,7 @@ def _batches(entries: Sequence[MemberEntry]) -> Iterator[list[Placed]]:
 
 
 async def _count_lines(connection: Connection, path: Path | None, known: Known, report: MemberReport) -> None:
-    """Of a dry run: what the members of the file would change, in the transaction that is rolled back."""
+    """Count what the members of the file would change, in the transaction of a dry run that is rolled back."""
     assert path is not None
     for batch in MemberLines(path, known).batches():
         await store_members(connection, batch, report)
@@ -277,4 +283,4 @@ async def _load_lines(
         if report.read - told >= TOLD_EVERY:
             told = report.read
             say(f"{report.read} members, {report.balances_issued} opening balances issued")
-    report.faults += lines.faults  # of a file that was changed after it was checked
+    report.faults += lines.faults  # the file was changed after it was checked

@@ -31,7 +31,7 @@ class MemberLines:
     fault_count: int = 0
 
     def batches(self) -> Iterator[list[Placed]]:
-        """Read the members, at most `BATCH_MEMBERS` at a time. Raises `GroupFileRefused` for what is no file."""
+        """Read the members, at most `BATCH_MEMBERS` at a time. Raises `GroupFileRefused` where there is no file."""
         seen = bytearray(MEMBER_NUMBERS // 8 + 1)
         batch: list[Placed] = []
         try:
@@ -95,7 +95,7 @@ class MemberLines:
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """The lines with their numbers, without empty ones; None for one that is too long."""
+    """Yield the lines with their numbers, without empty ones; None for one that is too long."""
     number = 0
     while line := file.readline(MEMBER_LINE_BYTES_MAX + 1):
         number += 1

@@ -1,4 +1,4 @@
-"""Members and their opening balances, brought into both stores in batches.
+"""Members and their opening balances, loaded into both stores in batches.
 
 Guarantees: repeating it issues nothing twice. A member's opening balance is one issue with an id of its own
 (`iss_opening_<member>`): the hot store knows the id for 30 days, `member.opened_at` and the ledger for ever, and a
@@ -28,7 +28,7 @@ from redemption.hot.store import HotStore
 
 BATCH_MEMBERS: Final = 1_000
 MEMBERS_IN_FLIGHT_MAX: Final = 500
-"""Each with two calls: many at once share a write to disk of the hot store."""
+"""Members in flight, each with two calls: many at once share a write to disk of the hot store."""
 CALL_SECONDS: Final = 10.0
 
 _STORE_MEMBERS: Final = """
@@ -41,7 +41,7 @@ RETURNING member_number, xmax = 0 AS fresh
 
 
 class Placed(NamedTuple):
-    """A member of a file and where it stands there: `members[3]`, `line 17`."""
+    """A member of a file and its place there: `members[3]`, `line 17`."""
 
     place: str
     entry: MemberEntry
@@ -49,7 +49,8 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What members may name: the levels, the currency of each business, who grants each benefit, the group's zone."""
+    """Things that members may name: levels, the currency of each business, who grants each benefit, the group's
+    zone."""
 
     tiers: frozenset[str]
     currencies: Mapping[str, str]
@@ -58,7 +59,7 @@ class Known:
 
     @classmethod
     def of(cls, state: State) -> "Known":
-        """Return what a configuration in force has."""
+        """Return the things of a configuration in force."""
         assert state.installation is not None
         return cls(
             frozenset(state.things["tier"]),
@@ -68,13 +69,13 @@ class Known:
         )
 
     def faults_of(self, entry: MemberEntry) -> Iterator[str]:
-        """Find what a member names that is not here, or has too much of."""
+        """Find what a member names that is missing here, or has too much of."""
         return faults_of_member(entry, self.tiers, self.currencies, self.grantors)
 
 
 @dataclass(slots=True)
 class MemberReport:
-    """What became of members. `faults` are sentences with the place in the file."""
+    """The result of loading members. `faults` are sentences with the place in the file."""
 
     read: int = 0
     new: int = 0
@@ -140,7 +141,7 @@ async def open_members(
             for _ in range(min(MEMBERS_IN_FLIGHT_MAX, len(batch))):
                 tasks.create_task(carry())
     except ExceptionGroup as faults:
-        raise faults.exceptions[0] from None  # the hot store went away: one fault tells it
+        raise faults.exceptions[0] from None  # the hot store went away, and one fault is enough to report it
     finally:
         await pool.execute("UPDATE member SET opened_at = now() WHERE member_number = ANY ($1)", opened)
 
@@ -150,7 +151,7 @@ def _holds_anything(entry: MemberEntry) -> bool:
 
 
 async def _issued_before(pool: Pool, numbers: Sequence[int]) -> set[int]:
-    """Whose opening balance is in the ledger: of a load that ended before it could note so."""
+    """Return the members whose opening balance is in the ledger, of a load that ended before it could note so."""
     if not numbers:
         return set()
     ids = {_issue_id(members.member_id(number)): number for number in numbers}
@@ -165,7 +166,7 @@ def _issue_id(member_id: str) -> str:
 async def _carry(
     entry: MemberEntry, row: Any, issue: bool, known: Known, store: HotStore, buckets: int, clock: Clock
 ) -> str | None:
-    """One member into the hot store; why not, where it is refused."""
+    """Load one member into the hot store. Returns the reason where it is refused."""
     member_id = members.member_id(entry.number)
     bucket = members.bucket_of(entry.number, buckets)
     enrolled = store.call(
@@ -200,14 +201,14 @@ async def _carry(
 
 
 def month_after(moment: float, months: int, time_zone: ZoneInfo) -> int:
-    """yyyymm of the month `months` after the one `moment` lies in."""
+    """Return yyyymm of the month `months` after that of `moment`."""
     here = datetime.fromtimestamp(moment, time_zone)
     index = here.year * 12 + here.month - 1 + months
     return index // 12 * 100 + index % 12 + 1
 
 
 def _opening_lots(entry: MemberEntry, known: Known, moment: float) -> Counter[str]:
-    """What a member starts with: `<asset>/<lot>` to amount."""
+    """Return a member's opening lots: `<asset>/<lot>` to amount."""
     lots: Counter[str] = Counter()
     for lot in entry.points:
         lots[f"points/{month_after(moment, lot.expires_in_months, known.zone)}.{lot.business}"] += lot.points

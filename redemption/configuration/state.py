@@ -1,4 +1,4 @@
-"""The configuration as a state: what a group file wants, what the store has, the plan from one to the other.
+"""The configuration as a state: the wanted one of a group file, the stored one, and the plan from one to the other.
 
 Guarantees: a plan is made and applied for every kind of thing in the same way, from the fields of the file's own types.
 A new field of an entry, or of the rules inside one, is compared, shown and stored without a line here, where the table
@@ -40,7 +40,7 @@ class Kind:
 
 
 def _columns(entry: type[Struct], *apart: str, **more: Any) -> dict[str, Any]:
-    """The fields of an entry but its id and `apart`, with further columns before them."""
+    """Return the fields of an entry but its id and `apart`, with further columns before them."""
     return more | {each.name: each.type for each in msgspec.structs.fields(entry) if each.name not in ("id", *apart)}
 
 
@@ -51,14 +51,14 @@ KINDS: Final = (
     Kind("terminal", _columns(TerminalEntry, outlet_id=str)),
     Kind("benefit", {"definition": BenefitDefinition}),
 )
-"""In the order in which they are written: each may name what stands before it."""
+"""The kinds in the order in which they are written: each may name the ones before it."""
 
 _PLURALS: Final = {"business": "businesses"}
 
 
 @dataclass(slots=True)
 class State:
-    """What is in force: by kind and id the columns; and which ids of each kind are retired."""
+    """The things in force: by kind and id the columns; and the ids of each kind that are retired."""
 
     things: dict[str, dict[str, Row]]
     retired: dict[str, dict[str, Row]] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Change:
 
 @dataclass(slots=True)
 class Plan:
-    """What a load changes in the configuration: (kind, id) of each thing, in the order of `KINDS`."""
+    """The changes of a load to the configuration: (kind, id) of each thing, in the order of `KINDS`."""
 
     added: list[tuple[str, str]] = field(default_factory=list)
     restored: list[tuple[str, str]] = field(default_factory=list)
@@ -89,9 +89,9 @@ class Plan:
     changed: list[Change] = field(default_factory=list)
     retired: list[tuple[str, str]] = field(default_factory=list)
     still_in_force: list[tuple[str, str]] = field(default_factory=list)
-    """Not in the file, and left as they are."""
+    """Things that are not in the file and stay unchanged."""
     refused: list[str] = field(default_factory=list)
-    """Why the load is refused, whole."""
+    """The reasons why the whole load is refused."""
 
     @property
     def changes_anything(self) -> bool:
@@ -129,7 +129,7 @@ class Plan:
 
 
 def wanted_state(group: Group) -> State:
-    """Return what the file says, as the store would have it."""
+    """Return the state that the file wants, as the store would have it."""
     things: dict[str, dict[str, Row]] = {kind.name: {} for kind in KINDS}
     for tier in group.tiers:
         things["tier"][tier.id] = _row("tier", tier)
@@ -171,7 +171,7 @@ async def stored_state(connection: Connection) -> State:
 
 
 def plan_of(wanted: State, stored: State, *, prune: bool) -> Plan:
-    """Return how the store gets from what it has to what is wanted. Agreements are never pruned: they are ended."""
+    """Return the steps from the stored state to the wanted one. Agreements are never pruned: they are ended."""
     plan = Plan()
     if stored.installation is None:
         plan.added.append((INSTALLATION, "group"))
@@ -201,7 +201,7 @@ def plan_of(wanted: State, stored: State, *, prune: bool) -> Plan:
 
 
 def state_after(wanted: State, stored: State, *, prune: bool) -> State:
-    """Return what is in force once the plan is applied: the file's things and, unless pruned, the others."""
+    """Return the state once the plan is applied: the file's things and, unless pruned, the others."""
     if prune:
         return wanted
     return State(
@@ -212,7 +212,7 @@ def state_after(wanted: State, stored: State, *, prune: bool) -> State:
 
 
 async def apply_plan(connection: Connection, plan: Plan, wanted: State, buckets: int) -> None:
-    """Write what the plan says but for agreements, in the caller's transaction."""
+    """Write the plan, but for agreements, in the caller's transaction."""
     touched = {*plan.added, *plan.restored, *((change.kind, change.thing) for change in plan.changed)}
     if (INSTALLATION, "group") in touched:
         assert wanted.installation is not None
@@ -245,7 +245,7 @@ async def apply_plan(connection: Connection, plan: Plan, wanted: State, buckets:
 
 
 def group_document(state: State) -> dict[str, Any]:
-    """Return a state as a group file says it, without members: in the order of ranks and ids, defaults written out."""
+    """Return a state as a group file without members: in the order of ranks and ids, defaults written out."""
     things = state.things
     installation = state.installation or {}
     outlets: dict[str, list[dict[str, Any]]] = {}
@@ -292,16 +292,16 @@ def _row(kind: str, entry: Struct, **more: Any) -> Row:
 
 
 def _plain(value: Any) -> Any:
-    """A value of the file's types as JSON has it, defaults written out."""
+    """Return a value of the file's types as JSON has it, defaults written out."""
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _stored(value: Any, kind: Any) -> Any:
-    """A stored value as the file would have it: with the defaults of fields that are newer than it."""
+    """Return a stored value as the file would have it: with the defaults of fields that are newer than it."""
     try:
         return _plain(msgspec.convert(value, kind))
     except msgspec.ValidationError:
-        return value  # of a version with other rules: it differs from whatever the file says, and is written anew
+        return value  # the value is of a version with other rules: it differs from the file's and is written anew
 
 
 def _without(row: Row, name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""YAML and JSON read strictly: what a key says twice, hides or multiplies is found before anything is believed.
+"""YAML and JSON read strictly: duplicate keys, hidden characters and multiplied aliases are found first.
 
     DocumentRefused     the text is not one document of plain values
 
@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import yaml
 
+from redemption.domain.errors import RefusedError
+
 DEPTH_MAX: Final = 32
 VALUES_MAX: Final = 1_000_000
 DUPLICATES_FOUND_MAX: Final = 100
@@ -24,13 +26,13 @@ _JSON_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]')
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-class DocumentRefused(Exception):
+class DocumentRefused(RefusedError):
     """The text is not one document of plain values; a sentence with the place."""
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicateKey:
-    """A key that its object has a second time. Lines and columns count from 1; `first_line` is where it was before."""
+    """A key that its object has a second time. Lines and columns count from 1; `first_line` is its first place."""
 
     key: str
     line: int
@@ -46,14 +48,14 @@ class DuplicateKey:
 
 @dataclass(slots=True)
 class Document:
-    """What a text says, and the keys that it says twice: `value` has the last of each."""
+    """The value of a text and its duplicate keys: `value` has the last of each."""
 
     value: Any
     duplicates: list[DuplicateKey] = field(default_factory=list)
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """The safe loader, bounded, with a note of duplicate keys."""
+    """A bounded safe loader that notes duplicate keys."""
 
     def __init__(self, stream: bytes) -> None:
         super().__init__(stream)
@@ -68,7 +70,7 @@ class _StrictLoader(yaml.SafeLoader):
             node = super().compose_node(parent, index)
             size = self._sizes.get(id(node))
             if size is None:
-                raise DocumentRefused(f"{_place(mark)}: an alias stands for something that contains it")
+                raise DocumentRefused(f"{_place(mark)}: an alias contains itself")
             self._count(size, mark)
             return node
         self._depth += 1
@@ -82,7 +84,7 @@ class _StrictLoader(yaml.SafeLoader):
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        # Before merges are resolved: a key beside `<<` may override what is merged, and is no duplicate of it.
+        # Duplicates are noted before merges are resolved: a key beside `<<` may override a merged one.
         node = super().compose_mapping_node(anchor)
         seen: dict[tuple[str, str], int] = {}
         for key, _ in node.value:
@@ -101,7 +103,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _text(loader: _StrictLoader, node: yaml.ScalarNode) -> str:
-    """A string; an escaped surrogate pair, as JSON writes an emoji, is the character that it means."""
+    """Return a string; an escaped surrogate pair, as JSON writes an emoji, is the character that it means."""
     value = str(loader.construct_scalar(node))
     if _SURROGATE.search(value) is None:
         return value
@@ -124,9 +126,9 @@ def read_yaml(data: bytes) -> Document:
     except yaml.reader.ReaderError as fault:
         # `character` is a number for what YAML does not allow, bytes for what is not UTF-8.
         what = f"U+{fault.character:04X}" if isinstance(fault.character, int) else f"byte {fault.character!r}"
-        raise DocumentRefused(f"{what} at position {fault.position} may not stand in YAML") from None
+        raise DocumentRefused(f"{what} at position {fault.position} is not allowed in YAML") from None
     except (ValueError, OverflowError, RecursionError) as fault:
-        # PyYAML lets these out for a number or a date that Python cannot hold.
+        # PyYAML raises these for a number or a date that Python cannot hold.
         raise DocumentRefused(f"not YAML: {_one_line(str(fault))[:200]}") from None
     finally:
         if loader is not None:
@@ -156,9 +158,7 @@ def read_json(data: bytes) -> Document:
         raise DocumentRefused(f"not JSON: {_one_line(str(fault))[:200]}") from None
     except RecursionError:
         raise DocumentRefused(f"nested more than {DEPTH_MAX} deep") from None
-    _bound_nesting(
-        text
-    )  # of a text that is JSON: on any other the tokens would take time with the square of its length
+    _bound_nesting(text)  # the text is JSON here; on other texts the tokens would take quadratic time
     return Document(value, list(duplicate_keys(text)) if twice else [])
 
 

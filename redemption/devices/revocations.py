@@ -1,9 +1,9 @@
-"""Which devices are revoked, held in memory and followed, so that no scan asks a database.
+"""The numbers of revoked devices, held in memory and followed, so that no scan asks a database.
 
 Guarantees: a device that was revoked is in `numbers` of every worker within `POLL_SECONDS` and one query while
-PostgreSQL answers; nothing ever leaves the set. While PostgreSQL is away the last look stands, as the configuration
-does: a scan is not stopped by it. Memory: some 100 bytes for each revoked device; devices of a ring key that is
-retired need not be known and still are until the next start.
+PostgreSQL answers; nothing ever leaves the set. While PostgreSQL is away the latest look stays in force, as the
+configuration does: a scan is not stopped by it. Memory: some 100 bytes for each revoked device; devices of a ring key
+that is retired need not be known and still are until the next start.
 """
 
 import asyncio
@@ -25,7 +25,10 @@ logger = logging.getLogger(__name__)
 
 
 class RevokedDevices:
-    """Follows the table. `start` reads all and raises when that fails: a worker without them must not serve."""
+    """A follower of the table of revoked devices.
+
+    `start` reads all and raises when that fails: a worker without them must not serve.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

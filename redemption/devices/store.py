@@ -10,6 +10,7 @@ from datetime import datetime
 import asyncpg
 
 from redemption.database import FAULTS, Pool
+from redemption.domain.errors import RefusedError, StorageError
 from redemption.domain.limits import DEVICES_LISTED_MAX, DEVICES_PER_MEMBER_MAX
 from redemption.domain.members import base32, from_base32
 from redemption.queries import named_queries
@@ -19,11 +20,11 @@ CALL_SECONDS = 2.0
 _ID_CHARACTERS = 7
 
 
-class DevicesAway(Exception):
-    """PostgreSQL did not answer. An enrolment that got no answer may have been made: the list tells."""
+class DevicesAway(StorageError):
+    """PostgreSQL did not answer. An enrolment without an answer may have been made: the list shows it."""
 
 
-class DevicesExhausted(Exception):
+class DevicesExhausted(RefusedError):
     """The member has as many devices in force as it may have."""
 
 
@@ -43,12 +44,12 @@ class Device:
 
 
 def device_id(device_number: int) -> str:
-    """The public id of a device: `dvc_000000a` is number 10."""
+    """Return the public id of a device: `dvc_000000a` is number 10."""
     return DEVICE_PREFIX + base32(device_number, _ID_CHARACTERS)
 
 
 def device_number(identifier: str) -> int | None:
-    """The number behind such an id; None when it is none."""
+    """Return the number behind a device's id; None where the text is not such an id."""
     if len(identifier) != len(DEVICE_PREFIX) + _ID_CHARACTERS or not identifier.startswith(DEVICE_PREFIX):
         return None
     return from_base32(identifier[len(DEVICE_PREFIX) :])
@@ -62,7 +63,9 @@ class DeviceStore:
         self._queries = named_queries("devices", "devices")
 
     async def enrol(self, member_number: int, name: str, kid: str, *, replaces: int | None = None) -> Device | None:
-        """A new device; `replaces` is revoked in the same transaction. None: the member has no such device to replace.
+        """Enrol a device, revoking the one that it `replaces` in the same transaction.
+
+        Returns None where the member has no device to replace.
 
         Raises `DevicesExhausted`, `DevicesAway`.
         """
@@ -81,7 +84,7 @@ class DeviceStore:
             raise DevicesAway(type(fault).__name__) from fault
 
     async def of_member(self, member_number: int) -> list[Device]:
-        """The member's devices, newest first, revoked ones too."""
+        """Return the member's devices, newest first, revoked ones too."""
         try:
             rows = await self._pool.fetch(
                 self._queries["of_member"], member_number, DEVICES_LISTED_MAX, timeout=CALL_SECONDS
@@ -91,7 +94,7 @@ class DeviceStore:
         return [Device(*row) for row in rows]
 
     async def revoke(self, member_number: int, number: int) -> Device | None:
-        """The device, revoked now or before; None: the member has no such device."""
+        """Revoke a device and return it, also when it was revoked before; None where the member has no such device."""
         try:
             async with self._pool.acquire(timeout=CALL_SECONDS) as connection:
                 return await self._revoke(connection, member_number, number)
@@ -99,7 +102,7 @@ class DeviceStore:
             raise DevicesAway(type(fault).__name__) from fault
 
     async def revoke_all(self, member_number: int) -> None:
-        """Revokes every device of the member: its codes were revoked."""
+        """Revoke every device of the member, because its codes were revoked."""
         try:
             await self._pool.execute(self._queries["revoke_all"], member_number, timeout=CALL_SECONDS)
         except FAULTS as fault:

@@ -14,17 +14,18 @@ Clock = Callable[[], float]
 
 
 def system_clock() -> float:
-    """The machine's wall clock, seconds since the Unix epoch."""
+    """Return the machine's wall clock, seconds since the Unix epoch."""
     return time.time()
 
 
 def instant(milliseconds: int) -> str:
-    """RFC 3339 in UTC with milliseconds: 2026-11-22T03:04:05.678Z."""
+    """Format a moment as RFC 3339 in UTC with milliseconds: 2026-11-22T03:04:05.678Z."""
     seconds, rest = divmod(milliseconds, 1000)
     return f"{_second(seconds)}.{rest:03d}Z"
 
 
 @lru_cache(maxsize=64)
 def _second(seconds: int) -> str:
-    """Most of what is rendered happened in this second: 4 µs a second instead of 4 µs an answer."""
+    """Format the seconds of a moment, cached: most of what is rendered happened in this second (4 µs a second instead
+    of 4 µs an answer)."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

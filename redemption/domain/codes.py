@@ -1,4 +1,4 @@
-"""A member's code as the domain sees it: what is left of it once its signature held."""
+"""A member's code as the domain sees it once its signature was checked."""
 
 import msgspec
 
@@ -6,8 +6,11 @@ from redemption.domain.outcomes import Outcome, Refusal
 
 
 class CodeUse(msgspec.Struct, frozen=True):
-    """The genuine code of a scan: whose, which slot (or step of a device), the field it uses up, when it was made,
-    whether it is over, whether the device that made it is revoked."""
+    """The genuine code of a scan.
+
+    Names the member, the slot (or the step of a device), the field that marks it as used, when it was made, and whether
+    it has expired or the device that made it is revoked.
+    """
 
     member_number: int
     slot: int
@@ -18,7 +21,7 @@ class CodeUse(msgspec.Struct, frozen=True):
 
     @property
     def refusal(self) -> Refusal | None:
-        """What is wrong with the code that needs no member state. It comes before whatever is wrong with a basket."""
+        """Return the reason to refuse the code that needs no member state. It precedes any fault of the basket."""
         if self.expired:
             return Refusal(Outcome.CODE_EXPIRED)
         return Refusal(Outcome.CODE_REVOKED) if self.revoked else None

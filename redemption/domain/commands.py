@@ -1,4 +1,4 @@
-"""What can be asked of the domain: bills, legs and the commands made of them, validated as they are decoded.
+"""Requests to the domain: bills, legs and the commands made of them, validated as they are decoded.
 
 These are the JSON shapes of the interface; the OpenAPI document is generated from the same types. Unknown members are
 refused rather than ignored: a till that misspells `capture` must hear it, not lose it. msgspec reports the first fault
@@ -38,7 +38,7 @@ Category = Annotated[
         min_length=1,
         max_length=limits.CATEGORY_CHARACTERS_MAX,
         pattern=r"^[a-z0-9][a-z0-9_-]*$(?!\n)",
-        description="what was sold, a slug agreed with the business",
+        description="category of the goods, a slug agreed with the business",
         examples=["dining"],
     ),
 ]
@@ -59,8 +59,11 @@ class BillLine(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Bill(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What the till is about to be paid. Lines are optional and may name only a part of it, never more. `stay` is the
-    number of a hotel stay (or any longer visit) that the bill belongs to: caps "per stay" count by it."""
+    """A bill that a till is about to be paid.
+
+    Lines are optional and may cover only a part of it, never more. `stay` is the number of a hotel stay (or any longer
+    visit) that the bill belongs to: caps "per stay" count by it.
+    """
 
     reference: Reference
     amount_minor: AmountMinor
@@ -80,7 +83,7 @@ class PointsLeg(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind
 
 
 class BenefitLeg(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="benefit"):
-    """A benefit of the member's, used once or several times at one go (three hours of parking are three uses)."""
+    """A member's benefit, used once or several times at once (three hours of parking are three uses)."""
 
     benefit_id: BenefitId
     uses: Annotated[int, Meta(ge=1, le=limits.BENEFIT_USES_MAX)] = 1
@@ -91,7 +94,7 @@ class BenefitLeg(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 
 class StoredValueLeg(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="stored_value"):
-    """Money the member has paid in, in the currency of the bill (of the business, where there is no bill)."""
+    """Money that the member paid in, in the currency of the bill (of the business where there is no bill)."""
 
     amount_minor: PositiveAmountMinor
 
@@ -106,7 +109,7 @@ SomeLegs = Annotated[tuple[Leg, ...], Meta(min_length=1, max_length=limits.LEGS_
 
 
 class VerifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`POST /v1/verify`: one scan and the basket that goes with it. No legs: an identity check that uses the code."""
+    """`POST /v1/verify`: one scan and its basket. Without legs it is an identity check that uses the code."""
 
     code: CodeText
     bill: Bill | None = None
@@ -117,7 +120,7 @@ class VerifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class PrepareRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`POST /v1/prepare`: who is it, and what may be used here for this bill. With `legs` also what these come to."""
+    """`POST /v1/prepare`: the member, and what may be used here for this bill. With `legs` also their value."""
 
     code: CodeText
     bill: Bill | None = None
@@ -133,18 +136,18 @@ class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class CaptureRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`POST /v1/redemptions/{id}/capture`: without `legs` the whole hold, with them that much of it."""
+    """`POST /v1/redemptions/{id}/capture`: without `legs` the whole hold, with them that part of it."""
 
     legs: SomeLegs | None = None
     bill: Bill | None = None
 
 
 class VoidRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """A body that says nothing: `POST /v1/redemptions/{id}/void`, `POST /v1/accruals/{id}/reverse`."""
+    """An empty body: `POST /v1/redemptions/{id}/void`, `POST /v1/accruals/{id}/reverse`."""
 
 
 class RefundRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`POST /v1/redemptions/{id}/refund`: without `legs` all that is left, with them that much of it."""
+    """`POST /v1/redemptions/{id}/refund`: without `legs` everything that is left, with them that part of it."""
 
     legs: SomeLegs | None = None
 
@@ -158,8 +161,11 @@ class CancelRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class AccrualRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`POST /v1/accruals`: a purchase earns points, for the member of the code, or of the id where this outlet scanned
-    that member within 15 minutes. `confirm_duplicate`: the bill earned before, with another amount."""
+    """`POST /v1/accruals`: a purchase earns points.
+
+    The member is that of the code, or of the id where this outlet scanned the member within 15 minutes.
+    `confirm_duplicate`: the bill earned before, with another amount.
+    """
 
     bill: Bill
     code: CodeText | None = None
@@ -168,6 +174,6 @@ class AccrualRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 class CodesRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """`POST /v1/me/codes`: how many codes to fetch; each one after the first is for 20 s later."""
+    """`POST /v1/me/codes`: the number of codes to fetch; each one after the first is for 20 s later."""
 
     count: Annotated[int, Meta(ge=1, le=limits.CODES_PER_REQUEST_MAX)] = 1

@@ -1,4 +1,4 @@
-"""What a scan says of itself, compact for the hot store and whole for the ledger.
+"""The context of a scan, compact for the hot store and whole for the ledger.
 
 The hot store keeps a scan's context as a JSON array without names, half of the bytes: in the stream entry until it
 is trimmed, its middle part (`basket`) in the record. The ledger has it as the object that it always was:
@@ -19,6 +19,7 @@ from typing import Any, Final
 import orjson
 
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
+from redemption.domain.errors import RefusedError
 
 PLACE_AND_BASKET: Final = 7
 WHOLE: Final = 13
@@ -30,29 +31,29 @@ _MEMBERS: Final = {
 }
 
 
-class ContextRefused(ValueError):
-    """A compact context that this version cannot read. The text holds nothing of it."""
+class ContextRefused(RefusedError):
+    """A compact context that this version cannot read. The text quotes nothing of it."""
 
 
 def till_text(business: str, outlet: str, terminal: str, rules: int) -> bytes:
-    """The part of a place that is the same for all calls of a till under one configuration."""
+    """Encode the part of a place that all calls of a till share under one configuration."""
     return orjson.dumps([business, outlet, terminal, rules])[1:-1]
 
 
 def place_text(till: bytes, key: str) -> bytes:
-    """Where a scan was made, under which rules and key."""
+    """Encode where a scan was made, under which rules and key."""
     return b"%b,%b" % (till, orjson.dumps(key))
 
 
 def basket_text(bill: Bill | None, legs: tuple[Leg, ...], values: tuple[int, ...]) -> bytes:
-    """The bill, and what was asked for with what each leg took off the bill; `values` () for a refused basket."""
+    """Encode the bill and the legs with the value that each took off the bill; `values` is () for a refused basket."""
     told = None if bill is None else [bill.reference, bill.amount_minor, bill.currency]
     words = [_leg_words(leg, value) for leg, value in zip(legs, values or (0,) * len(legs), strict=True)]
     return orjson.dumps([told, words])[1:-1]
 
 
 def basket_json(bill: Mapping[str, Any] | None, legs: Sequence[Mapping[str, Any]]) -> bytes:
-    """The same from a bill and legs as the ledger has them."""
+    """Encode a basket from a bill and legs as the ledger has them."""
     told = None if bill is None else [bill["reference"], bill["amount_minor"], bill["currency"]]
     words = [[_LETTERS[leg["kind"]], *(leg[name] for name in _MEMBERS[leg["kind"]])] for leg in legs]
     return orjson.dumps([told, words])[1:-1]
@@ -61,7 +62,7 @@ def basket_json(bill: Mapping[str, Any] | None, legs: Sequence[Mapping[str, Any]
 def restore_text(
     fingerprint: str, slot: int, marker: str, hold_seconds: int, outlet_offset: int, stay: str | None
 ) -> bytes:
-    """What a rebuild of the hot store needs and no move says (redemption/ledger/replay.py)."""
+    """Encode what a rebuild of the hot store needs beyond the moves (redemption/ledger/replay.py)."""
     return orjson.dumps([fingerprint, slot, marker, hold_seconds, outlet_offset, stay])[1:-1]
 
 
@@ -74,7 +75,7 @@ def _leg_words(leg: Leg, value: int) -> list[str | int]:
 
 
 def bill_document(bill: list[Any] | None) -> dict[str, Any] | None:
-    """A bill as ledger and answers have it."""
+    """Return a bill as the ledger and answers have it."""
     if bill is None:
         return None
     reference, amount_minor, currency = bill
@@ -82,7 +83,8 @@ def bill_document(bill: list[Any] | None) -> dict[str, Any] | None:
 
 
 def leg_document(leg: list[Any]) -> dict[str, Any]:
-    """A leg as ledger and answers have it: as asked for, with what it took off the bill. Raises ValueError."""
+    """Return a leg as the ledger and answers have it, with the value that it took off the bill. Raises
+    `ContextRefused`."""
     match leg:
         case ["p", points, value]:
             return {"kind": "points", "points": points, "value_minor": value}
@@ -94,7 +96,7 @@ def leg_document(leg: list[Any]) -> dict[str, Any]:
 
 
 def expanded(context: Any) -> dict[str, Any]:
-    """The whole context as the ledger keeps it. Raises `ContextRefused`."""
+    """Return the whole context as the ledger keeps it. Raises `ContextRefused`."""
     if not isinstance(context, list) or len(context) not in (PLACE_AND_BASKET, WHOLE):
         raise ContextRefused("a compact context has 7 or 13 members")
     business, outlet, terminal, rules, key, bill, legs = context[:PLACE_AND_BASKET]
@@ -108,7 +110,7 @@ def expanded(context: Any) -> dict[str, Any]:
             "bill": bill_document(bill),
             "legs": [leg_document(leg) for leg in legs],
         }
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ContextRefused):
         raise ContextRefused("the basket of a compact context cannot be read") from None
     if len(context) == WHOLE:
         fingerprint, slot, marker, hold_seconds, outlet_offset, stay = context[PLACE_AND_BASKET:]

@@ -12,7 +12,7 @@ from typing import Final
 from iso4217 import Currency
 
 DECIMALS_MOST: Final = 2
-"""What nearly all currencies have."""
+"""The decimals of nearly all currencies."""
 
 _TABLE: Final[Mapping[str, int]] = {
     currency.code: currency.exponent for currency in Currency if currency.exponent is not None

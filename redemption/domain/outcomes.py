@@ -1,4 +1,4 @@
-"""What a call can come to, as numbered values in order of precedence.
+"""Outcomes of a call, as numbered values in order of precedence.
 
 Where several reasons to refuse hold, the one with the smallest number is given (docs/reference/errors.md). The
 hot-store functions use the same numbers: redemption/hot/library.py writes them into the library from this enumeration.
@@ -12,7 +12,7 @@ from enum import IntEnum, unique
 
 @unique
 class Outcome(IntEnum):
-    """`APPLIED`, or the reason why nothing was done. Members are in the contract's order."""
+    """`APPLIED`, or the reason why nothing was applied. Members are in the contract's order."""
 
     APPLIED = 0
 
@@ -56,7 +56,7 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Nothing was applied, and why. `asked` and `available` are in the unit of the leg; -1 where they say nothing.
+    """A reason why nothing was applied. `asked` and `available` are in the unit of the leg; -1 where they do not apply.
 
     Of `RATE_LIMITED`, `asked` says whose rate, `available` the seconds to wait, `quota` how many calls a window has.
     """
@@ -68,11 +68,11 @@ class Refusal:
     detail: str | None = None
     replayed: bool = False
     quota: int = -1
-    """Of a rate: how many calls a window has; -1 where that is not told."""
+    """The number of calls in a window of a rate; -1 where it is not known."""
     is_money: bool = False
     """`asked` and `available` are minor units, although the outcome is mostly about points."""
     earlier_id: str | None = None
-    """Of a possible duplicate: the redemption that took the same basket."""
+    """The redemption that took the same basket, for a possible duplicate."""
 
 
 NO_REFUSAL = Refusal(Outcome.APPLIED)
@@ -80,14 +80,14 @@ NO_REFUSAL = Refusal(Outcome.APPLIED)
 
 
 def detail_word(detail: str | None) -> str:
-    """A sentence as one word of an idempotency record."""
+    """Encode a sentence as one word of an idempotency record."""
     return base64.urlsafe_b64encode(detail.encode()).decode() if detail else "-"
 
 
 def refusal_of_word(
     outcome: Outcome, leg: int | None, asked: int, available: int, word: bytes, *, replayed: bool
 ) -> Refusal:
-    """Return the refusal that a function answered with, its last word read as what the outcome makes of it."""
+    """Return the refusal that a function answered with; the meaning of its last word depends on the outcome."""
     if outcome is Outcome.POSSIBLE_DUPLICATE:
         earlier = None if word == b"-" else word.decode()
         return Refusal(outcome, leg, asked, available, replayed=replayed, earlier_id=earlier)
@@ -95,5 +95,5 @@ def refusal_of_word(
 
 
 def detail_of(word: bytes) -> str | None:
-    """The sentence behind such a word."""
+    """Return the sentence that `detail_word` encoded."""
     return None if word == b"-" else base64.urlsafe_b64decode(word).decode()

@@ -1,6 +1,6 @@
 """The record of a redemption as the hot store keeps it: one text, its fields as lines.
 
-`2` stands first (the version of the layout), then the fields in this order; those at the end that are empty are left
+`2` comes first (the version of the layout), then the fields in this order; those at the end that are empty are left
 out. functions/lifecycle.lua reads and writes the same (RECORD_FIELDS there; a test holds the two equal).
 
     status         held | captured | partially_refunded | refunded | voided | expired | reversed
@@ -19,22 +19,23 @@ from typing import Final
 
 VERSION: Final = "2"
 RECORD_FIELDS: Final = (
-    "status", "at", "member", "tier", "name", "business", "balance", "taken", "basket", "hold_until", "uses", "place",
-    "captured", "refunded", "captured_at", "ended", "cancelled", "bill",
-)  # fmt: skip
+    *("status", "at", "member", "tier", "name", "business", "balance", "taken", "basket"),
+    *("hold_until", "uses", "place"),
+    *("captured", "refunded", "captured_at", "ended", "cancelled", "bill"),
+)
 
 LINES_BEFORE_HOLD: Final = 1 + RECORD_FIELDS.index("hold_until")
 LINES_OF_AN_ANSWER: Final = LINES_BEFORE_HOLD + 1
-"""What verify answers is told by the first lines, up to the hold's deadline; they never change but for the status."""
+"""The first lines, up to the hold's deadline, are the answer of verify; only their status ever changes."""
 
 
 def record_text(fields: Mapping[str, str]) -> str:
-    """The text of these fields; a field that is not there is empty."""
+    """Encode these fields; a missing field is empty."""
     return "\n".join((VERSION, *(fields.get(name, "") for name in RECORD_FIELDS))).rstrip("\n")
 
 
 def record_fields(text: bytes) -> dict[str, str]:
-    """The fields that are not empty. Raises ValueError on a record of another version."""
+    """Return the fields that are not empty. Raises ValueError on a record of another version."""
     version, *lines = text.decode().split("\n")
     if version != VERSION or len(lines) > len(RECORD_FIELDS):
         raise ValueError("a redemption record of another version")

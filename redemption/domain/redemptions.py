@@ -1,7 +1,7 @@
-"""Redemptions and accruals as the hot store keeps them and as the till is answered.
+"""Redemptions and accruals as the hot store keeps them and as the till receives them.
 
 A record holds everything its first answer needs and never changes that, so a repeat, much later and after capture or
-refund, is rendered from the same fields and is the same bytes. What became of it stands beside it.
+refund, is rendered from the same fields and is the same bytes. Later changes are kept beside it.
 """
 
 import os
@@ -25,7 +25,7 @@ STATUSES: Final = ("held", "captured", "partially_refunded", "refunded", "voided
 POINTS: Final = "points"
 BENEFIT_PREFIX: Final = "benefit:"
 UNIT: Final = {"points": "points", "benefit": "uses", "stored_value": "amount_minor"}
-"""What a leg counts, by its kind."""
+"""The unit of a leg, by its kind."""
 _BUCKET_CHARACTERS: Final = 2
 _RANDOM_CHARACTERS: Final = 16
 
@@ -38,7 +38,10 @@ _random: Final[list[str]] = []
 
 
 def new_id(prefix: str, bucket: int) -> str:
-    """A fresh id: the prefix, two characters of bucket, 80 random bits.
+    """Return a fresh id: the prefix, two characters of bucket, 80 random bits.
+
+    Randomness is drawn for 64 ids at once: 0.5 µs instead of 2.8. A forked process would repeat the ids of its parent;
+    workers are started anew.
 
     Randomness is drawn for 64 ids at once: 0.5 µs instead of 2.8. A process that was forked off would go on with the
     same; workers are started anew.
@@ -55,7 +58,8 @@ def _bucket_text(bucket: int) -> str:
 
 
 def bucket_of_id(prefix: str, identifier: str, buckets: int) -> int | None:
-    """The bucket an id names; None when it is no id of that kind in an installation with `buckets` buckets."""
+    """Return the bucket an id names; None where it is not an id of that kind in an installation with `buckets`
+    buckets."""
     if len(identifier) != len(prefix) + _BUCKET_CHARACTERS + _RANDOM_CHARACTERS or not identifier.startswith(prefix):
         return None
     characters = identifier[len(prefix) :]
@@ -66,7 +70,7 @@ def bucket_of_id(prefix: str, identifier: str, buckets: int) -> int | None:
 
 
 class Part(msgspec.Struct, frozen=True):
-    """What one redemption took of one lot, and what became of it. `lot` is `<yyyymm or ->.<business>`."""
+    """The part of a redemption that came from one lot, and its later fate. `lot` is `<yyyymm or ->.<business>`."""
 
     leg: int
     asset: str
@@ -81,13 +85,13 @@ class Part(msgspec.Struct, frozen=True):
 
     @property
     def expires_month(self) -> int | None:
-        """yyyymm; None for a lot that never expires."""
+        """Return the month of expiry as yyyymm; None for a lot that never expires."""
         month = self.lot.partition(".")[0]
         return None if month == "-" else int(month)
 
 
 class Balance(msgspec.Struct, frozen=True):
-    """What is left: points to spend, points in holds, stored value in the currency of the business."""
+    """A member's balance: points to spend, points in holds, stored value in the currency of the business."""
 
     points: int
     points_held: int
@@ -95,8 +99,10 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 class Redemption(msgspec.Struct, frozen=True):
-    """One redemption at some moment after its scan. `legs` are as asked for, each with what it took off the bill;
-    `bill` is the one of the scan, or the one it was captured with.
+    """One redemption at some moment after its scan.
+
+    `legs` are as requested, each with the value that it took off the bill; `bill` is the one of the scan, or the one it
+    was captured with.
     """
 
     redemption_id: str
@@ -115,8 +121,11 @@ class Redemption(msgspec.Struct, frozen=True):
 
 
 class Scanned(msgspec.Struct, frozen=True):
-    """What a scan came to, now or when its key came first. The record's lines are the answer
-    (gateway/scans/serializers.py); what became of it later stands behind them and is no part of it."""
+    """The result of a scan, of this call or of the first call with its key.
+
+    The record's lines are the answer (gateway/scans/serializers.py); later steps are appended behind them and are no
+    part of it.
+    """
 
     redemption_id: str
     record: bytes
@@ -124,7 +133,7 @@ class Scanned(msgspec.Struct, frozen=True):
 
 
 def redemption_from_record(redemption_id: str, text: bytes) -> Redemption:
-    """Reads a record as it stands. Raises ValueError on one this version cannot read."""
+    """Read a record in its present state. Raises ValueError on one this version cannot read."""
     record = record_fields(text)
     try:
         bill, legs = orjson.loads(f"[{record['basket']}]")
@@ -148,13 +157,13 @@ def redemption_from_record(redemption_id: str, text: bytes) -> Redemption:
 
 
 def redemption_told(told: bytes) -> Redemption:
-    """Reads a record with its id in front, as functions answer with it."""
+    """Read a record with its id in front, as functions answer with it."""
     redemption_id, _, text = told.partition(b"\n")
     return redemption_from_record(redemption_id.decode(), text)
 
 
 def after_step(redemption: Redemption, state: bytes, *, replayed: bool) -> Redemption:
-    """The redemption as a step left it: `<status> <captured> <refunded> <balance> <at>`."""
+    """Return the redemption after a step: `<status> <captured> <refunded> <balance> <at>`."""
     status, captured, refunded, balance, _ = state.decode().split(" ")
     return replace(
         redemption,
@@ -171,7 +180,7 @@ def _balance(text: str) -> Balance:
 
 
 def _parts(record: dict[str, str], was_hold: bool) -> tuple[Part, ...]:
-    """`<leg>,<asset>,<lot>,<amount>;…` in the order the lots were spent."""
+    """Read `<leg>,<asset>,<lot>,<amount>;…` in the order the lots were spent."""
     taken = record.get("taken")
     if taken is None:
         return ()
@@ -196,7 +205,7 @@ def _progressed(parts: tuple[Part, ...], captured: str | None, refunded: str | N
 
 @dataclass(frozen=True, slots=True)
 class Accrual:
-    """Points a purchase earned. `settled` of them paid what a reversed accrual had left owing."""
+    """Points that a purchase earned. `settled` of them paid the debt of a reversed accrual."""
 
     accrual_id: str
     status: str
@@ -217,7 +226,7 @@ class Accrual:
 
 
 def accrual_from_record(flat: list[bytes], *, replayed: bool = False) -> Accrual:
-    """Reads `field, value, …` as the hot store returns it: always as accrued, what came later stands elsewhere."""
+    """Read `field, value, …` as the hot store returns it, always as accrued; later changes are kept elsewhere."""
     record = {flat[i]: flat[i + 1] for i in range(0, len(flat), 2)}
     return Accrual(
         accrual_id=record[b"id"].decode(),

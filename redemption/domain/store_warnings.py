@@ -1,6 +1,8 @@
-"""What makes a given server weaker than promised, as a value; what makes it unusable, as a fault."""
+"""Weaknesses of a given server as values; what makes it unusable is an exception."""
 
 from dataclasses import dataclass
+
+from redemption.domain.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,5 +19,5 @@ class ConfigurationWarning:
         return f"{self.server}: {self.setting} is {self.found}, wanted {self.wanted}: {self.meaning}"
 
 
-class ServerRefusedError(Exception):
-    """A server that cannot be used at all: not reachable, too old, read-only. The text says what to do."""
+class ServerUnusable(ConfigurationError):
+    """A server cannot be used at all: not reachable, too old, read-only. The text says what to do."""

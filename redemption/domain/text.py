@@ -1,4 +1,4 @@
-"""Text that people name things with: which characters it may not have.
+"""Texts that name things, and the characters that they may not have.
 
 Guarantees: what `fault_of` passes can be stored (PostgreSQL has no U+0000, UTF-8 no lone surrogates), stays on its line
 and cannot turn the text around it about (Unicode Standard Annex 9). Emoji pass, with the joiners they are made of.
@@ -17,7 +17,7 @@ ONE_LINE_PATTERN: Final = r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e
 
 def fault_of(text: str) -> str | None:
     """Return why the text may not name anything, without repeating the character; None when it may."""
-    if text.isprintable():  # then it has no control, format, surrogate or separator character at all
+    if text.isprintable():  # a printable text has no control, format, surrogate or separator character
         return None
     for place, character in enumerate(text, 1):
         kind = _kind_of(character)

@@ -1,4 +1,4 @@
-"""Where a hot-store server is, read from its URL.
+"""The address of a hot-store server, read from its URL.
 
 Guarantees: nothing is guessed, an address that cannot be read is a ValueError; no error and no repr ever carries
 the password or the URL it came in.
@@ -22,7 +22,7 @@ SCHEMES_TLS = frozenset({"rediss", "valkeys"})
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One server. `socket_path` given means a Unix socket, and host and port mean nothing."""
+    """The address of one server. Where `socket_path` is given it is a Unix socket, and host and port mean nothing."""
 
     host: str = "127.0.0.1"
     port: int = PORT_DEFAULT
@@ -35,8 +35,8 @@ class Address:
 
     @classmethod
     def from_url(cls, url: str) -> Self:
-        """Reads a URL of the forms above; ValueError says what is wrong with it, without repeating it."""
-        # What urlsplit raises repeats pieces of the URL: with an unescaped "/" in a password, the password.
+        """Read a URL of the forms above. Raises ValueError, which names the fault and does not repeat the URL."""
+        # An exception of urlsplit repeats pieces of the URL: with an unescaped "/" in a password, the password.
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -77,11 +77,11 @@ class Address:
         )
 
     def __str__(self) -> str:
-        """For messages: where, never with which password."""
+        """Return the address for messages, never with a password."""
         return f"unix:{self.socket_path}" if self.socket_path else f"{self.host}:{self.port}"
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """What the connection must be wrapped in; None for none. Reads the authority's file."""
+        """Return the TLS context of the connection; None where it is not encrypted. Reads the authority's file."""
         if not self.tls:
             return None
         if self.ca_file is not None and not Path(self.ca_file).is_file():

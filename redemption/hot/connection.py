@@ -49,7 +49,7 @@ __all__ = [
 BACKOFF_FIRST_SECONDS: Final = 0.02
 BACKOFF_MAX_SECONDS: Final = 1.0
 STEADY_SECONDS: Final = 1.0  # a connection that lived shorter does not reset the back-off
-CHECKS_PER_STALL: Final = 4  # so a stall is noticed at most a quarter of its time-out late
+CHECKS_PER_STALL: Final = 4  # a stall is noticed at most a quarter of its time-out late
 CLOSE_SECONDS: Final = 1.0  # an aborted transport is gone within a turn; never wait longer than this
 
 OnConnect: TypeAlias = "Callable[[HotConnection], Awaitable[None]]"
@@ -80,39 +80,40 @@ class HotConnection:
             raise ValueError("bounds of a connection must be above zero")
         self.address = address
         self.last_fault: str | None = None
-        """Why there is no connection, or why the last one ended; never holds a secret."""
+        """The reason why there is no connection, or why the last one ended; never holds a secret."""
         self._in_flight_max = in_flight_max
         self._connect_timeout_seconds = connect_timeout_seconds
         self._stall_timeout_seconds = stall_timeout_seconds
         self._name = name
         self._on_connect = on_connect
-        self._link: Link | None = None  # set only while calls are let through
+        self._link: Link | None = None  # it is set only while calls are let through
         self._opening: Link | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._first_attempt = asyncio.Event()
         self._closing = False
-        self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()  # by the time at which they are given up
+        # Ordered by the time at which they are given up.
+        self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()
         self._reaper: asyncio.TimerHandle | None = None
 
     @property
     def connected(self) -> bool:
-        """Whether calls are let through now."""
+        """Return whether calls are let through now."""
         return self._link is not None
 
     @property
     def in_flight(self) -> int:
-        """Calls without a reply, the abandoned ones included: the server still has to answer them."""
+        """Return the number of calls without a reply, abandoned ones included: the server still has to answer them."""
         return len(self._link.pending) if self._link is not None else 0
 
     async def start(self) -> None:
-        """Makes the first attempt and returns; a server that is away is tried again in the background."""
+        """Make the first attempt and return; a server that is away is tried again in the background."""
         if self._keeper is not None or self._closing:
             raise RuntimeError("a connection is started once")
         self._keeper = asyncio.create_task(self._keep_connected(), name=f"hot connection {self.address}")
         await self._first_attempt.wait()
 
     async def close(self, drain_seconds: float) -> None:
-        """Refuses new calls, waits at most so long for replies in flight, then closes: the rest get ReplyLost."""
+        """Refuse new calls, wait this long at most for replies in flight, then close: the rest get ReplyLost."""
         self._closing = True
         self._first_attempt.set()  # a start() that still waits must not outlive this
         opening = self._opening
@@ -135,7 +136,7 @@ class HotConnection:
                     await asyncio.wait({ended.gone}, timeout=CLOSE_SECONDS)
 
     def call(self, *args: Argument) -> "asyncio.Future[Reply]":
-        """Queues a call and gives the future of its reply; no await is needed to send it.
+        """Queue a call and return the future of its reply; no await is needed to send it.
 
         Raises NotSent or TooManyInFlight at once; TypeError for an argument that is not bytes, str or int. The
         future has no deadline but the stall time-out; cancelling it does not recall the call.
@@ -150,7 +151,7 @@ class HotConnection:
         return link.send(args)
 
     async def execute(self, *args: Argument, deadline_seconds: float) -> Reply:
-        """Sends a call and waits for its reply, at most so long; then ReplyLost."""
+        """Send a call and wait this long at most for its reply, then raise ReplyLost."""
         if deadline_seconds <= 0:
             raise NotSent("no time was left to send it")
         future = self.call(*args)
@@ -158,13 +159,16 @@ class HotConnection:
         try:
             return await future
         except asyncio.CancelledError:
-            if future.done():  # it failed in the same turn: say that its exception was seen
+            if future.done():  # it failed in the same turn; reading the exception keeps asyncio from logging it
                 _drop_outcome(future)
             raise
 
     def _limit(self, future: "asyncio.Future[Reply]", deadline_seconds: float) -> None:
-        """Gives the call up after so long. One timer for all calls, because nearly all have the same time: setting and
-        cancelling one for each cost 2.5 µs a call, this 0.5. Replies come in order, so what is done is at the front."""
+        """Give the call up after this many seconds.
+
+        One timer serves all calls, because nearly all have the same time: setting and cancelling one for each cost 2.5
+        µs a call, this 0.5. Replies come in order, so finished calls are at the front.
+        """
         loop, waiting = future.get_loop(), self._waiting
         ends = loop.time() + deadline_seconds
         while waiting and waiting[0][1].done():
@@ -187,7 +191,7 @@ class HotConnection:
             self._reaper = loop.call_at(waiting[0][0], self._give_up_late)
 
     def _greeting_link(self) -> Link:
-        """The link of the `on_connect` hook that the caller runs in; nobody else may use it yet."""
+        """Return the link of the `on_connect` hook that the caller runs in; nobody else may use it yet."""
         link = _greeting.get()
         if link is None or link is not self._opening or link.broken:
             why = "it is closing" if self._closing else self.last_fault or "it was not started"
@@ -204,13 +208,13 @@ class HotConnection:
             if link is not None:
                 await self._watch(link)
             steady = link is not None and loop.time() - started > STEADY_SECONDS
-            failures = 0 if steady else min(failures + 1, 16)  # bounded: 2.0 ** 1024 overflows
+            failures = 0 if steady else min(failures + 1, 16)  # the exponent is bounded, because 2.0 ** 1024 overflows
             delay_seconds = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2.0**failures)
-            # Half to all of it by chance, so that many workers do not come back in the same instant.
+            # A random half of the pause keeps many workers from coming back in the same instant.
             await asyncio.sleep(delay_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
 
     async def _open(self) -> Link | None:
-        """One attempt: connect, handshake, hook. None when it failed; `last_fault` then says why."""
+        """Try once to connect, greet and run the hook. Returns None where it failed; `last_fault` then says why."""
         link = Link(asyncio.get_running_loop(), self._link_broke)
         self._opening = link
         try:
@@ -245,7 +249,7 @@ class HotConnection:
             await link.loop.create_connection(lambda: link, address.host, address.port, ssl=tls)
 
     async def _greet(self, link: Link) -> None:
-        """AUTH, SELECT, CLIENT SETNAME, and a PING that a server still loading its data refuses."""
+        """Send AUTH, SELECT, CLIENT SETNAME, and a PING that a server still loading its data refuses."""
         address = self.address
         if address.password is not None:
             await link.send(("AUTH", *((address.username,) if address.username else ()), address.password))
@@ -266,12 +270,12 @@ class HotConnection:
             _greeting.reset(mark)
 
     async def _watch(self, link: Link) -> None:
-        """Until the link is gone: gives it up when it stalls, and asks for a sign of life when it is idle."""
+        """Watch the link until it ends: give it up when it stalls, and ask for a sign of life when it is idle."""
         period_seconds = self._stall_timeout_seconds / CHECKS_PER_STALL
         checked = link.loop.time()
         while not link.gone.done():
             await asyncio.wait({link.gone}, timeout=period_seconds)
-            # When this process itself stood still (SIGSTOP, a starved machine), replies may lie in the socket
+            # When this process itself was paused (SIGSTOP, a starved machine), replies may lie in the socket
             # unread: look again a period later.
             late_seconds, checked = link.loop.time() - checked - period_seconds, link.loop.time()
             if late_seconds > period_seconds or link.broken:
@@ -288,7 +292,7 @@ class HotConnection:
             _logger.warning("lost the hot store at %s: %s", self.address, reason)
 
     def _attempt_failed(self, link: Link, reason: str) -> None:
-        if reason != self.last_fault:  # said once, not at every attempt
+        if reason != self.last_fault:  # it is logged once, not at every attempt
             _logger.warning("cannot connect to the hot store at %s: %s", self.address, reason)
         self.last_fault = reason
         link.break_off(reason)

@@ -1,4 +1,4 @@
-"""What can go wrong with a call to the hot store, by what is known about its effect.
+"""Faults of a call to the hot store, by what is known about its effect.
 
 HotStoreFault            it did not work; what is known, the kinds below say
 ├── NotSent              nothing left this process: the call was surely not applied
@@ -9,6 +9,8 @@ HotStoreFault            it did not work; what is known, the kinds below say
 """
 
 from typing import Final
+
+from redemption.domain.errors import StorageError
 
 # The server says these before it runs a command, and inside a function never after its first write
 # (scriptVerifyOOM, scriptVerifyWriteCommandAllow in Valkey's script.c). WRONGTYPE, NOPERM and ERR are missing on
@@ -22,8 +24,8 @@ NOT_EXECUTED_CODES: Final = frozenset(
 )
 
 
-class HotStoreFault(Exception):
-    """The hot store could not be asked, or did not answer."""
+class HotStoreFault(StorageError):
+    """A call to the hot store failed."""
 
 
 class NotSent(HotStoreFault):
@@ -31,7 +33,7 @@ class NotSent(HotStoreFault):
 
 
 class TooManyInFlight(NotSent):
-    """Refused at once: as many calls are in flight, or bytes waiting in the socket, as are allowed."""
+    """Too many calls are in flight, or too many bytes wait in the socket: refused at once."""
 
 
 class ReplyLost(HotStoreFault):
@@ -43,7 +45,10 @@ class RecordMissing(HotStoreFault):
 
 
 class ServerRefused(HotStoreFault):
-    """An error reply: `code` is its first word (BUSY, OOM, LOADING, WRONGTYPE …), `text` the rest."""
+    """The server answered with an error.
+
+    `code` is its first word (BUSY, OOM, LOADING, WRONGTYPE …), `text` the rest.
+    """
 
     def __init__(self, line: str) -> None:
         super().__init__(line)
@@ -51,6 +56,6 @@ class ServerRefused(HotStoreFault):
 
     @property
     def surely_not_executed(self) -> bool:
-        """True only where the server refused before anything was changed; False means that it is not known."""
+        """Return True only where the server refused before anything was changed; False where that is not known."""
         # Errors that ended a running script carry "script: <name>, on <where>": those may follow writes.
         return self.code in NOT_EXECUTED_CODES and " script: " not in self.text

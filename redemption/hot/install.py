@@ -1,4 +1,4 @@
-"""Puts the function library and the fixed keys into a hot store. Run by `tong migrate`; workers only check.
+"""Put the function library and the fixed keys into a hot store. Run by `tong migrate`; workers only check.
 
 Uses redis-py: this is not the hot path.
 """
@@ -11,6 +11,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from redemption.domain.errors import ConflictError
 from redemption.hot import keys
 from redemption.hot.library import Library
 
@@ -18,17 +19,17 @@ Client = Any
 """redis.asyncio.Redis or RedisCluster; their stubs disagree about every return type."""
 
 
-class BucketsDiffer(Exception):
+class BucketsDiffer(ConflictError):
     """The hot store was installed with another number of buckets; it can only be changed by a rebuild."""
 
 
-class LayoutDiffers(Exception):
+class LayoutDiffers(ConflictError):
     """The hot store's keys are of another version's layout: this version would take used codes for unused ones."""
 
 
 @asynccontextmanager
 async def open_client(url: str, *, cluster: bool) -> AsyncIterator[Client]:
-    """A redis-py client that never repeats a command by itself."""
+    """Open a redis-py client that never repeats a command by itself."""
     client: Client
     if cluster:
         client = RedisCluster.from_url(url, cluster_error_retry_attempts=0)
@@ -41,7 +42,7 @@ async def open_client(url: str, *, cluster: bool) -> AsyncIterator[Client]:
 
 
 async def install(client: Client, library: Library, buckets: int) -> bool:
-    """Loads the library where it is missing and fixes the number of buckets; True when anything was new.
+    """Load the library where it is missing and fix the number of buckets. Returns True where anything was new.
 
     Older versions stay until `prune`: workers that still run call them. Raises `BucketsDiffer`, `LayoutDiffers`.
     """
@@ -67,7 +68,7 @@ async def install(client: Client, library: Library, buckets: int) -> bool:
 
 
 async def prune(client: Client, library: Library) -> list[str]:
-    """Removes every other version of the library; only when no older worker runs. Returns their names."""
+    """Remove every other version of the library and return their names. Only when no older worker runs."""
     removed = []
     for entry in await client.execute_command("FUNCTION", "LIST", "LIBRARYNAME", "tong_*"):
         fields = dict(zip(entry[::2], entry[1::2], strict=True)) if isinstance(entry, list) else entry

@@ -23,7 +23,7 @@ is the whole key space; `ttl` says what removes a key. A test fails on a key tha
     {bN}:bill:<outlet>:<h>  string   what a bill earned: "<amount>=<accrual id>;…"         ttl
     {bN}:cancelled:<id>     zset     keys of a terminal that were cancelled -> seconds     ttl
     tong:buckets            string   number of buckets, fixed at install                   kept
-    tong:layout             string   version of what stands in the keys (ADR 0009)         kept
+    tong:layout             string   version of the keys' layout (ADR 0009)                kept
     ops:reports             stream   what each worker counted in a second                  kept, trimmed
     ops:series              stream   figures over all workers, a sample a second           kept, trimmed
     ops:refusals            stream   the last refusals                                     kept, trimmed
@@ -42,7 +42,7 @@ LAYOUT: Final = "2"
 
 
 def tag(bucket: int) -> str:
-    """The hash tag of a bucket, braces included."""
+    """Return the hash tag of a bucket, braces included."""
     return f"{{b{bucket}}}"
 
 
@@ -55,7 +55,7 @@ def ledger_stream(bucket: int) -> str:
 
 
 def frozen(bucket: int) -> str:
-    """Beside the stream: functions find it from the stream's name."""
+    """Return the key beside the stream: functions find it from the stream's name."""
     return f"{{b{bucket}}}:frozen"
 
 
@@ -76,12 +76,15 @@ def accrual(bucket: int, accrual_id: str) -> str:
 
 
 def uses(bucket: int, member_id: str) -> str:
-    """Prefix: the function adds the month."""
+    """Return a prefix; the function adds the month."""
     return f"{{b{bucket}}}:uses:{member_id}:"
 
 
 def stay(bucket: int, member_id: str, business_id: str, stay_reference: str) -> str:
-    """A stay is counted per business; hashed, because a till's own number may hold anything."""
+    """Return the key of a stay's counters, per business.
+
+    The number is hashed, because a till's own number may hold anything.
+    """
     digest = hashlib.blake2b(f"{business_id}\n{stay_reference}".encode(), digest_size=8).hexdigest()
     return f"{{b{bucket}}}:stay:{member_id}:{digest}"
 
@@ -91,7 +94,7 @@ def recent(bucket: int, member_id: str, basket: str) -> str:
 
 
 def rate(bucket: int, subject: str) -> str:
-    """Prefix: the function adds the window."""
+    """Return a prefix; the function adds the window."""
     return f"{{b{bucket}}}:rate:{subject}"
 
 
@@ -100,22 +103,22 @@ def guess(bucket: int, subject: str) -> str:
 
 
 def group_guesses(bucket: int) -> str:
-    """Guesses of the whole group."""
+    """Return the key of the whole group's guesses."""
     return f"{{b{bucket}}}:guess:group"
 
 
 def tombstones(bucket: int, subject: str) -> str:
-    """How many cancels of a terminal or outlet found nothing under their key."""
+    """Return the key that counts cancels of a terminal or outlet which found nothing under their key."""
     return f"{{b{bucket}}}:guess:{subject}.cancel"
 
 
 def earned(bucket: int, subject: str) -> str:
-    """Prefix: the function adds the day, yyyymmdd."""
+    """Return a prefix; the function adds the day, yyyymmdd."""
     return f"{{b{bucket}}}:earned:{subject}:"
 
 
 def bill(bucket: int, outlet_id: str, reference: str) -> str:
-    """Hashed, because a till's own number may hold anything."""
+    """Return the key of a bill, hashed, because a till's own number may hold anything."""
     digest = hashlib.blake2b(reference.encode(), digest_size=10).hexdigest()
     return f"{{b{bucket}}}:bill:{outlet_id}:{digest}"
 
@@ -125,7 +128,7 @@ def cancelled(bucket: int, terminal_id: str) -> str:
 
 
 def code_prefix(bucket: int, number: int) -> str:
-    """A function adds the slot."""
+    """Return a prefix; a function adds the slot."""
     return f"{{b{bucket}}}:code:{number}:"
 
 
@@ -142,12 +145,12 @@ def idempotency(bucket: int, terminal_id: str, key: str) -> str:
 
 
 def bucket_of_terminal(terminal_id: str, buckets: int) -> int:
-    """Where the idempotency records of a terminal live on a single server (ADR 0003)."""
+    """Return the bucket of a terminal's idempotency records on a single server (ADR 0003)."""
     return zlib.crc32(terminal_id.encode()) % buckets
 
 
 def ops_reports() -> str:
-    """Figures for operations (redemption/live/stats_store.py): of no member, no bucket."""
+    """Return the key of the reports for operations (redemption/live/stats_store.py): of no member, no bucket."""
     return "ops:reports"
 
 

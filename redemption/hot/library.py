@@ -81,7 +81,7 @@ _HEADER_LINE = re.compile(r"^-- (keys|args|flags): (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a function takes: names of keys and arguments in order, and its flags."""
+    """The contract of a function: names of keys and arguments in order, and its flags."""
 
     keys: tuple[str, ...]
     args: tuple[str, ...]
@@ -89,7 +89,7 @@ class Signature:
 
     @property
     def read_only(self) -> bool:
-        """Whether it may be called on a replica (FCALL_RO)."""
+        """Return whether it may be called on a replica (FCALL_RO)."""
         return "no-writes" in self.flags
 
 
@@ -102,7 +102,7 @@ class Library:
 
     @cached_property
     def digest(self) -> str:
-        """Twelve hexadecimal characters of SHA-256 over the source: the version of the library."""
+        """Return twelve hexadecimal characters of SHA-256 over the source: the version of the library."""
         return hashlib.sha256(self.source_without_names.encode()).hexdigest()[:12]
 
     @cached_property
@@ -111,18 +111,18 @@ class Library:
 
     @cached_property
     def source(self) -> str:
-        """What FUNCTION LOAD takes."""
+        """Return the text that FUNCTION LOAD takes."""
         return f"#!lua name={self.name}\n" + self.source_without_names.replace("@DIGEST@", self.digest)
 
     def function(self, name: str) -> str:
-        """The registered name of a function: `redeem` is `redeem_<digest>`."""
+        """Return the registered name of a function: `redeem` is `redeem_<digest>`."""
         if name not in self.functions:
             raise KeyError(name)
         return f"{name}_{self.digest}"
 
 
 def signature(lua: str) -> Signature:
-    """The contract in a Lua file's opening comment."""
+    """Read the contract in a Lua file's opening comment."""
     words: dict[str, list[str]] = {"keys": [], "args": [], "flags": []}
     for kind, line in _HEADER_LINE.findall(lua):
         words[kind].extend(line.split())
@@ -147,7 +147,7 @@ def _registered(name: str, lua: str, contract: Signature) -> str:
 
 
 def assemble(replacements: dict[str, str] | None = None) -> Library:
-    """Builds the library from the package's Lua files.
+    """Build the library from the package's Lua files.
 
     `replacements` maps a file's name to another source: the controls of the race tests take a guard out with it.
     """

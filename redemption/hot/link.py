@@ -29,7 +29,7 @@ _INCOMPLETE: Final = object()
 
 
 class Link(asyncio.Protocol):
-    """One socket from its connecting to its end; never used again after that.
+    """One socket from connecting to its end; never used again after that.
 
     `pending` holds the futures of all calls without a reply, oldest first; the last `len(buffer)` of them have not
     been handed to the transport. A future that is already done is a placeholder.
@@ -47,11 +47,11 @@ class Link(asyncio.Protocol):
         self._reader = hiredis.Reader(replyError=ServerRefused, notEnoughData=_INCOMPLETE)
         self._sent_count = 0
         self._answered_count = 0
-        self._writes: deque[tuple[int, float]] = deque()  # (calls sent up to and with this write, when)
+        self._writes: deque[tuple[int, float]] = deque()  # (calls sent up to and with this write, its time)
         self._incomplete_bytes = 0
 
     def send(self, args: tuple[Argument, ...]) -> asyncio.Future[Reply]:
-        """Queues one call; it is written with all others of this turn of the loop."""
+        """Queue one call; it is written with all others of this turn of the loop."""
         packed: bytes = hiredis.pack_command(args)  # type: ignore[arg-type]  # its stub: a tuple of length one
         future: asyncio.Future[Reply] = self.loop.create_future()
         if not self.buffer:
@@ -61,7 +61,7 @@ class Link(asyncio.Protocol):
         return future
 
     def flush(self) -> None:
-        """Hands the buffer to the transport. If that is closing, the buffer stays: those calls were not sent."""
+        """Hand the buffer to the transport. If that is closing, the buffer stays: those calls were not sent."""
         if not self.buffer or self.broken or self.transport is None or self.transport.is_closing():
             return
         data = b"".join(self.buffer)
@@ -71,11 +71,11 @@ class Link(asyncio.Protocol):
         self.transport.write(data)
 
     def oldest_seconds(self) -> float:
-        """How long the oldest call in flight has waited; 0.0 when there is none."""
+        """Return how long the oldest call in flight has waited; 0.0 where there is none."""
         return self.loop.time() - self._writes[0][1] if self._writes else 0.0
 
     def break_off(self, reason: str) -> None:
-        """Ends this link and every call on it, now. Safe to repeat."""
+        """End this link and every call on it, now. Safe to repeat."""
         if self.broken:
             return
         self.broken = True
@@ -90,7 +90,7 @@ class Link(asyncio.Protocol):
         self._writes.clear()
         self._on_broken(self, reason)
 
-    # What asyncio calls.
+    # Methods that asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -112,14 +112,14 @@ class Link(asyncio.Protocol):
         try:
             reader.feed(data)
             while (reply := reader.gets()) is not _INCOMPLETE:
-                # A call that is still in the buffer cannot have been answered: the stream is not ours any more.
+                # A call that is still in the buffer cannot have been answered, so the stream is broken.
                 if answered == self._sent_count:
-                    self.break_off("the server sent a reply nobody asked for")
+                    self.break_off("the server sent a reply without a request")
                     return
                 answered += 1
                 future = pending.popleft()
                 if future.done():
-                    continue  # cancelled or out of time: this is its late reply
+                    continue  # the call was cancelled or ran out of time; this is its late reply
                 if type(reply) is ServerRefused:
                     future.set_exception(reply)
                 else:

@@ -1,6 +1,6 @@
-"""Is a given Valkey or Redis as durable as promised? (docs/start/concepts.md, "What is promised, and what is not")
+"""Checks that a given Valkey or Redis is as durable as promised (design.md, "What is promised").
 
-Guarantees: too old a version raises ServerRefusedError; every weaker setting is returned by name, also when
+Guarantees: too old a version raises ServerUnusable; every weaker setting is returned by name, also when
 it could not be read (managed servers forbid CONFIG). On a cluster every primary is asked. Nothing is
 changed on the server.
 """
@@ -14,14 +14,14 @@ from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from redemption.domain.store_warnings import ConfigurationWarning, ServerRefusedError
+from redemption.domain.store_warnings import ConfigurationWarning, ServerUnusable
 
 CONNECT_SECONDS: Final = 5.0
 VALKEY_MIN: Final = (8, 0)
 REDIS_MIN: Final = (7, 2)
 
 UNKNOWN: Final = "unknown"
-"""What is found of a setting that may not be read."""
+"""The value of a setting that may not be read."""
 
 PROMISED: Final[Mapping[str, tuple[str, str]]] = {
     "appendonly": ("yes", "a crash loses everything since the last snapshot"),
@@ -33,21 +33,21 @@ PROMISED: Final[Mapping[str, tuple[str, str]]] = {
 
 
 async def check_hot_server(client: "Redis") -> tuple[ConfigurationWarning, ...]:
-    """Checks one server through a connected client. Raises ServerRefusedError; other faults pass through."""
+    """Check one server through a connected client. Raises ServerUnusable; other faults pass through."""
     information: Mapping[str, Any] = await client.info("server")
     name = _refuse_old(information)
     try:
         return _weaknesses(name, await client.config_get(*PROMISED))
-    except exceptions.ResponseError:  # also NoPermissionError
+    except exceptions.ResponseError:  # NoPermissionError is one too
         return _weaknesses(name, {})
 
 
 async def check_hot_store(url: str, *, cluster: bool) -> tuple[ConfigurationWarning, ...]:
-    """Connects, checks (on a cluster: each primary), disconnects. Raises ServerRefusedError."""
+    """Connect, check (on a cluster: each primary) and disconnect. Raises ServerUnusable."""
     try:
         return await _check_cluster(url) if cluster else await _check_one(url)
     except (exceptions.RedisError, OSError, ValueError) as error:
-        raise ServerRefusedError(
+        raise ServerUnusable(
             f"Valkey at TONG_VALKEY_URL cannot be used: {error}. "
             "Check that it runs, and the address, user and password; "
             "or unset TONG_VALKEY_URL for a private one."
@@ -66,7 +66,8 @@ async def _check_one(url: str) -> tuple[ConfigurationWarning, ...]:
 
 
 async def _check_cluster(url: str) -> tuple[ConfigurationWarning, ...]:
-    found: dict[ConfigurationWarning, None] = {}  # a set that keeps the order: primaries mostly share their weaknesses
+    # The keys are an ordered set, because primaries mostly share their weaknesses.
+    found: dict[ConfigurationWarning, None] = {}
     async with RedisCluster.from_url(
         url, decode_responses=True, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS
     ) as client:
@@ -93,7 +94,7 @@ def _weaknesses(name: str, found: Mapping[Any, Any]) -> tuple[ConfigurationWarni
 
 
 def _refuse_old(information: Mapping[str, Any]) -> str:
-    """The server's name for messages; raises ServerRefusedError when it is too old."""
+    """Return the server's name for messages. Raises ServerUnusable where it is too old."""
     valkey = information.get("valkey_version")
     name, version, least = (
         ("Valkey", str(valkey), VALKEY_MIN)
@@ -101,7 +102,7 @@ def _refuse_old(information: Mapping[str, Any]) -> str:
         else ("Redis", str(information.get("redis_version", "0")), REDIS_MIN)
     )
     if _numbers(version) < least:
-        raise ServerRefusedError(
+        raise ServerUnusable(
             f"{name} {version} is too old: Valkey 8.0 or Redis 7.2 or newer is needed. "
             "Upgrade it, or unset TONG_VALKEY_URL to use the private one."
         )

@@ -13,7 +13,7 @@ Value = str | int | bytes
 
 
 class Executes(Protocol):
-    """What the store needs of a connection (redemption/hot/connection.py)."""
+    """The calls that the store needs of a connection (redemption/hot/connection.py)."""
 
     async def execute(self, *args: bytes | str | int, deadline_seconds: float) -> Any: ...
 
@@ -31,7 +31,8 @@ class HotStore:
         }
 
     async def call(self, function: str, *, deadline_seconds: float, **named: Value) -> list[Any]:
-        """Calls functions/<function>.lua with its keys and arguments by their names; its reply, as the file says."""
+        """Call functions/<function>.lua with its keys and arguments by their names; return its reply, as the file
+        describes."""
         registered, key_count, names, read_only = self._names[function]
         if named.keys() != set(names):
             raise TypeError(f"{function}: {sorted(named.keys() ^ set(names))}")
@@ -78,32 +79,58 @@ class HotStore:
         legs: str,
         deadline_seconds: float,
     ) -> list[Any]:
-        """functions/redeem.lua. Written out because it is the hot path: 3 µs less than `call`."""
+        """Call functions/redeem.lua. Written out because it is the hot path: 3 µs less than `call`."""
         reply = await self._connection.execute(
-            "FCALL", self._redeem, 13,
-            idempotency, member, lots, code, redemption, ledger, holds, recent, rate_terminal, rate_outlet,
-            rate_member, guess_terminal, guess_outlet,
-            redemption_id, fingerprint, verdict, member_id, till, marker, code_time, hold_seconds, confirmed, uses,
-            stay, place, basket, restore, legs,
+            "FCALL",
+            self._redeem,
+            13,
+            idempotency,
+            member,
+            lots,
+            code,
+            redemption,
+            ledger,
+            holds,
+            recent,
+            rate_terminal,
+            rate_outlet,
+            rate_member,
+            guess_terminal,
+            guess_outlet,
+            redemption_id,
+            fingerprint,
+            verdict,
+            member_id,
+            till,
+            marker,
+            code_time,
+            hold_seconds,
+            confirmed,
+            uses,
+            stay,
+            place,
+            basket,
+            restore,
+            legs,
             deadline_seconds=deadline_seconds,
-        )  # fmt: skip
+        )
         assert isinstance(reply, list)
         return reply
 
     async def read(self, *, key: str, deadline_seconds: float) -> bytes | None:
-        """The text behind a key; None when there is none."""
+        """Return the text behind a key; None where there is none."""
         reply = await self._connection.execute("GET", key, deadline_seconds=deadline_seconds)
         assert reply is None or isinstance(reply, bytes)
         return reply
 
     async def read_many(self, *names: str, deadline_seconds: float) -> list[bytes | None]:
-        """The texts behind keys of one bucket, as of one moment."""
+        """Return the texts behind keys of one bucket, as of one moment."""
         reply = await self._connection.execute("MGET", *names, deadline_seconds=deadline_seconds)
         assert isinstance(reply, list)
         return reply
 
     async def read_fields(self, *, key: str, deadline_seconds: float) -> list[bytes]:
-        """Field, value, … of a hash; nothing of one that is not there."""
+        """Return field, value, … of a hash; nothing where the hash is missing."""
         reply = await self._connection.execute("HGETALL", key, deadline_seconds=deadline_seconds)
         assert isinstance(reply, list)
         return reply

@@ -1,4 +1,4 @@
-"""Users of the hot store and what each may do: the rules of an ACL, spelled once for every place that sets them.
+"""Users of the hot store and their rights: the rules of an ACL, defined once for every place that sets them.
 
 Guarantees: no user but the owner may load or remove functions, run a script of its own, change the server's
 configuration, list keys by KEYS, or flush; a gateway and a writer change a key only by the commands that
@@ -9,7 +9,7 @@ Not guaranteed, because no ACL of Valkey or Redis can say it: that a user calls 
 Commands inside a function are checked against the rights of the user who calls it, so what a function needs must be
 allowed (and what is not allowed would end it half-way: a test runs all of them as these users). A gateway that was
 taken over can therefore move a balance without an entry, or trim a stream with an option of XADD; `tong audit` then
-shows the difference (I7, I8), and docs/explanation/security.md says so.
+shows the difference (I7, I8; docs/explanation/security.md).
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class Family(NamedTuple):
 
 
 WRITTEN_BY_FUNCTIONS: Final = (
-    # What members hold has no EXPIRE and no DEL: it cannot be made to vanish.
+    # Members' holdings have no EXPIRE and no DEL, so that they cannot be made to vanish.
     Family(("{b*}:lots:*", "{b*}:member:*"), ("+hset", "+hincrby", "+hdel")),
     Family(("{b*}:holds",), ("+zadd", "+zrem")),
     Family(("{b*}:ledger",), ("+xadd",)),
@@ -55,22 +55,22 @@ WRITTEN_BY_FUNCTIONS: Final = (
     Family(("{b*}:cancelled:*",), ("+zadd", "+zremrangebyrank", "+expire")),
 )
 LIVE_FIGURES: Final = Family(("ops:*",), ("+xadd", "+set", "+pexpire"))
-"""What operations watch, of no member and no value: told by the workers themselves (redemption/live/stats_store.py)."""
+"""Statistics for operations, of no member and no value; workers write them (redemption/live/stats_store.py)."""
 _CALLS: Final = "(+fcall +fcall_ro ~*)"
-"""Any keys: a function that needs no stay is given an empty name. What it does is checked command by command."""
+"""Any keys, because a function without a stay gets an empty name. Its commands are checked one by one."""
 
 
 def _of_functions(*more: str) -> tuple[str, ...]:
-    """Reads everything of a bucket, calls functions, and changes what functions change, as they do."""
+    """Return the rules to read everything of a bucket, call functions, and change what functions change."""
     reads = ("resetchannels", "-@all", *_CONNECTION, *_READS, "%R~{b*}:*", "%R~ops:*")
     return (*reads, *more, _CALLS, *(family.selector() for family in WRITTEN_BY_FUNCTIONS))
 
 
 RULES: Final[Mapping[str, tuple[str, ...]]] = {
     GATEWAY: _of_functions(LIVE_FIGURES.selector()),
-    # Carries streams away, freezes a bucket that contradicts the ledger, and ends holds.
+    # The ledger writer carries streams away, freezes a bucket that contradicts the ledger, and ends holds.
     WRITER: _of_functions(*_SESSION, "(+xtrim ~{b*}:ledger)", "(+set ~{b*}:frozen ~ops:writer)"),
-    # `tong load`, `tong members`, `tong audit`: a person's tools. No functions are loaded, nothing is flushed.
+    # A person's tools are `tong load`, `tong members` and `tong audit`. They load no functions and flush nothing.
     OPERATIONS: (
         *("resetchannels", "-@all", *_CONNECTION, *_SESSION, "+@read", "+@write", "-@dangerous", "-@scripting"),
         *("+config|get", "+fcall", "+fcall_ro", "~{b*}:*", "~tong:*"),
@@ -79,12 +79,12 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def user_line(user: str, password: str) -> str:
-    """A line of an ACL file or of valkey.conf. Only the password's SHA-256 stands in it."""
+    """Return a line of an ACL file or of valkey.conf. It has the password's SHA-256 only."""
     return f"user {user} reset on #{hashlib.sha256(password.encode()).hexdigest()} {' '.join(RULES[user])}"
 
 
 def acl_file() -> str:
-    """The ACL file of a production server, with a placeholder for each password: nothing secret is printed.
+    """Return the ACL file of a production server, with a placeholder for each password: nothing secret is printed.
 
     The default user is the owner, for `tong migrate` and `tong rebuild`; nothing that serves runs as it.
     """

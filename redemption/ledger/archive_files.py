@@ -40,7 +40,7 @@ def file_name(bucket: int, kind: str) -> str:
 
 
 async def write_rows(connection: Connection, folder: Path, kind: str, table: str, bucket: int) -> File:
-    """Writes one bucket's rows of a partition; `kind` is transactions or postings, `table` an identifier of ours."""
+    """Write one bucket's rows of a partition; `kind` is transactions or postings, `table` an identifier of ours."""
     path = folder / file_name(bucket, kind)
     rows = 0
     with path.open("xb") as raw:
@@ -67,7 +67,7 @@ def described(path: Path, rows: int) -> File:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """A small file, flushed to disk."""
+    """Write a small file, flushed to disk."""
     with path.open("xb") as file:
         file.write(data)
         file.flush()
@@ -75,7 +75,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """What was made or renamed in the folder is on disk."""
+    """Flush a folder, so that files made or renamed in it are on disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -84,7 +84,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def read_manifest(folder: Path) -> tuple[Manifest, bytes, bytes]:
-    """Manifest, its bytes, its signature. Raises `ArchiveDamaged`."""
+    """Return manifest, its bytes, its signature. Raises `ArchiveDamaged`."""
     try:
         if (folder / MANIFEST).stat().st_size > MANIFEST_BYTES_MAX:
             raise ArchiveDamaged(f"{folder / MANIFEST} is too large")
@@ -96,7 +96,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, bytes, bytes]:
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Every file is there and is byte for byte what was written. Raises `ArchiveDamaged`."""
+    """Check that every file exists and has the bytes that were written. Raises `ArchiveDamaged`."""
     for part in manifest.buckets:
         for file in (part.transactions, part.postings):
             try:
@@ -108,7 +108,7 @@ def check_files(folder: Path, manifest: Manifest) -> None:
 
 
 async def unpacked(path: Path) -> AsyncIterator[bytes]:
-    """The text of a file, for `COPY … FROM`. Raises `ArchiveDamaged`."""
+    """Yield the text of a file, for `COPY … FROM`. Raises `ArchiveDamaged`."""
     try:
         with gzip.open(path, "rb") as file:
             while data := file.read(CHUNK):
@@ -118,7 +118,7 @@ async def unpacked(path: Path) -> AsyncIterator[bytes]:
 
 
 def links_of(folder: Path, part: BucketPart) -> Iterator[Link]:
-    """The rows of a bucket as the chain takes them in. Raises `ArchiveDamaged`."""
+    """Yield the rows of a bucket as the chain takes them in. Raises `ArchiveDamaged`."""
     postings = _lines(folder / part.postings.name)
     waiting = next(postings, None)
     for fields in _lines(folder / part.transactions.name):
@@ -151,7 +151,7 @@ def _place(fields: list[bytes | None]) -> Place:
 
 
 def _field(text: bytes) -> bytes | None:
-    """A field of COPY's text format."""
+    """Return a field of COPY's text format."""
     if b"\\" not in text:
         return text
     if text == b"\\N":
@@ -160,7 +160,7 @@ def _field(text: bytes) -> bytes | None:
 
 
 def _composite(fields: list[Any]) -> bytes:
-    """What `ROW(…)::text` says of these fields."""
+    """Return the text of `ROW(…)::text` for these fields."""
     return b"(" + b",".join(_quoted(field) for field in fields) + b")"
 
 

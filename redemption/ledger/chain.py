@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from redemption.database import Connection
+from redemption.domain.errors import ConfigurationError
 from redemption.queries import named_queries
 
 KEY_BYTES: Final = 32
@@ -28,7 +29,7 @@ BATCH_ROWS: Final = 2_000
 QUERY_SECONDS: Final = 600.0
 
 
-class SealKeyRefused(Exception):
+class SealKeyRefused(ConfigurationError):
     """The file of the seal key cannot be used; the text says why and what to do."""
 
 
@@ -43,7 +44,7 @@ class SealKey:
         object.__setattr__(self, "key_id", hmac.digest(self.secret, b"tong seal key id", "sha256").hex()[:16])
 
     def first(self, bucket: int) -> bytes:
-        """What a bucket's chain begins with."""
+        """Return the mac that a bucket's chain begins with."""
         return hmac.digest(self.secret, b"tong ledger chain 1 bucket %d" % bucket, "sha256")
 
     def next(self, mac: bytes, content: bytes) -> bytes:
@@ -51,7 +52,10 @@ class SealKey:
 
 
 def read_seal_key(path: Path) -> SealKey:
-    """The key in the file: 64 hexadecimal characters. Raises `SealKeyRefused`, also when others may read the file."""
+    """Return the key in the file: 64 hexadecimal characters.
+
+    Raises `SealKeyRefused`, also when others may read the file.
+    """
     try:
         mode = path.stat().st_mode
         text = path.read_text(encoding="ascii").strip()
@@ -69,7 +73,7 @@ def read_seal_key(path: Path) -> SealKey:
 
 
 def make_seal_key(path: Path) -> None:
-    """Writes a fresh key where none is; whole or not at all, mode 0600 from its first byte. Raises OSError."""
+    """Write a fresh key where none exists; whole or not at all, mode 0600 from its first byte. Raises OSError."""
     if path.exists():
         return
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -79,14 +83,14 @@ def make_seal_key(path: Path) -> None:
             file.write(secrets.token_hex(KEY_BYTES) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        with suppress(FileExistsError):  # somebody made one meanwhile, and it may be in use
+        with suppress(FileExistsError):  # another process made a key meanwhile, and it may be in use
             os.link(aside, path)
     finally:
         aside.unlink()
 
 
 class Place(NamedTuple):
-    """Where a row stands in its bucket; ordered as the chain is."""
+    """The place of a row in its bucket; ordered as the chain is."""
 
     epoch: int
     ms: int
@@ -100,7 +104,7 @@ BEGINNING: Final = Place(0, 0, 0)
 
 
 class Head(NamedTuple):
-    """The chain of a bucket at one place: so many rows, this mac. `number` counts the seals."""
+    """The chain of a bucket at one place: number of rows and mac. `number` counts the seals."""
 
     bucket: int
     number: int
@@ -131,7 +135,7 @@ class Link(NamedTuple):
 
 
 def extended(head: Head, key: SealKey, link: Link) -> Head:
-    """The chain with one row more. The number of the seal stays."""
+    """Return the chain with one row more. The number of the seal stays."""
     return Head(
         head.bucket,
         head.number,
@@ -144,13 +148,16 @@ def extended(head: Head, key: SealKey, link: Link) -> Head:
 
 
 def beginning(bucket: int, key: SealKey) -> Head:
-    """The chain before its first row."""
+    """Return the chain before its first row."""
     return Head(bucket, 0, BEGINNING, 0, 0, key.key_id, key.first(bucket))
 
 
 async def links(connection: Connection, bucket: int, after: Place, upto: Place, limit: int = BATCH_ROWS) -> list[Link]:
-    """At most `limit` rows after one place and up to another, in order. Postings without a transaction stand with the
-    row before them, at the beginning of a batch with the row after them: they break the chain, and count as no row."""
+    """Read at most `limit` rows after one place and up to another, in order.
+
+    Postings without a transaction come with the row before them, at the beginning of a batch with the row after them:
+    they break the chain, and count as no row.
+    """
     queries = named_queries("ledger", "seal")
     end = await connection.fetchrow(queries["batch_end"], bucket, *after, *upto, limit, timeout=QUERY_SECONDS)
     last = upto if end is None else Place(end["epoch"], end["entry_ms"], end["entry_seq"])
@@ -172,7 +179,7 @@ async def links(connection: Connection, bucket: int, after: Place, upto: Place, 
 
 
 async def all_links(connection: Connection, bucket: int, after: Place, upto: Place) -> AsyncIterator[list[Link]]:
-    """All rows between two places in batches, one in memory at a time."""
+    """Yield all rows between two places in batches, one in memory at a time."""
     while batch := await links(connection, bucket, after, upto):
         yield batch
         after = batch[-1].place

@@ -1,4 +1,4 @@
-"""Runs along a bucket's chain once, holding it against its seals, against exported heads and across archived rows.
+"""One pass along a bucket's chain against its seals, exported heads and archived rows.
 
 Guarantees: the chain is computed from the first row on, whatever the seals say; after a broken stretch it begins again
 at the next seal, so that every broken stretch is named. Archived rows are crossed by their segment (manifest.py), or
@@ -22,12 +22,15 @@ TICK_ROWS: Final = 2_000
 _END: Final = Place(2**31, 0, 0)
 
 Say = Callable[[str, str, str], None]
-"""Told of each difference: what differs, and its two sides."""
+"""A receiver of each difference: what differs, and its two sides."""
 
 
 class ChainCheck:
-    """One bucket. `gaps`: its archived stretches, in order; `folder`: where their files are; `witness` sees every row
-    that is read from PostgreSQL, with the chain before and after it."""
+    """The check of one bucket.
+
+    `gaps`: its archived segments, in order; `folder`: where their files are; `witness` sees every row that is read from
+    PostgreSQL, with the chain before and after it.
+    """
 
     def __init__(
         self,
@@ -50,16 +53,19 @@ class ChainCheck:
         self._folder = folder
         self._witness = witness
         self._files: dict[int, Iterator[Link]] = {}
-        self._genuine = beginning(bucket, key)  # from the first row on, whatever the seals say
-        self._trusted = self._genuine  # begins again at each seal, so that every broken stretch is named
+        self._genuine = beginning(bucket, key)  # it runs from the first row on, whatever the seals say
+        self._trusted = self._genuine  # it begins again at each seal, so that every broken stretch is named
         self._seal: Head | None = None
         self._seals: AsyncIterator[Head] | None = None
 
     async def verify(
         self, connection: Connection, upto: Place, tick: Callable[[int], None], *, whole: bool = True
     ) -> None:
-        """The connection is in a repeatable-read transaction. `tick` is told of rows read. `whole`: `upto` is the
-        ledger's end, so that seals and heads beyond it are differences."""
+        """Verify the chain.
+
+        The connection is in a repeatable-read transaction. `tick` receives the number of rows read. `whole`: `upto` is
+        the ledger's end, so that seals and heads beyond it are differences.
+        """
         self._seals = self._all_seals(connection, None if whole else upto)
         await self._next_seal()
         async for batch in all_links(connection, self._bucket, BEGINNING, upto):
@@ -86,7 +92,7 @@ class ChainCheck:
         await self._arrived(link.place)
 
     async def _arrived(self, place: Place) -> None:
-        """At the end of a row or of a stretch."""
+        """Compare the chain at the end of a row or of a segment."""
         if self._heads and self._heads[0].place == place:
             self._hold_against(self._heads.popleft())
         if self._seal is not None and self._seal.place == place:
@@ -94,7 +100,7 @@ class ChainCheck:
             await self._next_seal()
 
     async def _cross(self, gap: Gap, tick: Callable[[int], None]) -> None:
-        """Over archived rows."""
+        """Cross archived rows."""
         segment, name = gap.segment, gap.part.manifest.name
         await self._seals_before(segment.begins, "the row it ends with is not there")
         self._heads_before(segment.begins)
@@ -114,7 +120,7 @@ class ChainCheck:
             await self._jump(ends)
 
     async def _read(self, gap: Gap, ends: Head, tick: Callable[[int], None]) -> None:
-        """Takes the segment's rows from their file."""
+        """Read the segment's rows from their file."""
         assert self._folder is not None
         segment, manifest = gap.segment, gap.part.manifest
         try:
@@ -141,7 +147,7 @@ class ChainCheck:
             self._trusted = self._genuine = ends
 
     async def _jump(self, ends: Head) -> None:
-        """To the end of a segment, trusting its signed manifest for what lies in between."""
+        """Jump to the end of a segment, trusting its signed manifest for the rows in between."""
         while self._seal is not None and self._seal.place < ends.place:
             self.not_seen += 1
             self.sealed_rows = self._seal.rows

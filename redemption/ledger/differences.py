@@ -1,4 +1,4 @@
-"""An image of a member's keys held against the hot store: every field that differs, with both sides."""
+"""The expected state of a member's keys against the hot store: every field that differs, with both sides."""
 
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ CONTENT_CHARACTERS_MAX: Final = 200
 
 
 async def key_differences(client: Client, who: Who, image: ExpectedState) -> list[Finding]:
-    """What the hot store would say otherwise after a rebuild of this member."""
+    """Return what a rebuild of this member would change in the hot store."""
     names = list(dict.fromkeys([*image.hashes, keys.lots(who.bucket, who.member_id)]))
     pipeline = client.pipeline(transaction=False)
     for name in names:

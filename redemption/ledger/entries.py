@@ -25,6 +25,7 @@ import orjson
 
 from redemption.domain.clock import instant
 from redemption.domain.contexts import ContextRefused, expanded
+from redemption.domain.errors import RefusedError
 from redemption.domain.limits import (
     CONTEXT_BYTES_MAX,
     IDEMPOTENCY_KEY_CHARACTERS_MAX,
@@ -81,8 +82,11 @@ class Move(NamedTuple):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One well-formed entry. `context` is the JSON object, letter for letter as it came unless it came compact; what
-    follows was taken out of it."""
+    """One well-formed entry.
+
+    `context` is the JSON object, letter for letter as it came unless it came compact; the fields after it were taken
+    out of it.
+    """
 
     kind: str
     subject_id: str
@@ -107,7 +111,7 @@ class Malformed:
 
 
 class Position(NamedTuple):
-    """Id of a stream entry; ordered as the stream is."""
+    """The id of a stream entry; ordered as the stream is."""
 
     ms: int
     seq: int
@@ -149,33 +153,33 @@ POSTING_COLUMNS: Final = [
 DEAD_LETTER_COLUMNS: Final = ["bucket", "epoch", "entry_ms", "entry_seq", "fields", "reason"]
 
 
-class _MalformedError(Exception):
-    """Inside this module only: leaves the nested checks with a reason."""
+class _EntryMalformed(RefusedError):
+    """An entry cannot be decoded; used inside this module only, to leave nested checks with a reason."""
 
 
 def decode_entry(fields: Mapping[bytes, bytes]) -> Entry | Malformed:
-    """The entry these fields say, or why they say none. Never raises for content."""
+    """Decode an entry, or return why it is malformed. Never raises for content."""
     try:
         return _decode(fields)
-    except _MalformedError as refused:
+    except _EntryMalformed as refused:
         return Malformed(str(refused))
     except UnicodeDecodeError:
         return Malformed("a field is not UTF-8")
 
 
 def _lines(fields: Mapping[bytes, bytes]) -> list[bytes]:
-    """The six parts of an entry of either version, in the order of version 2."""
+    """Return the six parts of an entry of either version, in the order of version 2."""
     packed = fields.get(VERSION_2)
     if packed is not None and len(fields) == 1:
         lines = packed.split(b"\n")
         if len(lines) != len(PARTS):
-            raise _MalformedError("an entry of version 2 has six lines")
+            raise _EntryMalformed("an entry of version 2 has six lines")
         return lines
     if fields.get(b"v") != b"1":
-        raise _MalformedError("version missing" if b"v" not in fields else "unknown version")
+        raise _EntryMalformed("version missing" if b"v" not in fields else "unknown version")
     if fields.keys() != ENTRY_FIELDS:
         missing = sorted(name.decode() for name in ENTRY_FIELDS - fields.keys())
-        raise _MalformedError(f"field missing: {', '.join(missing)}" if missing else "unknown field")
+        raise _EntryMalformed(f"field missing: {', '.join(missing)}" if missing else "unknown field")
     return [fields[name] for name in PARTS]
 
 
@@ -183,21 +187,21 @@ def _decode(fields: Mapping[bytes, bytes]) -> Entry:
     lines = _lines(fields)
     kind, subject_id, member_id, at = (line.decode() for line in lines[:4])
     if kind not in KINDS:
-        raise _MalformedError("unknown kind")
+        raise _EntryMalformed("unknown kind")
     if _SUBJECT.fullmatch(subject_id) is None:
-        raise _MalformedError("id is no subject id")
+        raise _EntryMalformed("id is no subject id")
     if member_number(member_id) is None:
-        raise _MalformedError("member is no member id")
+        raise _EntryMalformed("member is no member id")
     if _AT.fullmatch(at) is None or not _AT_MIN_MS <= int(at) < _AT_END_MS:
-        raise _MalformedError("at is no time in unix milliseconds")
+        raise _EntryMalformed("at is no time in unix milliseconds")
     moves = _moves(lines[4])
     context, context_json = _context(lines[5])
     business = _text(context, "business")
     if business is None and any("R" in (move.source, move.target) for move in moves):
-        raise _MalformedError("a redemption without a business in its context")
+        raise _EntryMalformed("a redemption without a business in its context")
     bill = context.get("bill") or {}
     if not isinstance(bill, dict):
-        raise _MalformedError("bill is no object")
+        raise _EntryMalformed("bill is no object")
     return Entry(
         kind=kind,
         subject_id=subject_id,
@@ -219,43 +223,43 @@ def _moves(text: bytes) -> tuple[Move, ...]:
     if not text:
         return ()
     if len(text) > MOVES_BYTES_MAX:
-        raise _MalformedError("moves too long")
+        raise _EntryMalformed("moves too long")
     parts = text.decode().split(";")
     if len(parts) > MOVES_MAX:
-        raise _MalformedError("too many moves")
+        raise _EntryMalformed("too many moves")
     moves = []
     for part in parts:
         match = _MOVE.fullmatch(part)
         if match is None:
-            raise _MalformedError("a move cannot be read")
+            raise _EntryMalformed("a move cannot be read")
         asset, lot, month, issuer, source, target, digits = match.groups()
         amount = int(digits)
         if amount > SAFE_INTEGER_MAX:
-            raise _MalformedError("an amount is too large")
+            raise _EntryMalformed("an amount is too large")
         if source == target:
-            raise _MalformedError("a move from an account to itself")
+            raise _EntryMalformed("a move from an account to itself")
         if asset == "points" and month == "-":
-            raise _MalformedError("points without a month of expiry")
+            raise _EntryMalformed("points without a month of expiry")
         moves.append(Move(asset, lot, issuer, None if month == "-" else int(month), source, target, amount))
     return tuple(moves)
 
 
 def _context(text: bytes) -> tuple[dict[str, Any], bytes]:
-    """The context, and its JSON for the ledger."""
+    """Return the context, and its JSON for the ledger."""
     if len(text) > CONTEXT_BYTES_MAX:
-        raise _MalformedError("context too long")
+        raise _EntryMalformed("context too long")
     try:
         context = orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise _MalformedError("context is no JSON") from None
+        raise _EntryMalformed("context is no JSON") from None
     if b"\\u0000" in text and _ESCAPED_NUL.search(text):
-        raise _MalformedError("context holds U+0000")
+        raise _EntryMalformed("context holds U+0000")
     if isinstance(context, dict):
         return context, text
     try:
         context = expanded(context)
     except ContextRefused:
-        raise _MalformedError("context is no object") from None
+        raise _EntryMalformed("context is no object") from None
     return context, orjson.dumps(context)
 
 
@@ -264,7 +268,7 @@ def _text(source: dict[str, Any], name: str, limit: int = CONTEXT_TEXT_CHARACTER
     if value is None:
         return None
     if not isinstance(value, str) or not 0 < len(value) <= limit:
-        raise _MalformedError(f"{name} of the context is no text of 1 to {limit} characters")
+        raise _EntryMalformed(f"{name} of the context is no text of 1 to {limit} characters")
     return value
 
 
@@ -273,7 +277,7 @@ def _amount(bill: dict[str, Any]) -> int | None:
     if value is None:
         return None
     if type(value) is not int or not 0 <= value <= SAFE_INTEGER_MAX:
-        raise _MalformedError("amount_minor of the bill is no amount")
+        raise _EntryMalformed("amount_minor of the bill is no amount")
     return value
 
 
@@ -282,7 +286,7 @@ _ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"
 
 
 def transaction_line(bucket: int, epoch: int, position: Position, entry: Entry) -> str:
-    """The row of `ledger_transaction` in the text format of COPY, in the order of TRANSACTION_COLUMNS."""
+    """Return the row of `ledger_transaction` in the text format of COPY, in the order of TRANSACTION_COLUMNS."""
     amount = entry.bill_amount_minor
     return (
         f"{instant(entry.at_ms)}\t{bucket}\t{epoch}\t{position.ms}\t{position.seq}\t{entry.kind}\t{entry.subject_id}\t"
@@ -293,7 +297,7 @@ def transaction_line(bucket: int, epoch: int, position: Position, entry: Entry) 
 
 
 def posting_lines(bucket: int, epoch: int, position: Position, entry: Entry) -> str:
-    """The rows of `ledger_posting`, in the order of POSTING_COLUMNS: two for each move, source first."""
+    """Return the rows of `ledger_posting`, in the order of POSTING_COLUMNS: two for each move, source first."""
     head = f"{instant(entry.at_ms)}\t{bucket}\t{epoch}\t{position.ms}\t{position.seq}\t"
     lines: list[str] = []
     for move in entry.moves:
@@ -306,7 +310,7 @@ def posting_lines(bucket: int, epoch: int, position: Position, entry: Entry) -> 
 
 
 def _copied(text: str | None) -> str:
-    # What the patterns above let through needs no escape; what a till may say does.
+    # Texts that passed the patterns above need no escape; texts of tills do.
     if text is None:
         return _NULL
     return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)

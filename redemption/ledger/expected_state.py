@@ -1,4 +1,4 @@
-"""What a replay of the ledger works with: transactions, records on their way, and the image it makes."""
+"""Values of a ledger replay: transactions, records under construction, and the state they lead to."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """The member, and what the group's configuration says of places."""
+    """The member, and the parts of the group's configuration that places need."""
 
     member_id: str
     bucket: int
@@ -51,7 +51,7 @@ class Who:
 
 @dataclass(slots=True)
 class Part:
-    """What a redemption took of one lot for one leg, and what became of it."""
+    """The part of a redemption that came from one lot for one leg, and its later fate."""
 
     leg: int
     asset: str
@@ -63,7 +63,7 @@ class Part:
 
 @dataclass(slots=True)
 class Record:
-    """A redemption's or an accrual's record on its way, and when it will be forgotten."""
+    """A redemption's or an accrual's record under construction, and when it will be forgotten."""
 
     fields: dict[str, str]
     forgotten_at: float
@@ -72,7 +72,7 @@ class Record:
 
 @dataclass(slots=True)
 class ExpectedState:
-    """Keys of the hot store and what they must hold. `forgotten_at` is in seconds; kept keys have none."""
+    """Keys of the hot store and their expected content. `forgotten_at` is in seconds; kept keys have none."""
 
     hashes: dict[str, dict[str, str]] = field(default_factory=dict)
     strings: dict[str, str] = field(default_factory=dict)
@@ -86,24 +86,24 @@ CONTEXT_ORDER: Final = (
     *("reference", "kind", "points", "benefit_id", "uses", "amount_minor", "value_minor", "currency"),
     *("fingerprint", "code", "hold_seconds", "outlet_offset", "stay", "growth", "validity_months", "crossing_days"),
 )
-"""Members of a context and of what stands in it, in the order in which redemption/legs.py and its callers write them:
+"""Members of a context and of its parts, in the order in which redemption/legs.py and its callers write them:
 jsonb forgets the order, and answers show it."""
 _RANK: Final = {name: rank for rank, name in enumerate(CONTEXT_ORDER)}
 
 
 def context_text(context: Mapping[str, Any]) -> str:
-    """The JSON that the gateway wrote, byte for byte."""
+    """Return the JSON that the gateway wrote, byte for byte."""
     return orjson.dumps(_ordered(context)).decode()
 
 
 def place_of(context: Mapping[str, Any]) -> str:
-    """The place of a compact context, as the gateway wrote it (redemption/domain/contexts.py)."""
+    """Return the place of a compact context, as the gateway wrote it (redemption/domain/contexts.py)."""
     till = till_text(context["business"], context["outlet"], context["terminal"], context["rules"])
     return place_text(till, context["key"]).decode()
 
 
 def basket_of(context: Mapping[str, Any]) -> str:
-    """The basket of a compact context, as the gateway wrote it."""
+    """Return the basket of a compact context, as the gateway wrote it."""
     return basket_json(context.get("bill"), context.get("legs", [])).decode()
 
 
@@ -114,7 +114,8 @@ def _ordered(value: Any) -> Any:
 
 
 def parts_of(moves: Sequence[Movement], context: Mapping[str, Any], currencies: Mapping[str, str]) -> list[Part]:
-    """What a redemption took, leg by leg: the moves stand in the order of the legs, each lot once for each leg."""
+    """Return the parts of a redemption, leg by leg: the moves are in the order of the legs, each lot once for each
+    leg."""
     parts: list[Part] = []
     moved = iter(moves)
     for position, leg in enumerate(context.get("legs", ())):
@@ -129,7 +130,7 @@ def parts_of(moves: Sequence[Movement], context: Mapping[str, Any], currencies: 
 
 
 def moved(moves: Sequence[Movement], target: str | None, source: str | None = None) -> defaultdict[str, int]:
-    """How much of each asset went to one account, or came from one."""
+    """Return how much of each asset went to one account, or came from one."""
     sums: defaultdict[str, int] = defaultdict(int)
     for move in moves:
         if (target is None or move.target == target) and (source is None or move.source == source):
@@ -138,12 +139,12 @@ def moved(moves: Sequence[Movement], target: str | None, source: str | None = No
 
 
 def progress(amounts: Iterable[int]) -> str:
-    """Numbers for the parts of a record, in their order, as functions/lifecycle.lua writes them."""
+    """Return numbers for the parts of a record, in their order, as functions/lifecycle.lua writes them."""
     return ";".join(str(amount) for amount in amounts) or "-"
 
 
 def month_of(at_ms: int, zone: ZoneInfo, later: int = 0) -> int:
-    """yyyymm of the month so many months after a moment, in the group's zone."""
+    """Return yyyymm of the month this many months after a moment, in the group's zone."""
     local = datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(zone)
     index = local.year * 12 + local.month - 1 + later
     return index // 12 * 100 + index % 12 + 1

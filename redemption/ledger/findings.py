@@ -1,4 +1,4 @@
-"""What an audit or a dry run finds, as values: every difference with both of its sides."""
+"""Findings of an audit or a dry run, as values: every difference with both of its sides."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference. `check` is the invariant or the kind, `subject` what differs; then the two sides in words.
+    """One difference. `check` is the invariant or the kind, `subject` what differs; then the two sides as text.
 
     docs/reference/ledger.md says of each check what a finding means and what to do about it.
     """

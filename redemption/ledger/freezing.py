@@ -16,7 +16,8 @@ Client = Any
 
 
 async def freeze(client: Client, bucket: int, epoch: int | None, reason: str) -> bool:
-    """Freezes the bucket if its hot store still is in `epoch` (None: has none); whether it is frozen now by this."""
+    """Freeze the bucket if its hot store still is in `epoch` (None: has none). Returns whether it is frozen now by
+    this."""
     async with client.pipeline(transaction=True) as pipeline:
         await pipeline.watch(keys.epoch(bucket))
         found = await pipeline.get(keys.epoch(bucket))
@@ -32,7 +33,7 @@ async def freeze(client: Client, bucket: int, epoch: int | None, reason: str) ->
 
 
 async def frozen_buckets(client: Client, buckets: Sequence[int]) -> dict[int, str]:
-    """The frozen ones and why."""
+    """Return the frozen buckets and why."""
     found = await client.mget([keys.frozen(bucket) for bucket in buckets])
     return {
         bucket: reason.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""What a part of the archive says of itself: one month's rows, as segments of each bucket's chain.
+"""The manifest of an archived part: one month's rows, as segments of each bucket's chain.
 
 A segment is a stretch of a chain whose rows are all in the part: first and last place, how many rows, and the mac
 before and after. With it the chain is verified across the gap: what follows leads on from the mac after. The manifest
@@ -18,20 +18,21 @@ from typing import Any, Final
 import msgspec
 
 from redemption.database import Connection
+from redemption.domain.errors import StorageError
 from redemption.ledger.chain import Place, SealKey
 from redemption.queries import named_queries
 
 FORMAT: Final = "tong ledger archive 1"
 MANIFEST_BYTES_MAX: Final = 64 * 1024 * 1024
-SEGMENTS_MAX: Final = 20_000  # of one bucket in one month; one is what is expected
+SEGMENTS_MAX: Final = 20_000  # one bucket in one month normally has one
 
 
-class ArchiveDamaged(Exception):
-    """A part, its file or its manifest is not what it was; the text says which and how."""
+class ArchiveDamaged(StorageError):
+    """A part, its file or its manifest was changed; the text says which and how."""
 
 
 class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rows of one epoch that stand next to each other in a bucket's chain. Places are (milliseconds, sequence)."""
+    """Adjacent rows of one epoch in a bucket's chain. Places are (milliseconds, sequence)."""
 
     epoch: int
     first: tuple[int, int]
@@ -60,7 +61,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BucketPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one bucket has in the part."""
+    """The content of the part for one bucket."""
 
     bucket: int
     transactions: File
@@ -84,7 +85,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def name(self) -> str:
-        """Of the folder: `2026-01.7`."""
+        """Return the name of the folder: `2026-01.7`."""
         return f"{self.month}.{self.part}"
 
     @property
@@ -96,12 +97,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def encoded(manifest: Manifest) -> bytes:
-    """The bytes that are signed and stand in the file."""
+    """Return the bytes that are signed and written to the file."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
 
 
 def decoded(text: bytes) -> Manifest:
-    """Raises `ArchiveDamaged`."""
+    """Decode a manifest. Raises `ArchiveDamaged`."""
     try:
         manifest = msgspec.json.decode(text, type=Manifest)
     except msgspec.DecodeError as fault:
@@ -136,13 +137,13 @@ class Gap:
 
 
 async def read_parts(connection: Connection) -> list[Part]:
-    """Every archived part, in the order they were archived. Raises `ArchiveDamaged`."""
+    """Return every archived part, in the order they were archived. Raises `ArchiveDamaged`."""
     rows = await connection.fetch(named_queries("ledger", "archive")["parts"])
     return [Part(decoded(row["manifest"].encode()), row["manifest"].encode(), row["mac"]) for row in rows]
 
 
 def gaps_of(parts: Iterable[Part], bucket: int) -> list[Gap]:
-    """The stretches of a bucket's chain whose rows are archived, in order."""
+    """Return the segments of a bucket's chain whose rows are archived, in order."""
     found = [
         Gap(part, segment)
         for part in parts
@@ -154,7 +155,7 @@ def gaps_of(parts: Iterable[Part], bucket: int) -> list[Gap]:
 
 
 async def opening_hash(connection: Connection, part: int, bucket: int) -> str:
-    """SHA-256 over the opening balances and states of members that a part left in PostgreSQL."""
+    """Return SHA-256 over the opening balances and states of members that a part left in PostgreSQL."""
     queries = named_queries("ledger", "archive")
     digest = hashlib.sha256()
     for name in ("opening_balances", "opening_members"):
@@ -169,7 +170,7 @@ def digest_row(digest: Any, content: str) -> None:
 
 
 def archived_rows(gaps: Sequence[Gap]) -> dict[int, int]:
-    """How many rows of each epoch are archived."""
+    """Return how many rows of each epoch are archived."""
     rows: dict[int, int] = {}
     for gap in gaps:
         rows[gap.segment.epoch] = rows.get(gap.segment.epoch, 0) + gap.segment.rows

@@ -8,6 +8,7 @@ from typing import Final
 import asyncpg
 
 from redemption.database import FAULTS, Pool
+from redemption.domain.errors import StorageError
 from redemption.ledger.entries import Position
 from redemption.queries import named_queries
 
@@ -22,14 +23,16 @@ STEP_OF_STATUS: Final[Mapping[str, str]] = {
 """The kind of ledger entry without which a redemption never has the status."""
 
 
-class LedgerAway(Exception):
+class LedgerAway(StorageError):
     """PostgreSQL did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class RedemptionFilter:
-    """Which redemptions of one business are wanted. Times are Unix milliseconds of the scan, `to_ms` excluded; None
-    does not narrow."""
+    """The wanted redemptions of one business.
+
+    Times are Unix milliseconds of the scan, `to_ms` excluded; None does not narrow.
+    """
 
     business_id: str
     from_ms: int
@@ -41,13 +44,13 @@ class RedemptionFilter:
 
     @property
     def by_deadline(self) -> bool:
-        """Open holds come in the order in which they end; everything else newest first."""
+        """Return whether open holds come in the order in which they end; everything else comes newest first."""
         return self.status == "held"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a redemption stands in its list: by `at_ms` (of the scan, or the deadline of a hold), then by id."""
+    """The place of a redemption in its list: by `at_ms` (of the scan, or the deadline of a hold), then by id."""
 
     at_ms: int
     redemption_id: str
@@ -55,7 +58,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A redemption that the ledger names for a filter; the hot store says how it stands."""
+    """A redemption that the ledger names for a filter; the hot store has its present state."""
 
     place: Place
     outlet_id: str | None
@@ -69,7 +72,9 @@ class LedgerReader:
         self._queries = named_queries("ledger", "reader")
 
     async def candidates(self, wanted: RedemptionFilter, after: Place, limit: int) -> list[Candidate]:
-        """The next `limit` redemptions behind `after`, in the order of the list.
+        """Return the next `limit` redemptions behind `after`, in the order of the list.
+
+        All that the filter wants are among them; some may have another status than `wanted.status` by now.
 
         All that the filter wants are among them; some may stand otherwise than `wanted.status` says.
         """
@@ -91,7 +96,7 @@ class LedgerReader:
         return [Candidate(Place(_milliseconds(row["occurred_at"]), row["subject_id"]), row["outlet"]) for row in rows]
 
     async def watermarks(self) -> dict[int, Position]:
-        """How far the ledger is with each bucket; a bucket without an entry is missing."""
+        """Return how far the ledger is with each bucket; a bucket without an entry is missing."""
         rows = await self._fetch("watermarks")
         return {row["bucket"]: Position(row["last_ms"], row["last_seq"]) for row in rows}
 

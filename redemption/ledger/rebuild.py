@@ -1,4 +1,4 @@
-"""Puts the hot store of a member, a bucket or all buckets back to what the ledger says (redemption/ledger/replay.py).
+"""Rebuild of a member, a bucket or all buckets of the hot store from the ledger (redemption/ledger/replay.py).
 
 Guarantees:
   * Only an empty or a frozen bucket is touched: nothing of value moves in it meanwhile. It is thawed as the last step.
@@ -18,6 +18,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from redemption.database import Connection, Pool
+from redemption.domain.errors import RefusedError
 from redemption.domain.redemptions import ACCRUAL_PREFIX, REDEMPTION_PREFIX, bucket_of_id
 from redemption.hot import keys
 from redemption.ledger.differences import key_differences
@@ -41,13 +42,13 @@ _LETTERS: Final = {account: letter for letter, account in ACCOUNTS.items()}
 Say = Callable[[str], None]
 
 
-class RebuildRefused(Exception):
+class RebuildRefused(RefusedError):
     """Nothing was changed; the text says why and what to do."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What a rebuild did or, dry, would change."""
+    """The result of a rebuild, done or dry."""
 
     members: int = 0
     keys_written: int = 0
@@ -59,7 +60,7 @@ class Report:
 
 
 class Rebuild:
-    """Rebuilds over one PostgreSQL and one hot store. `client` is a redis-py client that repeats nothing by itself."""
+    """A rebuild over one PostgreSQL and one hot store. `client` is a redis-py client that repeats nothing by itself."""
 
     def __init__(
         self, pool: Pool, client: Client, *, cluster: bool, say: Say, now: Callable[[], float] = time.time
@@ -75,8 +76,11 @@ class Rebuild:
         self.report = Report()
 
     async def compare(self, buckets: Sequence[int], member_id: str | None = None) -> Report:
-        """A dry run: changes nothing, finds what a rebuild would change. Exact for buckets in which nothing moves, once
-        the ledger writer has caught up. Holds the names of all keys of the buckets."""
+        """Find what a rebuild would change, and change nothing.
+
+        Exact for buckets in which nothing moves, once the ledger writer has caught up. Holds the names of all keys of
+        the buckets.
+        """
         known: set[bytes] = set()
         for bucket in buckets:
             reason = await self._disagreement(bucket)
@@ -100,7 +104,10 @@ class Rebuild:
     async def rebuild(
         self, buckets: Sequence[int], member_id: str | None = None, *, freeze: bool = False, accept_loss: bool = False
     ) -> Report:
-        """Raises `RebuildRefused` before anything was changed, and the stores' faults, which leave buckets frozen."""
+        """Rebuild the buckets.
+
+        Raises `RebuildRefused` before anything was changed, and the stores' faults, which leave buckets frozen.
+        """
         before = await frozen_buckets(self._client, buckets)
         for bucket in buckets:
             empty = not await self._client.exists(keys.ledger_stream(bucket))
@@ -151,7 +158,7 @@ class Rebuild:
         return disagreement(mark, sight, behind)
 
     async def _loss(self, bucket: int) -> str | None:
-        """Whether entries of this very epoch were counted by the stream and are neither in it nor in the ledger."""
+        """Return whether entries of this epoch were counted by the stream and are neither in it nor in the ledger."""
         mark = (await self._store.watermarks([bucket]))[bucket]
         sight = (await self._streams.look([bucket]))[bucket]
         if sight.epoch != mark.epoch or sight.last < mark.position:
@@ -162,7 +169,7 @@ class Rebuild:
         return None
 
     async def _carry(self, bucket: int) -> None:
-        """Entries of the stream that the ledger does not have yet. The bucket is frozen: no more come."""
+        """Carry the entries of the stream that the ledger does not have yet. The bucket is frozen: no more come."""
         for _ in range(SALVAGE_ROUNDS_MAX):
             marks = await self._store.watermarks([bucket])
             mark = marks[bucket]
@@ -210,8 +217,10 @@ class Rebuild:
                 yield who, replay
 
     async def _remove(self, buckets: Sequence[int]) -> None:
-        """Removes what the buckets' members had, and answers under keys that name their redemptions: one walk over the
-        whole key space."""
+        """Remove the keys of the buckets' members, and answers under keys that name their redemptions.
+
+        This is one walk over the whole key space.
+        """
         installed = int(await self._pool.fetchval("SELECT buckets FROM installation"))
         for bucket in buckets:
             await self._client.delete(keys.holds(bucket))
@@ -231,7 +240,7 @@ class Rebuild:
     async def _write_members(self, bucket: int, member_id: str | None) -> None:
         async for who, replay in self._replays(bucket, member_id):
             if not who.tier:
-                continue  # the configuration does not have the member: nobody can scan
+                continue  # the configuration does not have the member, so nobody can scan
             image = replay.image(self._now())
             self.report.findings += [
                 Finding("I2", f"{who.member_id} {lot}", f"the ledger says {amount}", "nothing may be negative", bucket)
@@ -242,7 +251,7 @@ class Rebuild:
             self.report.calls_without_key += image.without_key
 
     async def _write(self, who: Who, image: ExpectedState) -> None:
-        """All keys of one member in one step."""
+        """Write all keys of one member in one step."""
         member = keys.member(who.bucket, who.member_id)
         revoked = await self._client.hget(member, "codes_valid_from") or who.codes_valid_from
         async with self._client.pipeline(transaction=not self._cluster) as pipeline:
@@ -278,7 +287,7 @@ class Rebuild:
 
 
 async def buckets_installed(connection: Connection) -> int:
-    """How many buckets the installation has. Raises `RebuildRefused` where there is none."""
+    """Return how many buckets the installation has. Raises `RebuildRefused` where there is none."""
     found = await connection.fetchval("SELECT buckets FROM installation")
     if found is None:
         raise RebuildRefused("no group is loaded; run `tong load GROUP.yaml` first")
@@ -286,7 +295,7 @@ async def buckets_installed(connection: Connection) -> int:
 
 
 async def pages(client: Client, pattern: str) -> AsyncIterator[list[bytes]]:
-    """Names of keys, some at a time; one may come twice (SCAN)."""
+    """Yield names of keys, some at a time; one may come twice (SCAN)."""
     page: list[bytes] = []
     async for name in client.scan_iter(match=pattern, count=1_000):
         page.append(name)
@@ -298,13 +307,13 @@ async def pages(client: Client, pattern: str) -> AsyncIterator[list[bytes]]:
 
 
 def bucket_of_key(name: bytes) -> int | None:
-    """The bucket in a key's hash tag."""
+    """Return the bucket in a key's hash tag."""
     number = name[2 : name.find(b"}")]
     return int(number) if name.startswith(b"{b") and number.isdigit() else None
 
 
 def kind_of(name: bytes) -> str:
-    """What a key is, after its hash tag: lots, redemption …"""
+    """Return the kind of a key, after its hash tag: lots, redemption …"""
     words = name.split(b":", 2)
     return words[1].decode(errors="replace") if len(words) > 1 else ""
 
@@ -315,7 +324,7 @@ def _rebuilt_in(name: bytes, buckets: Sequence[int]) -> int | None:
 
 
 def _bucket_named(value: bytes | None, installed: int) -> int | None:
-    """The bucket of the redemption or accrual that an idempotency record answers with."""
+    """Return the bucket of the redemption or accrual that an idempotency record answers with."""
     words = (value or b"").split()
     if len(words) < 3 or words[1] != b"0":
         return None
@@ -350,13 +359,13 @@ def _transaction(row: Any) -> Transaction:
 
 
 def _lots(opening: str | None) -> list[tuple[str, str, int]]:
-    """Lots from `<asset>,<lot>,<amount>;…`."""
+    """Read lots from `<asset>,<lot>,<amount>;…`."""
     words = [lot.split(",") for lot in (opening or "").split(";") if lot]
     return [(asset, lot, int(amount)) for asset, lot, amount in words]
 
 
 def movements(postings: str | None) -> tuple[Movement, ...]:
-    """Moves from `<asset>,<lot>,<account>,<amount>;…`: two postings each, the source first."""
+    """Read moves from `<asset>,<lot>,<account>,<amount>;…`: two postings each, the source first."""
     words = [posting.split(",") for posting in (postings or "").split(";") if posting]
     return tuple(
         Movement(source[0], source[1], _LETTERS[source[2]], _LETTERS[target[2]], int(target[3]))

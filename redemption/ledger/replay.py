@@ -1,4 +1,4 @@
-"""One member's history, replayed: what the hot store must hold for the member, computed from the ledger alone.
+"""One member's history, replayed: the expected state of the member's keys in the hot store, from the ledger alone.
 
 Guarantees: given the member's transactions in stream order, the image has the same lots, points held, growth, points
 owed, redemption and accrual records, open holds, counters of uses, marks of used codes and idempotency records of
@@ -38,7 +38,7 @@ from redemption.ledger.expected_state import (
 
 
 class Replay:
-    """Takes one member's transactions in order; `image` says what must be there at a moment."""
+    """A replay of one member's transactions in order; `image` returns the expected state at a moment."""
 
     def __init__(self, who: Who) -> None:
         self._who = who
@@ -52,18 +52,19 @@ class Replay:
         self._accrued_before: set[str] = set()
 
     def open(self, state: Mapping[str, Any], lots: Iterable[tuple[str, str, int]]) -> None:
-        """Where the member stood after the months that are archived; before anything is taken."""
+        """Take the member's state after the archived months; before any transaction."""
         for asset, lot, amount in lots:
             self._lots[asset, lot] += amount
         for name, amount in state.get("numbers", {}).items():
             self._add(name, amount)
         self._state |= state.get("purchase", {})
         for subject, fields in state.get("accruals", {}).items():
-            self._records[subject] = Record({"status": "accrued", **fields}, 0.0)  # forgotten since long
+            self._records[subject] = Record({"status": "accrued", **fields}, 0.0)  # the record was forgotten long ago
             self._accrued_before.add(subject)
 
     def state(self, taken_back_later: Set[str]) -> dict[str, Any]:
-        """What no posting says of the member by now, for `open`: with the accruals that are taken back later."""
+        """Return the state of the member that no posting says, for `open`: with the accruals that are taken back
+        later."""
         kept = (self._accrued_before | taken_back_later) & self._records.keys()
         return {
             "numbers": {name: self._numbers[name] for name in sorted(self._touched)},
@@ -76,7 +77,7 @@ class Replay:
         }
 
     def take(self, transaction: Transaction) -> None:
-        """The next transaction of the member."""
+        """Take the next transaction of the member."""
         kind, subject = transaction.kind, transaction.subject_id
         if kind in ("redeem", "hold"):
             self._redeem(transaction)
@@ -99,7 +100,7 @@ class Replay:
             self._unaccrue(transaction, record)
 
     def image(self, now: float) -> ExpectedState:
-        """What must be in the hot store at `now`; what would be forgotten by then is left out."""
+        """Return the expected keys of the hot store at `now`, without those that are forgotten by then."""
         who, image = self._who, ExpectedState(without_key=self._extra.without_key)
         lots = {f"{asset}/{lot}": str(amount) for (asset, lot), amount in self._lots.items() if amount != 0}
         if lots:
@@ -135,10 +136,10 @@ class Replay:
 
     @property
     def negative(self) -> dict[str, int]:
-        """Lots that the ledger says are below nothing: something was spent twice before a freeze."""
+        """Return lots that are below zero in the ledger: something was spent twice before a freeze."""
         return {f"{asset}/{lot}": amount for (asset, lot), amount in self._lots.items() if amount < 0}
 
-    # What each kind of transaction does.
+    # Each kind of transaction has its own effect.
 
     def _redeem(self, transaction: Transaction) -> None:
         who, context, at_ms = self._who, transaction.context, transaction.at_ms
@@ -282,7 +283,7 @@ class Replay:
         if transaction.context.get("key"):
             self._answer(transaction, "0", str(back), str(owed), str(balance))
 
-    # What they share.
+    # The kinds share these.
 
     def _move(self, transaction: Transaction) -> None:
         for move in transaction.moves:
@@ -331,7 +332,8 @@ class Replay:
             )
 
     def _answer(self, transaction: Transaction, *words: str, extra_seconds: int = 0) -> None:
-        """The idempotency record of the call behind a transaction. That of a hold lives longer by the hold's time."""
+        """Return the idempotency record of the call behind a transaction. That of a hold lives longer by the hold's
+        time."""
         who, context = self._who, transaction.context
         fingerprint = context.get("restore", {}).get("fingerprint")
         terminal, key = context.get("terminal"), context.get("key")
@@ -344,7 +346,7 @@ class Replay:
         self._remember(name, " ".join((fingerprint, *words)), transaction, seconds)
 
     def _counted(self, context: Mapping[str, Any], at_ms: int) -> str:
-        """Where an accrual was counted: the days of member and terminal, and its bill."""
+        """Return where an accrual was counted: the days of member and terminal, and its bill."""
         who = self._who
         day = f"{datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(who.zone):%Y%m%d}"
         terminal, outlet = context.get("terminal", ""), context.get("outlet", "")

@@ -6,10 +6,10 @@ Guarantees:
     fork a chain: the loser's seals come back refused and it begins again from what is there.
   * It takes no lock that the ledger writer waits for.
   * Where the rows up to a watermark are not as many as the watermark says, the bucket is not sealed any further and
-    this is said: a seal must not make a removed row look right.
+    the log names it: a seal must not make a removed row look right.
 
 A row is sealed about `TRAIL_SECONDS` after it was written; what was changed before that is not shown by the chain (the
-audit's other checks stand).
+audit's other checks still apply).
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from typing import Final
 import asyncpg
 
 from redemption.database import Connection, Pool
+from redemption.domain.errors import ConflictError
 from redemption.ledger.chain import BATCH_ROWS, Head, Place, SealKey, beginning, extended, head_of, links
 from redemption.queries import named_queries
 from redemption.waiting import set_within
@@ -37,7 +38,7 @@ AWAY: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalCl
 logger = logging.getLogger(__name__)
 
 
-class OtherKeyError(Exception):
+class OtherKey(ConflictError):
     """The chain was sealed with another key than this sealer has: nothing is sealed."""
 
 
@@ -67,7 +68,7 @@ class Sealer:
         self.figures = SealerFigures()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Seals until `stop` is set. Raises `OtherKeyError`."""
+        """Seal until `stop` is set. Raises `OtherKey`."""
         away = False
         parts = cycle(self._parts)
         while not stop.is_set():
@@ -81,7 +82,7 @@ class Sealer:
                 if sealed >= BATCH_ROWS:
                     continue
             except asyncpg.UniqueViolationError:
-                self.figures.fenced += 1  # another sealer was faster; what it sealed is read at the next round
+                self.figures.fenced += 1  # another sealer was faster; its seals are read at the next round
             except AWAY as fault:
                 self.figures.faults += 1
                 if not away:
@@ -90,10 +91,11 @@ class Sealer:
             await set_within(stop, pause)
 
     async def round(self, buckets: Sequence[int] | None = None) -> int:
-        """Seals at most `BATCH_ROWS` rows of each of `buckets` (None: all), in one commit; how many the busiest had."""
+        """Seal at most `BATCH_ROWS` rows of each of `buckets` (None: all), in one commit. Returns how many the busiest
+        had."""
         buckets = self._buckets if buckets is None else buckets
         async with self._pool.acquire() as connection:
-            # Watermarks first: the rows behind them were committed with them.
+            # Watermarks are read first, because the rows behind them were committed with them.
             marks = await connection.fetch(self._queries["watermarks"], buckets)
             heads = {
                 row["bucket"]: head_of(row["bucket"], row)
@@ -120,12 +122,12 @@ class Sealer:
 
     async def _seal(self, connection: Connection, head: Head, upto: Place, rows_in_epoch: int) -> Head | None:
         if head.key_id != self._key.key_id:
-            raise OtherKeyError(f"the ledger's chain was sealed with key {head.key_id}, this one is {self._key.key_id}")
+            raise OtherKey(f"the ledger's chain was sealed with key {head.key_id}, this one is {self._key.key_id}")
         batch = await links(connection, head.bucket, head.place, upto)
         sealed = head
         for link in batch:
             sealed = extended(sealed, self._key, link)
-        if len(batch) < BATCH_ROWS:  # the watermark is reached
+        if len(batch) < BATCH_ROWS:  # the batch reached the watermark
             counted = sealed.rows_in_epoch if sealed.place.epoch == upto.epoch else 0
             if counted != rows_in_epoch:
                 reason = f"{counted} rows up to the watermark, which says {rows_in_epoch}"

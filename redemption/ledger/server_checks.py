@@ -1,6 +1,6 @@
-"""Is a given PostgreSQL new enough and as durable as the ledger needs?
+"""Checks that a given PostgreSQL is new enough and as durable as the ledger needs.
 
-Guarantees: too old, read-only or unreachable raises ServerRefusedError; every weaker setting is returned by
+Guarantees: too old, read-only or unreachable raises ServerUnusable; every weaker setting is returned by
 name. Nothing is changed on the server.
 """
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 import asyncpg
 
 from redemption.database import FAULTS
-from redemption.domain.store_warnings import ConfigurationWarning, ServerRefusedError
+from redemption.domain.store_warnings import ConfigurationWarning, ServerUnusable
 
 CONNECT_SECONDS: Final = 5.0
 VERSION_MIN: Final = 150_000  # server_version_num of 15.0
@@ -28,19 +28,19 @@ PROMISED: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 
 
 async def check_ledger_server(connection: "asyncpg.Connection[asyncpg.Record]") -> tuple[ConfigurationWarning, ...]:
-    """Checks the server behind an open connection. Raises ServerRefusedError; other faults pass through."""
+    """Check the server behind an open connection. Raises ServerUnusable; other faults pass through."""
     row: Any = await connection.fetchrow(
         "SELECT current_setting('server_version') AS version,"
         " current_setting('server_version_num')::int AS number,"
         " current_setting('transaction_read_only') AS read_only"
     )
     if row["number"] < VERSION_MIN:
-        raise ServerRefusedError(
+        raise ServerUnusable(
             f"PostgreSQL {row['version']} is too old: 15 or newer is needed. "
             "Upgrade it, or unset TONG_POSTGRES_DSN to use the private one."
         )
     if row["read_only"] == "on":
-        raise ServerRefusedError("PostgreSQL at TONG_POSTGRES_DSN is read-only: give the address of the primary.")
+        raise ServerUnusable("PostgreSQL at TONG_POSTGRES_DSN is read-only: give the address of the primary.")
     found = {
         record["name"]: record["setting"]
         for record in await connection.fetch(
@@ -56,7 +56,7 @@ async def check_ledger_server(connection: "asyncpg.Connection[asyncpg.Record]") 
 
 
 async def check_ledger_store(dsn: str) -> tuple[ConfigurationWarning, ...]:
-    """Connects, checks, disconnects. Raises ServerRefusedError."""
+    """Connect, check and disconnect. Raises ServerUnusable."""
     try:
         connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, command_timeout=CONNECT_SECONDS)
         try:
@@ -65,7 +65,7 @@ async def check_ledger_store(dsn: str) -> tuple[ConfigurationWarning, ...]:
             await connection.close(timeout=CONNECT_SECONDS)
     except (*FAULTS, ValueError) as error:
         reason = str(error) or type(error).__name__
-        raise ServerRefusedError(
+        raise ServerUnusable(
             f"PostgreSQL at TONG_POSTGRES_DSN cannot be used: {reason}. "
             "Check that it runs, and the address, user, password and database; "
             "or unset TONG_POSTGRES_DSN for a private one."

@@ -1,4 +1,4 @@
-"""What a ledger writer says of itself, and what makes a stream and its watermark disagree."""
+"""The status of a ledger writer, and the disagreements of a stream with its watermark."""
 
 from dataclasses import dataclass, field
 
@@ -15,13 +15,10 @@ class WriterFigures:
     dead_letters: int = 0
     batches: int = 0
     batches_fenced: int = 0
-    batches_from_another_server: int = 0
     entries_trimmed: int = 0
     postgres_faults: int = 0
     valkey_faults: int = 0
-    writers_ended: int = 0
     buckets_stopped: int = 0
-    last_commit_at: float = 0.0  # by the writer's clock, seconds; 0 before the first
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class BucketStatus:
 
 @dataclass(frozen=True, slots=True)
 class WriterStatus:
-    """All buckets. A stopped bucket's backlog counts: nobody takes it in."""
+    """The status of all buckets. A stopped bucket's backlog counts: nobody takes it in."""
 
     buckets: tuple[BucketStatus, ...] = field(default=())
 
@@ -58,7 +55,7 @@ class WriterStatus:
 
 
 def disagreement_of_ends(mark: Watermark, sight: Sight) -> str | None:
-    """Why a bucket's stream cannot be the one its watermark speaks of, from epoch and end alone."""
+    """Return why a bucket's stream cannot be the one of its watermark, from epoch and end alone."""
     if sight.poisoned:
         return "the key of the stream holds something that is no stream"
     if sight.epoch != mark.epoch:
@@ -69,7 +66,8 @@ def disagreement_of_ends(mark: Watermark, sight: Sight) -> str | None:
 
 
 def disagreement(mark: Watermark, sight: Sight, behind: int) -> str | None:
-    """The same, and the count: `behind` entries at or below the watermark are still in the stream (I7)."""
+    """Return why stream and watermark disagree, also by count: `behind` entries at or below the watermark are still in
+    it (I7)."""
     reason = disagreement_of_ends(mark, sight)
     passed = sight.added - (sight.length - behind)
     if reason is None and passed != mark.rows:

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
+from redemption.domain.errors import ConflictError, StorageError
 from redemption.ledger.entries import (
     DEAD_LETTER_COLUMNS,
     POSTING_COLUMNS,
@@ -31,7 +32,7 @@ from redemption.waiting import AT_ONCE, Spread
 
 COMMIT_SECONDS: Final = 30.0
 TAKEOVER_SECONDS: Final = 10.0
-PIECE_ENTRIES: Final = 100  # two milliseconds of work, PostgreSQL's too
+PIECE_ENTRIES: Final = 100  # a piece is two milliseconds of work, PostgreSQL's included
 DAY_MS: Final = 86_400_000
 UNIX_DAY: Final = date(1970, 1, 1)
 DEAD_FIELDS_MAX: Final = 64
@@ -48,28 +49,28 @@ AWAY: Final = (
 )
 
 Pool = asyncpg.Pool
-Session = Any  # what a pool lends: asyncpg names that type only in its stubs
+Session = Any  # a pool lends it; asyncpg names that type only in its stubs
 
 
-class PostgresAwayError(Exception):
+class PostgresAway(StorageError):
     """PostgreSQL did not answer, or could not do its work now. Holds the kind of fault, no content."""
 
 
-class LockHeldError(PostgresAwayError):
+class LockHeld(PostgresAway):
     """Another session holds the watermarks for too long."""
 
 
-class RowRefusedError(Exception):
-    """PostgreSQL refuses a row of the batch for what it says; it would refuse it again. Nothing was kept."""
+class RowRefused(StorageError):
+    """PostgreSQL refuses a row of the batch for its content, and would refuse it again. Nothing was kept."""
 
 
-class AlreadyWrittenError(Exception):
-    """The rows of an entry behind the watermark are there already. Nothing was kept."""
+class AlreadyWritten(ConflictError):
+    """The rows of an entry behind the watermark are in the ledger already. Nothing was kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """How far a bucket's stream is in the ledger, and how many rows its epoch has there."""
+    """A bucket's position in its stream that the ledger has reached, and the number of its epoch's rows there."""
 
     epoch: int
     position: Position
@@ -86,11 +87,12 @@ class Item(NamedTuple):
 
 
 Row = tuple[int, int, Position, Entry]
-"""Bucket, epoch, position and what stands there."""
+"""Bucket, epoch, position and the content there."""
 
 
 class LedgerStore:
-    """`pool` comes from `redemption.database.open_pool`: its jsonb columns are Python values."""
+    """Access to the ledger's tables. `pool` comes from `redemption.database.open_pool`: jsonb columns are Python
+    values."""
 
     def __init__(self, pool: Pool, takeover_seconds: float = TAKEOVER_SECONDS) -> None:
         self._pool = pool
@@ -99,7 +101,7 @@ class LedgerStore:
         self._months: set[date] = set()
 
     async def watermarks(self, buckets: Sequence[int]) -> dict[int, Watermark]:
-        """The committed watermarks. A bucket that never had one begins in epoch 1 before the first entry."""
+        """Return the committed watermarks. A bucket that never had one begins in epoch 1 before the first entry."""
         async with self._session() as session:
             rows = await session.fetch(self._queries["read_watermarks"], buckets)
             if len(rows) < len(buckets):
@@ -110,8 +112,9 @@ class LedgerStore:
     async def commit(
         self, items: Sequence[Item], watermarks: Mapping[int, Watermark], spread: Spread = AT_ONCE
     ) -> dict[int, Watermark] | None:
-        """Writes the items, in order and in pieces of PIECE_ENTRIES, behind `watermarks`; the new watermarks of their
-        buckets.
+        """Write the items, in order and in pieces of PIECE_ENTRIES, behind `watermarks`; return the new watermarks.
+
+        Returns None where the committed watermarks are others (another writer went on); then nothing was written.
 
         None: the committed watermarks are not those (another writer went on), and nothing was written.
         """
@@ -127,7 +130,7 @@ class LedgerStore:
         return moved
 
     async def lock(self, session: Session, expected: Mapping[int, Watermark]) -> bool:
-        """Locks the watermarks in bucket order; whether they are as expected."""
+        """Lock the watermarks in bucket order. Returns whether they are as expected."""
         rows = await session.fetch(self._queries["lock_watermarks"], sorted(expected))
         return {row["bucket"]: watermark_of(row) for row in rows} == dict(expected)
 
@@ -147,7 +150,7 @@ class LedgerStore:
             else:
                 taken.append((bucket, epoch, position, content))
         if taken:
-            # One statement for all postings: the ledger sums up each statement's (migrations/0002_ledger.sql).
+            # All postings are one statement, because the ledger sums up each statement's (migrations/0002_ledger.sql).
             for table, columns, line in (
                 ("ledger_transaction", TRANSACTION_COLUMNS, transaction_line),
                 ("ledger_posting", POSTING_COLUMNS, posting_lines),
@@ -166,7 +169,7 @@ class LedgerStore:
         )
 
     async def end_stalled_writers(self) -> int:
-        """Ends sessions of writers whose transaction is older than the take-over time; how many."""
+        """End sessions of writers whose transaction is older than the take-over time. Returns how many."""
         async with self._session() as session:
             rows = await session.fetch(self._queries["end_stalled_writers"], timedelta(seconds=self._takeover_seconds))
         return len(rows)
@@ -178,7 +181,8 @@ class LedgerStore:
         await session.fetch(self._queries["limit_transaction"], f"{lock_ms}ms", f"{idle_ms}ms")
 
     async def _ensure_months(self, session: Session, items: Sequence[Item]) -> None:
-        # Its own transaction: the partitions stand before the batch needs them, whatever becomes of the batch.
+        # It has its own transaction, so that the partitions exist before the batch needs them, whatever becomes of the
+        # batch.
         days = {item.content.at_ms // DAY_MS for item in items if isinstance(item.content, Entry)}
         wanted = {(UNIX_DAY + timedelta(days=day)).replace(day=1) for day in days}
         for month in sorted(wanted - self._months):
@@ -189,36 +193,36 @@ class LedgerStore:
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[Session]:
-        """A session for a bounded time. Every fault leaves as one of this module's."""
+        """Lend a session for a bounded time. Every fault leaves as one of this module's."""
         try:
             async with asyncio.timeout(COMMIT_SECONDS), self._pool.acquire() as session:
                 try:
                     yield session
                 except asyncpg.InternalClientError:
-                    # asyncpg 0.31 on a connection that an ending server sent its farewell to while it was idle.
+                    # asyncpg 0.31 raises this on a connection that an ending server closed while it was idle.
                     session.terminate()
                     raise
         except asyncpg.UniqueViolationError as fault:
-            raise AlreadyWrittenError(type(fault).__name__) from fault
+            raise AlreadyWritten(type(fault).__name__) from fault
         except asyncpg.CheckViolationError as fault:
             if fault.constraint_name is None and fault.table_name in PARTITIONED:
-                # No partition: the month was archived since it was made. It is made again with the next try.
+                # The partition is missing, because the month was archived since. The next try makes it again.
                 self._months.clear()
-                raise PostgresAwayError("a month is not there") from fault
-            raise RowRefusedError(type(fault).__name__) from fault
+                raise PostgresAway("a month is not there") from fault
+            raise RowRefused(type(fault).__name__) from fault
         except (
             asyncpg.DataError,
             asyncpg.IntegrityConstraintViolationError,
             asyncpg.ProgramLimitExceededError,
-            ValueError,  # asyncpg's own: a value that does not fit its column
+            ValueError,  # asyncpg raises this for a value that does not fit its column
         ) as fault:
-            raise RowRefusedError(type(fault).__name__) from fault
+            raise RowRefused(type(fault).__name__) from fault
         except asyncpg.LockNotAvailableError as fault:
-            raise LockHeldError("another session holds the watermarks") from fault
+            raise LockHeld("another session holds the watermarks") from fault
         except AWAY as fault:
             # A partition that was made by a transaction the server lost would not be made again.
             self._months.clear()
-            raise PostgresAwayError(type(fault).__name__) from fault
+            raise PostgresAway(type(fault).__name__) from fault
 
 
 async def _pieces(taken: Sequence[Row], line: Callable[..., str], spread: Spread) -> AsyncIterator[bytes]:
@@ -232,7 +236,7 @@ def watermark_of(row: Mapping[str, Any]) -> Watermark:
 
 
 def advanced(items: Sequence[Item], watermarks: Mapping[int, Watermark]) -> dict[int, Watermark]:
-    """The watermarks once `items` are written."""
+    """Return the watermarks once `items` are written."""
     moved: dict[int, Watermark] = {}
     for bucket, position, _, _ in items:
         before = moved.get(bucket, watermarks[bucket])
@@ -243,7 +247,8 @@ def advanced(items: Sequence[Item], watermarks: Mapping[int, Watermark]) -> dict
 
 
 def storable(fields: Fields) -> dict[str, str]:
-    """The fields as jsonb can hold them: what is not UTF-8, and U+0000, in backslash notation; huge values cut."""
+    """Return the fields as jsonb can hold them: what is not UTF-8, and U+0000, in backslash notation; huge values
+    cut."""
     kept: dict[str, str] = {}
     for name, value in list(fields.items())[:DEAD_FIELDS_MAX]:
         text = value[: DEAD_VALUE_CHARACTERS_MAX + 4].decode("utf-8", "backslashreplace").replace("\0", "\\x00")

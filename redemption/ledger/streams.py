@@ -3,7 +3,7 @@
 Guarantees: every call is bounded in entries and time; nothing is removed but by `trim`, which never passes the
 watermark it was given; nothing is written but the mark of a frozen bucket. Every reading says which server process it
 came from, so that a restart in between (an old backup restored, a fail-over) cannot go unseen. What goes wrong on the
-way to the hot store is a `ValkeyAwayError`.
+way to the hot store is a `ValkeyAway`.
 
 One server only: the reads name several hash slots at once. A cluster needs one reader per node.
 """
@@ -18,6 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from redemption.domain.errors import StorageError
 from redemption.hot import keys
 from redemption.ledger.entries import Position
 from redemption.ledger.freezing import freeze
@@ -25,14 +26,17 @@ from redemption.ledger.freezing import freeze
 ANSWER_SECONDS: Final = 5.0  # a server that takes longer is away; reads block far shorter
 BUCKETS_PER_TRANSACTION: Final = 8  # a MULTI stops every scan for its duration
 COUNT_PAGE_ENTRIES: Final = 1_000
-COUNT_ENTRIES_MAX: Final = 10_000_000  # entries at or below a watermark that were not trimmed yet
+COUNT_ENTRIES_MAX: Final = 10_000_000  # untrimmed entries at or below a watermark are counted up to here
 
 Fields = Mapping[bytes, bytes]
 StreamClient = Redis
 
 
-class ValkeyAwayError(Exception):
-    """The hot store did not answer, or not as a server in service does. Holds the kind of fault, no content."""
+class ValkeyAway(StorageError):
+    """The hot store did not answer, or not as a server in service does.
+
+    The text names the kind of fault, no content.
+    """
 
 
 class Reading(NamedTuple):
@@ -43,18 +47,18 @@ class Reading(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """What a bucket's stream says of itself at one moment. A stream that does not exist has added nothing."""
+    """The state of a bucket's stream at one moment. A stream that does not exist has added nothing."""
 
     epoch: int | None  # None: the bucket was never installed in this hot store
     added: int
     length: int
     last: Position
     first: Position | None
-    poisoned: bool = False  # the key holds something that is no stream
+    poisoned: bool = False  # it is True where the key holds something that is no stream
 
 
 def open_stream_client(url: str) -> StreamClient:
-    """A client that never retries by itself (redis-py does unless told otherwise) and never waits without a bound."""
+    """Open a client that never retries by itself (redis-py does unless configured) and never waits without a bound."""
     client: StreamClient = Redis.from_url(
         url,
         retry=Retry(NoBackoff(), 0),
@@ -72,17 +76,17 @@ def _away() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as fault:
-        raise ValkeyAwayError(type(fault).__name__) from fault
+        raise ValkeyAway(type(fault).__name__) from fault
 
 
 def position_of(identifier: bytes) -> Position:
-    """`b"1795346948396-2"` as a position."""
+    """Return `b"1795346948396-2"` as a position."""
     ms, _, seq = identifier.partition(b"-")
     return Position(int(ms), int(seq))
 
 
 def trim_bound(watermark: Position) -> str:
-    """The least id that is kept when everything up to and including `watermark` is trimmed."""
+    """Return the least id that is kept when everything up to and including `watermark` is trimmed."""
     return f"{watermark.ms}-{watermark.seq + 1}" if watermark.seq < 2**64 - 1 else f"{watermark.ms + 1}-0"
 
 
@@ -93,7 +97,7 @@ class LedgerStreams:
         self._client = client
 
     async def read(self, positions: Mapping[int, Position], limit: int, block_ms: int) -> Reading:
-        """At most about `limit` entries after `positions`; waits up to `block_ms` for the first one.
+        """Read at most about `limit` entries after `positions`, waiting up to `block_ms` for the first one.
 
         Every bucket gets its share first, what is left goes to the buckets that have more, so that one busy bucket
         neither starves the others nor is held to its share. At least one entry per bucket, whatever the limit.
@@ -121,16 +125,16 @@ class LedgerStreams:
         return Reading(entries, server["run_id"])
 
     async def server(self) -> str:
-        """Identifies the server process; another value means that it was restarted or replaced."""
+        """Return a value that identifies the server process; another value means that it was restarted or replaced."""
         with _away():
             return str((await self._client.info("server"))["run_id"])
 
     async def look(self, buckets: Sequence[int]) -> dict[int, Sight]:
-        """Each bucket's epoch and stream, each pair at one moment. Changes nothing."""
+        """Return each bucket's epoch and stream, each pair at one moment. Changes nothing."""
         return (await self._look(buckets, {}))[1]
 
     async def trim(self, watermarks: Mapping[int, Position]) -> tuple[int, dict[int, Sight]]:
-        """Removes what is at or below each watermark, exactly, and looks at the stream in the same moment.
+        """Remove what is at or below each watermark, exactly, and look at the stream in the same moment.
 
         Afterwards `added - length` of a bucket is the number of entries that were ever trimmed. Returns how many
         entries this call removed, and the sights.
@@ -160,7 +164,7 @@ class LedgerStreams:
         return removed, sights
 
     async def count_up_to(self, bucket: int, watermark: Position) -> int:
-        """How many entries at or below the watermark are still in the stream. Reads them page by page."""
+        """Return how many entries at or below the watermark are still in the stream. Reads them page by page."""
         counted = 0
         after = "-"
         upper = f"{watermark.ms}-{watermark.seq}"
@@ -176,12 +180,12 @@ class LedgerStreams:
         return counted
 
     async def freeze(self, bucket: int, epoch: int | None, reason: str) -> bool:
-        """Freezes a bucket whose hot store is in this epoch; False where it is not any more."""
+        """Freeze a bucket whose hot store is in this epoch. Returns False where it is in another one by now."""
         with _away():
             return await freeze(self._client, bucket, epoch, reason)
 
     async def oldest_after(self, positions: Mapping[int, Position]) -> dict[int, Position | None]:
-        """The first entry after each position, None where there is none."""
+        """Return the first entry after each position, None where there is none."""
         if not positions:
             return {}
         with _away():
@@ -199,7 +203,7 @@ class LedgerStreams:
 
 
 def is_wrong_type(reply: Any) -> bool:
-    """Whether a reply says that the key holds something else than was thought."""
+    """Return whether a reply says that the key holds another type than expected."""
     return isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE")
 
 

@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import Final
 
 from redemption.domain.clock import Clock, system_clock
+from redemption.domain.errors import ConflictError
 from redemption.ledger.entries import Entry, Malformed, Position, decode_entry
 from redemption.ledger.status import (
     BucketStatus,
@@ -31,37 +32,37 @@ from redemption.ledger.status import (
 )
 from redemption.ledger.store import (
     PIECE_ENTRIES,
-    AlreadyWrittenError,
+    AlreadyWritten,
     Item,
     LedgerStore,
-    LockHeldError,
-    PostgresAwayError,
-    RowRefusedError,
+    LockHeld,
+    PostgresAway,
+    RowRefused,
     Watermark,
 )
-from redemption.ledger.streams import Fields, LedgerStreams, Sight, ValkeyAwayError
+from redemption.ledger.streams import Fields, LedgerStreams, Sight, ValkeyAway
 from redemption.waiting import AT_ONCE, Spread, end_tasks, set_within
 
 BATCH_ENTRIES_MAX: Final = 2_000
 BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
-BLOCK_MS: Final = 200  # also how long a stop may wait for an idle reader
+BLOCK_MS: Final = 200  # a stop may wait this long for an idle reader
 TEND_SECONDS: Final = 1.0
 # A transaction costs nearly the same for one entry and for a thousand: after a small one the next has time to gather.
 # Meanwhile the one at hand is worked off in pieces: scans that share the machine wait for a piece, not for all of it.
-# Where so much comes in that it would fall behind, at once.
+# Under so much load that it would fall behind, the whole batch is worked off at once.
 ROUND_SECONDS: Final = 0.2
-ENTRY_SECONDS: Final = 0.000_2  # several times what an entry costs
+ENTRY_SECONDS: Final = 0.000_2  # it is several times the cost of an entry
 BUSY_ENTRIES: Final = 1_000
 BACK_OFF_FIRST_SECONDS: Final = 0.1
 BACK_OFF_MAX_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 10.0
 COMPARE_ATTEMPTS: Final = 5
-POSITION_MAX: Final = 2**63 - 1  # what a bigint holds
+POSITION_MAX: Final = 2**63 - 1  # a bigint holds no more
 
 logger = logging.getLogger(__name__)
 
 
-class LedgerStoppedError(Exception):
+class LedgerStopped(ConflictError):
     """Every bucket is stopped: stream and ledger disagree and a person has to look."""
 
 
@@ -88,7 +89,7 @@ class LedgerWriter:
         self._tend_seconds = tend_seconds
         self._back_off_max_seconds = back_off_max_seconds
         self._marks: dict[int, Watermark] = {}
-        self._server: str | None = None  # the process whose streams agree with _marks; None: to be looked at
+        self._server: str | None = None  # the process whose streams agree with _marks; None until it was checked
         self._stopped: dict[int, str] = {}
         self._stopped_in: dict[int, tuple[int, int | None]] = {}  # epochs of ledger and hot store when it was stopped
         self._waiting: set[int] = set()  # buckets the hot store does not have yet
@@ -96,19 +97,19 @@ class LedgerWriter:
         self._batch_limit = BATCH_ENTRIES_MAX
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Writes until `stop` is set. Raises LedgerStoppedError when no bucket is left to write for."""
+        """Write until `stop` is set. Raises LedgerStopped when no bucket is left to write for."""
         away: str | None = None
         back_off = BACK_OFF_FIRST_SECONDS
         while not stop.is_set():
             try:
                 began = self._loop_seconds()
                 gather = await self._turn()
-            except (PostgresAwayError, ValkeyAwayError) as fault:
+            except (PostgresAway, ValkeyAway) as fault:
                 self._server = None
-                name = "PostgreSQL" if isinstance(fault, PostgresAwayError) else "the hot store"
+                name = "PostgreSQL" if isinstance(fault, PostgresAway) else "the hot store"
                 if name == "PostgreSQL":
                     self.figures.postgres_faults += 1
-                    if isinstance(fault, LockHeldError):
+                    if isinstance(fault, LockHeld):
                         await self._take_over()
                 else:
                     self.figures.valkey_faults += 1
@@ -125,13 +126,13 @@ class LedgerWriter:
                     await set_within(stop, began + ROUND_SECONDS - self._loop_seconds())
 
     async def _turn(self) -> bool:
-        """One batch, if there is one; whether the next one should have time to gather."""
+        """Take one batch, if there is one. Returns whether the next one should have time to gather."""
         if self._server is None:
             await self._begin()
         elif self._loop_seconds() - self._tended_at >= self._tend_seconds:
             await self._tend()
         if len(self._stopped) == len(self._buckets):
-            raise LedgerStoppedError(f"all {len(self._buckets)} buckets are stopped: {self._reasons()}")
+            raise LedgerStopped(f"all {len(self._buckets)} buckets are stopped: {self._reasons()}")
         positions = {bucket: self._marks[bucket].position for bucket in self._active()}
         if not positions:
             await asyncio.sleep(BLOCK_MS / 1000)  # nothing is installed yet; _tend looks again
@@ -139,7 +140,6 @@ class LedgerWriter:
         reading = await self._streams.read(positions, self._batch_limit, BLOCK_MS)
         if reading.server != self._server:
             logger.warning("ledger writer: the hot store was restarted or replaced; looking at every bucket")
-            self.figures.batches_from_another_server += 1
             self._server = None
             return False
         spread = spread_of(sum(map(len, reading.entries.values())))
@@ -149,7 +149,7 @@ class LedgerWriter:
         return 0 < len(items) < BUSY_ENTRIES
 
     async def _items(self, entries: Mapping[int, list[tuple[Position, Fields]]], spread: Spread) -> list[Item]:
-        """Decoded, in order, up to BATCH_BYTES_MAX; what is beyond is read again with the next batch."""
+        """Decode entries in order, up to BATCH_BYTES_MAX; the rest is read again with the next batch."""
         items: list[Item] = []
         size = 0
         for bucket, found in entries.items():
@@ -168,7 +168,7 @@ class LedgerWriter:
         return items
 
     async def _record(self, items: list[Item], spread: Spread) -> None:
-        """Commits the items; halves a batch the database refuses until the row it refuses stands alone."""
+        """Commit the items; halve a batch that the database refuses until the refused row is alone."""
         batches = [items]
         while batches:
             batch = [item for item in batches.pop() if item.bucket not in self._stopped]
@@ -176,11 +176,11 @@ class LedgerWriter:
                 continue
             try:
                 moved = await self._store.commit(batch, self._marks, spread)
-            except (RowRefusedError, AlreadyWrittenError) as refused:
+            except (RowRefused, AlreadyWritten) as refused:
                 if len(batch) > 1:
                     half = len(batch) // 2
                     batches += [batch[half:], batch[:half]]
-                elif isinstance(refused, AlreadyWrittenError):
+                elif isinstance(refused, AlreadyWritten):
                     epoch = self._marks[batch[0].bucket].epoch
                     await self._freeze(batch[0].bucket, epoch, "rows behind the watermark are in the ledger already")
                 elif isinstance(batch[0].content, Entry):
@@ -190,7 +190,7 @@ class LedgerWriter:
                     self._stop(batch[0].bucket, f"the database refuses a dead letter: {refused}")
                 continue
             if moved is None:
-                # Another writer went on. Whatever it did stands in the watermarks; begin again from there.
+                # Another writer went on. Its work is in the watermarks; begin again from there.
                 self.figures.batches_fenced += 1
                 self._server = None
                 return
@@ -199,7 +199,6 @@ class LedgerWriter:
 
     def _count(self, batch: Sequence[Item]) -> None:
         self.figures.batches += 1
-        self.figures.last_commit_at = self._clock()
         for bucket, position, content, _ in batch:
             if isinstance(content, Malformed):
                 self.figures.dead_letters += 1
@@ -210,19 +209,19 @@ class LedgerWriter:
                 self.figures.transactions += 1
 
     async def _begin(self) -> None:
-        """From the committed watermarks, after comparing every bucket's stream with them. Removes nothing."""
+        """Begin from the committed watermarks, after comparing every bucket's stream with them. Removes nothing."""
         server = await self._streams.server()
         self._marks = await self._store.watermarks(self._buckets)
         sights = await self._streams.look([b for b in self._buckets if b not in self._stopped])
         self._waiting.clear()
         for bucket, sight in sights.items():
             await self._compare(bucket, sight)
-        # Taken before the looks: if the server was replaced in between, the next reading says so.
+        # It is read before the looks: if the server was replaced in between, the next reading shows it.
         self._server = server
         self._tended_at = self._loop_seconds()
 
     async def _compare(self, bucket: int, sight: Sight) -> None:
-        """Stops the bucket if stream and ledger disagree twice at one watermark.
+        """Stop the bucket if stream and ledger disagree twice at one watermark.
 
         Once is not enough: another writer may have committed or trimmed between the looks.
         """
@@ -247,7 +246,7 @@ class LedgerWriter:
         # The watermark moved at every look: another writer is at work and the next look, a second away, decides.
 
     async def _tend(self) -> None:
-        """Trims behind the watermarks and compares every bucket again, now exactly and without counting."""
+        """Trim behind the watermarks and compare every bucket again, now exactly and without counting."""
         looked = await self._streams.look(self._active())
         to_trim: set[int] = set()
         for bucket, sight in looked.items():
@@ -275,7 +274,7 @@ class LedgerWriter:
         self._tended_at = self._loop_seconds()
 
     async def _resume_rebuilt(self) -> None:
-        """Takes up stopped buckets whose stores are in one epoch again, and not in the one they were stopped in."""
+        """Resume stopped buckets whose stores are in one epoch again, another than the one they were stopped in."""
         stopped = sorted(self._stopped)
         marks = await self._store.watermarks(stopped)
         for bucket, sight in (await self._streams.look(stopped)).items():
@@ -287,9 +286,8 @@ class LedgerWriter:
                 self.figures.buckets_stopped = len(self._stopped)
 
     async def _take_over(self) -> None:
-        with suppress(PostgresAwayError):
+        with suppress(PostgresAway):
             ended = await self._store.end_stalled_writers()
-            self.figures.writers_ended += ended
             if ended:
                 logger.warning("ledger writer: ended %d session(s) of a writer that hangs in a transaction", ended)
 
@@ -297,7 +295,7 @@ class LedgerWriter:
         return [b for b in self._buckets if b not in self._stopped and b not in self._waiting]
 
     async def _freeze(self, bucket: int, epoch: int | None, reason: str) -> None:
-        """Stops the bucket and, while the hot store still is in the epoch of the disagreement, freezes it."""
+        """Stop the bucket and, while the hot store still is in the epoch of the disagreement, freeze it."""
         self._stop(bucket, reason)
         self._stopped_in[bucket] = (self._marks[bucket].epoch, epoch)
         if await self._streams.freeze(bucket, epoch, reason):
@@ -317,7 +315,7 @@ class LedgerWriter:
         return asyncio.get_running_loop().time()
 
     async def status(self) -> WriterStatus:
-        """Every bucket now. Raises ValkeyAwayError or PostgresAwayError."""
+        """Return the status of every bucket now. Raises ValkeyAway or PostgresAway."""
         marks = await self._store.watermarks(self._buckets)
         sights = await self._streams.look(self._buckets)
         oldest = await self._streams.oldest_after({bucket: mark.position for bucket, mark in marks.items()})
@@ -341,21 +339,21 @@ class LedgerWriter:
 
 
 def spread_of(entries: int) -> Spread:
-    """How a batch of so many is worked off: decoded, and the rows of each of two tables."""
+    """Return how the work on this many entries is spread: decoding, and the rows of each of two tables."""
     if entries >= BUSY_ENTRIES:
         return AT_ONCE
     return Spread(entries * ENTRY_SECONDS, 3 * -(-entries // PIECE_ENTRIES))
 
 
 async def run_writer(writer: LedgerWriter, stop: asyncio.Event) -> None:
-    """Runs until `stop`, then lets the batch in hand finish, at most STOP_SECONDS; what is cut off is rolled back."""
+    """Run until `stop`, then let the batch in hand finish, at most STOP_SECONDS; an unfinished batch is rolled back."""
     running = asyncio.create_task(writer.run(stop), name="the ledger writer")
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait((running,), timeout=STOP_SECONDS)
         if running.done():
-            running.result()  # a fault is the caller's to hear of
+            running.result()  # a fault is raised to the caller
         else:
             logger.warning("ledger writer: the last batch was cut off; it is written at the next start")
     finally:

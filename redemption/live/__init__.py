@@ -1,2 +1,1 @@
-"""What pages show of the ledger while it happens and afterwards: a member's notices and history, figures for
-operations."""
+"""Live and past views of the ledger: a member's notices and history, statistics for operations."""

@@ -1,4 +1,4 @@
-"""A member's own history in the ledger, page by page, newest first; and what a page that comes back has missed.
+"""A member's own history in the ledger, page by page, newest first, and the notices that a returning page missed.
 
 Guarantees: only rows of the member asked for are read; a page, and what belongs to it, is bounded. The ledger is a
 moment behind the hot store: `watermark` says how far it is.
@@ -27,7 +27,7 @@ _LAST: Final = datetime(2099, 12, 31, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Everything before this movement comes next."""
+    """A place in the history: everything before this movement comes next."""
 
     at_ms: int
     position: Position
@@ -38,7 +38,7 @@ FIRST_PAGE: Final = Cursor(round(_LAST.timestamp() * 1000), Position(2**62, 0))
 
 @dataclass(frozen=True, slots=True)
 class ActivityEntry:
-    """A movement and what became of it. `status` is None for a movement that opens nothing."""
+    """A movement and the present state of its subject. `status` is None for a movement that opens nothing."""
 
     movement: Movement
     status: str | None
@@ -53,7 +53,7 @@ class MemberHistory:
         self._queries = named_queries("live", "history")
 
     async def page(self, member_id: str, before: Cursor, limit: int) -> tuple[list[ActivityEntry], Cursor | None]:
-        """The next `limit` movements and where to go on; None at the end."""
+        """Return the next `limit` movements and the place to go on from; None at the end."""
         rows = await self._fetch(
             "page", member_id, _moment(before.at_ms), before.position.ms, before.position.seq, limit + 1
         )
@@ -76,17 +76,17 @@ class MemberHistory:
         return deeds, None if last is None else Cursor(last.at_ms, last.position)
 
     async def after(self, member_id: str, position: Position, limit: int) -> list[Movement]:
-        """At most `limit` movements after a position, oldest first."""
+        """Return at most `limit` movements after a position, oldest first."""
         since = max(_moment(min(position.ms, FIRST_PAGE.at_ms)) - CLOCKS_APART, datetime(2020, 1, 1, tzinfo=UTC))
         return await self._movements(await self._fetch("after", member_id, position.ms, position.seq, since, limit))
 
     async def watermark(self, bucket: int) -> Position:
-        """How far the ledger is with the bucket."""
+        """Return how far the ledger is with the bucket."""
         rows = await self._fetch("watermark", bucket)
         return Position(*rows[0]) if rows else Position(0, 0)
 
     async def _movements(self, rows: Sequence[asyncpg.Record]) -> list[Movement]:
-        """All rows are of one member, so of one bucket."""
+        """Read movements from rows that are all of one member, so of one bucket."""
         if not rows:
             return []
         found = await self._fetch(
@@ -118,8 +118,8 @@ _POSTING_KEY: Final = ("epoch", "entry_ms", "entry_seq", "occurred_at")
 
 
 def became(steps: Iterable[Movement]) -> tuple[str, dict[str, int]]:
-    """What became of a redemption, accrual or identity check, of all its movements in order: status and what came
-    back."""
+    """Return the status of a redemption, accrual or identity check and what came back, from all its movements in
+    order."""
     status, taken = "", 0
     given_back: dict[str, int] = {}
     for step in steps:

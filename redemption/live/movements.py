@@ -1,5 +1,4 @@
-"""Entries of the ledger as the member they concern may see them: from the stream while they happen, from PostgreSQL
-later.
+"""Ledger entries as their member may see them: from the stream while they happen, from PostgreSQL later.
 
 Guarantees: both ways give equal `Movement` values for one entry, so a notice and the history never tell two stories;
 only the member's own side is in it (what was available or held), and nothing of an entry's `restore` but which code it
@@ -26,7 +25,7 @@ _USE_CODES: Final = frozenset(("redeem", "hold", "accrue"))
 
 
 class Posting(NamedTuple):
-    """What one account of one lot gained or lost."""
+    """The change of one account of one lot."""
 
     asset: str
     account: str
@@ -37,7 +36,7 @@ class Posting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LotChange:
-    """How much of one lot moved. `amount` is positive; the change it belongs to has the sign."""
+    """The moved amount of one lot. `amount` is positive; the change it belongs to has the sign."""
 
     issuer: str
     expires_month: int | None
@@ -46,7 +45,7 @@ class LotChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the member has more or less of one asset: available, and set aside by holds."""
+    """The change of one asset of the member: available, and set aside by holds."""
 
     asset: str
     available: int
@@ -56,7 +55,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class CodeUsed:
-    """Which code a movement used: its slot, or the device that made it and its step."""
+    """The code that a movement used: its slot, or the device that made it and its step."""
 
     slot: int
     device_number: int | None
@@ -64,8 +63,11 @@ class CodeUsed:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One entry of the ledger. `kind` is the ledger's, or `identify` for a scan that took nothing. `redeemed` is what
-    businesses took of each asset, negative where it was given back."""
+    """One entry of the ledger.
+
+    `kind` is the ledger's, or `identify` for a scan that took nothing. `redeemed` is the amount of each asset that
+    businesses took, negative where it was given back.
+    """
 
     position: Position
     kind: str
@@ -83,7 +85,7 @@ class Movement:
 
 
 def movement_of_entry(position: Position, entry: Entry) -> Movement:
-    """A decoded entry of a stream."""
+    """Return the movement of a decoded stream entry."""
     postings = [
         Posting(move.asset, ACCOUNTS[letter], move.issuer, move.expires_month, amount)
         for move in entry.moves
@@ -95,7 +97,7 @@ def movement_of_entry(position: Position, entry: Entry) -> Movement:
 def movement(
     position: Position, kind: str, subject_id: str, at_ms: int, context: Mapping[str, Any], postings: Iterable[Posting]
 ) -> Movement:
-    """The same from any source. `context` is the entry's, as redemption/legs.py writes it."""
+    """Return the movement of an entry from any source. `context` is the entry's, as redemption/legs.py writes it."""
     postings = list(postings)
     legs = tuple(context.get("legs") or ())
     restore = context.get("restore") or {}
@@ -125,8 +127,10 @@ def movement(
 
 
 def _reason(kind: str, subject_id: str, of_the_scan: bool) -> str | None:
-    """Why something ended. A hold that ran out ends with the context of its scan, one that was voided with the
-    till's."""
+    """Return why something ended.
+
+    A hold that expired ends with the context of its scan, one that was voided with the till's.
+    """
     if kind == "release":
         return "expired" if of_the_scan else "voided"
     if kind == "reverse":
@@ -135,7 +139,11 @@ def _reason(kind: str, subject_id: str, of_the_scan: bool) -> str | None:
 
 
 def _code(used: Any, at: int) -> CodeUsed | None:
-    """A nonce may look like the marker of a device; a step of 30 s and a slot of two never lie near the same moment."""
+    """Return the code that was used.
+
+    A nonce may look like the marker of a device; a step of 30 s and a slot of two seconds are never near the same
+    moment.
+    """
     if not isinstance(used, list) or len(used) != 2:
         return None
     slot, marker = used
@@ -145,7 +153,7 @@ def _code(used: Any, at: int) -> CodeUsed | None:
 
 
 def _changes(postings: Sequence[Posting]) -> tuple[Change, ...]:
-    """By asset, in the order they were moved; lots in the order they were spent."""
+    """Return the changes by asset, in the order they were moved; lots in the order they were spent."""
     assets: dict[str, dict[tuple[str, int | None], list[int]]] = {}
     for posting in postings:
         if posting.account in (AVAILABLE, HELD):

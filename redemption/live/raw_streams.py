@@ -1,7 +1,6 @@
-"""Stream commands with their replies as they come: lists of bytes, no mapping built of entries that nobody will look
-at.
+"""Stream commands with their raw replies: lists of bytes, no mapping built of entries that nobody will read.
 
-redis-py turns each entry of a reply into a dict (3 µs); of the entries that pages are told of, most concern nobody.
+redis-py turns each entry of a reply into a dict (3 µs); most entries concern no open page.
 """
 
 from typing import Any
@@ -10,7 +9,8 @@ from redemption.ledger.streams import StreamClient, open_stream_client
 
 
 def open_raw_client(url: str) -> StreamClient:
-    """As `open_stream_client`, for `ask`: XREAD, XRANGE and XREVRANGE answer what came over the wire."""
+    """Open a client like `open_stream_client`, for `ask`: XREAD, XRANGE and XREVRANGE return the reply as it was
+    sent."""
     client = open_stream_client(url)
     for command in ("XREAD", "XRANGE", "XREVRANGE"):
         client.set_response_callback(command, _as_it_came)
@@ -18,7 +18,7 @@ def open_raw_client(url: str) -> StreamClient:
 
 
 async def ask(client: StreamClient, *command: str | bytes | int) -> Any:
-    """Raises redis-py's faults."""
+    """Send a command and return its reply. Raises redis-py's faults."""
     return await client.execute_command(*command)  # type: ignore[no-untyped-call]
 
 

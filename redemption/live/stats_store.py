@@ -1,4 +1,5 @@
-"""Where the workers' figures meet: small streams and keys of the hot store, `ops:*` (redemption/hot/keys.py).
+"""The shared store of the workers' statistics: small streams and keys of the hot store, `ops:*`
+(redemption/hot/keys.py).
 
 Every worker adds a report a second; one of them, elected by a lock that expires, makes one sample a second of them;
 every worker reads the samples. Guarantees: everything kept is bounded; a second has at most one sample, whoever thinks
@@ -14,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from redemption.domain.limits import FIGURES_KEPT_SECONDS, REFUSALS_KEPT_MAX
 from redemption.hot import keys
-from redemption.ledger.streams import StreamClient, ValkeyAwayError
+from redemption.ledger.streams import StreamClient, ValkeyAway
 from redemption.live.raw_streams import ask
 
 LEADER_MILLISECONDS: Final = 3_500
@@ -43,21 +44,25 @@ def _away() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as fault:
-        raise ValkeyAwayError(type(fault).__name__) from fault
+        raise ValkeyAway(type(fault).__name__) from fault
 
 
 class StatsStore:
-    """One worker's access to the statistics, over a client of redemption/live/raw_streams.py. Every call raises
-    `ValkeyAwayError` when the hot store does not answer."""
+    """One worker's access to the store, over a client of redemption/live/raw_streams.py.
+
+    Every call raises `ValkeyAway` when the hot store does not answer.
+    """
 
     def __init__(self, client: StreamClient, worker: str) -> None:
         self._client = client
         self._worker = worker
 
     async def report(self, text: bytes, refusals: Sequence[bytes]) -> bool:
-        """Adds a report and what was refused; whether this worker is the elected one for the next seconds.
+        """Add a report and its refusals. Returns whether this worker is the elected one for the next seconds.
 
-        After a fault the report may have been added: it is told again unchanged, and its number tells the two apart.
+        After a fault the report may have been added: it is sent again unchanged, and its number tells the two apart.
+
+        After a fault the report may have been added: it is sent again unchanged, and its number tells the two apart.
         """
         with _away():
             pipeline = self._client.pipeline(transaction=False)
@@ -73,11 +78,11 @@ class StatsStore:
             return True
 
     async def reports_after(self, identifier: str) -> list[StreamEntry]:
-        """The reports after that one, oldest first; all that there are is bounded."""
+        """Return the reports after a given one, oldest first; their number is bounded."""
         return await self._after(keys.ops_reports(), identifier, 2 * REPORTS_KEPT)
 
     async def checkpoint(self) -> bytes | None:
-        """What `keep_checkpoint` kept last."""
+        """Return the latest text that `keep_checkpoint` kept."""
         with _away():
             text: Any = await self._client.get(keys.ops_board())
         return text if isinstance(text, bytes) else None
@@ -87,7 +92,7 @@ class StatsStore:
             await self._client.set(keys.ops_board(), text)
 
     async def add_sample(self, second: int, text: bytes) -> bool:
-        """The sample of a second (Unix); False where that second, or a later one, has its sample."""
+        """Add the sample of a second (Unix). Returns False where that second, or a later one, has its sample."""
         with _away():
             try:
                 await self._client.xadd(
@@ -104,21 +109,21 @@ class StatsStore:
         return True
 
     async def samples_after(self, second: int) -> list[StreamEntry]:
-        """The samples after a second, oldest first."""
+        """Return the samples after a second, oldest first."""
         return await self._after(keys.ops_series(), f"{second * 1000}-0", 2 * FIGURES_KEPT_SECONDS)
 
     async def refusals(self, limit: int) -> list[StreamEntry]:
-        """The last refusals of all workers, newest first."""
+        """Return the latest refusals of all workers, newest first."""
         with _away():
             found: Any = await ask(self._client, "XREVRANGE", keys.ops_refusals(), "+", "-", "COUNT", limit)
         return [_told(entry) for entry in found]
 
     async def refusals_after(self, identifier: str, limit: int) -> list[StreamEntry]:
-        """The refusals after that one, oldest first."""
+        """Return the refusals after a given one, oldest first."""
         return await self._after(keys.ops_refusals(), identifier, limit)
 
     async def writer(self) -> bytes | None:
-        """What the ledger writer said of itself in the last seconds."""
+        """Return the ledger writer's figures of the last seconds."""
         with _away():
             text: Any = await self._client.get(keys.ops_writer())
         return text if isinstance(text, bytes) else None
@@ -143,7 +148,7 @@ class StatsStore:
 
 
 async def tell_writer(client: StreamClient, text: bytes) -> None:
-    """The ledger writer's figures, for `WRITER_SECONDS`. Raises `ValkeyAwayError`."""
+    """Keep the ledger writer's figures for `WRITER_SECONDS`. Raises `ValkeyAway`."""
     with _away():
         await client.set(keys.ops_writer(), text, ex=WRITER_SECONDS)
 

@@ -26,19 +26,19 @@ from redis.exceptions import RedisError, ResponseError
 from redemption.domain.limits import NOTICES_WAITING_MAX, RESUME_SCANNED_MAX
 from redemption.hot import keys
 from redemption.ledger.entries import PARTS, VERSION_2, Entry, Position, decode_entry
-from redemption.ledger.streams import StreamClient, ValkeyAwayError, position_of
+from redemption.ledger.streams import StreamClient, ValkeyAway, position_of
 from redemption.live.raw_streams import ask
 
 READ_ENTRIES: Final = 500
-"""Of each stream, in one read."""
+"""Entries of each stream in one read."""
 BLOCK_MS: Final = 250
-"""How long a read waits: also how long a listener of a further stream waits for the reader to hear of it."""
+"""Milliseconds that a read waits, and that a listener of a further stream waits for the reader to begin with it."""
 PACE_SECONDS: Final = 0.1
-"""Between two reads: a notice is at most so much later, and a hundred scans cost one read instead of a hundred."""
+"""Seconds between two reads: a notice is at most this late, and a hundred scans cost one read instead of a hundred."""
 AWAY_SECONDS: Final = 1.0
 SCAN_PAGE_ENTRIES: Final = 1_000
 _MEMBER_LINE: Final = PARTS.index(b"member")
-"""Where functions write the member: v, kind, id, member (redemption/ledger/entries.py); looked for when it is not."""
+"""The line in which functions write the member (redemption/ledger/entries.py); other places are searched."""
 
 Fields = Mapping[bytes, bytes]
 Item = tuple[Position, Fields]
@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 
 class Listener:
-    """One page of one member. `ended` is the reason why it gets nothing any more."""
+    """One page of one member. `ended` is the reason why it receives nothing any more."""
 
     def __init__(self, bucket: int, member_id: str, after: Position) -> None:
         self.bucket = bucket
@@ -59,7 +59,7 @@ class Listener:
         self._something = asyncio.Event()
 
     def put(self, item: Item) -> None:
-        """One more entry of its member."""
+        """Queue one more entry of its member."""
         if len(self._waiting) >= NOTICES_WAITING_MAX:
             self.end("slow")
         if self.ended is None:
@@ -67,7 +67,7 @@ class Listener:
             self._something.set()
 
     def end(self, reason: str) -> None:
-        """Nothing comes any more; what waited is forgotten when it was too much."""
+        """End the listener; entries that waited are dropped where they were too many."""
         if self.ended is None:
             self.ended = reason
             if reason == "slow":
@@ -75,7 +75,7 @@ class Listener:
             self._something.set()
 
     async def take(self, timeout_seconds: float) -> list[Item]:
-        """What came, waiting for it at most so long; nothing when the time is over or the listener ended."""
+        """Return the entries that came, waiting this long at most; none when the time is over or the listener ended."""
         if not self._waiting and self.ended is None:
             self._something.clear()
             try:
@@ -89,8 +89,10 @@ class Listener:
 
 
 class LedgerTail:
-    """The reader of one worker. `run` is its task; nothing is read before the first `listen`. The client is one of
-    redemption/live/raw_streams.py."""
+    """The reader of one worker.
+
+    `run` is its task; nothing is read before the first `listen`. The client is one of redemption/live/raw_streams.py.
+    """
 
     def __init__(self, client: StreamClient) -> None:
         self._client = client
@@ -101,22 +103,22 @@ class LedgerTail:
         self._closed: str | None = None
 
     async def last(self, bucket: int) -> Position:
-        """Position of the newest entry of a bucket's stream. Raises `ValkeyAwayError`."""
+        """Return the position of the newest entry of a bucket's stream. Raises `ValkeyAway`."""
         try:
             stream: Any = await self._client.xinfo_stream(keys.ledger_stream(bucket))
         except ResponseError as fault:
             if "no such key" in str(fault):
                 return Position(0, 0)
-            raise ValkeyAwayError(type(fault).__name__) from fault
+            raise ValkeyAway(type(fault).__name__) from fault
         except (RedisError, OSError, TimeoutError) as fault:
-            raise ValkeyAwayError(type(fault).__name__) from fault
+            raise ValkeyAway(type(fault).__name__) from fault
         return position_of(stream["last-generated-id"])
 
     async def listen(self, bucket: int, member_id: str) -> Listener:
-        """A listener from this moment on; `leave` ends it. Raises `ValkeyAwayError`."""
+        """Return a listener from this moment on; `leave` ends it. Raises `ValkeyAway`."""
         if bucket not in self._positions:
             last = await self.last(bucket)
-            self._positions.setdefault(bucket, last)  # somebody else may have begun meanwhile, and read on
+            self._positions.setdefault(bucket, last)  # another listener may have begun meanwhile, and read on
         listener = Listener(bucket, member_id, self._positions[bucket])
         self._counts[bucket] = self._counts.get(bucket, 0) + 1
         self._listeners.setdefault(listener.member, set()).add(listener)
@@ -126,7 +128,7 @@ class LedgerTail:
         return listener
 
     def leave(self, listener: Listener) -> None:
-        """The page is gone; a stream that nobody listens to any more is no longer read."""
+        """Remove a listener; a stream without listeners is no longer read."""
         listener.end("gone")
         of_member = self._listeners.get(listener.member, set())
         if listener not in of_member:
@@ -141,15 +143,17 @@ class LedgerTail:
             self._wanted.clear()
 
     def close(self, reason: str) -> None:
-        """Ends every listener, and each one that comes from now on."""
+        """End every listener, and each one that comes from now on."""
         self._closed = reason
         for of_member in self._listeners.values():
             for listener in of_member:
                 listener.end(reason)
 
     async def kept(self, bucket: int, member_id: str, after: Position, upto: Position) -> list[Item] | None:
-        """The member's entries that the stream still has, after `after` and up to `upto`. None: more than
-        `RESUME_SCANNED_MAX` entries would have to be looked through. Raises `ValkeyAwayError`."""
+        """Return the member's entries that the stream still has, after `after` and up to `upto`.
+
+        Returns None where more than `RESUME_SCANNED_MAX` entries would have to be read. Raises `ValkeyAway`.
+        """
         member, found, scanned = member_id.encode(), [], 0
         least, most = f"({after.ms}-{after.seq}", f"{upto.ms}-{upto.seq}"
         while after < upto:
@@ -158,7 +162,7 @@ class LedgerTail:
                     self._client, "XRANGE", keys.ledger_stream(bucket), least, most, "COUNT", SCAN_PAGE_ENTRIES
                 )
             except (RedisError, OSError, TimeoutError) as fault:
-                raise ValkeyAwayError(type(fault).__name__) from fault
+                raise ValkeyAway(type(fault).__name__) from fault
             found += [
                 (position_of(identifier), _mapping(flat)) for identifier, flat in page if member_in(flat) == member
             ]
@@ -171,8 +175,10 @@ class LedgerTail:
         return found
 
     async def behind(self, watermarks: Mapping[int, Position], count: int) -> list[Entry]:
-        """Reads what the ledger does not have yet: at most `count` entries of each bucket behind its watermark, oldest
-        first within a bucket. Entries that cannot be decoded are left out. Raises `ValkeyAwayError`."""
+        """Read what the ledger does not have yet: at most `count` entries of each bucket behind its watermark.
+
+        Entries are oldest first within a bucket; those that cannot be decoded are left out. Raises `ValkeyAway`.
+        """
         if not watermarks:
             return []
         names = [keys.ledger_stream(bucket) for bucket in watermarks]
@@ -180,12 +186,12 @@ class LedgerTail:
         try:
             replies: Any = await ask(self._client, "XREAD", "COUNT", count, "STREAMS", *names, *after)
         except (RedisError, OSError, TimeoutError) as fault:
-            raise ValkeyAwayError(type(fault).__name__) from fault
+            raise ValkeyAway(type(fault).__name__) from fault
         decoded = [decode_entry(_mapping(flat)) for _, entries in replies or () for _, flat in entries]
         return [entry for entry in decoded if isinstance(entry, Entry)]
 
     async def run(self) -> None:
-        """Reads until it is cancelled."""
+        """Read until cancelled."""
         reachable = True
         while True:
             await self._wanted.wait()
@@ -202,7 +208,7 @@ class LedgerTail:
             await asyncio.sleep(0.0 if behind else max(0.0, PACE_SECONDS - (time.monotonic() - began)))
 
     async def _read(self) -> bool:
-        """One read of every stream that has a listener; whether a stream has more."""
+        """Read every stream that has a listener once. Returns whether a stream has more."""
         wanted = sorted(self._positions)
         if not wanted:
             return False
@@ -215,7 +221,7 @@ class LedgerTail:
         for name, entries in replies or ():
             behind = behind or len(entries) >= READ_ENTRIES
             self._give_out(names[name], entries)
-            await asyncio.sleep(0)  # scans come between
+            await asyncio.sleep(0)  # scans run in between
         return behind
 
     def _give_out(self, bucket: int, entries: Sequence[Any]) -> None:
@@ -241,8 +247,8 @@ def _mapping(flat: Sequence[bytes]) -> Fields:
 
 
 def member_in(flat: Sequence[bytes]) -> bytes | None:
-    """The member of an entry before it is decoded: in version 2 a line of its only field, in version 1 a field that may
-    stand anywhere."""
+    """Return the member of an entry before it is decoded: in version 2 a line of its only field, in version 1 a field
+    at any place."""
     if flat[0] == VERSION_2:
         lines = flat[1].split(b"\n", _MEMBER_LINE + 1)
         return lines[_MEMBER_LINE] if len(lines) > _MEMBER_LINE else None

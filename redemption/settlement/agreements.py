@@ -29,7 +29,7 @@ from redemption.settlement.uses import Places
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The version that is in force from now on. `fresh` is False when it was there already."""
+    """The version in force from now on. `fresh` is False where it existed already."""
 
     agreement_id: str
     version: int
@@ -38,7 +38,7 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class AgreementRefused:
-    """Why an agreement was not taken; nothing was written."""
+    """An agreement was not taken; nothing was written."""
 
     reason: Literal["not_well_formed", "scope_taken", "scope_differs", "too_many"]
     detail: str
@@ -46,7 +46,7 @@ class AgreementRefused:
 
 @dataclass(frozen=True, slots=True)
 class ListedAgreement:
-    """A version with who added it. `superseded`: a higher version is there."""
+    """A version with who added it. `superseded`: there is a higher version."""
 
     agreement_id: str
     version: int
@@ -59,7 +59,7 @@ class ListedAgreement:
 async def add_agreement(
     connection: Connection, agreement_id: str, definition: AgreementDefinition, added_by: str
 ) -> Added | AgreementRefused:
-    """Adds the agreement or a further version of it, in a transaction of its own or the caller's."""
+    """Add the agreement or a further version of it, in a transaction of its own or the caller's."""
     queries = named_queries("settlement", "agreements")
     async with connection.transaction():
         await connection.execute(queries["lock"])
@@ -89,7 +89,8 @@ async def add_agreement(
 async def add_agreements(
     connection: Connection, definitions: Mapping[str, AgreementDefinition], added_by: str
 ) -> list[AgreementRefused]:
-    """Adds several in one transaction of the caller's; what was refused, with the agreement's id before the detail."""
+    """Add several in one transaction of the caller's. Returns the refused ones, with the agreement's id before the
+    detail."""
     refused = []
     for agreement_id, definition in definitions.items():
         result = await add_agreement(connection, agreement_id, definition, added_by)
@@ -99,18 +100,22 @@ async def add_agreements(
 
 
 async def list_agreements(pool: Pool) -> list[ListedAgreement]:
-    """Every version of every agreement, by id and version."""
+    """Return every version of every agreement, by id and version."""
     return [
         ListedAgreement(
-            row["agreement_id"], row["version"], msgspec.convert(row["definition"], AgreementDefinition),
-            row["added_by"], row["added_at"], row["superseded"],
+            agreement_id=row["agreement_id"],
+            version=row["version"],
+            definition=msgspec.convert(row["definition"], AgreementDefinition),
+            added_by=row["added_by"],
+            added_at=row["added_at"],
+            superseded=row["superseded"],
         )
         for row in await pool.fetch(named_queries("settlement", "agreements")["listed"])
-    ]  # fmt: skip
+    ]
 
 
 async def read_agreements(connection: Connection) -> Agreements:
-    """Every version by scope. Within the caller's transaction."""
+    """Return every version by scope, within the caller's transaction."""
     queries = named_queries("settlement", "agreements")
     by_scope: dict[Scope, list[Agreement]] = {}
     serial = 0

@@ -41,7 +41,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class PeriodFilter:
-    """Which periods: of a month, with a business, with another beside it, in a state. None: any."""
+    """A filter of periods: of a month, with a business, with another beside it, in a state. None does not narrow."""
 
     month: int | None = None
     business: str | None = None
@@ -67,14 +67,14 @@ class DisputeOfLine:
 
 
 class SettlementPages:
-    """Over one pool of `redemption.database.open_pool`."""
+    """Pages over one pool of `redemption.database.open_pool`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._queries = named_queries("settlement", "browsing")
 
     async def periods(self, wanted: PeriodFilter, after: PeriodPlace | None, limit: int) -> Page[Period]:
-        """Newest month first, then by the names of the two businesses."""
+        """Return periods, newest month first, then by the names of the two businesses."""
         async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
             found: list[Period] = []
             if wanted.status in (None, "open"):
@@ -88,14 +88,14 @@ class SettlementPages:
         return Page(found[:limit], more=len(found) > limit)
 
     async def period_named(self, name: str) -> str | None:
-        """The id of the closed period that has this number or this SHA-256 in hexadecimal."""
+        """Return the id of the closed period that has this number or this SHA-256 in hexadecimal."""
         number = int(name) if name.isascii() and name.isdigit() and len(name) <= 9 else None
         digest = bytes.fromhex(name) if len(name) == 64 else None
         found: str | None = await self._pool.fetchval(self._queries["named"], number, digest)
         return found
 
     async def lines(self, period: Period, after: Moment | None, limit: int) -> Page[Line]:
-        """Of a period, as its hash takes them."""
+        """Return lines of a period, in the order of its hash."""
         place = after or (None, None)
         rows = await self._pool.fetch(
             self._queries["lines"], period.month, period.party_low, period.party_high, *place, limit + 1
@@ -103,7 +103,7 @@ class SettlementPages:
         return Page([Line(*row) for row in rows[:limit]], more=len(rows) > limit)
 
     async def exceptions(self, business: str | None, after: Moment | None, limit: int) -> Page[Unsettled]:
-        """What has no line yet, oldest first."""
+        """Return the uses without a line yet, oldest first."""
         place = after or (None, None)
         rows = await self._pool.fetch(self._queries["exceptions"], business, *place, limit + 1)
         items = [Unsettled(Use(*tuple(row)[:-1]), row["reason"]) for row in rows[:limit]]
@@ -112,38 +112,43 @@ class SettlementPages:
     async def disputes(
         self, business: str | None, resolved: bool | None, after: Moment | None, limit: int
     ) -> Page[DisputeOfLine]:
-        """Oldest first; of the lines of a business, resolved or not."""
+        """Return disputes of the lines of a business, oldest first, resolved or not."""
         place = after or (None, None)
         rows = await self._pool.fetch(self._queries["disputes"], business, resolved, *place, limit + 1)
         return Page([_dispute(row) for row in rows[:limit]], more=len(rows) > limit)
 
     async def dispute(self, dispute_id: str) -> DisputeOfLine | None:
-        """One dispute."""
+        """Return one dispute."""
         row = await self._pool.fetchrow(self._queries["dispute"], dispute_id)
         return None if row is None else _dispute(row)
 
     async def sides_of_line(self, line_id: str) -> tuple[str, str] | None:
-        """Issuer and acceptor of a line."""
+        """Return issuer and acceptor of a line."""
         row = await self._pool.fetchrow(self._queries["sides"], line_id)
         return None if row is None else (row["issuer"], row["acceptor"])
 
     async def agreements(
         self, business: str | None, agreement_id: str | None, after: tuple[str, int] | None, limit: int
     ) -> Page[ListedAgreement]:
-        """Versions by agreement and number; of those that can count for a business, of one agreement, or all."""
+        """Return versions by agreement and number; of those that can count for a business, of one agreement, or all."""
         place = after or (None, None)
         rows = await self._pool.fetch(self._queries["agreements"], business, agreement_id, *place, limit + 1)
         items = [
             ListedAgreement(
-                row["agreement_id"], row["version"], msgspec.convert(row["definition"], AgreementDefinition),
-                row["added_by"], row["added_at"], row["superseded"],
+                agreement_id=row["agreement_id"],
+                version=row["version"],
+                definition=msgspec.convert(row["definition"], AgreementDefinition),
+                added_by=row["added_by"],
+                added_at=row["added_at"],
+                superseded=row["superseded"],
             )
             for row in rows[:limit]
-        ]  # fmt: skip
+        ]
         return Page(items, more=len(rows) > limit)
 
     async def caught_up(self, seconds: float) -> bool:
-        """Waits until what the ledger has now is settled, and tried with the newest agreement; False: not in time."""
+        """Wait until what the ledger has now is settled, and tried with the newest agreement. Returns False where time
+        ran out."""
         rows = await self._pool.fetch(self._queries["positions"])
         positions = [list(column) for column in zip(*rows, strict=True)] if rows else [[], [], [], []]
         for _ in range(math.ceil(seconds / LOOK_SECONDS)):
@@ -153,7 +158,7 @@ class SettlementPages:
         return False
 
     async def _open_months(self, connection: Connection, month: int | None, after: PeriodPlace | None) -> list[int]:
-        """Newest first, none of which is all before the place."""
+        """Return the open months, newest first, without those that are all before the place."""
         queries = named_queries("settlement", "periods")
         closed_through = await connection.fetchval(queries["books"])
         if month is not None:

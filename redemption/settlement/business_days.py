@@ -18,12 +18,14 @@ class OutletDay:
     cut_off_hour: int = 0
 
     def day_of(self, moment: datetime.datetime) -> datetime.date:
-        """Return the business day a moment belongs to. By the clock on the wall, also where the clocks are changed."""
+        """Return the business day of a moment, by the clock on the wall, also where the clocks are changed."""
         return (moment.astimezone(self.zone) - datetime.timedelta(hours=self.cut_off_hour)).date()
 
     def moment_of(self, day: datetime.date, clock: datetime.time) -> datetime.datetime:
-        """Return when it was that time of day on a business day: before the cut-off hour, that is the next calendar
-        day."""
+        """Return the moment of a time of day on a business day.
+
+        Before the cut-off hour it is on the next calendar day.
+        """
         if clock.hour < self.cut_off_hour:
             day += datetime.timedelta(days=1)
         return datetime.datetime.combine(day, clock, self.zone)

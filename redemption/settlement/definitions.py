@@ -1,4 +1,4 @@
-"""Agreements between businesses: what the issuer pays the acceptor for a use, from which day on.
+"""Agreements between businesses: the price that the issuer pays the acceptor for a use, from a day on.
 
 Plain immutable values; msgspec refuses what breaks a limit, with its place. Which one counts for a use is decided by
 `Agreements.find`: the most specific scope that has a version in force on the local day of the use. In this order
@@ -40,20 +40,21 @@ class AgreedPrice(Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
 
 
 class PurchasePrice(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="purchase_price"):
-    """What the acceptor itself pays for what it hands out: `price_minor` for every `per_units` units."""
+    """The acceptor's own cost of what it hands out: `price_minor` for every `per_units` units."""
 
     price_minor: Money
     per_units: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
 
 
 class Proportion(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="proportion"):
-    """A share of the face value: what the use took off the bill."""
+    """A share of the face value, which is what the use took off the bill."""
 
     basis_points: BasisPoints
 
 
 class FixedFee(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="fixed_fee"):
-    """A fee a use: each unit of a benefit; of points and stored value one redemption, its issuers sharing by units."""
+    """A fee a use: for each unit of a benefit; for points and stored value a redemption, its issuers sharing by
+    units."""
 
     fee_minor: Money
 
@@ -82,7 +83,7 @@ Scope = tuple[str, str, str, str | None, str | None]
 
 
 def scope_of(definition: AgreementDefinition) -> Scope:
-    """For whom and what it is."""
+    """Return the scope of an agreement: its businesses and what it is about."""
     return (
         definition.issuer,
         definition.acceptor,
@@ -93,7 +94,7 @@ def scope_of(definition: AgreementDefinition) -> Scope:
 
 
 def faults_of(definition: AgreementDefinition, businesses: Sequence[str] | set[str]) -> list[str]:
-    """What is wrong with it beyond single fields, in sentences."""
+    """Return what is wrong with it beyond single fields, in sentences."""
     wrong = [
         f"{name} names no business: {party!r}"
         for name, party in (("issuer", definition.issuer), ("acceptor", definition.acceptor))
@@ -121,7 +122,7 @@ class Agreement:
 
 
 def instrument_of(asset: str) -> Instrument:
-    """What a ledger asset is: `points`, `benefit:<id>` or a currency."""
+    """Return the instrument of a ledger asset: `points`, `benefit:<id>` or a currency."""
     if asset == "points":
         return "points"
     return "benefit" if asset.startswith("benefit:") else "stored_value"
@@ -132,13 +133,13 @@ class Agreements:
     """All versions there are, and the categories each benefit names. A snapshot."""
 
     by_scope: Mapping[Scope, Sequence[Agreement]]
-    """Of each scope the versions, highest first."""
+    """The versions of each scope, highest first."""
     categories: Mapping[str, Sequence[str]]
     serial: int
     _found: dict[tuple[str, str, str, datetime.date], Agreement | None] = field(default_factory=dict)
 
     def find(self, issuer: str, acceptor: str, asset: str, day: datetime.date) -> Agreement | None:
-        """The agreement for a use on that local day, or None."""
+        """Return the agreement for a use on that local day, or None."""
         key = (issuer, acceptor, asset, day)
         if key not in self._found:
             self._found[key] = self._search(*key)
@@ -160,7 +161,7 @@ class Agreements:
 
 
 def in_force(versions: Sequence[Agreement], day: datetime.date) -> Agreement | None:
-    """Of one scope's versions, highest first, the one that counts on a day."""
+    """Return the version in force on a day, from one scope's versions, highest first."""
     for agreement in versions:
         if agreement.definition.valid_from <= day:
             until = agreement.definition.valid_until

@@ -1,4 +1,4 @@
-"""A dispute on a line, and its end: a correcting line in an open period, or none when the line stands.
+"""A dispute on a line, and its end: a correcting line in an open period, or none where the line is confirmed.
 
 Guarantees: the disputed line never changes. The correction is a line of the same two businesses with the difference, so
 both views of the pair stay equal and opposite; it goes to the month it is written in, or the first open one. A line has
@@ -26,7 +26,7 @@ TEXT_CHARACTERS_MAX: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A dispute; resolved when `resolved_at` is there, with a correction or without."""
+    """A dispute; resolved where `resolved_at` is set, with a correction or without."""
 
     dispute_id: str
     line_id: str
@@ -42,14 +42,14 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class DisputeRefused:
-    """Why nothing was done, in a word and a sentence."""
+    """Nothing was done: the reason as a word and a sentence."""
 
     reason: Literal["not_found", "not_a_party", "own_use", "disputed_already", "resolved_already", "not_well_formed"]
     detail: str
 
 
 class Disputes:
-    """Over one pool of `redemption.database.open_pool`."""
+    """Disputes over one pool of `redemption.database.open_pool`."""
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
@@ -57,7 +57,7 @@ class Disputes:
         self._queries = named_queries("settlement", "disputes")
 
     async def open(self, line_id: str, raised_by: str, reason: str, opened_by: str) -> Dispute | DisputeRefused:
-        """`raised_by` is one of the line's two businesses. The same again answers the dispute that is open."""
+        """Open a dispute. `raised_by` is one of the line's two businesses. A repeat answers the open dispute."""
         if not 0 < len(reason) <= TEXT_CHARACTERS_MAX:
             return DisputeRefused("not_well_formed", f"a reason has 1 to {TEXT_CHARACTERS_MAX} characters")
         async with self._pool.acquire() as connection, connection.transaction():
@@ -85,7 +85,9 @@ class Disputes:
     async def resolve(
         self, dispute_id: str, amount_minor: int | None, note: str, resolved_by: str
     ) -> Dispute | DisputeRefused:
-        """Ends a dispute: from now on the line counts as `amount_minor` before tax; None: it stands as it is.
+        """End a dispute: from now on the line counts as `amount_minor` before tax; None confirms it.
+
+        Tax follows at the rate of the line's agreement version. A repeat answers the dispute as it was resolved.
 
         Tax follows at the rate of the line's agreement version. The same again answers the dispute as it was resolved.
         """
@@ -109,18 +111,22 @@ class Disputes:
                     "settlement_line", records=[correction], columns=list(Line._fields)
                 )
             await connection.execute(
-                self._queries["resolve"], dispute_id, correction.line_id if correction else None, note, resolved_by,
+                self._queries["resolve"],
+                dispute_id,
+                correction.line_id if correction else None,
+                note,
+                resolved_by,
                 self._now(),
-            )  # fmt: skip
+            )
             return await self._one(connection, dispute_id)
 
     async def listed(self, *, resolved: bool = False) -> list[Dispute]:
-        """The open disputes, oldest first; with `resolved`, all. At most DISPUTES_LISTED_MAX."""
+        """Return the open disputes, oldest first; with `resolved`, all. At most DISPUTES_LISTED_MAX."""
         rows = await self._pool.fetch(self._queries["listed"], resolved, DISPUTES_LISTED_MAX)
         return [Dispute(*row) for row in rows]
 
     async def _ended_so(self, connection: Connection, dispute: Dispute, amount_minor: int | None) -> bool:
-        """Whether a resolved dispute ended with the line at this amount; None: as it stood."""
+        """Return whether a resolved dispute ended with the line at this amount; None: confirmed."""
         if amount_minor is None or dispute.correction_id is None:
             return (amount_minor is None) == (dispute.correction_id is None)
         stood = await connection.fetchval(self._queries["amount_through"], dispute.line_id, dispute.correction_id)
@@ -139,7 +145,7 @@ class Disputes:
         return Dispute(*row)
 
     async def _correction(self, connection: Connection, dispute: Dispute, amount_minor: int) -> Line | None:
-        """The line that makes up the difference; None when there is none."""
+        """Return the line that makes up the difference; None where there is no difference."""
         row: Any = await connection.fetchrow(self._queries["line"], dispute.line_id)
         line = Line(*row)
         stands: Any = await connection.fetchrow(self._queries["corrected"], line.line_id, line.subject_id)

@@ -1,4 +1,4 @@
-"""What stands in a statement, as typed values: sums by each way to look at them, periods, disputes, lines, exceptions.
+"""The figures of a statement, as typed values: sums by each grouping, periods, disputes, lines, exceptions.
 
 Money is integer minor units. Seen from one business: `receivable` is what others owe it for what was used at its
 outlets, `payable` what it owes for what it issued; net = receivable - payable. Negative: more was given back than used.
@@ -12,12 +12,12 @@ from typing import Literal, NamedTuple
 Direction = Literal["receivable", "payable", "own_use"]
 StatementStatus = Literal["provisional", "closed", "approved", "paid"]
 Names = dict[str, str]
-"""By language; may lack any."""
+"""Names by language; any may be missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Of which business and of what time a statement is. A day's statement is always provisional."""
+    """The business and the time of a statement. A day's statement is always provisional."""
 
     business: str
     counterparty: str | None
@@ -28,13 +28,13 @@ class Scope:
 
     @property
     def label(self) -> str:
-        """`2026-11` or `2026-11-22`."""
+        """Return `2026-11` or `2026-11-22`."""
         return self.first_day.isoformat() if self.kind == "day" else f"{self.month // 100}-{self.month % 100:02}"
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Sums of lines of one currency, before tax where tax stands beside it."""
+    """Sums of lines of one currency, before tax where there is a field for tax."""
 
     currency: str
     lines: int = 0
@@ -52,17 +52,17 @@ class Sums:
 
     @property
     def receivable_minor(self) -> int:
-        """With tax."""
+        """Return the receivable amount with tax."""
         return self.receivable_amount_minor + self.receivable_tax_minor
 
     @property
     def payable_minor(self) -> int:
-        """With tax."""
+        """Return the payable amount with tax."""
         return self.payable_amount_minor + self.payable_tax_minor
 
     @property
     def net_minor(self) -> int:
-        """What the business receives; negative: pays."""
+        """Return what the business receives; negative where it pays."""
         return self.receivable_minor - self.payable_minor
 
 
@@ -71,8 +71,10 @@ SUMS = tuple(field.name for field in fields(Sums))
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The sums of one kind, counterparty, outlet, day (ISO), asset or period of late lines. `acceptor`: the business of
-    an outlet; an outlet may be unknown (`key` is None)."""
+    """The sums of one kind, counterparty, outlet, day (ISO), asset or period of late lines.
+
+    `acceptor`: the business of an outlet; an outlet may be unknown (`key` is None).
+    """
 
     key: str | None
     acceptor: str | None
@@ -185,16 +187,16 @@ class Statement:
 
     @property
     def provisional(self) -> bool:
-        """Whether lines may still come or change place."""
+        """Return whether lines may still come or move."""
         return self.status == "provisional"
 
     @property
     def lines(self) -> int:
-        """How many lines there are, of all currencies."""
+        """Return the number of lines, of all currencies."""
         return sum(row.sums.lines for row in self.totals)
 
     def name_of(self, identifier: str | None, language: str) -> str:
-        """A name in a language, or in the next best, or the id; empty for None."""
+        """Return a name in a language, or in the next best, or the id; empty for None."""
         if identifier is None:
             return ""
         names = self.names.get(identifier, {})

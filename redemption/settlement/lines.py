@@ -1,4 +1,4 @@
-"""Uses become lines or exceptions: pure, and the same whatever the batch they come in.
+"""Settlement lines and exceptions made of uses: pure, and the same whatever batch they come in.
 
 Guarantees: each use comes out once, as a line or as an exception with a reason. A return takes the rate, the version
 and the currency of its original; returning all units returns exactly what was settled, corrections included. A
@@ -16,9 +16,7 @@ from redemption.settlement.rating import amounts, still_to_give_back
 from redemption.settlement.uses import Use
 
 Kind = Literal["use", "return", "correction"]
-Reason = Literal[
-    "no_agreement", "currency_unknown", "face_value_unknown", "original_not_settled", "exceeds_original"
-]  # fmt: skip
+Reason = Literal["no_agreement", "currency_unknown", "face_value_unknown", "original_not_settled", "exceeds_original"]
 
 
 class Line(NamedTuple):
@@ -71,7 +69,7 @@ class Original:
     returned_tax_minor: int = 0
 
     def give_back(self, line: Line) -> None:
-        """Counts a return of it."""
+        """Count a return of it."""
         self.returned_units -= line.units
         self.returned_face_minor -= line.face_value_minor
         self.returned_amount_minor -= line.amount_minor
@@ -82,12 +80,12 @@ Key = tuple[str, str, str, str]
 
 
 def key_of(use: Use | Line) -> Key:
-    """What a return has in common with its original."""
+    """Return the key that a return shares with its original."""
     return (use.subject_id, use.asset, use.issuer, use.acceptor)
 
 
 def originals_of(lines: Iterable[Line]) -> dict[Key, Original]:
-    """The originals among lines that stand in the order they were written in, with what became of each."""
+    """Return the originals among lines in the order they were written in, with their returns and corrections."""
     originals: dict[Key, Original] = {}
     by_line: dict[str, Original] = {}
     for line in lines:
@@ -106,8 +104,11 @@ def originals_of(lines: Iterable[Line]) -> dict[Key, Original]:
 def settle(
     uses: Sequence[Use], agreements: Agreements, originals: dict[Key, Original], closed_through: int
 ) -> tuple[list[Line], list[Unsettled]]:
-    """Lines and exceptions of uses in ledger order. `originals` are those of the returns among them that are settled
-    already; it is kept up to date, so a return may follow its original in the same batch."""
+    """Return lines and exceptions of uses in ledger order.
+
+    `originals` are the settled originals of the returns among them; the mapping is kept up to date, so a return may
+    follow its original in the same batch.
+    """
     lines: list[Line] = []
     unsettled: list[Unsettled] = []
     for _, group in groupby(uses, key=lambda use: (use.epoch, use.entry_ms, use.entry_seq, use.asset, use.acceptor)):
@@ -132,7 +133,8 @@ def settle(
 
 
 def _uses_of_one_asset(taken: list[Use], agreements: Agreements, closed_through: int) -> list[Line | Unsettled]:
-    """Rated together where one agreement counts for several issuers, so that the parts sum to the whole."""
+    """Rate uses of one asset together where one agreement counts for several issuers, so that the parts sum to the
+    whole."""
     results: list[Line | Unsettled] = []
     by_agreement: dict[int, tuple[Agreement, list[Use]]] = {}
     for use in taken:
@@ -184,25 +186,45 @@ def _line(
     month = month_of(use.local_day)
     late = month <= closed_through
     return Line(
-        use.line_id, kind, use.bucket, use.epoch, use.entry_ms, use.entry_seq, use.ledger_kind, use.subject_id,
-        use.issuer, use.acceptor, use.asset, use.units, face, amount[0], amount[1], use.currency or "XXX",
-        agreement.agreement_id if agreement else None, agreement.version if agreement else None, None,
-        period_id(month, use.issuer, use.acceptor) if late else None, use.outlet, use.bill_reference,
-        use.occurred_at, use.local_day, month_after(closed_through) if late else month,
-    )  # fmt: skip
+        line_id=use.line_id,
+        kind=kind,
+        bucket=use.bucket,
+        epoch=use.epoch,
+        entry_ms=use.entry_ms,
+        entry_seq=use.entry_seq,
+        ledger_kind=use.ledger_kind,
+        subject_id=use.subject_id,
+        issuer=use.issuer,
+        acceptor=use.acceptor,
+        asset=use.asset,
+        units=use.units,
+        face_value_minor=face,
+        amount_minor=amount[0],
+        tax_minor=amount[1],
+        currency=use.currency or "XXX",
+        agreement_id=agreement.agreement_id if agreement else None,
+        agreement_version=agreement.version if agreement else None,
+        reference=None,
+        belongs_to=period_id(month, use.issuer, use.acceptor) if late else None,
+        outlet=use.outlet,
+        bill_reference=use.bill_reference,
+        occurred_at=use.occurred_at,
+        local_day=use.local_day,
+        period_month=month_after(closed_through) if late else month,
+    )
 
 
 def month_of(day: datetime.date) -> int:
-    """yyyymm."""
+    """Return the month of a day as yyyymm."""
     return day.year * 100 + day.month
 
 
 def month_after(month: int) -> int:
-    """The month after a yyyymm."""
+    """Return the month after a yyyymm."""
     return month + 1 if month % 100 < 12 else month + 89
 
 
 def period_id(month: int, one: str, other: str) -> str:
-    """Name of the period of two businesses: `<yyyymm>.<first in the alphabet>.<second>`."""
+    """Return the name of the period of two businesses: `<yyyymm>.<first in the alphabet>.<second>`."""
     low, high = sorted((one, other))
     return f"{month}.{low}.{high}"

@@ -1,4 +1,4 @@
-"""Who pays whom: totals by pair and instrument become one net for each pair, and one for each business.
+"""Payments: totals by pair and instrument become one net for each pair, and one for each business.
 
 Guarantees: the two views of a pair are equal and opposite because both are read from the same sums; all businesses'
 nets of a currency sum to zero; the transfers of `settle_up` bring every net to zero. Pure.
@@ -25,7 +25,7 @@ class Total:
 
     @property
     def payable_minor(self) -> int:
-        """What the issuer pays the acceptor, with tax; negative: gets back."""
+        """Return what the issuer pays the acceptor, with tax; negative where it gets back."""
         return self.amount_minor + self.tax_minor
 
 
@@ -40,7 +40,7 @@ class Payment:
 
 
 def pair_nets(totals: Iterable[Total]) -> list[Payment]:
-    """One payment for each pair and currency in which they do not cancel out, by name."""
+    """Return one payment for each pair and currency in which amounts do not cancel out, by name."""
     owed: dict[tuple[str, str, str], int] = {}
     for total in totals:
         low, high = sorted((total.issuer, total.acceptor))
@@ -55,7 +55,10 @@ def pair_nets(totals: Iterable[Total]) -> list[Payment]:
 
 
 def business_nets(payments: Iterable[Payment]) -> dict[str, dict[str, int]]:
-    """By currency, what each business receives over all its pairs (negative: pays). Each currency sums to zero."""
+    """Return by currency what each business receives over all its pairs (negative: pays).
+
+    Each currency sums to zero.
+    """
     nets: dict[str, dict[str, int]] = {}
     for payment in payments:
         of_currency = nets.setdefault(payment.currency, {})
@@ -65,8 +68,10 @@ def business_nets(payments: Iterable[Payment]) -> dict[str, dict[str, int]]:
 
 
 def settle_up(nets: dict[str, dict[str, int]]) -> list[Payment]:
-    """Transfers that bring every net to zero: the largest debtor pays the largest creditor. At most one less than there
-    are businesses, in each currency; deterministic."""
+    """Return transfers that bring every net to zero: the largest debtor pays the largest creditor.
+
+    At most one less than there are businesses, in each currency; deterministic.
+    """
     transfers: list[Payment] = []
     for currency, of_currency in sorted(nets.items()):
         left = dict(of_currency)

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 
 from redemption.database import Connection, Pool
 from redemption.domain.clock import Clock
+from redemption.domain.errors import ConflictError
 from redemption.queries import named_queries
 from redemption.settlement.agreements import read_places
 from redemption.settlement.lines import month_after, period_id
@@ -32,7 +33,7 @@ Status = Literal["open", "closed", "approved", "paid"]
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A period of two businesses. An open one has no number, hash or closing. Of one business: its own use."""
+    """A period of two businesses. An open one has no number, hash or closing. With one business it is its own use."""
 
     period_id: str
     month: int
@@ -52,8 +53,10 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A month that is closed. `fresh`: by this call. `exceptions`: uses up to its end that have no line yet and will be
-    late."""
+    """A closed month.
+
+    `fresh`: closed by this call. `exceptions`: uses up to its end that have no line yet and will be late.
+    """
 
     month: int
     fresh: bool
@@ -63,21 +66,29 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class PeriodRefused:
-    """Why nothing was done, in a word and a sentence."""
+    """Nothing was done: the reason as a word and a sentence."""
 
     reason: Literal[
-        "month_not_over", "earlier_month_open", "not_found", "not_closed", "not_a_party", "own_use", "disputed",
-        "not_approved", "paid_already", "not_well_formed",
-    ]  # fmt: skip
+        "month_not_over",
+        "earlier_month_open",
+        "not_found",
+        "not_closed",
+        "not_a_party",
+        "own_use",
+        "disputed",
+        "not_approved",
+        "paid_already",
+        "not_well_formed",
+    ]
     detail: str
 
 
-class PeriodAltered(Exception):
+class PeriodAltered(ConflictError):
     """The lines of a closed period are not those it was closed with: someone changed them behind the product's back."""
 
 
 class Periods:
-    """Over one pool of `redemption.database.open_pool`."""
+    """Periods over one pool of `redemption.database.open_pool`."""
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
@@ -85,7 +96,7 @@ class Periods:
         self._queries = named_queries("settlement", "periods")
 
     async def close(self, month: int, closed_by: str, say: Say = silent) -> Closed | PeriodRefused:
-        """Freezes a month (yyyymm) for all pairs; run `Production.run` first. Raises `PeriodAltered`."""
+        """Freeze a month (yyyymm) for all pairs; run `Production.run` first. Raises `PeriodAltered`."""
         if not _is_month(month):
             return PeriodRefused("not_well_formed", f"{month} is no month; it is written like 202611")
         async with asyncio.timeout(CLOSE_SECONDS), self._pool.acquire() as connection, connection.transaction():
@@ -105,7 +116,7 @@ class Periods:
         return Closed(month, month > closed_through, tuple(periods), exceptions)
 
     async def refusal_to_close(self, month: int) -> PeriodRefused | None:
-        """Why `close` would refuse a month (yyyymm) now; None where it would not. Changes nothing."""
+        """Return why `close` would refuse a month (yyyymm) now; None where it would not. Changes nothing."""
         if not _is_month(month):
             return PeriodRefused("not_well_formed", f"{month} is no month; it is written like 202611")
         async with self._pool.acquire() as connection:
@@ -113,7 +124,7 @@ class Periods:
             return None if month <= closed_through else await self._refuse_close(connection, month, closed_through)
 
     async def verify(self, month: int) -> list[Period]:
-        """The closed periods of a month, each hashed anew. Raises `PeriodAltered`."""
+        """Return the closed periods of a month, each hashed anew. Raises `PeriodAltered`."""
         async with self._pool.acquire() as connection:
             periods = await self._closed(connection, month, None)
             for period in periods:
@@ -121,25 +132,29 @@ class Periods:
         return periods
 
     async def listed(self, month: int | None = None) -> list[Period]:
-        """Closed periods and, for months with lines that are not closed, open ones; of one month, or of all."""
+        """Return closed periods and, for months with lines that are not closed, open ones; of one month, or of all."""
         async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
             return await self._list(connection, month)
 
     async def get(self, wanted: str) -> Period | None:
-        """One period by its id, open or closed."""
+        """Return one period by its id, open or closed."""
         async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
             return await self._find(connection, wanted)
 
     async def export(self, period: Period, take: Callable[[bytes], Coroutine[Any, Any, None]]) -> None:
-        """Gives the lines of a period as its SHA-256 takes them, piece by piece."""
+        """Yield the lines of a period in the order of its SHA-256, piece by piece."""
         async with self._pool.acquire() as connection:
             await connection.copy_from_query(
-                self._queries["canonical"], period.month, period.party_low, period.party_high, output=take,
+                self._queries["canonical"],
+                period.month,
+                period.party_low,
+                period.party_high,
+                output=take,
                 timeout=CLOSE_SECONDS,
-            )  # fmt: skip
+            )
 
     async def approve(self, wanted: str, business: str, approved_by: str) -> Period | PeriodRefused:
-        """One side's consent; a second time changes nothing."""
+        """Note one side's consent; a second time changes nothing."""
         async with self._pool.acquire() as connection, connection.transaction():
             period = await self._lock(connection, wanted)
             if isinstance(period, PeriodRefused):
@@ -156,7 +171,7 @@ class Periods:
             return (await self._closed(connection, None, wanted))[0]
 
     async def pay(self, wanted: str, reference: str, paid_by: str) -> Period | PeriodRefused:
-        """Notes that an approved period was paid, with the bank's reference. The same again changes nothing."""
+        """Note that an approved period was paid, with the bank's reference. A repeat changes nothing."""
         if not 0 < len(reference) <= REFERENCE_CHARACTERS_MAX:
             return PeriodRefused("not_well_formed", f"a reference has 1 to {REFERENCE_CHARACTERS_MAX} characters")
         async with self._pool.acquire() as connection, connection.transaction():
@@ -202,7 +217,7 @@ class Periods:
         await connection.execute(self._queries["close_month"], month)
 
     async def _digest(self, connection: Connection, month: int, low: str, high: str) -> bytes:
-        """SHA-256 over the canonical lines, streamed by COPY."""
+        """Return SHA-256 over the canonical lines, streamed by COPY."""
         digest = hashlib.sha256()
 
         async def take(data: bytes) -> None:
@@ -251,13 +266,13 @@ class Periods:
 
 
 async def totals_of(connection: Connection, month: int) -> list[Total]:
-    """Sums of a month's lines, pair by pair: one pass over the month."""
+    """Return sums of a month's lines, pair by pair: one pass over the month."""
     rows = await connection.fetch(named_queries("settlement", "periods")["month_totals"], month, timeout=CLOSE_SECONDS)
     return [Total(period_id(month, row["issuer"], row["acceptor"]), *tuple(row)[2:]) for row in rows]
 
 
 def closed_period(row: Any, totals: tuple[Total, ...]) -> Period:
-    """A closed period of a row of the query `closed_periods` and its totals."""
+    """Return a closed period from a row of the query `closed_periods` and its totals."""
     approved_by = tuple(row["approved_by"])
     status: Status = "closed"
     if row["payment_reference"] is not None:
@@ -265,19 +280,40 @@ def closed_period(row: Any, totals: tuple[Total, ...]) -> Period:
     elif len(approved_by) == 2:
         status = "approved"
     return Period(
-        row["period_id"], row["month"], row["party_low"], row["party_high"], status, row["lines"], totals,
-        row["number"], row["sha256"].hex(), row["closed_by"], row["closed_at"], approved_by,
-        row["payment_reference"], row["open_disputes"],
-    )  # fmt: skip
+        period_id=row["period_id"],
+        month=row["month"],
+        party_low=row["party_low"],
+        party_high=row["party_high"],
+        status=status,
+        lines=row["lines"],
+        totals=totals,
+        number=row["number"],
+        sha256=row["sha256"].hex(),
+        closed_by=row["closed_by"],
+        closed_at=row["closed_at"],
+        approved_by=approved_by,
+        payment_reference=row["payment_reference"],
+        open_disputes=row["open_disputes"],
+    )
 
 
 def open_periods_of(month: int, totals: Sequence[Total]) -> list[Period]:
-    """The open periods of a month, of its totals in the order of the query `month_totals`."""
+    """Return the open periods of a month, from its totals in the order of the query `month_totals`."""
     periods = []
     for name, group in groupby(totals, key=lambda total: total.period_id):
         members = tuple(group)
         low, high = sorted((members[0].issuer, members[0].acceptor))
-        periods.append(Period(name, month, low, high, "open", sum(total.lines for total in members), members))
+        periods.append(
+            Period(
+                period_id=name,
+                month=month,
+                party_low=low,
+                party_high=high,
+                status="open",
+                lines=sum(total.lines for total in members),
+                totals=members,
+            )
+        )
     return periods
 
 

@@ -1,4 +1,4 @@
-"""From the ledger to settlement lines, incrementally and exactly once.
+"""Settlement lines made from the ledger, incrementally and exactly once.
 
 Guarantees: the lines and exceptions of a batch and the mark behind them are committed in one transaction, under the
 locked row of their bucket's mark, which is read in that same transaction. So two processes never settle a bucket at the
@@ -27,7 +27,7 @@ from redemption.waiting import set_within
 BATCH_TRANSACTIONS: Final = 4_000
 BATCH_SECONDS: Final = 60.0
 TAKEOVER_SECONDS: Final = 10.0
-LOCK_WAIT_RATIO: Final = 1.5  # who waits for a bucket outlives who stands still with it
+LOCK_WAIT_RATIO: Final = 1.5  # a process that waits for a bucket outlives one that hangs with it
 FOLLOW_SECONDS: Final = 1.0
 # A batch of a bucket costs a transaction and a dozen round trips whether it has ten rows or a thousand. Where much
 # comes in, a round takes its time, one bucket after the other: fewer and evenly spaced syncs beside the hot store's.
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Produced:
-    """What was done: ledger transactions read, lines and exceptions written, exceptions that got their line."""
+    """The result of a run: ledger transactions read, lines and exceptions written, exceptions that got their line."""
 
     transactions: int = 0
     lines: int = 0
@@ -66,11 +66,11 @@ class Pace(NamedTuple):
 
 
 def silent(_: str) -> None:
-    """Says nothing."""
+    """Report nothing."""
 
 
 class Production:
-    """Writes lines over one pool of `redemption.database.open_pool`. Several may run at once."""
+    """A producer of lines over one pool of `redemption.database.open_pool`. Several may run at once."""
 
     def __init__(
         self,
@@ -90,15 +90,14 @@ class Production:
         self._queries = named_queries("settlement", "production")
 
     async def run(self, say: Say = silent, pace: Pace | None = None) -> Produced:
-        """Settles what the ledger has now (with a `pace`: as it comes to each bucket) and tries exceptions again where
-        an agreement came in since.
+        """Settle what the ledger has now (with a `pace`: bucket by bucket) and retry exceptions after a new agreement.
 
         Raises PostgreSQL's faults; nothing is lost or done twice by calling it again.
         """
         total = Produced()
         await self._pool.execute(self._queries["create_marks"])
         behind = [row["bucket"] for row in await self._pool.fetch(self._queries["buckets_behind"])]
-        # First what nobody else is at; then what was skipped, waiting for whoever holds it.
+        # Free buckets come first; then the skipped ones, waiting for the processes that hold them.
         for wait in (False, True):
             skipped = []
             for bucket in behind:
@@ -114,7 +113,7 @@ class Production:
         return total
 
     async def follow(self, stop: asyncio.Event, say: Say = silent) -> None:
-        """Runs again and again until told to stop; rides out a PostgreSQL that is away."""
+        """Run again and again until stopped; ride out a PostgreSQL that is away."""
         pace: Pace | None = None
         pause = FOLLOW_SECONDS
         while not stop.is_set():
@@ -131,7 +130,7 @@ class Production:
             await set_within(stop, pause)
 
     async def _bucket(self, bucket: int, wait: bool, total: Produced, say: Say) -> bool:
-        """Settles a bucket up to the ledger's end; False when another process holds it."""
+        """Settle a bucket up to the ledger's end. Returns False where another process holds it."""
         while True:
             done = await self._step(bucket, wait)
             if done is None:
@@ -144,7 +143,7 @@ class Production:
                 return True
 
     async def _taking_over(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Does it; once more when what it waited for was held by one that hangs, which is ended."""
+        """Settle a bucket; try once more where the holder that it waited for hung and was ended."""
         try:
             return await work()
         except asyncpg.LockNotAvailableError:
@@ -160,7 +159,7 @@ class Production:
         await connection.fetch(self._queries["limit_transaction"], f"{lock_ms}ms", f"{idle_ms}ms")
 
     async def _step(self, bucket: int, wait: bool) -> Produced | None:
-        """One batch; None when another process holds the bucket."""
+        """Settle one batch. Returns None where another process holds the bucket."""
         async with asyncio.timeout(BATCH_SECONDS), self._pool.acquire() as connection, connection.transaction():
             await self._begin(connection)
             mark = await connection.fetchrow(self._queries["lock_mark" if wait else "try_mark"], bucket)
@@ -183,22 +182,28 @@ class Production:
         return Produced(len(rows), len(lines), len(unsettled))
 
     async def _catch_up(self, connection: Connection, bucket: int, mark: Any) -> None:
-        # Dead letters move the ledger's watermark and leave no transaction. The watermark is read first: what is
-        # committed up to it would be seen by the second look.
+        # Dead letters move the ledger's watermark and leave no transaction. The watermark is read first: the second
+        # look sees everything that was committed up to it.
         watermark = await connection.fetchrow(self._queries["watermark"], bucket)
         assert watermark is not None
         if not await connection.fetch(self._queries["next_transactions"], bucket, *mark, 1):
             await connection.execute(self._queries["advance_mark"], bucket, *watermark)
 
     async def _uses(self, connection: Connection, bucket: int, mark: Any, rows: Sequence[Any]) -> list[Use]:
-        """The uses of these transactions, in order."""
+        """Return the uses of these transactions, in order."""
         last = rows[-1]
         moments = [row["occurred_at"] for row in rows]
         postings: dict[tuple[int, int, int], list[RedeemedPosting]] = {}
         for row in await connection.fetch(
-            self._queries["redeemed_postings"], bucket, *mark, last["epoch"], last["entry_ms"], last["entry_seq"],
-            min(moments), max(moments),
-        ):  # fmt: skip
+            self._queries["redeemed_postings"],
+            bucket,
+            *mark,
+            last["epoch"],
+            last["entry_ms"],
+            last["entry_seq"],
+            min(moments),
+            max(moments),
+        ):
             postings.setdefault((row[0], row[1], row[2]), []).append(RedeemedPosting(row[3], row[4], row[5], row[6]))
         captured = [row["subject_id"] for row in rows if row["kind"] == "capture"]
         held_legs: dict[str, object] = {}
@@ -234,7 +239,7 @@ class Production:
             )
 
     async def _retry(self, bucket: int) -> Produced | None:
-        """Tries a batch of a bucket's exceptions again; None when none is left that was not tried with this state."""
+        """Retry a batch of a bucket's exceptions. Returns None where all were tried with this state."""
         async with asyncio.timeout(BATCH_SECONDS), self._pool.acquire() as connection, connection.transaction():
             await self._begin(connection)
             await connection.fetchrow(self._queries["lock_mark"], bucket)

@@ -17,7 +17,7 @@ from redemption.settlement.definitions import (
 
 
 def divided(numerator: int, denominator: int, rounding: Rounding) -> int:
-    """The quotient in whole numbers. Half-up and down both speak of the amount without its sign (-2.5 is -3)."""
+    """Return the quotient in whole numbers. Half-up and down both speak of the amount without its sign (-2.5 is -3)."""
     sign = -1 if numerator < 0 else 1
     size = abs(numerator)
     if rounding == "half_up":
@@ -26,7 +26,8 @@ def divided(numerator: int, denominator: int, rounding: Rounding) -> int:
 
 
 def split(total: int, weights: Sequence[int]) -> list[int]:
-    """`total` (not negative) in proportion to weights, by largest remainder; of equal remainders the first wins."""
+    """Split `total` (not negative) in proportion to weights, by largest remainder; of equal remainders the first
+    wins."""
     if len(weights) == 1:
         return [total]
     whole = sum(weights)
@@ -40,7 +41,7 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
 
 
 def whole_amount(definition: AgreementDefinition, units: int, face_minor: int, units_in_use: int) -> int:
-    """What `units` of a use of `units_in_use` units cost, rounded once, before cap and tax."""
+    """Return the price of `units` of a use of `units_in_use` units, rounded once, before cap and tax."""
     rule, rounding = definition.rule, definition.rounding
     match rule:
         case AgreedPrice() | PurchasePrice():
@@ -56,7 +57,7 @@ def whole_amount(definition: AgreementDefinition, units: int, face_minor: int, u
 def amounts(
     definition: AgreementDefinition, shares: Sequence[tuple[int, int]], units_in_use: int
 ) -> list[tuple[int, int]]:
-    """Amount and tax of each issuer of one use under one agreement. `shares` are their (units, face value)."""
+    """Return amount and tax of each issuer of one use under one agreement. `shares` are their (units, face value)."""
     units = [share[0] for share in shares]
     faces = [share[1] for share in shares]
     whole = whole_amount(definition, sum(units), sum(faces), units_in_use)
@@ -68,12 +69,13 @@ def amounts(
 
 
 def tax_of(definition: AgreementDefinition, amount_minor: int) -> int:
-    """Tax on top of an amount, line by line."""
+    """Return the tax on top of an amount, line by line."""
     return divided(amount_minor * definition.tax_basis_points, 10_000, definition.rounding)
 
 
 def still_to_give_back(settled: int, units: int, returned_units: int, returned: int) -> int:
-    """What a return settles so that, with what was `returned` before, `returned_units` of `units` are given back.
+    """Return what a return settles so that, with what was `returned` before, `returned_units` of `units` are given
+    back.
 
     Cumulative, so that the last unit takes exactly what is left.
     """

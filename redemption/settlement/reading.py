@@ -19,7 +19,7 @@ EXPORT_SECONDS: Final = 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class SettlementStatus:
-    """How things stand. `closed_through` is 0 before the first close."""
+    """The state of settlement. `closed_through` is 0 before the first close."""
 
     closed_through: int
     buckets_behind: int
@@ -28,7 +28,7 @@ class SettlementStatus:
 
 
 class SettlementReader:
-    """Over one pool of `redemption.database.open_pool`."""
+    """A reader over one pool of `redemption.database.open_pool`."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -37,7 +37,7 @@ class SettlementReader:
     async def lines(
         self, month: int, business: str | None = None, counterparty: str | None = None
     ) -> AsyncGenerator[Line, None]:
-        """The lines of a period month, pair by pair, each pair's as its hash takes them."""
+        """Yield the lines of a period month, pair by pair, each pair's in the order of its hash."""
         async with self._pool.acquire() as connection, connection.transaction(readonly=True):
             async for row in connection.cursor(
                 self._queries["lines"], month, business, counterparty, prefetch=ROWS_AHEAD, timeout=EXPORT_SECONDS
@@ -45,7 +45,7 @@ class SettlementReader:
                 yield Line(*row)
 
     async def exceptions(self, business: str | None = None) -> AsyncGenerator[Unsettled, None]:
-        """What has no line yet, oldest first."""
+        """Yield the uses without a line yet, oldest first."""
         async with self._pool.acquire() as connection, connection.transaction(readonly=True):
             async for row in connection.cursor(
                 self._queries["exceptions"], business, prefetch=ROWS_AHEAD, timeout=EXPORT_SECONDS

@@ -11,7 +11,7 @@ items are the sums of both sides; the answer does not depend on the order of row
 | --- | --- | --- | --- |
 | `matched` | some | some | the same amount (and bill amount, where the list has one) |
 | `different_amount` | some | some | both sides have the bill, not the same amount |
-| `duplicate_in_list` | some | some | the same amount once rows that stand twice are counted once |
+| `duplicate_in_list` | some | some | the same amount once duplicate rows are counted once |
 | `missing_here` | some | none | the list has it, the ledger has not |
 | `missing_there` | none | some | the ledger has it, the list has not |
 | `other_day` | some | none | the ledger has not got it on this day, and the rows say that they are of another day |
@@ -31,25 +31,35 @@ from redemption.settlement.till_lists.reading import TillRow
 
 Class = Literal[
     "different_amount", "missing_here", "missing_there", "duplicate_in_list", "other_day", "cancelled_here", "matched"
-]  # fmt: skip
+]
 CLASSES: Final[tuple[Class, ...]] = get_args(Class)
-"""In the order of the answer and of its file: what somebody has to look at first."""
+"""The classes in the order of the answer and its file: the most urgent come first."""
 DIFFERENCES: Final[tuple[Class, ...]] = (
-    "different_amount", "missing_here", "missing_there", "duplicate_in_list", "other_day",
-)  # fmt: skip
+    "different_amount",
+    "missing_here",
+    "missing_there",
+    "duplicate_in_list",
+    "other_day",
+)
 """The classes in which the two sides do not agree."""
 UNMATCHED_ROWS: Final[tuple[Class, ...]] = ("missing_here", "other_day")
 Note = Literal[
-    "several_redemptions", "several_rows", "other_reference_in_list", "no_reference_in_ledger", "bill_amount_differs",
-    "reference_shortened", "leading_zeros_lost", "row_of_another_day",
-]  # fmt: skip
+    "several_redemptions",
+    "several_rows",
+    "other_reference_in_list",
+    "no_reference_in_ledger",
+    "bill_amount_differs",
+    "reference_shortened",
+    "leading_zeros_lost",
+    "row_of_another_day",
+]
 ListNote = Literal["references_shortened", "leading_zeros_lost", "rows_of_another_day"]
 LIST_NOTES: Final[dict[ListNote, Note]] = {
     "references_shortened": "reference_shortened",
     "leading_zeros_lost": "leading_zeros_lost",
     "rows_of_another_day": "row_of_another_day",
 }
-"""What is said of the list as a whole when it is said of a bill in it."""
+"""Notes on a bill that are repeated as notes on the whole list."""
 
 _BillKey = tuple[str, str, str]
 _SHORTENED: Final = re.compile(r"[0-9](?:[.,][0-9]+)?E\+[0-9]{2,3}|[1-9][0-9]{14}0+", re.ASCII | re.IGNORECASE)
@@ -77,14 +87,14 @@ class Item:
 
     @property
     def outlets(self) -> list[str]:
-        """Where it was, of both sides."""
+        """Return the outlets of both sides."""
         named = [row.outlet for row in self.rows] + [movement.outlet for movement in self.movements]
         return sorted({outlet for outlet in named if outlet is not None})
 
 
 @dataclass(frozen=True, slots=True)
 class ClassTotal:
-    """Of a class: bills, the rows and movements in them, and what they come to on either side."""
+    """The sums of a class: bills, the rows and movements in them, and the amounts on either side."""
 
     bills: int
     rows: int
@@ -117,7 +127,7 @@ def compare(rows: Sequence[TillRow], movements: Sequence[Movement], day: datetim
 
 
 def _first_of(item: Item) -> tuple[str, str]:
-    """What tells bills of one reference apart."""
+    """Return the key that tells bills of one reference apart."""
     return (item.outlets or [""])[0], item.movements[0].redemption_id if item.movements else ""
 
 
@@ -187,7 +197,7 @@ def _class_of(rows: tuple[TillRow, ...], movements: tuple[Movement, ...], notes:
 
 
 def totals_of(items: Iterable[Item]) -> dict[Class, ClassTotal]:
-    """What each class comes to; every class is there."""
+    """Return the sums of each class; every class is included."""
     sums: dict[Class, list[int]] = {kind: [0, 0, 0, 0, 0] for kind in CLASSES}
     for item in items:
         of_item = (1, len(item.rows), len(item.movements), item.list_minor, item.ledger_minor)
@@ -196,7 +206,7 @@ def totals_of(items: Iterable[Item]) -> dict[Class, ClassTotal]:
 
 
 def with_elsewhere(items: Sequence[Item], found: Mapping[str, Elsewhere]) -> list[Item]:
-    """The items, those that are missing here with where else their bill was found."""
+    """Return the items; those that are missing here name where else their bill was found."""
     return [
         replace(item, elsewhere=found.get(item.reference or "")) if item.kind in UNMATCHED_ROWS else item
         for item in items
@@ -204,7 +214,7 @@ def with_elsewhere(items: Sequence[Item], found: Mapping[str, Elsewhere]) -> lis
 
 
 def list_notes_of(items: Iterable[Item]) -> list[dict[str, Any]]:
-    """Collect what is to be said of the list as a whole: the note, the first rows it is about, and of how many."""
+    """Collect the notes on the list as a whole: the note, the first rows it is about, and how many there are."""
     rows: dict[Note, set[int]] = {note: set() for note in LIST_NOTES.values()}
     for item in items:
         for note in item.notes:
@@ -218,7 +228,7 @@ def list_notes_of(items: Iterable[Item]) -> list[dict[str, Any]]:
 
 
 def item_document(item: Item) -> dict[str, Any]:
-    """An item as it is stored, answered and exported: plain values, times in UTC."""
+    """Return an item as it is stored, answered and exported: plain values, times in UTC."""
     elsewhere = item.elsewhere
     return {
         "kind": item.kind,
@@ -262,14 +272,14 @@ def item_document(item: Item) -> dict[str, Any]:
 
 
 def instant(moment: datetime.datetime | None) -> str | None:
-    """RFC 3339 in UTC with milliseconds."""
+    """Format a moment as RFC 3339 in UTC with milliseconds."""
     if moment is None:
         return None
     return moment.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def digest_of(values: Iterable[tuple[object, ...]]) -> bytes:
-    """SHA-256 of a side, so that the same list against the same ledger is known again."""
+    """Return SHA-256 of a side, so that the same list against the same ledger is recognized."""
     digest = hashlib.sha256()
     for value in values:
         digest.update(repr(tuple(value)).encode())

@@ -58,7 +58,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What was sent, and what it is to be compared with. `outlet` None: the whole business."""
+    """An uploaded list, and what it is to be compared with. `outlet` None: the whole business."""
 
     business: str
     outlet: str | None
@@ -67,13 +67,16 @@ class Upload:
     form: Literal["csv", "json"]
     uploaded_by: str
     charset: str | None = None
-    """As the Content-Type named it; None: it is found out."""
+    """The charset of the Content-Type; None: it is detected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """One comparison. `summary`: rows, movements, currency, provisional, ignored_columns, notes, read_as, and by class
-    its totals. What an earlier version kept may lack notes, read_as and a class."""
+    """One comparison.
+
+    `summary`: rows, movements, currency, provisional, ignored_columns, notes, read_as, and by class its totals. One of
+    an earlier version may lack notes, read_as and a class.
+    """
 
     reconciliation_id: str
     business: str
@@ -86,7 +89,7 @@ class Reconciliation:
     summary: Document
 
     def places_of(self, kind: Class | None) -> tuple[int, int]:
-        """Where in the file the items of a class begin and end; None: all."""
+        """Return where in the file the items of a class begin and end; None: all."""
         counts = [self.totals_of(each)["bills"] for each in CLASSES]
         if kind is None:
             return 0, sum(counts)
@@ -94,14 +97,14 @@ class Reconciliation:
         return begin, begin + counts[CLASSES.index(kind)]
 
     def totals_of(self, kind: Class) -> Document:
-        """Return what a class comes to."""
+        """Return the sums of a class."""
         found: Document = self.summary["classes"].get(kind) or asdict(ClassTotal(0, 0, 0, 0, 0))
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRefused:
-    """Why nothing was compared; `field` is the part of the request it is about."""
+    """Nothing was compared; `field` is the part of the request at fault."""
 
     reason: Literal["business_unknown", "outlet_unknown", "day_out_of_range", "too_many"]
     field: str
@@ -109,7 +112,7 @@ class ReconcileRefused:
 
 
 class Reconciliations:
-    """Over one pool of `redemption.database.open_pool`."""
+    """Reconciliations over one pool of `redemption.database.open_pool`."""
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
@@ -117,7 +120,7 @@ class Reconciliations:
         self._queries = named_queries("settlement", "reconciliation")
 
     async def reconcile(self, upload: Upload) -> tuple[Reconciliation, bool] | ReconcileRefused | TillListRefused:
-        """Compares and keeps. The flag: whether it is new, not the repeat of one that is there."""
+        """Compare and keep. The flag says whether it is new, not the repeat of an existing one."""
         async with self._pool.acquire() as connection:
             places = await read_places(connection)
             terms = await self._terms(connection, upload, places)
@@ -130,9 +133,10 @@ class Reconciliations:
                 movements = await movements_of(connection, upload.business, upload.outlet, upload.day, places)
                 if movements == "too_many":
                     return ReconcileRefused(
-                        "too_many", "outlet",
+                        "too_many",
+                        "outlet",
                         f"the day has more than {RECONCILED_MOVEMENTS_MAX} redemptions; send a list for each outlet",
-                    )  # fmt: skip
+                    )
                 items = await asyncio.to_thread(compare, listed.rows, movements, upload.day)
                 missing = [item.reference for item in items if item.kind in UNMATCHED_ROWS and item.reference]
                 found = await elsewhere(connection, upload.business, missing, upload.day, places)
@@ -147,12 +151,15 @@ class Reconciliations:
                 "classes": {kind: asdict(total) for kind, total in totals_of(items).items()},
             }
             return await self._keep(
-                connection, upload, terms.zone, summary,
+                connection,
+                upload,
+                terms.zone,
+                summary,
                 await asyncio.to_thread(_packed, listed.rows, movements, items, found),
-            )  # fmt: skip
+            )
 
     async def get(self, reconciliation_id: str) -> Reconciliation | None:
-        """One that is still kept."""
+        """Return one that is still kept."""
         row = await self._pool.fetchrow(self._queries["one"], reconciliation_id, self._now())
         return None if row is None else Reconciliation(*row)
 
@@ -163,13 +170,13 @@ class Reconciliations:
         after: tuple[datetime.datetime, str] | None,
         limit: int,
     ) -> list[Reconciliation]:
-        """Newest first, after (created_at, id) of the last one seen."""
+        """Return reconciliations, newest first, after (created_at, id) of the last one seen."""
         place = after or (None, None)
         rows = await self._pool.fetch(self._queries["listed"], business, day, self._now(), *place, limit)
         return [Reconciliation(*row) for row in rows]
 
     async def items(self, reconciliation: Reconciliation, begin: int, end: int) -> list[Document]:
-        """The items at these places of the file."""
+        """Return the items at these places of the file."""
         if end <= begin:
             return []
         first = begin // ITEMS_OF_PART
@@ -180,7 +187,7 @@ class Reconciliations:
         return lines[begin - first * ITEMS_OF_PART : end - first * ITEMS_OF_PART]
 
     async def file(self, reconciliation: Reconciliation) -> AsyncGenerator[list[Document], None]:
-        """All items, a thousand at a time; no connection is held in between."""
+        """Yield all items, a thousand at a time; no connection is held in between."""
         _, end = reconciliation.places_of(None)
         for begin in range(0, end, ITEMS_OF_PART):
             yield await self.items(reconciliation, begin, min(begin + ITEMS_OF_PART, end))
@@ -198,14 +205,15 @@ class Reconciliations:
         days = {outlet: places.day_at(outlet) for outlet in outlets}
         zones = {day.zone for day in days.values()}
         zone = zones.pop() if len(zones) == 1 else places.zone
-        # The day that has begun somewhere; that it is not over somewhere is said by `provisional`.
+        # The day has begun somewhere; `provisional` marks that it is not over somewhere.
         hour = min((day.cut_off_hour for day in days.values()), default=0)
         today = OutletDay(zone, hour).day_of(self._now())
         if not today - datetime.timedelta(days=RECONCILED_DAYS_BACK_MAX) <= upload.day <= today:
             return ReconcileRefused(
-                "day_out_of_range", "day",
+                "day_out_of_range",
+                "day",
                 f"{upload.day} is not between today ({today}, {zone.key}) and {RECONCILED_DAYS_BACK_MAX} days before",
-            )  # fmt: skip
+            )
         return ListTerms(currency, outlets, upload.day, zone, days)
 
     async def _keep(
@@ -214,10 +222,19 @@ class Reconciliations:
         now = self._now()
         async with connection.transaction():
             added: Any = await connection.fetchrow(
-                self._queries["add"], _fresh_id(), upload.business, upload.outlet, upload.day, zone.key,
-                upload.uploaded_by, now, now + datetime.timedelta(days=RECONCILIATIONS_KEPT_DAYS), packed.list_sha256,
-                packed.ledger_sha256, summary,
-            )  # fmt: skip
+                self._queries["add"],
+                _fresh_id(),
+                upload.business,
+                upload.outlet,
+                upload.day,
+                zone.key,
+                upload.uploaded_by,
+                now,
+                now + datetime.timedelta(days=RECONCILIATIONS_KEPT_DAYS),
+                packed.list_sha256,
+                packed.ledger_sha256,
+                summary,
+            )
             name = added["reconciliation_id"]
             if added["is_fresh"]:
                 await connection.executemany(
@@ -233,7 +250,7 @@ class Reconciliations:
 
 @dataclass(frozen=True, slots=True)
 class _Packed:
-    """What is stored of a comparison."""
+    """The stored parts of a comparison."""
 
     list_sha256: bytes
     ledger_sha256: bytes

@@ -47,14 +47,14 @@ Streamed = TypeVar("Streamed")
 
 @dataclass(frozen=True, slots=True)
 class StatementRefused:
-    """Why there is no statement, in a word and a sentence."""
+    """There is no statement: the reason as a word and a sentence."""
 
     reason: Literal["not_well_formed", "business_unknown", "not_a_party", "font_missing"]
     detail: str
 
 
 class OpenStatement:
-    """A statement and the streams of what it counts, in one snapshot. One stream at a time."""
+    """A statement and the streams of its rows, in one snapshot. One stream at a time."""
 
     def __init__(self, connection: Connection, statement: Statement) -> None:
         self.statement = statement
@@ -62,11 +62,11 @@ class OpenStatement:
         self._queries = named_queries("settlement", "statements")
 
     def lines(self) -> AsyncGenerator[list[StatementLine], None]:
-        """Every line, at most ROWS_AT_ONCE at a time; by period, pair, time."""
+        """Yield every line, at most ROWS_AT_ONCE at a time; by period, pair, time."""
         return self._stream(self._queries["lines"], _line_filter(self.statement.scope), StatementLine._make)
 
     def exceptions(self) -> AsyncGenerator[list[StatementException], None]:
-        """Every use without a line, at most ROWS_AT_ONCE at a time; oldest first."""
+        """Yield every use without a line, at most ROWS_AT_ONCE at a time; oldest first."""
         scope = self.statement.scope
         return self._stream(self._queries["exceptions"], _exception_filter(scope), StatementException._make)
 
@@ -79,7 +79,7 @@ class OpenStatement:
 
 
 class Statements:
-    """Over one pool of `redemption.database.open_pool`."""
+    """Statements over one pool of `redemption.database.open_pool`."""
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
@@ -89,8 +89,11 @@ class Statements:
     async def resolve(
         self, business: str, period: str | None = None, counterparty: str | None = None
     ) -> Scope | StatementRefused:
-        """What is asked for: `period` is None (the running month so far), a month (`2026-11`, `202611`), a local day
-        (`2026-11-22`, `today`) or the period of a pair (`202611.hotel.mall`), one side of which is the business."""
+        """Return the scope of a request.
+
+        `period` is None (the running month so far), a month (`2026-11`, `202611`), a local day (`2026-11-22`, `today`)
+        or the period of a pair (`202611.hotel.mall`), one side of which is the business.
+        """
         async with self._pool.acquire() as connection:
             if period is not None and "." in period:
                 found = _counterparty_of(period[:PERIOD_CHARACTERS_MAX], business)
@@ -109,7 +112,7 @@ class Statements:
     async def read(
         self, business: str, period: str | None = None, counterparty: str | None = None
     ) -> Statement | StatementRefused:
-        """The figures. `period` as for `resolve`."""
+        """Return the figures. `period` as for `resolve`."""
         scope = await self.resolve(business, period, counterparty)
         if isinstance(scope, StatementRefused):
             return scope
@@ -118,7 +121,7 @@ class Statements:
 
     @asynccontextmanager
     async def open(self, scope: Scope) -> AsyncIterator[OpenStatement]:
-        """The figures and the streams of a scope that `resolve` gave."""
+        """Open the figures and the streams of a scope that `resolve` returned."""
         async with (
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -167,7 +170,7 @@ class Statements:
         return tuple(_period(row, scope.business) for row in rows)
 
     async def _closed_at(self, connection: Connection, scope: Scope) -> datetime.datetime:
-        """When the month was closed; for a month without any period the end of its last day."""
+        """Return when the month was closed; for a month without any period the end of its last day."""
         closed_at: datetime.datetime | None = await connection.fetchval(self._queries["closed_at"], scope.month)
         if closed_at is None:
             return datetime.datetime.combine(scope.last_day, datetime.time(23, 59, 59), datetime.UTC)
@@ -181,14 +184,14 @@ _PARTS: Final = ("totals", "kinds", "counterparties", "outlets", "days", "instru
 
 
 def _line_filter(scope: Scope) -> tuple[Any, ...]:
-    """A day's lines may be in later months: a line that came after its month was closed is."""
+    """Return the filter of lines. A day's lines may be in later months: those written after its month was closed."""
     if scope.kind == "day":
         return (scope.month, MONTH_LAST, scope.first_day, scope.business, scope.counterparty)
     return (scope.month, scope.month, None, scope.business, scope.counterparty)
 
 
 def _exception_filter(scope: Scope) -> tuple[Any, ...]:
-    """A month's statement shows what is left of earlier months too: it is still nowhere else."""
+    """Return the filter of exceptions. A month's statement shows those of earlier months too, as nothing else does."""
     first_day = scope.first_day if scope.kind == "day" else datetime.date(YEARS.start, 1, 1)
     return (first_day, scope.last_day, scope.business, scope.counterparty)
 
@@ -244,14 +247,21 @@ def _period(row: Any, business: str) -> StatementPeriod:
     elif len(approved_by) == 2:
         status = "approved"
     return StatementPeriod(
-        row["period_id"], row["party_high"] if row["party_low"] == business else row["party_low"], row["number"],
-        status, row["lines"], row["sha256"].hex(), row["closed_by"], row["closed_at"], approved_by,
-        row["payment_reference"],
-    )  # fmt: skip
+        period_id=row["period_id"],
+        counterparty=row["party_high"] if row["party_low"] == business else row["party_low"],
+        number=row["number"],
+        status=status,
+        lines=row["lines"],
+        sha256=row["sha256"].hex(),
+        closed_by=row["closed_by"],
+        closed_at=row["closed_at"],
+        approved_by=approved_by,
+        payment_reference=row["payment_reference"],
+    )
 
 
 def _status(periods: tuple[StatementPeriod, ...]) -> StatementStatus:
-    """The least advanced of the periods in which something may be owed."""
+    """Return the least advanced status of the periods in which something may be owed."""
     states = {period.status for period in periods if period.period_id.split(".")[1] != period.period_id.split(".")[2]}
     if not states or "closed" in states:
         return "closed"

@@ -1,6 +1,6 @@
-"""What the ledger says a business's tills took on a day: one `Movement` for each redemption taken or given back.
+"""A day of a business's tills in the ledger: one `Movement` for each redemption taken or given back.
 
-The value of a movement is the change of what is off the bill, as the till was told it: of each instrument the legs'
+The value of a movement is the change of what is off the bill, as the till received it: of each instrument the legs'
 `value_minor` in proportion to the units that are taken, rounded down. (Two legs of one instrument in one basket, given
 back in part, are rounded together: that may differ from the till by a minor unit.) Holds count when they are captured.
 
@@ -22,7 +22,7 @@ from redemption.settlement.uses import UNIT_FIELD, Places
 
 SUBJECTS_AT_ONCE: Final = 500
 HISTORY_DAYS: Final = 120
-"""How long before the day a redemption can have begun: a hold of 14 days, 30 days to refund it, and room."""
+"""The days by which a redemption can have begun before the day: a hold of 14 days, 30 days to refund it, and room."""
 ELSEWHERE_DAYS: Final = 7
 ELSEWHERE_MAX: Final = 1_000
 QUERY_SECONDS: Final = 20.0
@@ -30,7 +30,7 @@ _ZONE_HOURS: Final = 15  # no calendar day begins or ends further from the UTC o
 
 
 class Movement(NamedTuple):
-    """Value that was taken off a bill (positive) or given back; 0 where what was used takes nothing off."""
+    """Value that was taken off a bill (positive) or given back; 0 where the use takes nothing off."""
 
     redemption_id: str
     reference: str | None
@@ -43,7 +43,7 @@ class Movement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Where a bill was found that is not there on the day."""
+    """The day and outlet of a bill that is missing on the compared day."""
 
     redemption_id: str
     day: datetime.date
@@ -58,7 +58,8 @@ TooMany = Literal["too_many"]
 async def movements_of(
     connection: Connection, business: str, outlet: str | None, day: datetime.date, places: Places
 ) -> list[Movement] | TooMany:
-    """The movements of a business's (an outlet's) business day, in order of time; not read when there are too many."""
+    """Return the movements of a business's (an outlet's) business day, in order of time; not read where there are too
+    many."""
     queries = named_queries("settlement", "reconciliation")
     begin, end = _span(day, day)
     rows = await connection.fetch(
@@ -71,9 +72,12 @@ async def movements_of(
     movements: list[Movement] = []
     for first in range(0, len(subjects), SUBJECTS_AT_ONCE):
         histories = await connection.fetch(
-            queries["histories"], subjects[first : first + SUBJECTS_AT_ONCE],
-            begin - datetime.timedelta(days=HISTORY_DAYS), end, timeout=QUERY_SECONDS,
-        )  # fmt: skip
+            queries["histories"],
+            subjects[first : first + SUBJECTS_AT_ONCE],
+            begin - datetime.timedelta(days=HISTORY_DAYS),
+            end,
+            timeout=QUERY_SECONDS,
+        )
         for _, history in groupby(histories, key=lambda row: row["subject_id"]):
             movements += [
                 movement
@@ -85,7 +89,7 @@ async def movements_of(
 
 
 def movements_of_history(history: Sequence[Row]) -> list[Movement]:
-    """What each step of one redemption changed. Rows as the query `histories` gives them."""
+    """Return what each step of one redemption changed. Rows are those of the query `histories`."""
     begun = next((row for row in history if row["legs"] is not None), None)
     worth = _worth(begun["legs"] if begun is not None else None)
     reference: str | None = None
@@ -104,10 +108,15 @@ def movements_of_history(history: Sequence[Row]) -> list[Movement]:
         after = sum(_value(asset, amount, worth) for asset, amount in taken.items())
         movements.append(
             Movement(
-                row["subject_id"], reference, after - before, row["occurred_at"], row["outlet"], bill_amount,
+                row["subject_id"],
+                reference,
+                after - before,
+                row["occurred_at"],
+                row["outlet"],
+                bill_amount,
                 is_return=row["kind"] in ("refund", "reverse"),
             )
-        )  # fmt: skip
+        )
         before = after
     return movements
 
@@ -115,13 +124,19 @@ def movements_of_history(history: Sequence[Row]) -> list[Movement]:
 async def elsewhere(
     connection: Connection, business: str, references: Iterable[str], day: datetime.date, places: Places
 ) -> dict[str, Elsewhere]:
-    """For bills that are not there on a day: the redemption of the same reference within a week. Of the first
-    `ELSEWHERE_MAX` references."""
+    """Find bills that are missing on a day: the redemption of the same reference within a week.
+
+    Only the first `ELSEWHERE_MAX` references are looked up.
+    """
     begin, end = _span(day - datetime.timedelta(days=ELSEWHERE_DAYS), day + datetime.timedelta(days=ELSEWHERE_DAYS))
     rows = await connection.fetch(
         named_queries("settlement", "reconciliation")["elsewhere"],
-        business, sorted(references)[:ELSEWHERE_MAX], begin, end, timeout=QUERY_SECONDS,
-    )  # fmt: skip
+        business,
+        sorted(references)[:ELSEWHERE_MAX],
+        begin,
+        end,
+        timeout=QUERY_SECONDS,
+    )
     return {
         row["bill_reference"]: Elsewhere(
             row["subject_id"], places.local_day(row["outlet"], row["occurred_at"]), row["outlet"]
@@ -131,7 +146,7 @@ async def elsewhere(
 
 
 def _span(first: datetime.date, last: datetime.date) -> tuple[datetime.datetime, datetime.datetime]:
-    """In UTC, wide enough for these business days in every zone."""
+    """Return a span in UTC, wide enough for these business days in every zone."""
     midnight = datetime.time(tzinfo=datetime.UTC)
     wide = datetime.timedelta(hours=_ZONE_HOURS)
     return (
@@ -141,7 +156,7 @@ def _span(first: datetime.date, last: datetime.date) -> tuple[datetime.datetime,
 
 
 def _worth(legs: object) -> dict[str, tuple[int, int]]:
-    """Of each asset in a basket: its units and what they take off the bill."""
+    """Return for each asset in a basket its units and what they take off the bill."""
     worth: dict[str, tuple[int, int]] = {}
     for leg in legs if isinstance(legs, list) else ():
         if not isinstance(leg, dict) or leg.get("kind") not in UNIT_FIELD:

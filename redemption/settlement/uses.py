@@ -1,11 +1,11 @@
-"""What a ledger transaction used of whom: one `Use` for each asset and issuing business, with its face value.
+"""Uses of a ledger transaction: one `Use` for each asset and issuing business, with its face value.
 
 The lots of one issuer that differ only in their month of expiry are one use. Units are those of the ledger's postings
 to `business_redeemed`, so all uses of a pair sum to what the ledger says; negative units are given back.
 
-Face value: each leg's `value_minor` (what it took off the bill). The postings of an asset stand in the order of the
-legs, and a capture takes from the first leg first, so postings are laid against the legs in turn. A leg taken in part
-counts in proportion, rounded down, as the till was told; a leg's value is spread over its issuers by units, by largest
+Face value: each leg's `value_minor` (what it took off the bill). The postings of an asset are in the order of the legs,
+and a capture takes from the first leg first, so postings are laid against the legs in turn. A leg taken in part counts
+in proportion, rounded down, as the till received it; a leg's value is spread over its issuers by units, by largest
 remainder. Without legs the face value is unknown, but for stored value, which is its own.
 """
 
@@ -56,7 +56,7 @@ class RedeemedPosting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What of the configuration settlement needs: the businesses' currencies, the outlets' days, the group's zone.
+    """The configuration that settlement needs: the businesses' currencies, the outlets' days, the group's zone.
 
     `days` has the outlets whose days are not the calendar days of the group's zone.
     """
@@ -70,7 +70,7 @@ class Places:
         return self.days.get(outlet or "") or OutletDay(self.zone)
 
     def local_day(self, outlet: str | None, moment: datetime.datetime) -> datetime.date:
-        """Return the business day of an outlet that a moment belongs to."""
+        """Return the business day of a moment at an outlet."""
         return self.day_at(outlet).day_of(moment)
 
     def earliest_day_running(self, moment: datetime.datetime) -> datetime.date:
@@ -81,7 +81,7 @@ class Places:
 def uses_of(
     row: Mapping[str, Any], bucket: int, postings: Sequence[RedeemedPosting], legs: object, places: Places
 ) -> list[Use]:
-    """The uses of one transaction (`row` as the query next_transactions gives it), by asset and issuer."""
+    """Return the uses of one transaction (`row` as the query next_transactions gives it), by asset and issuer."""
     by_asset: dict[tuple[str, str], list[RedeemedPosting]] = {}
     for posting in postings:
         by_asset.setdefault((posting.asset, posting.acceptor), []).append(posting)
@@ -101,17 +101,31 @@ def uses_of(
                 continue
             uses.append(
                 Use(
-                    f"stl_{bucket}-{row['epoch']}-{row['entry_ms']}-{row['entry_seq']}-{number}",
-                    bucket, row["epoch"], row["entry_ms"], row["entry_seq"], row["kind"], row["subject_id"],
-                    issuer, acceptor, asset, units[issuer], in_use, faces.get(issuer), currency,
-                    row["outlet"], row["bill_reference"], row["occurred_at"], day,
+                    line_id=f"stl_{bucket}-{row['epoch']}-{row['entry_ms']}-{row['entry_seq']}-{number}",
+                    bucket=bucket,
+                    epoch=row["epoch"],
+                    entry_ms=row["entry_ms"],
+                    entry_seq=row["entry_seq"],
+                    ledger_kind=row["kind"],
+                    subject_id=row["subject_id"],
+                    issuer=issuer,
+                    acceptor=acceptor,
+                    asset=asset,
+                    units=units[issuer],
+                    units_in_use=in_use,
+                    face_value_minor=faces.get(issuer),
+                    currency=currency,
+                    outlet=row["outlet"],
+                    bill_reference=row["bill_reference"],
+                    occurred_at=row["occurred_at"],
+                    local_day=day,
                 )
-            )  # fmt: skip
+            )
     return uses
 
 
 def face_values(legs: object, asset: str, postings: Sequence[RedeemedPosting]) -> dict[str, int]:
-    """Face value by issuer of the postings of one asset; an issuer that is missing has an unknown one."""
+    """Return the face value by issuer of the postings of one asset; a missing issuer has an unknown one."""
     faces: dict[str, int] = {}
     waiting = [(posting.issuer, posting.amount) for posting in postings if posting.amount > 0]
     for units, value in _legs_of(legs, asset):
@@ -136,7 +150,7 @@ def face_values(legs: object, asset: str, postings: Sequence[RedeemedPosting]) -
 
 
 def _legs_of(legs: object, asset: str) -> list[tuple[int, int]]:
-    """Units and value of the legs of an asset, as the context has them; one that cannot be read is left out."""
+    """Return units and value of the legs of an asset, as the context has them; one that cannot be read is left out."""
     instrument = instrument_of(asset)
     found: list[tuple[int, int]] = []
     for leg in legs if isinstance(legs, list) else ():

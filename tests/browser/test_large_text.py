@@ -81,9 +81,15 @@ def as_(role: str, credential: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("size", "theme", "large"), WINDOWS)
 async def test_the_member_page(
-    browser: Browser, stack: Stack, tong: TongClient, till: Terminal, member: Member,
-    size: tuple[int, int], theme: str, large: bool,
-) -> None:  # fmt: skip
+    browser: Browser,
+    stack: Stack,
+    tong: TongClient,
+    till: Terminal,
+    member: Member,
+    size: tuple[int, int],
+    theme: str,
+    large: bool,
+) -> None:
     async with window(browser, stack, size, theme, large, as_("member", member.access_token)) as visitor:
         page = visitor.page
         await visitor.open("/app/")
@@ -111,9 +117,15 @@ async def test_the_member_page(
 
 @pytest.mark.parametrize(("size", "theme", "large"), WINDOWS)
 async def test_the_scanner_page(
-    browser: Browser, stack: Stack, tong: TongClient, till: Terminal, member: Member,
-    size: tuple[int, int], theme: str, large: bool,
-) -> None:  # fmt: skip
+    browser: Browser,
+    stack: Stack,
+    tong: TongClient,
+    till: Terminal,
+    member: Member,
+    size: tuple[int, int],
+    theme: str,
+    large: bool,
+) -> None:
     async with window(browser, stack, size, theme, large, as_("terminal", till.api_key)) as visitor:
         at_till = Till(visitor, stack, tong, till)
         await visitor.open("/scanner/")

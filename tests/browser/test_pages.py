@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser
 
-from gateway.pages.site import BUILT, FOLDERS, PagesMissingError, Site
+from gateway.pages.site import BUILT, FOLDERS, PagesMissing, Site
 from tests.support.api.client import TongClient
 from tests.support.pages.browser import visiting
 from tests.support.servers.stack import Stack
@@ -125,7 +125,7 @@ async def test_what_the_build_did_not_write_is_not_there(path: str, tong: TongCl
 
 
 def test_pages_that_were_not_built_say_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(PagesMissingError, match="make pages"):
+    with pytest.raises(PagesMissing, match="make pages"):
         Site(tmp_path).find("app/")
 
 

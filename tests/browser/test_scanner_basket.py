@@ -52,9 +52,12 @@ async def test_what_may_not_stand_together_cannot_be_chosen_and_uses_are_told_to
     browser: Browser, stack: Stack, tong: TongClient
 ) -> None:
     alone_off = {
-        "name": {"zh-Hant": "單獨", "en": "Alone"}, "granted_by": "hotel", "exclusive": True, "per_day": 1,
+        "name": {"zh-Hant": "單獨", "en": "Alone"},
+        "granted_by": "hotel",
+        "exclusive": True,
+        "per_day": 1,
         "discount": {"kind": "amount_off", "amount_minor": 1_000},
-    }  # fmt: skip
+    }
     member = await stack.member(
         ("hotel", 6_000, 2), benefits={"dining-80": 4, "till-alone": 2}, definitions={"till-alone": alone_off}
     )

@@ -20,7 +20,7 @@ import asyncpg
 from redis.exceptions import RedisError
 
 from loadtest import layout
-from loadtest.stack import StackFailedError
+from loadtest.stack import StackFailed
 from tests.drills.journal import Journal, open_journal, read_journal
 from tests.drills.oracle import Books, judge
 from tests.drills.rest import REST_SECONDS, looked_up, resolve, until_at_rest
@@ -125,7 +125,7 @@ class Drill(ABC):
                 await self._on(stack, result)
         except CannotRun as why:
             result.not_run = str(why)
-        except (AssertionError, StackFailedError, RedisError, asyncpg.PostgresError, OSError, TimeoutError) as fault:
+        except (AssertionError, StackFailed, RedisError, asyncpg.PostgresError, OSError, TimeoutError) as fault:
             notes = "".join(getattr(fault, "__notes__", []))
             result.wrong.append(f"{type(fault).__name__}: {fault}\n{notes}")
         finally:

@@ -161,9 +161,14 @@ def _cancelled_first(record: Record, late: Entry) -> bool:
 
 
 _WRITES = {
-    "verify": {"redeem"}, "hold": {"hold"}, "capture": {"capture"}, "void": {"release"}, "refund": {"refund"},
-    "accrue": {"accrue"}, "reverse_accrual": {"reverse"},
-}  # fmt: skip
+    "verify": {"redeem"},
+    "hold": {"hold"},
+    "capture": {"capture"},
+    "void": {"release"},
+    "refund": {"refund"},
+    "accrue": {"accrue"},
+    "reverse_accrual": {"reverse"},
+}
 
 
 def _keys(books: Books) -> list[str]:
@@ -190,8 +195,11 @@ def _keys(books: Books) -> list[str]:
             )
         elif settled.outcome == "refused" and rows:
             wrong.append(f"I4: {name} was refused {settled.code}, the ledger has {subjects}")
-        wrong += [f"I3: {name}: {row['member_id']} instead of {intent.member_id}" for row in rows
-                  if row["member_id"] != intent.member_id]  # fmt: skip
+        wrong += [
+            f"I3: {name}: {row['member_id']} instead of {intent.member_id}"
+            for row in rows
+            if row["member_id"] != intent.member_id
+        ]
     scans = {"redeem", "hold", "accrue"}
     for name_of_key, rows in books.by_key.items():
         if name_of_key not in asked and any(row["kind"] in scans for row in rows):

@@ -113,10 +113,18 @@ class Till:
     async def work(self) -> None:
         """Until the world ends; finishes what it has in hand."""
         acts = (
-            (self._scan, 40), (self._hold, 22), (self._end_hold, 16), (self._refund, 10), (self._cancel, 6),
-            (self._cancel_before, 2), (self._accrue, 7), (self._reverse_accrual, 2), (self._reuse_key, 3),
-            (self._reuse_code, 3), (self._ask_too_much, 3),
-        )  # fmt: skip
+            (self._scan, 40),
+            (self._hold, 22),
+            (self._end_hold, 16),
+            (self._refund, 10),
+            (self._cancel, 6),
+            (self._cancel_before, 2),
+            (self._accrue, 7),
+            (self._reverse_accrual, 2),
+            (self._reuse_key, 3),
+            (self._reuse_code, 3),
+            (self._ask_too_much, 3),
+        )
         names, weights = zip(*acts, strict=True)
         async with self._http:
             while not self._world.ended.is_set():

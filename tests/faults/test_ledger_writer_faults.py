@@ -18,7 +18,7 @@ import pytest
 
 from redemption.hot import keys
 from redemption.ledger.streams import StreamClient, open_stream_client
-from redemption.ledger.writer import LedgerStoppedError
+from redemption.ledger.writer import LedgerStopped
 from tests.support.ledger.ledger import (
     Acknowledged,
     EntryGenerator,
@@ -290,7 +290,7 @@ async def test_an_old_backup_restored_by_a_restart_stops_every_bucket_before_a_r
         await asyncio.to_thread(servers.valkey.start)
         await servers.client.connection_pool.disconnect()
         await servers.add(1_000)  # enough that every stream ends after its watermark again
-        with pytest.raises(LedgerStoppedError, match="all 8 buckets are stopped: the stream counts"):
+        with pytest.raises(LedgerStopped, match="all 8 buckets are stopped: the stream counts"):
             await asyncio.wait_for(writer.run(asyncio.Event()), 10)
     assert await servers.rows() == 1_500
 

@@ -19,7 +19,7 @@ import pytest
 
 from redemption.database import open_pool
 from redemption.ledger.chain import BATCH_ROWS, SealKey, SealKeyRefused, make_seal_key, read_seal_key
-from redemption.ledger.sealer import OtherKeyError, Sealer
+from redemption.ledger.sealer import OtherKey, Sealer
 from redemption.ledger.streams import StreamClient, open_stream_client
 from tests.support.ledger.ledger import (
     Acknowledged,
@@ -209,7 +209,7 @@ async def test_a_chain_is_not_continued_with_another_key(place: Place) -> None:
     pool = await open_pool(place.dsn)
     await Sealer(pool, SealKey(SECRET), range(BUCKETS)).round()
     await place.write(100)
-    with pytest.raises(OtherKeyError):
+    with pytest.raises(OtherKey):
         await Sealer(pool, SealKey(bytes(32)), range(BUCKETS)).round()
     await pool.close()
 

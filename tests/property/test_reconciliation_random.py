@@ -24,10 +24,15 @@ def history(rng: random.Random, subject_id: str, reference: str | None, outlet: 
 
     def row(kind: str, units: dict[str, int] | None, *, first: bool = False) -> dict[str, Any]:
         return {
-            "subject_id": subject_id, "kind": kind, "occurred_at": moment, "outlet": outlet,
-            "bill_reference": reference if first else None, "bill_amount_minor": 9_900 if first and reference else None,
-            "legs": legs if first else None, "units": units,
-        }  # fmt: skip
+            "subject_id": subject_id,
+            "kind": kind,
+            "occurred_at": moment,
+            "outlet": outlet,
+            "bill_reference": reference if first else None,
+            "bill_amount_minor": 9_900 if first and reference else None,
+            "legs": legs if first else None,
+            "units": units,
+        }
 
     taken = {"points": points, **({"CNY": money} if money else {})}
     rows = [row("hold" if held else "redeem", None if held else taken, first=True)]
@@ -55,10 +60,11 @@ def ledger_of(rng: random.Random) -> tuple[list[Movement], dict[str, int]]:
         for row in rows:
             net.update(row["units"] or {})
         off[f"rdm_{number}"] = sum(
-            leg["value_minor"] * net["points" if leg["kind"] == "points" else "CNY"]
+            leg["value_minor"]
+            * net["points" if leg["kind"] == "points" else "CNY"]
             // leg["points" if leg["kind"] == "points" else "amount_minor"]
             for leg in rows[0]["legs"]
-        )  # fmt: skip
+        )
     return movements, off
 
 
@@ -70,10 +76,14 @@ def list_of(rng: random.Random, movements: list[Movement]) -> list[TillRow]:
             continue
         amount = movement.amount_minor + (rng.choice((0, 0, 0, 0, 1, -50)))
         row = TillRow(
-            0, movement.reference or "unknown", amount, movement.occurred_at if rng.random() < 0.5 else None,
-            movement.outlet if by_outlet else None, movement.redemption_id if rng.random() < 0.3 else None,
+            0,
+            movement.reference or "unknown",
+            amount,
+            movement.occurred_at if rng.random() < 0.5 else None,
+            movement.outlet if by_outlet else None,
+            movement.redemption_id if rng.random() < 0.3 else None,
             rng.choice((None, None, 9_900, 1)),
-        )  # fmt: skip
+        )
         rows += [row] * rng.choice((1, 1, 1, 2))
     rows += [
         TillRow(0, f"C-{rng.randint(1, 5)}", rng.randint(-10, 500), None, OUTLETS[0] if by_outlet else None, None, None)

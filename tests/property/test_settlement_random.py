@@ -27,8 +27,20 @@ from redemption.settlement.reading import SettlementReader
 from tests.support.servers.postgres import PrivatePostgres
 from tests.support.settlement.settlement import BUSINESSES, Book, Move, agree, at, differences, group_pool
 
-STEPS = ("redeem", "redeem", "redeem", "hold", "capture", "refund", "refund_all", "reverse", "produce", "close",
-         "agree", "dispute")  # fmt: skip
+STEPS = (
+    "redeem",
+    "redeem",
+    "redeem",
+    "hold",
+    "capture",
+    "refund",
+    "refund_all",
+    "reverse",
+    "produce",
+    "close",
+    "agree",
+    "dispute",
+)
 DAY = 86_400.0
 RULES: tuple[dict[str, Any], ...] = (
     {"kind": "proportion", "basis_points": 9_733},
@@ -66,10 +78,17 @@ class History:
     async def play(self, step: str) -> None:
         self.now += self.chance.uniform(0, 3 * DAY)
         await {
-            "redeem": self.redeem, "hold": self.redeem, "capture": self.capture, "refund": self.refund,
-            "refund_all": self.refund, "reverse": self.refund, "produce": self.produce, "close": self.close,
-            "agree": self.agree, "dispute": self.dispute,
-        }[step](step)  # fmt: skip
+            "redeem": self.redeem,
+            "hold": self.redeem,
+            "capture": self.capture,
+            "refund": self.refund,
+            "refund_all": self.refund,
+            "reverse": self.refund,
+            "produce": self.produce,
+            "close": self.close,
+            "agree": self.agree,
+            "dispute": self.dispute,
+        }[step](step)
 
     def when(self) -> float:
         """Now, or some time ago: an entry that reaches the ledger late."""
@@ -83,9 +102,10 @@ class History:
         for _ in range(self.chance.randint(1, 3)):
             asset = self.chance.choice(ASSETS)
             lots = sorted(
-                f"{month}.{issuer}" for issuer in self.chance.sample(BUSINESSES, self.chance.randint(1, 3))
+                f"{month}.{issuer}"
+                for issuer in self.chance.sample(BUSINESSES, self.chance.randint(1, 3))
                 for month in self.chance.sample(("202701", "202705"), self.chance.randint(1, 2))
-            )  # fmt: skip
+            )
             units = [self.chance.choice((1, 2, 3, 7, 1000, 3331)) for _ in lots]
             value = sum(units) if asset == "CNY" else self.chance.randint(0, 5_000)
             name = {"points": "points", "CNY": "amount_minor"}.get(asset, "uses")
@@ -156,11 +176,16 @@ class History:
         issuer = self.chance.choice(("*", *BUSINESSES[:2]))
         begins = datetime.datetime.fromtimestamp(self.now - self.chance.uniform(-20, 60) * DAY, datetime.UTC).date()
         await agree(
-            self.pool, f"{instrument}-{'any' if issuer == '*' else issuer}", instrument=instrument, issuer=issuer,
-            rule=self.chance.choice(RULES), tax_basis_points=self.chance.choice((0, 600)), valid_from=str(begins),
+            self.pool,
+            f"{instrument}-{'any' if issuer == '*' else issuer}",
+            instrument=instrument,
+            issuer=issuer,
+            rule=self.chance.choice(RULES),
+            tax_basis_points=self.chance.choice((0, 600)),
+            valid_from=str(begins),
             rounding=self.chance.choice(("half_up", "down")),
             cap_minor=self.chance.choice((None, None, 40)),
-        )  # fmt: skip
+        )
 
     async def dispute(self, _: str) -> None:
         # Not what is given back whole already: a correction after that stands, as both agreed on it.
@@ -209,9 +234,10 @@ async def views_are_equal_and_opposite(pool: Pool, periods: list[Period]) -> Non
     for of_currency in nets.values():
         assert sum(of_currency.values()) == 0
     assert business_nets(settle_up(nets)) == {
-        currency: {name: net for name, net in of_currency.items() if net} for currency, of_currency in nets.items()
+        currency: {name: net for name, net in of_currency.items() if net}
+        for currency, of_currency in nets.items()
         if any(of_currency.values())
-    }  # fmt: skip
+    }
 
 
 async def proportions_are_rounded_once(pool: Pool) -> None:
@@ -258,9 +284,11 @@ async def play(postgres: PrivatePostgres, steps: list[str], seed: int) -> None:
 
 
 @settings(
-    max_examples=25, deadline=None, print_blob=True,
+    max_examples=25,
+    deadline=None,
+    print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)  # fmt: skip
+)
 @given(steps=st.lists(st.sampled_from(STEPS), min_size=25, max_size=90), seed=st.integers(0, 2**32 - 1))
 def test_whatever_happens_settlement_says_what_the_ledger_says(
     postgres: PrivatePostgres, steps: list[str], seed: int

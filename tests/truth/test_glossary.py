@@ -52,8 +52,8 @@ def of_gateway() -> Iterator[tuple[str, str, str]]:
     for place, each in (*notices, *(("a part of notices", part) for part in parts)):
         yield from ((place, *pair) for pair in zip(notice_texts.LANGUAGES, each, strict=True))
     for code in alarms.CODES:
-        for texts in (alarms._WORDS[code].titles, alarms._WORDS[code].texts):
-            yield from ((f"alarm {code}", *pair) for pair in zip(alarms._LANGUAGES, texts, strict=True))
+        for language in notice_texts.LANGUAGES:
+            yield from ((f"alarm {code}", language, text) for text in alarms._WORDS[code][language].values())
     for language, statement in STATEMENT_TEXTS.items():
         yield from ((f"statement's {key}", language, text) for key, text in statement.items())
 

@@ -36,7 +36,7 @@ from redemption.domain.members import bucket_of, member_id
 from redemption.hot.faults import HotStoreFault
 from redemption.ledger.entries import Entry, Position, decode_entry
 from redemption.ledger.reader import LedgerAway
-from redemption.ledger.streams import ValkeyAwayError
+from redemption.ledger.streams import ValkeyAway
 from redemption.live.history import FIRST_PAGE
 from redemption.live.movements import Movement, movement_of_entry
 from redemption.live.tail import Item, Listener
@@ -101,7 +101,7 @@ async def events(request: Request) -> Response:
         if listener is not None:
             state.live.tail.leave(listener)
         give_back()
-        if isinstance(fault, ValkeyAwayError | LedgerAway):
+        if isinstance(fault, ValkeyAway | LedgerAway):
             raise Problem("unavailable", "Notices cannot be read at this moment") from None
         raise
     heard = listener
@@ -240,7 +240,7 @@ async def _last(state: State, bucket: int) -> Position | None:
     """The newest entry of the bucket; None when the hot store does not say, and the history is shown nevertheless."""
     try:
         return await state.live.tail.last(bucket)
-    except ValkeyAwayError:
+    except ValkeyAway:
         return None
 
 

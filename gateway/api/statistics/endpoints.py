@@ -25,7 +25,7 @@ from gateway.problems import groups
 from gateway.problems.documents import Problem, language_of, malformed
 from redemption.domain.clock import instant
 from redemption.domain.limits import REFUSALS_KEPT_MAX, REFUSALS_PAGE_MAX
-from redemption.ledger.streams import ValkeyAwayError
+from redemption.ledger.streams import ValkeyAway
 
 MINUTES_MAX: Final = 60
 REFUSALS_DEFAULT: Final = 100
@@ -112,7 +112,7 @@ async def read_refusals(request: Request) -> Response:
     names = await _names(request)
     try:
         told = await state.live.stats_store.refusals(REFUSALS_KEPT_MAX if caller.business is not None else limit)
-    except ValkeyAwayError:
+    except ValkeyAway:
         raise Problem("unavailable", "The last refusals cannot be read at this moment") from None
     documents = [refusal_document(each.text, names, caller.business) for each in told]
     return answer(200, orjson.dumps({"refusals": [each for each in documents if each is not None][:limit]}))

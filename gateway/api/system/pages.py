@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.pages.site import BUILT, File, PagesMissingError, Site, respond
+from gateway.pages.site import BUILT, File, PagesMissing, Site, respond
 from gateway.problems.documents import Problem
 
 
@@ -28,7 +28,7 @@ def _answer(request: Request, *, look_again: bool) -> Response:
         kept.site = Site(BUILT)
     try:
         found: File | None = kept.site.find(request.url.path.removeprefix("/"))
-    except PagesMissingError as missing:
+    except PagesMissing as missing:
         raise Problem("unavailable", str(missing)) from None
     if found is None:
         raise Problem("not_found", "There is no such file among the pages")

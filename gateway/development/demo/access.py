@@ -30,7 +30,7 @@ ADMIN = "admin"
 
 
 async def demo_members_and_terminals(settings: Settings, own_members: Collection[int]) -> dict[str, Any]:
-    """`terminals`, `members` and `admin_api_key` as docs/start/integrate.md uses them; points are those of this moment.
+    """Return `terminals`, `members` and `admin_api_key` as contract.md has them; points are those of this moment.
 
     Only members whose numbers are in `own_members` get a token, the demo group's own: a store may hold any number of
     others. `business_admins` is ours: a key of all roles for each business, which sees that business only. What
@@ -68,7 +68,8 @@ async def demo_members_and_terminals(settings: Settings, own_members: Collection
                     "member_id": row["member_id"],
                     "tier": row["tier_id"] if member is None else member.tier,
                     "access_token": issuer.access_token(row["member_id"], TOKEN_SECONDS),
-                    "points": 0 if member is None else member.sum_of("points"),  # None: the hot store was lost
+                    # It is None where the hot store was lost.
+                    "points": 0 if member is None else member.sum_of("points"),
                 }
             )
     finally:
@@ -95,8 +96,10 @@ async def demo_members_and_terminals(settings: Settings, own_members: Collection
 async def _keys(
     connection: Connection, settings: Settings, terminal_ids: list[str], businesses: list[str]
 ) -> dict[str, str]:
-    """A key for every terminal, one for the back office and one for each business's; those that the database no longer
-    has are made anew."""
+    """Return a key for every terminal, one for the back office and one for each business's.
+
+    Those that the database no longer has are made anew.
+    """
     file = settings.home / "demo-keys.json"
     kept: dict[str, str] = msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
     known = {row["key_id"] for row in await connection.fetch("SELECT key_id FROM api_key WHERE revoked_at IS NULL")}

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from gateway.administration.running_stack import read_running
 from gateway.development.demo import life, scan
 from gateway.development.demo.environment import demo_environment, export_lines
-from gateway.development.demo.tour import Differs, Tour
+from gateway.development.demo.tour import StepDiffered, Tour
 from gateway.settings import Settings
 
 STEPS: Final[tuple[tuple[str, Callable[[Tour], Awaitable[list[str]]]], ...]] = (
@@ -49,29 +49,29 @@ STEPS: Final[tuple[tuple[str, Callable[[Tour], Awaitable[list[str]]]], ...]] = (
 
 
 async def demo(settings: Settings) -> int:
-    """Goes through the steps. Returns the exit status: 0 when all came to what they must."""
+    """Run the steps. Returns the exit status: 0 where all had the expected result."""
     tour = Tour(read_running(settings.home), settings.home / "demo")
     for number, (title, step) in enumerate(STEPS, 1):
         try:
             line, *details = await step(tour)
-        except Differs as difference:
+        except StepDiffered as difference:
             _say(f"{number:2}. {title}: FAILED. {difference}", bad=True)
             return 1
         except ImportError as missing:
             _say(f"{number:2}. {title}: FAILED. {missing}; `pip install tong[development]` brings it", bad=True)
             return 1
-        except Exception as fault:  # an answer of another shape, a store that is away: told with the step's name
+        except Exception as fault:  # every fault of a step is printed with its name
             _say(f"{number:2}. {title}: FAILED. {fault!r}", bad=True)
             return 1
         _say(f"{number:2}. {title}: {line}")
         for detail in details:
             _say(f"      {detail}")
-    _say("Everything came to what it must; every step that moved value is in the ledger, in balance.")
+    _say("Every step had the expected result; every step that moved value is in the ledger, in balance.")
     return 0
 
 
 async def codes(settings: Settings, refusal: str | None, *, as_json: bool) -> int:
-    """Prints how each refusal, or one, is got (refusal_codes.py). Returns the exit status."""
+    """Print how to get each refusal, or one (refusal_codes.py). Returns the exit status."""
     from gateway.development.demo.refusal_codes import NoSuchRefusal, refusal_lines  # noqa: PLC0415 - not for the tour
 
     content = read_running(settings.home)
@@ -89,14 +89,14 @@ async def codes(settings: Settings, refusal: str | None, *, as_json: bool) -> in
 
 
 async def environment(settings: Settings, business: str, member_id: str | None, *, as_json: bool) -> int:
-    """Prints the variables that the samples of the documentation use. Returns the exit status."""
+    """Print the variables that the samples of the documentation use. Returns the exit status."""
     variables = demo_environment(read_running(settings.home), business=business, member_id=member_id)
     _say(json.dumps(variables, indent=2) if as_json else "\n".join(export_lines(variables)))
     return 0
 
 
 def pages(settings: Settings) -> int:
-    """Prints the address of the pages, with the token that lets them offer the demo's identities."""
+    """Print the address of the pages, with the token that lets them offer the demo's identities."""
     _say(read_running(settings.home)["pages_url"])
     return 0
 

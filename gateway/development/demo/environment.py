@@ -24,7 +24,7 @@ def demo_environment(demo: dict[str, Any], *, business: str, member_id: str | No
     members = {each["member_id"]: each for each in demo["members"]}
     member = next(iter(members.values())) if member_id is None else members.get(member_id)
     if member is None:
-        raise SettingsRefused(f"{member_id} is none of the demo's members; the first is {next(iter(members))}")
+        raise SettingsRefused(f"{member_id} is not one of the demo's members; the first is {next(iter(members))}")
     return {
         "BASE_URL": demo["base_url"],
         "TERMINAL_KEY": terminals[business]["api_key"],

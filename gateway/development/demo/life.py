@@ -28,7 +28,7 @@ PURCHASE_MINOR: Final = 30_000
 CROSSING_PERCENT: Final = 10
 HOLD_SECONDS: Final = 2 * 86_400
 EARN_PERCENT: Final = {"standard": 100, "silver": 110, "gold": 125, "diamond": 150}
-"""Of the demo group (group.yaml)."""
+"""Percentages of the demo group (group.yaml)."""
 
 
 async def prepares_dinner(tour: Tour) -> list[str]:
@@ -140,7 +140,7 @@ async def captures_a_part(tour: Tour) -> list[str]:
 
 async def loses_an_answer(tour: Tour) -> list[str]:
     await tour.scan("lost", "restaurant", bill=bill(category="dining"), legs=[points_leg(LOST_POINTS)])
-    sent = tour.sent["lost"]  # the till does not see this answer; it stays here to be compared
+    sent = tour.sent["lost"]  # the till does not see this answer; later steps compare with it
     again = await tour.verify(sent.business, sent.body, sent.key)
     expect(again.status == 201, f"the retry answers {told(again)}")
     expect(again.headers["Idempotency-Replayed"] == "true", "the retry has no Idempotency-Replayed: true")
@@ -182,7 +182,7 @@ async def sends_it_late(tour: Tour) -> list[str]:
 
 async def earns_at_the_mall(tour: Tour) -> list[str]:
     purchase = {**bill(), "amount_minor": PURCHASE_MINOR}
-    # By id only after a scan there.
+    # An accrual by id needs an earlier scan at the same outlet.
     await tour.ok("POST", "/v1/prepare", tour.till("restaurant"), {"code": await tour.code()})
     by_id = {"member_id": tour.member["member_id"], "bill": purchase}
     by_code = {"code": await tour.code(), "bill": purchase}
@@ -239,4 +239,4 @@ async def _expect_cancelled(tour: Tour, business: str, body: dict[str, Any], key
 def _expect_balance(redemption: dict[str, Any], means: Means) -> None:
     balance = redemption["balance"]
     found = (balance["points"], balance["points_held"], balance["stored_value_minor"])
-    expect(found == means[:3], f"the till is told {balance}, the member {means}")
+    expect(found == means[:3], f"the till got {balance}, the member {means}")

@@ -1,5 +1,7 @@
-"""`tong demo codes`: for every refusal that a till can meet, what to send to get exactly that one, as payment sandboxes
-have test cards. Only in a development stack: it needs the demo.json of a `tong up` that runs.
+"""`tong demo codes`: for each refusal of a till, the requests that lead to it, like the test cards of payment
+sandboxes.
+
+Only in a development stack: it needs the demo.json of a running `tong up`.
 
     cases(keys, codes)  the requests, one after another, of each refusal
     NOT_ON_PURPOSE      refusals that no request brings about
@@ -36,6 +38,7 @@ from gateway.development.demo.refusal_group import (
 )
 from gateway.problems.documents import KINDS
 from gateway.settings import Settings
+from redemption.domain.errors import RefusedError
 from redemption.domain.limits import AMOUNT_MINOR_MAX, BODY_BYTES_MAX, GUESSES_PER_TERMINAL
 from tokens.claims import CODE_LIFETIME_SECONDS, SLOT_SECONDS, SLOTS_AHEAD_MAX, slot_at
 from tokens.codec import CodeIssuer, IssuedCode
@@ -45,7 +48,7 @@ from tokens.keyring import KeyRing
 GOOD_SECONDS: Final = 120
 VERIFY: Final = "/v1/verify"
 NOT_ON_PURPOSE: Final[dict[str, str]] = {
-    "overloaded": "A gateway says it while it has more in hand than it can answer in time. To see it: `tong bench`.",
+    "overloaded": "A gateway answers it while it has more calls than it can answer. To see it: `make bench-overload`.",
     "unavailable": "A gateway says it while a store is away or being rebuilt. To see it: stop the pid of valkey in "
     "demo.json with SIGSTOP, and let it go on with SIGCONT.",
 }
@@ -56,17 +59,17 @@ _SHOWN_CHARACTERS: Final = 40
 assert _AHEAD_SLOTS * SLOT_SECONDS + CODE_LIFETIME_SECONDS - 2 * SLOT_SECONDS >= GOOD_SECONDS
 
 
-class NoSuchRefusal(Exception):
-    """There is no test code for that; the text says for what there is."""
+class NoSuchRefusal(RefusedError):
+    """There is no test code for this refusal; the text lists the known ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request. `answers` is the status it is answered with, `code` that of the problem document, if it is one.
+    """One request. `answers` is the expected status, `code` that of the problem document, if it is one.
 
-    `{redemption_id}` in a path stands for the id that the step before answered. The body is `body` as JSON, or where
-    that is null `text`, written `text_times` times. `times`: it is sent so often, each time with another key (`-2`,
-    `-3` … after it), or until it is answered so. `wait_seconds`: before it is sent.
+    `{redemption_id}` in a path is replaced by the id in the answer to the step before. The body is `body` as JSON, or
+    where that is null `text`, written `text_times` times. `times`: it is sent so often, each time with another key
+    (`-2`, `-3` … after it), or until it is answered so. `wait_seconds`: before it is sent.
     """
 
     path: str
@@ -83,7 +86,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """How to get one refusal. `what` says it in a line; the last step is the one that is refused."""
+    """The steps to one refusal. `what` describes it in a line; the last step is the refused one."""
 
     refusal: str
     what: str
@@ -101,19 +104,19 @@ class Codes:
         self.of_lost_phone = self.fresh(REVOKED_MEMBER)
 
     def fresh(self, member: int = MEMBER) -> str:
-        """Good from now on, for GOOD_SECONDS and a little more."""
+        """Return a code that is valid from now on, for GOOD_SECONDS and a little more."""
         return self._issue(member, slot_at(time.time()) + _AHEAD_SLOTS).code
 
     def expired(self) -> str:
         return self._issue(MEMBER, slot_at(time.time() - _OLD_SECONDS)).code
 
     def forged(self) -> str:
-        """A genuine one whose signature was changed in one character."""
+        """Return a genuine code whose signature was changed in one character."""
         head, _, signature = self.fresh().rpartition(".")
         return f"{head}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
 
     def guessed_digits(self) -> str:
-        """18 digits that look right and are nobody's (one in a million and a half would be)."""
+        """Return 18 digits that look right and are nobody's (one in a million and a half would be)."""
         digits = self._issue(MEMBER, slot_at(time.time())).digits
         body = digits[:8] + str((int(digits[8]) + 1) % 10) + digits[9:-1]
         return f"{body}{check_digit(body)}"
@@ -123,13 +126,13 @@ class Codes:
 
 
 class _Till:
-    """Writes requests of one till. Every key is made here, once."""
+    """A writer of one till's requests. Every key is made here, once."""
 
     def __init__(self, keys: TillKeys, codes: Codes) -> None:
         self.keys = keys
         self.codes = codes
         self.run = secrets.token_hex(4)
-        self.amount = 100_000 + secrets.randbelow(900_000)  # another bill in each run: none is a duplicate
+        self.amount = 100_000 + secrets.randbelow(900_000)  # each run has another bill, so that none is a duplicate
         self._requests = 0
 
     def headers(self, *, key: str | None = None, api_key: str | None = None) -> dict[str, str]:
@@ -151,16 +154,16 @@ class _Till:
         }
 
     def sale(self, *legs: dict[str, Any], bill: int | None = None, **others: Any) -> dict[str, Any]:
-        """The body of a verify with a fresh code."""
+        """Return the body of a verify with a fresh code."""
         return {"code": self.codes.fresh(), "bill": self.bill(bill), "legs": list(legs), **others}
 
     def refused(self, refusal: str, body: dict[str, Any], *, path: str = VERIFY, **others: Any) -> Step:
-        """A request that comes to this refusal."""
+        """Return a request that leads to this refusal."""
         given = {"headers": self.headers(), **others}
         return Step(path, body=body, answers=KINDS[refusal].status, code=refusal, **given)
 
     def taken(self, body: dict[str, Any], *, key: str | None = None) -> Step:
-        """A verify that is applied."""
+        """Return a verify that is applied."""
         return Step(VERIFY, self.headers(key=key), body, 201)
 
     def done(self, call: str, body: dict[str, Any]) -> Step:
@@ -179,7 +182,7 @@ def benefit(benefit_id: str) -> dict[str, Any]:
 
 
 def cases(keys: TillKeys, codes: Codes) -> list[Case]:
-    """Every refusal but those of NOT_ON_PURPOSE, in the contract's order."""
+    """Return every refusal but those of NOT_ON_PURPOSE, in the contract's order."""
     till = _Till(keys, codes)
     order = list(KINDS)
     found = [
@@ -258,7 +261,7 @@ def _of_the_basket(till: _Till) -> Iterator[Case]:
     stored = {"kind": "stored_value", "amount_minor": STORED_MINOR + 1}
     for refusal, what, sale in (
         ("leg_not_allowed_here", "a benefit of another business", till.sale(benefit(ELSEWHERE))),
-        ("benefit_unknown", "a benefit that there is not", till.sale(benefit("no-such-benefit"))),
+        ("benefit_unknown", "an unknown benefit", till.sale(benefit("no-such-benefit"))),
         ("benefit_not_now", "a benefit whose last day is over", till.sale(benefit(OVER))),
         ("benefit_exhausted", "a benefit of which the member has no use", till.sale(benefit(USED_UP))),
         ("tier_too_low", "a benefit of the highest level, the member has the lowest", till.sale(benefit(HIGHEST))),
@@ -273,10 +276,10 @@ def _of_the_basket(till: _Till) -> Iterator[Case]:
 
 
 def _of_the_id(till: _Till) -> Iterator[Case]:
-    """What comes after verify: a till sends these to an id."""
+    """Return the cases after verify: a till sends these to an id."""
 
     def held(amount: int, **others: Any) -> Step:
-        # Bills of different amounts, so that the holds of one run are no duplicates of each other.
+        # The bills differ in amount, so that the holds of one run are no duplicates of each other.
         sale = till.sale(points(MINIMUM_POINTS), bill=till.amount + amount, capture=False, **others)
         return till.taken(sale)
 
@@ -313,7 +316,7 @@ def _of_the_id(till: _Till) -> Iterator[Case]:
 
 
 async def refusal_lines(settings: Settings, refusal: str | None, *, as_json: bool) -> list[str]:
-    """What to print of all of them, or of one. Raises `NoSuchRefusal` and the stores' faults."""
+    """Return the lines for all of them, or for one. Raises `NoSuchRefusal` and the stores' faults."""
     if refusal in NOT_ON_PURPOSE:
         return [_not_on_purpose(refusal)]
     codes = Codes(settings)
@@ -339,7 +342,7 @@ def _not_on_purpose(refusal: str) -> str:
 
 
 def _told(step: Step) -> str:
-    """A step in a line, without the till's key; of a long code its ends."""
+    """Return a step in a line, without the till's key; of a long code its ends."""
     body = f"{step.text_times} spaces"
     if step.body is not None:
         code = step.body.get("code", "")

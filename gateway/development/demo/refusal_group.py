@@ -39,7 +39,7 @@ from redemption.rules.definitions import AmountOff, BenefitDefinition, Item, Poi
 from tokens import api_keys
 
 KNOWN_SECONDS: Final = 4 * POLL_SECONDS
-"""Then every worker knows a key that was made or revoked: each asks four times as often."""
+"""The time after which every worker knows a key that was made or revoked: each asks four times as often."""
 BUSINESS: Final = "test-codes"
 TILL: Final = "trm_test_codes_1"
 CURRENCY: Final = "CNY"
@@ -73,7 +73,7 @@ class TillKeys:
 
 
 async def make_refusal_group(settings: Settings) -> TillKeys:
-    """Everything that is not there yet; the third member's codes are revoked anew. Raises the stores' faults."""
+    """Make everything that is missing; the third member's codes are revoked anew. Raises the stores' faults."""
     assert settings.postgres_dsn is not None
     assert settings.valkey_url is not None
     pool = await open_pool(settings.postgres_dsn.get_secret_value(), size=2, name="tong-demo")
@@ -105,7 +105,7 @@ async def make_refusal_group(settings: Settings) -> TillKeys:
 
 
 def _group(configuration: Configuration) -> Group:
-    """Only what is new: the group's own terms stay as they are."""
+    """Return the group of the test members only: the group's own terms stay as they are."""
     lowest, highest = configuration.tiers[0].tier_id, configuration.tiers[-1].tier_id
     names = {"zh-Hant": "測試碼", "zh-Hans": "测试码", "en": "Test codes"}
     amount = AmountOff(100)
@@ -143,7 +143,7 @@ def _group(configuration: Configuration) -> Group:
 
 
 async def _keys(settings: Settings, in_force: set[str]) -> tuple[TillKeys, bool]:
-    """The till's keys, kept beside the demo's others, and whether one was made just now."""
+    """Return the till's keys, kept beside the demo's others, and whether one was made just now."""
     file = settings.home / "demo-keys.json"
     kept: dict[str, str] = json.loads(file.read_bytes()) if file.exists() else {}
     found, fresh = [], False

@@ -33,7 +33,7 @@ async def is_ready(tour: Tour) -> list[str]:
 
 
 async def finds_a_member(tour: Tour) -> list[str]:
-    """The first with enough; of these rather one who used no code a moment ago, perhaps in the tour before this one."""
+    """Find the first member with enough means, rather one who used no code a moment ago, perhaps in an earlier tour."""
     able = []
     for member in tour.demo["members"]:
         tour.member = member
@@ -64,7 +64,7 @@ async def _has_enough(tour: Tour) -> bool:
 
 
 async def _is_rested(tour: Tour) -> bool:
-    """Whether the member's next code is one of this moment: none of these seconds were used."""
+    """Return whether the member's next code is one of this moment: none of these seconds were used."""
     answer = await tour.call("POST", "/v1/me/codes", tour.member["access_token"], {})
     if answer.status != 200:
         return False

@@ -1,4 +1,4 @@
-"""Pictures of codes: drawn into PNG files and read back from them by a decoder that knows nothing of what was drawn."""
+"""Pictures of codes: drawn into PNG files and read back by a decoder that knows nothing of the content."""
 
 from pathlib import Path
 from typing import Final, Literal
@@ -13,13 +13,13 @@ _PIXELS_PER_MODULE: Final = {"QR": 8, "Code 128": 3}
 
 
 def draw(symbol: Symbol, text: str, path: Path) -> None:
-    """Writes the picture, with its quiet zone, as a PNG file."""
+    """Write the picture, with its quiet zone, as a PNG file."""
     barcode = zxingcpp.create_barcode(text, _FORMATS[symbol])
     Image.fromarray(barcode.to_image(scale=_PIXELS_PER_MODULE[symbol])).save(path)
 
 
 def read(path: Path) -> list[tuple[str, str]]:
-    """Every symbol in a picture of any kind: the name of its format and its text."""
+    """Return every symbol in a picture of any kind: the name of its format and its text."""
     with Image.open(path) as picture:
         found = zxingcpp.read_barcodes(picture.convert("L"))
     return [(_name(each.format), each.text) for each in found]

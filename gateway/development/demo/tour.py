@@ -1,6 +1,6 @@
-"""What every step of `tong demo` builds on: one member's means, calls over HTTP, and the ledger that must agree.
+"""Shared parts of the steps of `tong demo`: one member's means, calls over HTTP, and the ledger that must agree.
 
-    Differs     a step came to something else than it must
+    StepDiffered     a step had another result than it must
 
 Guarantees: nothing is taken for granted. After every step that moves value the member's balances, asked over HTTP, are
 what they were before and the change; the ledger has the step's transactions, each sums to zero, and the balances
@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.formats.money import money_text
 from redemption.database import Pool, open_pool
+from redemption.domain.errors import ConflictError
 
 BENEFIT: Final = "dining-80"
 CURRENCY: Final = "CNY"
@@ -60,12 +61,12 @@ WHERE owner = $1 AND account IN ('member_available', 'member_held')
 """
 
 
-class Differs(Exception):
-    """A step came to something else than it must; the text says what."""
+class StepDiffered(ConflictError):
+    """A step had another result than it must; the text says which."""
 
 
 class Means(NamedTuple):
-    """What a member has: points, points in holds, stored value in minor units, uses of the benefit."""
+    """A member's means: points, points in holds, stored value in minor units, uses of the benefit."""
 
     points: int
     held: int
@@ -73,11 +74,11 @@ class Means(NamedTuple):
     uses: int
 
     def after(self, *, points: int = 0, held: int = 0, stored_minor: int = 0, uses: int = 0) -> "Means":
-        """These means and a change."""
+        """Return these means and a change."""
         return Means(self.points + points, self.held + held, self.stored_minor + stored_minor, self.uses + uses)
 
     def told_to(self, other: "Means") -> str:
-        """What differs between these means and later ones."""
+        """Return the differences between these means and later ones."""
         parts = []
         if self.points != other.points:
             parts.append(f"points {self.points} → {other.points}")
@@ -95,7 +96,7 @@ NOTHING: Final = Means(0, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the gateway answered."""
+    """An answer of the gateway."""
 
     status: int
     headers: Message
@@ -121,7 +122,7 @@ class Sent:
 
 @dataclass(slots=True)
 class Tour:
-    """What the steps know of each other. `demo` is the content of demo.json."""
+    """The shared state of the steps. `demo` is the content of demo.json."""
 
     demo: dict[str, Any]
     folder: Path
@@ -137,7 +138,7 @@ class Tour:
     late: tuple[str, dict[str, Any]] = ("", {})
 
     async def own_means(self) -> Means:
-        """The member's means as the member app reads them."""
+        """Return the member's means as the member app reads them."""
         me = await self.ok("GET", "/v1/me", self.member["access_token"])
         benefits = (await self.ok("GET", "/v1/me/benefits", self.member["access_token"]))["benefits"]
         stored = {each["currency"]: each["amount_minor"] for each in me["balance"]["stored_value"]}
@@ -154,7 +155,7 @@ class Tour:
         stored_minor: int = 0,
         uses: int = 0,
     ) -> str:
-        """Checks that the member's means changed by so much and that the ledger has it; tells the change.
+        """Check that the member's means changed by this much and that the ledger has it. Returns the change as text.
 
         `kinds` are all transactions the subject must have by now.
         """
@@ -166,7 +167,7 @@ class Tour:
         return before.told_to(self.means)
 
     async def unmoved(self) -> None:
-        """Checks that the member's means are what they were."""
+        """Check that the member's means are unchanged."""
         now = await self.own_means()
         expect(now == self.means, f"/v1/me tells {now} after {self.means}, though nothing may have moved")
 
@@ -190,7 +191,7 @@ class Tour:
         expect(not uneven, f"{subject_id}: {uneven} do not sum to zero")
 
     async def postings(self, subject_id: str) -> list[str]:
-        """The postings of a subject as lines to read."""
+        """Return the postings of a subject as lines to read."""
         async with self.ledger() as pool:
             return [
                 f"{row['amount']:+8} {row['asset']}  {row['account'] + ' of ' + row['owner']:34} lot {row['lot']}"
@@ -199,7 +200,7 @@ class Tour:
 
     @asynccontextmanager
     async def ledger(self) -> AsyncIterator[Pool]:
-        """The ledger's database for the length of the block."""
+        """Open the ledger's database for the length of the block."""
         pool = await open_pool(self.demo["postgres_dsn"], size=1, name="tong-demo")
         try:
             yield pool
@@ -207,11 +208,11 @@ class Tour:
             await pool.close()
 
     async def code(self) -> str:
-        """A fresh code of the member's."""
+        """Return a fresh code of the member's."""
         return (await self.codes(1))[0]["code"]
 
     async def codes(self, count: int) -> list[dict[str, str]]:
-        """Fresh codes of the member's. One who used every code of the next seconds waits for the next."""
+        """Return fresh codes of the member's. One who used every code of the next seconds waits for the next."""
         deadline = time.monotonic() + CODE_SECONDS
         while True:
             answer = await self.call("POST", "/v1/me/codes", self.member["access_token"], {"count": count})
@@ -223,7 +224,7 @@ class Tour:
             await asyncio.sleep(int(answer.headers["Retry-After"]))
 
     async def scan(self, name: str, business: str, **body: Any) -> dict[str, Any]:
-        """A verify that must be applied, kept as `sent[name]`; its answer."""
+        """Send a verify that must be applied, keep it as `sent[name]` and return its answer."""
         key = fresh_key()
         content = {"code": body.pop("code", None) or await self.code(), **body}
         answer = await self.verify(business, content, key)
@@ -235,25 +236,25 @@ class Tour:
         return redemption
 
     async def verify(self, business: str, body: dict[str, Any], key: str, language: str = "en") -> Answer:
-        """`POST /v1/verify` as a till of the business."""
+        """Send `POST /v1/verify` as a till of the business."""
         headers = {"Idempotency-Key": key, "Accept-Language": language}
         return await self.call("POST", "/v1/verify", self.till(business), body, headers)
 
     async def step(self, name: str, verb: str, legs: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-        """Captures or refunds what was `sent` under a name; the answer."""
+        """Capture or refund what was `sent` under a name and return the answer."""
         sent = self.sent[name]
         body = {} if legs is None else {"legs": legs}
         path = f"/v1/redemptions/{sent.redemption_id}/{verb}"
         return await self.ok("POST", path, self.till(sent.business), body, {"Idempotency-Key": fresh_key()})
 
     def till(self, business: str) -> str:
-        """The API key of a terminal of the business."""
+        """Return the API key of a terminal of the business."""
         keys = [each["api_key"] for each in self.demo["terminals"] if each["business"] == business]
         expect(bool(keys), f"demo.json has no terminal of {business}")
         return str(keys[0])
 
     async def ok(self, method: str, path: str, bearer: str, body: Any = None, headers: Any = None) -> dict[str, Any]:
-        """One request that must be answered with 200 or 201; the body."""
+        """Send one request that must be answered with 200 or 201. Returns the body."""
         answer = await self.call(method, path, bearer, body, headers)
         expect(answer.status in (200, 201), f"{path} answers {told(answer)}")
         content: dict[str, Any] = answer.json()
@@ -267,7 +268,7 @@ class Tour:
         body: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        """One request. Raises `Differs` when there is no answer in time."""
+        """Send one request. Raises `StepDiffered` where there is no answer in time."""
         sent = dict(headers or {})
         if bearer is not None:
             sent["Authorization"] = f"Bearer {bearer}"
@@ -290,17 +291,17 @@ def _exchange(request: urllib.request.Request) -> Answer:
         with refusal:
             return Answer(refusal.code, refusal.headers, refusal.read())
     except (OSError, HTTPException) as fault:
-        raise Differs(f"{request.full_url} does not answer ({fault}); does `tong up` still run?") from None
+        raise StepDiffered(f"{request.full_url} does not answer ({fault}); does `tong up` still run?") from None
 
 
 def expect(holds: bool, otherwise: str) -> None:
-    """Raises `Differs` unless it holds."""
+    """Raise `StepDiffered` unless the condition holds."""
     if not holds:
-        raise Differs(otherwise)
+        raise StepDiffered(otherwise)
 
 
 def told(answer: Answer) -> str:
-    """An answer as a person reads it."""
+    """Return an answer as a person reads it."""
     return f"{answer.status}: {answer.body[:600].decode(errors='replace')}"
 
 
@@ -310,7 +311,7 @@ def money(minor: int) -> str:
 
 
 def bill(base_minor: int = 20_000, *, category: str | None = None, stay: str | None = None) -> dict[str, Any]:
-    """A bill of `base_minor` and something that no other bill of the last minute had, so that none is a duplicate."""
+    """Return a bill of `base_minor` and a random part, so that it is no duplicate of one of the last minute."""
     amount = base_minor + int(time.time() * 100) % 6_000
     found: dict[str, Any] = {
         "reference": f"DEMO-{secrets.token_hex(4)}",
@@ -325,10 +326,10 @@ def bill(base_minor: int = 20_000, *, category: str | None = None, stay: str | N
 
 
 def points_leg(points: int) -> dict[str, Any]:
-    """A leg of points."""
+    """Return a leg of points."""
     return {"kind": "points", "points": points}
 
 
 def fresh_key() -> str:
-    """An Idempotency-Key never used before."""
+    """Return an Idempotency-Key never used before."""
     return f"demo-{secrets.token_hex(8)}"

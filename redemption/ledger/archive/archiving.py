@@ -35,7 +35,7 @@ from redemption.ledger.store import PARTITIONED
 from redemption.queries import named_queries
 
 AGE_SECONDS: Final = max(REDEMPTION_RETENTION_SECONDS + HOLD_SECONDS_MAX, USES_SECONDS)
-"""How old a month's end must be: until then the hot store may have records, keys and counters of it."""
+"""The least age of a month's end: until then the hot store may have records, keys and counters of it."""
 LOCK_MILLISECONDS: Final = 500
 LOCK_ATTEMPTS: Final = 120
 LOCK_PAUSE_SECONDS: Final = 1.0
@@ -43,7 +43,7 @@ LOCK_PAUSE_SECONDS: Final = 1.0
 
 @dataclass(slots=True)
 class MonthReport:
-    """What became of a month, or would. `refused`: why it cannot go yet."""
+    """The result for a month, done or dry. `refused`: the reason why it cannot go yet."""
 
     month: datetime.date
     transactions: int = 0
@@ -53,7 +53,7 @@ class MonthReport:
 
 @dataclass(slots=True)
 class ArchiveReport:
-    """What an archive did, or dry, would do."""
+    """The result of an archive run, done or dry."""
 
     months: list[MonthReport] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
@@ -61,7 +61,7 @@ class ArchiveReport:
 
 
 class Archiver:
-    """Over one pool, with the key of the chain."""
+    """An archiver over one pool, with the key of the chain."""
 
     def __init__(self, pool: Pool, key: SealKey, *, say: Say, clock: Clock) -> None:
         self._pool = pool
@@ -73,8 +73,10 @@ class Archiver:
     async def archive(
         self, before: datetime.date, folder: Path, *, dry_run: bool = False, drop: bool = False
     ) -> ArchiveReport:
-        """Archives the months before `before` (a first day), oldest first, until one cannot go. Raises
-        `ArchiveRefused`, `ArchiveDamaged` and PostgreSQL's faults; call it again and it goes on."""
+        """Archive the months before `before` (a first day), oldest first, until one cannot go.
+
+        Raises `ArchiveRefused`, `ArchiveDamaged` and PostgreSQL's faults; call it again and it goes on.
+        """
         report = ArchiveReport()
         async with self._pool.acquire() as connection:
             if not await connection.fetchval(self._queries["lock"]):
@@ -106,10 +108,10 @@ class Archiver:
         self._say(f"{manifest.name}: {manifest.transactions} transactions are out of the ledger")
         return report
 
-    # May it go?
+    # These checks decide whether a month may go.
 
     async def _refusal(self, connection: Connection, tables: Tables) -> str | None:
-        """Why a month cannot go yet."""
+        """Return why a month cannot go yet."""
         now = datetime.datetime.fromtimestamp(self._clock(), datetime.UTC)
         oldest = now - datetime.timedelta(seconds=AGE_SECONDS)
         if tables.end > oldest:
@@ -142,10 +144,10 @@ class Archiver:
         )
         return found
 
-    # Out of the ledger.
+    # These steps take a month out of the ledger.
 
     async def _detach(self, connection: Connection, tables: Tables, manifest: Manifest) -> None:
-        """Both partitions and the manifest in one step."""
+        """Detach both partitions and write the manifest in one step."""
         for attempt in range(1, LOCK_ATTEMPTS + 1):
             try:
                 async with connection.transaction():
@@ -168,7 +170,7 @@ class Archiver:
         await connection.execute(
             self._queries["write_part"], manifest.part, tables.month, text.decode(), signature(self._key, text)
         )
-        # In the order in which a writer takes them.
+        # The locks are taken in the order in which a writer takes them.
         await connection.execute("LOCK TABLE ONLY ledger_transaction, ONLY ledger_posting IN ACCESS EXCLUSIVE MODE")
         names = zip(PARTITIONED, (tables.transactions, tables.postings), detached_names(manifest), strict=True)
         for parent, table, detached in names:
@@ -176,7 +178,7 @@ class Archiver:
             await connection.execute(f"ALTER TABLE public.{table} RENAME TO {detached}")
 
     async def _drop(self, connection: Connection, folder: Path, report: ArchiveReport) -> None:
-        """Drops detached tables whose part's files are whole."""
+        """Drop detached tables whose part's files are whole."""
         kept = {row["relname"] for row in await connection.fetch(self._queries["kept_tables"])}
         for part in await read_parts(connection):
             manifest = part.manifest
@@ -196,6 +198,6 @@ class Archiver:
 
 
 async def drop_detached(connection: Connection, manifest: Manifest) -> None:
-    """Drops the tables that were detached as a part, where they are there."""
+    """Drop the tables that were detached as a part, where they exist."""
     tables = ", ".join(f"public.{name}" for name in detached_names(manifest))
     await connection.execute(f"DROP TABLE IF EXISTS {tables}")

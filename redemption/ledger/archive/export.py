@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from redemption.database import Connection
+from redemption.domain.errors import RefusedError
 from redemption.ledger.archive_files import (
     MANIFEST,
     SIGNATURE,
@@ -52,7 +53,7 @@ MEMBERS_PAGE: Final = 1_000
 Say = Callable[[str], None]
 
 
-class ArchiveRefused(Exception):
+class ArchiveRefused(RefusedError):
     """Nothing was changed by this step; the text says why and what to do."""
 
 
@@ -76,7 +77,7 @@ class Tables:
 
 
 class Export:
-    """One month. `connection` may write `ledger_archive_balance` and `ledger_archive_member`."""
+    """The export of one month. `connection` may write `ledger_archive_balance` and `ledger_archive_member`."""
 
     def __init__(self, connection: Connection, key: SealKey, tables: Tables, say: Say) -> None:
         self._connection = connection
@@ -86,15 +87,17 @@ class Export:
         self._queries = named_queries("ledger", "archive")
 
     async def write(self, folder: Path) -> Manifest:
-        """Files and opening rows of the month, verified; the part's folder has its last name when this ends. Raises
-        `ArchiveRefused`, `ArchiveDamaged`."""
+        """Write files and opening rows of the month, verified; the part's folder has its last name when this ends.
+
+        Raises `ArchiveRefused`, `ArchiveDamaged`.
+        """
         connection, tables = self._connection, self._tables
         parts = await read_parts(connection)
         part = len(parts) + 1
         name = f"{tables.month:%Y-%m}.{part}"
         partial = folder / f".{name}.partial"
         if partial.exists():
-            shutil.rmtree(partial)  # of a run that was killed; nothing was taken out of the ledger for it
+            shutil.rmtree(partial)  # a killed run left it, and took nothing out of the ledger
         partial.mkdir(parents=True)
         async with connection.transaction(isolation="repeatable_read"):
             for query in ("clear_balances", "clear_members"):
@@ -126,7 +129,7 @@ class Export:
             if read_manifest(final)[1] != text:
                 raise ArchiveRefused(f"{final} is there already and is another archive: move it away")
             check_files(final, read_manifest(final)[0])
-            shutil.rmtree(partial)  # a run that was killed had come so far
+            shutil.rmtree(partial)  # a killed run left it
         else:
             partial.rename(final)
         flush_folder(final.parent)
@@ -145,7 +148,7 @@ class Export:
             gaps=gaps_of(parts, bucket),
             witness=reading.compare,
         )
-        # As far as the seal that holds the last row: what was changed before it shows there.
+        # The chain is checked up to the seal after the last row, because earlier changes show there.
         sealed = await connection.fetchrow(self._queries["sealed_after"], bucket, *last, timeout=QUERY_SECONDS)
         if sealed is None:
             raise ArchiveRefused(f"bucket {bucket} is not sealed up to {last}")
@@ -157,7 +160,7 @@ class Export:
         self._say(f"{partial.name[1:-8]}: bucket {bucket}, {transactions.rows} transactions written and read back")
         return msgspec.structs.replace(written, segments=tuple(reading.segments))
 
-    # What stays behind.
+    # The rows that stay behind.
 
     async def _open(self, part: int, buckets: Sequence[int]) -> None:
         connection, tables = self._connection, self._tables
@@ -194,7 +197,7 @@ class Export:
 
 
 class Reading:
-    """Holds a file that was just written against the chain, row by row, and notes the stretches its rows make."""
+    """A reader that compares a freshly written file with the chain, row by row, and notes the segments of its rows."""
 
     def __init__(self, links: Iterator[Link], wrong: list[str]) -> None:
         self.rows = 0
@@ -205,9 +208,9 @@ class Reading:
         self._open = False
 
     def compare(self, before: Head, link: Link, after: Head) -> None:
-        """Told of every row of the chain, in order."""
+        """Receive every row of the chain, in order."""
         if self._waiting is None or self._waiting.place != link.place:
-            self._open = False  # a row that stays: of another month, or a dead letter
+            self._open = False  # the row stays: it is of another month, or a dead letter
             return
         if self._waiting.content != link.content:
             self._wrong.append(f"{link.place}: the file does not say what the ledger says")
@@ -219,13 +222,13 @@ class Reading:
             self.segments[-1] = msgspec.structs.replace(last, last=place, rows=last.rows + 1, after=after.mac.hex())
             return
         if len(self.segments) >= SEGMENTS_MAX:
-            raise ArchiveRefused(f"the month's rows stand in more than {SEGMENTS_MAX} places of bucket {before.bucket}")
+            raise ArchiveRefused(f"the month's rows are in more than {SEGMENTS_MAX} places of bucket {before.bucket}")
         self._open = True
         self.segments.append(Segment(link.place.epoch, place, place, 1, before.rows, before.mac.hex(), after.mac.hex()))
 
 
 async def last_places(connection: Connection, tables: Tables) -> Sequence[Any]:
-    """Of each bucket in the month: bucket, place of its last row, how many."""
+    """Return for each bucket in the month: bucket, place of its last row, number of rows."""
     query = named_queries("ledger", "archive")["last_places"].format(table=f"public.{tables.transactions}")
     found: Sequence[Any] = await connection.fetch(query, timeout=QUERY_SECONDS)
     return found
@@ -241,7 +244,7 @@ def month_after(month: datetime.date) -> datetime.date:
 
 
 def _states(rows: Sequence[Any], earlier: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What members who earned in the month are left with."""
+    """Return the states of members who earned in the month."""
     for member_id, group in groupby(rows, key=lambda row: row["member_id"]):
         replay = Replay(Who(member_id, 0, "", "", "", ZoneInfo("UTC"), {}, 1, cluster=False))
         replay.open(earlier.get(member_id, {}), ())

@@ -1,6 +1,6 @@
-"""The month that was archived last, put back into the ledger: `tong ledger restore`.
+"""The latest archived month, put back into the ledger: `tong ledger restore`.
 
-Guarantees: files and manifest are verified before, the chain over the rows as they stand in PostgreSQL after, all in
+Guarantees: files and manifest are verified before, the chain over PostgreSQL's rows after, all in
 front of the commit; rows come back and opening balances go in one transaction. Killed at any point the month is either
 archived or in the ledger, whole. Writers and readers are not waited for.
 """
@@ -17,7 +17,7 @@ from redemption.queries import named_queries
 
 
 class Restorer:
-    """Over one pool, with the key of the chain."""
+    """A restorer over one pool, with the key of the chain."""
 
     def __init__(self, pool: Pool, key: SealKey, *, say: Say) -> None:
         self._pool = pool
@@ -26,8 +26,11 @@ class Restorer:
         self._queries = named_queries("ledger", "archive")
 
     async def restore(self, folder: Path) -> Manifest:
-        """Puts back the last part. Raises `ArchiveRefused` where there is none, `ArchiveDamaged` where its files are
-        not what they were, and PostgreSQL's faults; then nothing was changed."""
+        """Put back the last part.
+
+        Raises `ArchiveRefused` where there is none, `ArchiveDamaged` where its files were changed, and PostgreSQL's
+        faults; then nothing was changed.
+        """
         async with self._pool.acquire() as connection:
             if not await connection.fetchval(self._queries["lock"]):
                 raise ArchiveRefused("another archive or restore is running")
@@ -40,7 +43,8 @@ class Restorer:
             if read_manifest(folder / name)[1] != parts[-1].text:
                 raise ArchiveDamaged(f"{folder / name} is not the archive that the ledger knows as {name}")
             check_files(folder / name, manifest)
-            # Its own transaction: it stands before it is needed, and late entries of the month do not wait.
+            # It has its own transaction, so that it exists before it is needed, and late entries of the month do not
+            # wait.
             await connection.execute(named_queries("ledger", "writer")["ensure_month"], manifest.first_day)
             async with connection.transaction():
                 await self._put_back(connection, folder / name, manifest)
@@ -66,7 +70,7 @@ class Restorer:
         await drop_detached(connection, manifest)
 
     async def _check(self, connection: Connection, part: BucketPart, segment: Segment) -> None:
-        """The chain over the rows as PostgreSQL says them now."""
+        """Check the chain over the rows that PostgreSQL has now."""
         mac, rows = bytes.fromhex(segment.before), 0
         just_before = Place(segment.epoch, segment.first[0], segment.first[1] - 1)
         async for batch in all_links(connection, part.bucket, just_before, segment.ends):

@@ -1,1 +1,1 @@
-"""Ledger, chain and hot store held against each other."""
+"""Comparison of ledger, chain and hot store."""

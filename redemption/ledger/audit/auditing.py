@@ -1,11 +1,11 @@
-"""`tong audit`: does the ledger hold together, and does the hot store say the same?
+"""`tong audit`: checks that the ledger is consistent, and that the hot store agrees with it.
 
 Guarantees: changes nothing in either store; runs beside a live stack without false alarms (audit_hot.py says how); one
 bucket is in memory at a time; every difference is a `Finding` with both of its sides. What it checks:
 
     I10          the chain against its seals and exported heads, across archived months too (chain_check.py)
     archive      what archived months left behind in PostgreSQL against their signed manifests
-    sum, orphan  each transaction sums to zero per asset; no posting stands alone
+    sum, orphan  each transaction sums to zero per asset; no posting is alone
     I1, I2       per asset: issued = available + held + redeemed + expired, nothing negative
     I3, I7       rows of each epoch against watermark and stream; redemption and accrual records have their transaction
     I8, I9       lots, points held and open holds of every member against the ledger
@@ -39,7 +39,7 @@ RECORDS: Final = ("redemption", "accrual")
 
 @dataclass(slots=True)
 class AuditReport:
-    """What was looked at and what was found."""
+    """The extent and the findings of an audit."""
 
     findings: list[Finding] = field(default_factory=list)
     buckets: int = 0
@@ -76,7 +76,7 @@ class Audit:
         self.report = AuditReport(chain_verified=evidence.key is not None)
 
     async def run(self, buckets: Sequence[int], *, walk: bool = True) -> AuditReport:
-        """Audits these buckets; with `walk` also the keys of the hot store that no member leads to."""
+        """Audit these buckets; with `walk` also the keys of the hot store that no member leads to."""
         began = time.monotonic()
         for bucket, reason in (await frozen_buckets(self._client, buckets)).items():
             self.report.findings.append(Finding("frozen", "no value moves", reason, "until `tong rebuild`", bucket))
@@ -135,7 +135,7 @@ class Audit:
             ]
 
     async def _walk(self, buckets: set[int]) -> None:
-        """Every key of the hot store once: records without a transaction, lots of a member nobody knows."""
+        """Read every key of the hot store once: records without a transaction, lots of an unknown member."""
         async for page in pages(self._client, "{b*}:*"):
             self.report.keys_seen += len(page)
             named = [name for name in page if bucket_of_key(name) in buckets]
@@ -161,7 +161,7 @@ class Audit:
         return sorted(set(wanted) - known)
 
     async def _without_transaction(self, records: Mapping[str, bytes]) -> list[str]:
-        """Subjects that still have no transaction once the ledger has caught up, and whose record is still there."""
+        """Return subjects that have no transaction once the ledger has caught up, and whose record still exists."""
         missing = await self._unknown("subjects_known", records.keys())
         if not missing:
             return []
@@ -171,7 +171,7 @@ class Audit:
         return [subject for subject in missing if await self._client.exists(records[subject])]
 
     async def _caught_up(self, bucket: int) -> None:
-        """Waits until the ledger has what the bucket's stream has now; not where the bucket is frozen."""
+        """Wait until the ledger has what the bucket's stream has now; not where the bucket is frozen."""
         sight = (await LedgerStreams(self._client).look([bucket]))[bucket]
 
         async def there() -> bool:

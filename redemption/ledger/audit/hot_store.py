@@ -1,4 +1,4 @@
-"""The part of the audit that holds the hot store against the ledger, exactly, while scans go on.
+"""The part of the audit that compares the hot store with the ledger, exactly, while scans go on.
 
 How: members and holds of a bucket are read in pages, each in one step together with the end of the bucket's stream.
 That end is the moment the page is true at. Once the ledger writer has passed the last of these moments, the ledger's
@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, Final
 
 from redemption.database import Pool
+from redemption.domain.errors import ConflictError
 from redemption.domain.records import record_fields
 from redemption.hot import keys
 from redemption.ledger.audit.ledger import QUERY_SECONDS, BucketSnapshot
@@ -26,7 +27,7 @@ PAGE: Final = 100
 DRAIN_POLL_SECONDS: Final = 0.1
 
 
-class BucketMoved(Exception):
+class BucketMoved(ConflictError):
     """The bucket was rebuilt while it was audited: begin it again."""
 
 
@@ -51,7 +52,7 @@ class HotAudit:
         self._queries = named_queries("ledger", "audit")
 
     async def compare(self) -> None:
-        """Adds what differs to the snapshot's findings. Raises `BucketMoved`."""
+        """Add the differences to the snapshot's findings. Raises `BucketMoved`."""
         found = self._found
         owners = [row["member_id"] for row in await self._pool.fetch(self._queries["members_of_bucket"], found.bucket)]
         owners += sorted(found.holdings.keys() - set(owners))
@@ -128,7 +129,7 @@ class HotAudit:
         return Position(row["last_ms"], row["last_seq"])
 
     async def _follow(self, sight: Sight) -> None:
-        """Waits until the ledger has what the hot store had, unless nobody takes it there."""
+        """Wait until the ledger has what the hot store had, unless nobody takes it there."""
 
         async def there() -> bool:
             return await self._position() >= sight.last
@@ -144,7 +145,7 @@ class HotAudit:
         )
 
     async def _bring_forward(self, pages: list[_Page]) -> bool:
-        """Compares every page at its moment; whether the ledger has come as far as the last one."""
+        """Compare every page at its moment. Returns whether the ledger has reached the last one."""
         found = self._found
         start, position = Position(found.mark.ms, found.mark.seq), await self._position()
         rows = await self._pool.fetch(
@@ -202,7 +203,7 @@ class HotAudit:
 
 
 async def wait_for(holds: Callable[[], Awaitable[bool]], seconds: float) -> bool:
-    """Whether it came to hold within so many seconds."""
+    """Return whether the condition became true within this many seconds."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not await holds():
         if asyncio.get_running_loop().time() >= deadline:

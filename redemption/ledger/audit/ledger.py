@@ -23,7 +23,7 @@ Holding = dict[tuple[str, str, str], int]  # (account, asset, lot) -> amount
 
 @dataclass(slots=True)
 class BucketSnapshot:
-    """What the ledger says of a bucket at its watermark."""
+    """The ledger's state of a bucket at its watermark."""
 
     bucket: int
     mark: Place
@@ -39,7 +39,7 @@ class BucketSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the ledger is held against: the key of its chain, exported heads, the folder of archived parts."""
+    """Evidence to compare the ledger with: the key of its chain, exported heads, the folder of archived parts."""
 
     key: SealKey | None
     heads: Sequence[Head] = ()
@@ -49,8 +49,11 @@ class Evidence:
 async def read_bucket(
     connection: Connection, bucket: int, evidence: Evidence, tick: Callable[[int], None]
 ) -> BucketSnapshot:
-    """Everything of one bucket. The connection is in a new repeatable-read transaction. `tick` is told of rows read.
-    Raises `ArchiveDamaged` where the archive's own table cannot be read."""
+    """Read everything of one bucket.
+
+    The connection is in a new repeatable-read transaction. `tick` receives the number of rows read. Raises
+    `ArchiveDamaged` where the archive's own table cannot be read.
+    """
     queries = named_queries("ledger", "audit")
     await connection.execute(queries["keep_months"])
     mark = await connection.fetchrow(queries["watermark"], bucket)
@@ -113,7 +116,7 @@ async def _counts(connection: Connection, found: BucketSnapshot, rows_in_epoch: 
 
 
 async def _openings(connection: Connection, found: BucketSnapshot, gaps: Sequence[Gap], key: SealKey | None) -> None:
-    """What archived parts left behind in PostgreSQL is what their signed manifests say."""
+    """Check that the state left behind by archived parts matches their signed manifests."""
     for part in {gap.part.manifest.part: gap.part for gap in gaps}.values():
         name, of_bucket = part.manifest.name, part.manifest.of_bucket(found.bucket)
         if key is not None and not part.signed_with(key):

@@ -1,1 +1,1 @@
-"""What a point-of-sale system sends: CSV, spreadsheets' CSV and JSON, read into bills."""
+"""Lists of point-of-sale systems: CSV, spreadsheets' CSV and JSON, read into bills."""

@@ -1,6 +1,6 @@
-"""What a till says it took on a day: its list, read from CSV or JSON.
+"""A till's list of its day, read from CSV or JSON.
 
-Guarantees: a list is taken whole or not at all; what is wrong is told by row and column, every wrong row up to
+Guarantees: a list is taken whole or not at all; faults are reported by row and column, every wrong row up to
 `TILL_LIST_FAULTS_MAX` (and how many there are). Bytes, rows, columns and the length of every text are bounded, so
 memory is. Nothing is guessed about money or about a charset: what can be read in two ways is decided by a stated rule
 (`till_list_values`, `till_list_text`) or refused.
@@ -61,7 +61,7 @@ assert TILL_LIST_FAULTS_MAX <= TILL_LIST_ROWS_MAX
 
 
 class TillRow(NamedTuple):
-    """One row: what the till took off a bill by redemption, minor units; negative: it gave that back."""
+    """One row: what the till took off a bill by redemption, in minor units; negative where it gave that back."""
 
     number: int
     reference: str
@@ -71,12 +71,12 @@ class TillRow(NamedTuple):
     redemption_id: str | None
     bill_amount_minor: int | None
     day: datetime.date | None = None
-    """The business day that the row says it is of; None: it says none."""
+    """The business day that the row names; None where it names none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadAs:
-    """How a list was read where that was found out from the list itself."""
+    """The properties of a list that were found out from the list itself."""
 
     charset: Charset
     separator: str | None = None
@@ -95,7 +95,7 @@ class TillList:
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """What is wrong with a row. Row 1 is the first after the header; 0 is the header, or the list as a whole."""
+    """A fault of a row. Row 1 is the first after the header; 0 is the header, or the list as a whole."""
 
     row: int
     column: str | None
@@ -103,7 +103,7 @@ class RowFault:
 
     @property
     def place(self) -> str:
-        """`row 7, column amount_minor`."""
+        """Return `row 7, column amount_minor`."""
         where = f"row {self.row}" if self.row else "list"
         return f"{where}, column {self.column}" if self.column else where
 
@@ -118,7 +118,7 @@ class TillListRefused:
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """What the list as a whole shows of how it writes numbers and dates, and whether it is a spreadsheet's."""
+    """The style of the list as a whole: how it writes numbers and dates, and whether it is a spreadsheet's."""
 
     decimal_mark: DecimalMark | None
     date_order: DateOrder | None
@@ -146,7 +146,7 @@ def read_csv(data: bytes, terms: ListTerms, charset: str | None = None) -> TillL
         return _refused(f"can be read in {names}, with different rows; name the charset in Content-Type")
     if taken:
         return taken[0]
-    # The reading in which the header is understood says what is really wrong.
+    # The reading in which the header is understood has the real fault.
     understood = [result for _, result in results if isinstance(result, TillListRefused) and result.faults[0].row]
     refusals = understood or [result for _, result in results if isinstance(result, TillListRefused)]
     if not understood and len(results) > 1:
@@ -170,7 +170,7 @@ def _read_sheet(reading: Reading, terms: ListTerms) -> TillList | TillListRefuse
 
 
 def read_json(data: bytes, terms: ListTerms) -> TillList | TillListRefused:
-    """`{"rows": [{"reference": …, "amount_minor": …}, …]}`, or the array alone. Members have the English names."""
+    """Read `{"rows": [{"reference": …, "amount_minor": …}, …]}`, or the array alone. Members have the English names."""
     refused = _too_large(data)
     if refused is not None:
         return refused
@@ -241,7 +241,7 @@ def _csv_rows(sheet: Sheet, columns: Sequence[Column | None]) -> Iterator[dict[s
 def _collected(
     given: Iterable[dict[str, Any] | RowFault | None], terms: ListTerms, ignored: tuple[str, ...], read_as: ReadAs
 ) -> TillList | TillListRefused:
-    """Read the rows, or tell what is wrong with each. None is passed over."""
+    """Read the rows, or collect the faults of each. None is ignored."""
     listed: list[dict[str, Any] | RowFault | None] = []
     for values in given:
         listed.append(values)
@@ -312,9 +312,15 @@ def _row(number: int, values: Mapping[str, Any], terms: ListTerms, style: _Style
         return faults
     assert amount is not None
     return TillRow(
-        number, read["reference"], amount, occurred_at, read["outlet"], read["redemption_id"],
-        read["bill_amount_minor"], day,
-    )  # fmt: skip
+        number,
+        read["reference"],
+        amount,
+        occurred_at,
+        read["outlet"],
+        read["redemption_id"],
+        read["bill_amount_minor"],
+        day,
+    )
 
 
 def _text(value: Any, _: ListTerms, __: _Style) -> str:

@@ -1,4 +1,4 @@
-"""What a till's list is read by, and where its dates and times belong: the moment and the business day."""
+"""The terms by which a till's list is read, and the placing of its dates and times: the moment and the business day."""
 
 import datetime
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from redemption.settlement.till_lists.values import When
 
 @dataclass(frozen=True, slots=True)
 class ListTerms:
-    """What a list is read by: the business's currency and outlets, the day, and the zone its times are in.
+    """The terms of a list: the business's currency and outlets, the day, and the zone its times are in.
 
     `outlet_days`: when the day of each outlet begins; an outlet that is not there has the zone's calendar days.
     """
@@ -23,7 +23,7 @@ class ListTerms:
     outlet_days: Mapping[str, OutletDay] = field(default_factory=dict)
 
     def days_of(self, outlet: str | None) -> list[OutletDay]:
-        """Return how the days of an outlet run; of a row that names none, those of every outlet of the list."""
+        """Return how the days of an outlet run; for a row without an outlet, those of every outlet of the list."""
         plain = OutletDay(self.zone)
         if outlet is not None:
             return [self.outlet_days.get(outlet, plain)]

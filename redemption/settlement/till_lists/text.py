@@ -32,7 +32,7 @@ CHARSET_LABELS: Final[Mapping[str, Charset]] = {
         ("big5", "big-5", "cp950", "ms950", "windows-950", "x-x-big5", "big5-hkscs", "big5hkscs", "cn-big5"), "big5"
     ),
 }
-"""The names a Content-Type may use, in lower case with `-` for `_`, and what is read."""
+"""The labels of a Content-Type, in lower case with `-` for `_`, and the charset that is read."""
 CODECS: Final[Mapping[Charset, tuple[str, ...]]] = {
     "utf-8": ("utf-8",),
     "utf-16": ("utf-16-le", "utf-16-be"),
@@ -83,7 +83,7 @@ class Sheet:
 
 
 def charset_named(label: str) -> Charset | None:
-    """Return the charset that a label of a Content-Type means, None for one that is not read here."""
+    """Return the charset of a Content-Type's label, None for an unsupported one."""
     return CHARSET_LABELS.get(label.strip().strip('"').lower().replace("_", "-").replace("gb-2312", "gb_2312"))
 
 
@@ -152,7 +152,7 @@ def sheet_of(text: str, is_known: Callable[[str], bool]) -> Sheet | str:
             broken = names.reason
             continue
         found = (sum(map(is_known, names)), len(names), separator)
-        # Of equal ones the first: a comma is what CSV is named after.
+        # Of equal ones the first counts: CSV is named after the comma.
         if best is None or found[:2] > best[:2]:
             best = found
     if best is None:
@@ -171,7 +171,7 @@ def sheet_of(text: str, is_known: Callable[[str], bool]) -> Sheet | str:
 
 
 def _header(records: Iterator[list[str] | Broken]) -> list[str] | Broken | None:
-    """Return the first record in which anything is."""
+    """Return the first record with any content."""
     for record in records:
         if isinstance(record, Broken) or any(cell.strip() for cell in record):
             return record
@@ -200,8 +200,11 @@ def fitted(fields: Sequence[str], columns: int) -> Sequence[str] | None:
 
 
 def text_of_cell(cell: str) -> str:
-    """Take off what marks a cell as text in a spreadsheet: `\'00123` (also what our own files put before a formula) and
-    `="00123"`. A bill reference that begins with an apostrophe of its own must be sent as JSON."""
+    """Remove what marks a cell as text in a spreadsheet: `'00123` (also what our own files put before a formula) and
+    `="00123"`.
+
+    A bill reference that begins with an apostrophe of its own must be sent as JSON.
+    """
     cell = folded(cell)
     if cell[:1] == "'":
         return cell[1:]

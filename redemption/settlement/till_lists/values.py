@@ -97,13 +97,14 @@ _WHEN: Final = re.compile(
 )
 _SERIAL: Final = re.compile(r"(?P<days>0|[0-9]{5})(?:[.,](?P<part>[0-9]{1,17}))?", re.ASCII)
 _SERIAL_ZERO: Final = datetime.date(1899, 12, 30)
-_SERIAL_DAYS: Final = range(25_569, 73_415)  # 1970 to 2100, so that no other number of five digits is taken for a day
+# The years 1970 to 2100, so that no other number of five digits is taken for a day.
+_SERIAL_DAYS: Final = range(25_569, 73_415)
 _DAY_MICROSECONDS: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """What a cell says of a time: a day, a time of day, an offset from UTC; each may be absent."""
+    """The time in a cell: a day, a time of day, an offset from UTC; each may be absent."""
 
     day: datetime.date | None
     clock: datetime.time | None
@@ -206,7 +207,7 @@ def _without_minus(around: str) -> str:
 
 
 def _check_signs(around: tuple[str, str], currency: str, wrong: str) -> None:
-    """Refuse what is neither a sign nor a name of the business's currency."""
+    """Refuse text around a number that is neither a sign nor a name of the business's currency."""
     for sign in map(_without_minus, around):
         if not sign or sign.upper() == currency:
             continue
@@ -218,7 +219,7 @@ def _check_signs(around: tuple[str, str], currency: str, wrong: str) -> None:
 
 
 def orders_shown(texts: Iterable[str], day: datetime.date) -> DateOrder | None:
-    """Return in which order a list writes dates whose year is last; None where that cannot be told.
+    """Return in which order a list writes dates whose year is last; None where that is not known.
 
     `day` is the list's day: of two possible orders the one counts in which a row is of that day.
     """
@@ -271,7 +272,7 @@ def read_when(text: str, order: DateOrder | None) -> When:
 
 
 def _clock_of(match: re.Match[str]) -> str:
-    """`9時05分` as `9:05`."""
+    """Return `9時05分` as `9:05`."""
     return f"{match[1]}:{int(match[2]):02}" + (f":{int(match[3]):02}" if match[3] else "")
 
 

@@ -37,9 +37,16 @@ class ClientsGone(Drill):
         }
         key = f"gone-{self.seed}-{number}"
         intent = Intent(
-            next(world.numbers), "verify", terminal.terminal_id, "/v1/verify", body, key, member.member_id, code,
+            next(world.numbers),
+            "verify",
+            terminal.terminal_id,
+            "/v1/verify",
+            body,
+            key,
+            member.member_id,
+            code,
             {"points": 7},
-        )  # fmt: skip
+        )
         world.journal.intend(intent)
         content = json.dumps(body).encode()
         head = (

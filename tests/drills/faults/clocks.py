@@ -66,8 +66,15 @@ class ValkeyClock(Drill):
                 number = next(world.numbers)
                 bill = {"reference": f"AGAIN-{number}", "amount_minor": 700_000 + number, "currency": "CNY"}
                 again = Intent(
-                    number, "verify", first.terminal_id, first.path, {**(first.body or {}), "bill": bill},
-                    f"again-{number}", first.member_id, first.code, first.takes,
-                )  # fmt: skip
+                    number,
+                    "verify",
+                    first.terminal_id,
+                    first.path,
+                    {**(first.body or {}), "bill": bill},
+                    f"again-{number}",
+                    first.member_id,
+                    first.code,
+                    first.takes,
+                )
                 world.journal.intend(again)
                 await world.send(http, terminals[first.terminal_id], again)

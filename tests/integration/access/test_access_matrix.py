@@ -67,9 +67,17 @@ async def asked(world: World, cells: list[Cell], in_hand: int = ANSWERED_IN_HAND
 
 def _ids(world: World) -> list[str]:
     names = (
-        "captured", "to_cancel", "to_refund", "to_capture", "to_void", "accrual_id", "line_id", "dispute_id",
-        "reconciliation_id", "device_id",
-    )  # fmt: skip
+        "captured",
+        "to_cancel",
+        "to_refund",
+        "to_capture",
+        "to_void",
+        "accrual_id",
+        "line_id",
+        "dispute_id",
+        "reconciliation_id",
+        "device_id",
+    )
     return [str(world.objects[name]) for name in names]
 
 

@@ -221,8 +221,9 @@ async def test_a_dry_run_shows_the_plan_and_changes_nothing(stores: Stores) -> N
     changed = group(tiers=[level("gold", 0), level("standard", 1)], members=[member(7, points=3)])
     report = await stores.load(changed, prune=True, dry_run=True)
     assert {(each.thing, each.path, each.before, each.after) for each in report.plan.changed} == {
-        ("gold", "rank", 1, 0), ("standard", "rank", 0, 1),
-    }  # fmt: skip
+        ("gold", "rank", 1, 0),
+        ("standard", "rank", 0, 1),
+    }
     assert (report.members.new, report.members.balances_waiting, report.members.balances_issued) == (1, 1, 0)
     assert (await stores.state(), await stores.version()) == (before, version)
     assert await stores.pool.fetchval("SELECT count(*) FROM member") == 0
@@ -328,11 +329,17 @@ async def test_a_wrong_line_is_named_and_no_member_is_loaded(stores: Stores, tmp
         await stores.load(group(benefits={}), prune=True, members=file)
     said = str(refused.value)
     for line, reason in (
-        (7, "`tier` is a duplicate key"), (8, "no tier 'tin'; no business 'spa'"), (9, "name: character 2 is U+202E"),
-        (10, "member 3 is on an earlier line too"), (11, "not JSON"), (12, "number: Expected 'int', got 'float'"),
-        (13, "colour: is not known here"), (14, "is longer than 65536 bytes"), (15, "nested"),
+        (7, "`tier` is a duplicate key"),
+        (8, "no tier 'tin'; no business 'spa'"),
+        (9, "name: character 2 is U+202E"),
+        (10, "member 3 is on an earlier line too"),
+        (11, "not JSON"),
+        (12, "number: Expected 'int', got 'float'"),
+        (13, "colour: is not known here"),
+        (14, "is longer than 65536 bytes"),
+        (15, "nested"),
         (16, "150 lots; a member may have 144"),
-    ):  # fmt: skip
+    ):
         assert any(f"line {line}: " in each and reason in each for each in said.splitlines()), (line, said[:3_000])
     assert "10 faults; no member was loaded" in said
     assert await stores.pool.fetchval("SELECT count(*) FROM member") == 0

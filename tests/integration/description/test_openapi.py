@@ -51,9 +51,9 @@ def test_routes_and_rows_and_document_are_the_same_calls(generated: dict[str, An
 
 
 VERBS = (
-    "add", "approve", "cancel", "capture", "close", "create", "download", "enrol", "export", "get", "list", "open",
-    "pay", "prepare", "refund", "resolve", "reverse", "revoke", "search", "stream", "verify", "void",
-)  # fmt: skip
+    *("add", "approve", "cancel", "capture", "close", "create", "download", "enrol", "export", "get", "list", "open"),
+    *("pay", "prepare", "refund", "resolve", "reverse", "revoke", "search", "stream", "verify", "void"),
+)
 """What an operation's id begins with. A generated client calls its method so: an id is never changed."""
 
 

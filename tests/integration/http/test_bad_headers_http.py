@@ -146,9 +146,11 @@ async def test_a_terminals_key_with_one_character_changed_is_refused(environment
         for position in sorted(chosen.sample(range(len(key)), 12)):
             other = "0" if key[position] != "0" else "1"
             answer = await environment.tong.verify(
-                environment.terminal, environment.valid(), fresh_key(),
+                environment.terminal,
+                environment.valid(),
+                fresh_key(),
                 {"authorization": f"Bearer {key[:position]}{other}{key[position + 1 :]}"},
-            )  # fmt: skip
+            )
             assert problem_of(answer)["code"] == "unauthenticated"
 
 

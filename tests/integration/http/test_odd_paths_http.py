@@ -21,10 +21,14 @@ def bearer(key: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "path",
     [
-        f"/agreements/{NUL}", f"/disputes/dsp_{NUL}", f"/periods/202611.a{NUL}.b", f"/periods/{NUL}",
-        f"/reconciliations/rec_{NUL}", f"/reconciliations/{NUL}/bills",
+        f"/agreements/{NUL}",
+        f"/disputes/dsp_{NUL}",
+        f"/periods/202611.a{NUL}.b",
+        f"/periods/{NUL}",
+        f"/reconciliations/rec_{NUL}",
+        f"/reconciliations/{NUL}/bills",
     ],
-)  # fmt: skip
+)
 async def test_an_id_with_u0000_is_the_id_of_nothing_and_no_fault_of_a_store(
     stack: Stack, tong: TongClient, path: str
 ) -> None:

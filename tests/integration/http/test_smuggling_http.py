@@ -239,7 +239,7 @@ async def test_a_header_that_says_who_asks_for_what_stands_once(stack: Stack, me
         line.writer.write(scan(stack, member, key, amount=amount, extra=f"{name.title()}: other\r\n"))
         status, headers, told = await line.answer()
         assert (status, json.loads(told)["code"], headers["connection"]) == (400, "malformed", "close")
-        assert f"{name} stands twice".encode() in told
+        assert f"{name} is a duplicate".encode() in told
     async with line_to(stack) as line:
         line.writer.write(scan(stack, member, key, amount=amount))
         status, headers, _ = await line.answer()

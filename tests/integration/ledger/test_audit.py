@@ -19,11 +19,9 @@ from tests.support.ledger.life import BUCKETS, Books
 from tests.support.servers.load import load_on
 from tests.support.servers.stack import Member, Stack
 
-Ledger = asyncpg.Connection
-
 
 @asynccontextmanager
-async def as_superuser(books: Books) -> AsyncIterator["Ledger[Any]"]:
+async def as_superuser(books: Books) -> AsyncIterator["asyncpg.Connection[Any]"]:
     """A session whose triggers are off, as one with every right can have it; what it did is undone at the end."""
     async with books.stack.ledger() as ledger:
         tables = ("ledger_transaction", "ledger_posting", "ledger_seal")

@@ -15,7 +15,7 @@ import pytest
 from redemption.hot import keys
 from redemption.ledger.store import LedgerStore
 from redemption.ledger.streams import LedgerStreams, StreamClient, open_stream_client
-from redemption.ledger.writer import LedgerStoppedError, LedgerWriter, run_writer
+from redemption.ledger.writer import LedgerStopped, LedgerWriter, run_writer
 from tests.support.ledger.ledger import (
     Acknowledged,
     EntryGenerator,
@@ -173,12 +173,22 @@ async def without_primary_keys(connection: "asyncpg.Connection[Any]") -> None:
 
 
 MALFORMED: list[dict[str, str | bytes]] = [
-    {"v": "2"}, {"kind": "steal"}, {"member": "7"}, {"member": "mem_zzzzzzz"}, {"at": "soon"},
-    {"moves": "points,202701.hotel,A,R"}, {"moves": f"points,202701.hotel,A,R,{2**53}"}, {"context": "{"},
-    {"context": '{"a":"\\u0000"}'}, {"context": b"\xff"}, {"id": "\x00"}, {"moves": b"\xff\x00"}, {"extra": "1"},
+    {"v": "2"},
+    {"kind": "steal"},
+    {"member": "7"},
+    {"member": "mem_zzzzzzz"},
+    {"at": "soon"},
+    {"moves": "points,202701.hotel,A,R"},
+    {"moves": f"points,202701.hotel,A,R,{2**53}"},
+    {"context": "{"},
+    {"context": '{"a":"\\u0000"}'},
+    {"context": b"\xff"},
+    {"id": "\x00"},
+    {"moves": b"\xff\x00"},
+    {"extra": "1"},
     # JSON to orjson, but beyond what PostgreSQL's numeric holds: found when the database refuses the row.
     {"context": '{"business":"spa","a":1e-400000}'},
-]  # fmt: skip
+]
 
 
 async def test_malformed_entries_become_dead_letters_and_the_rest_goes_on(
@@ -284,7 +294,7 @@ async def test_a_stream_from_an_old_backup_stops_its_bucket_at_start_and_while_r
 async def test_a_writer_whose_every_bucket_is_stopped_ends_with_a_fault(place: Place) -> None:
     await install(place.client, BUCKETS, epoch=7)
     async with ledger_writer(place.valkey.url, place.dsn, BUCKETS) as writer:
-        with pytest.raises(LedgerStoppedError, match="all 6 buckets are stopped: the hot store is in epoch 7"):
+        with pytest.raises(LedgerStopped, match="all 6 buckets are stopped: the hot store is in epoch 7"):
             await asyncio.wait_for(run_writer(writer, asyncio.Event()), 10)
 
 

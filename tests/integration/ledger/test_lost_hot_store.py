@@ -95,9 +95,12 @@ async def tong(running: Stack, *arguments: str) -> str:
     demo = running.demo
     stores = {"TONG_VALKEY_URL": demo["valkey_url"], "TONG_POSTGRES_DSN": demo["postgres_dsn"]}
     process = await asyncio.create_subprocess_exec(
-        str(TONG), *arguments, env={**os.environ, **stores, "TONG_HOME": str(running.home)},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        str(TONG),
+        *arguments,
+        env={**os.environ, **stores, "TONG_HOME": str(running.home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     output, _ = await asyncio.wait_for(process.communicate(), TOOL_SECONDS)
     assert process.returncode == 0, output.decode()
     return output.decode()

@@ -27,15 +27,18 @@ COMMAND_SECONDS = 90.0
 ROOT_COMMAND = typer.main.get_command(app)
 
 WITHOUT_JSON = {
-    "up", "serve", "write-ledger", "seal",  # they run until they are ended
-    "heads", "store-users", "export-group",  # what they print is a file already: JSON, an ACL file, SQL, YAML
-    "migrate", "demo",  # they do something and say how far they are
-    "demo pages",  # one address
-}  # fmt: skip
+    # These run until they are ended.
+    *("up", "serve", "write-ledger", "seal"),
+    # These print a file: JSON, an ACL file, SQL, YAML.
+    *("heads", "store-users", "export-group"),
+    # These report progress, or print one address.
+    *("migrate", "demo", "demo pages"),
+}
 ASKS = {
-    "rebuild", "migrate", "ledger archive", "ledger restore", "keys revoke", "code-keys retire", "members block",
-    "members revoke-codes", "settle close", "settle approve", "settle pay", "settle dispute resolve", "load",
-}  # fmt: skip
+    *("rebuild", "migrate", "load", "ledger archive", "ledger restore", "keys revoke", "code-keys retire"),
+    *("members block", "members revoke-codes"),
+    *("settle close", "settle approve", "settle pay", "settle dispute resolve"),
+}
 """What cannot be undone; and `load`, which asks before it retires anything."""
 
 
@@ -82,8 +85,13 @@ def test_it_says_its_version_and_completes() -> None:
     assert runner.invoke(app, ["--version"]).output == f"tong {version('tong')}\n"
     typed = {"_TONG_COMPLETE": "complete_bash", "COMP_WORDS": "tong settle cl", "COMP_CWORD": "2"}
     done = subprocess.run(
-        [TONG], env={**os.environ, **typed}, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
-    )  # fmt: skip
+        [TONG],
+        env={**os.environ, **typed},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
     assert done.stdout.split() == ["close"], done.stderr
 
 
@@ -91,9 +99,12 @@ async def tong(*arguments: str, settings: Mapping[str, str], stdin: int = subpro
     """Exit status, stdout and stderr of a command without any setting but those given."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TONG_")}
     process = await asyncio.create_subprocess_exec(
-        *(str(TONG), *arguments), env={**inherited, **settings}, stdin=stdin,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        *(str(TONG), *arguments),
+        env={**inherited, **settings},
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     out, error = await asyncio.wait_for(process.communicate(), COMMAND_SECONDS)
     assert process.returncode is not None
     return process.returncode, out.decode(), error.decode()

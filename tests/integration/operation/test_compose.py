@@ -29,8 +29,12 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SERVERS = {"valkey", "postgres"}
 PARTS = {
-    "gateway": GATEWAY, "ledger-writer": WRITER, "sealer": SEALER, "settlement": SETTLEMENT, "operations": OPERATIONS,
-}  # fmt: skip
+    "gateway": GATEWAY,
+    "ledger-writer": WRITER,
+    "sealer": SEALER,
+    "settlement": SETTLEMENT,
+    "operations": OPERATIONS,
+}
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")
 TOOL = re.compile(r"^#   docker compose (?:run --rm|exec)(?: -v \S+)? ([a-z-]+) (.*?)(?:  +#.*)?$", re.MULTILINE)
 PASSWORDS = {name for name, _, _ in VARIABLE.findall(TEXT) if name.endswith("_PASSWORD")}
@@ -84,8 +88,11 @@ def test_a_part_gets_the_addresses_of_its_own_users_and_no_others(name: str) -> 
     users = {"TONG_POSTGRES_DSN": access.ledger} | ({"TONG_VALKEY_URL": access.hot} if access.hot else {})
     addresses = {key: urlsplit(value) for key, value in told.items() if "://" in value and "@" in value}
     assert {key: address.username for key, address in addresses.items()} == users
-    own = {f"{store}_{user.removeprefix('tong_')}_password" for store, user in
-           (("valkey", access.hot), ("postgres", access.ledger)) if user}  # fmt: skip
+    own = {
+        f"{store}_{user.removeprefix('tong_')}_password"
+        for store, user in (("valkey", access.hot), ("postgres", access.ledger))
+        if user
+    }
     assert {address.password for address in addresses.values()} == own
     assert {password.lower() for password in passwords_of(service)} == own
     assert ("hot" in service["networks"]) == (access.hot is not None)

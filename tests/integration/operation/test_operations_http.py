@@ -136,8 +136,12 @@ async def test_a_key_of_one_business_is_told_of_that_business_only(stack: Stack,
     found = await until(tong, stack, lambda it: it["redemptions"]["refused"] == 1, key)
     assert found["scope"] == "opsone"
     assert found["redemptions"] == {
-        **found["redemptions"], "accepted": 2, "replayed": 0, "refused": 1, "unknown": None,
-    }  # fmt: skip
+        **found["redemptions"],
+        "accepted": 2,
+        "replayed": 0,
+        "refused": 1,
+        "unknown": None,
+    }
     assert [each["business_id"] for each in found["by_business"]] == ["opsone"]
     assert [each["code"] for each in found["refused_by_reason"]] == ["points_insufficient"]
     refusals = (await ask(tong, stack, "/v1/ops/refusals", key))["refusals"]

@@ -23,7 +23,7 @@ from gateway.development.postgres_server import private_postgres
 from gateway.development.private_files import SOCKET_PATH_BYTES_MAX, kept_port, write_private
 from gateway.development.store_roles import WRITER, make_roles
 from gateway.development.valkey_server import PrivateServer, private_valkey
-from gateway.processes.supervisor import ChildFailedError, Supervisor
+from gateway.processes.supervisor import ChildFailed, Supervisor
 from redemption.hot.server_checks import check_hot_store
 from redemption.hot.users import GATEWAY
 from redemption.ledger.server_checks import check_ledger_store
@@ -171,7 +171,7 @@ async def test_a_cluster_that_was_made_half_way_is_not_taken_and_the_next_start_
     wrapper.write_text(WRONG_ONCE.format(mark=mark, program=real("postgres")))
     wrapper.chmod(0o755)
     monkeypatch.setattr(postgres_server, "postgres_program", lambda name: wrapper if name == "postgres" else real(name))
-    with pytest.raises(ChildFailedError, match='database "tong" does not exist'):
+    with pytest.raises(ChildFailed, match='database "tong" does not exist'):
         async with postgres(folder / "postgres"):
             pass
     assert mark.exists()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from redemption.domain.store_warnings import ServerRefusedError
+from redemption.domain.store_warnings import ServerUnusable
 from redemption.hot.server_checks import _refuse_old, check_hot_store
 from redemption.ledger.server_checks import check_ledger_store
 from tests.support.servers.private_servers import free_port, private_valkey
@@ -55,13 +55,13 @@ async def test_each_primary_of_a_cluster_is_checked() -> None:
 
 
 async def test_an_absent_valkey_is_refused_without_telling_the_password() -> None:
-    with pytest.raises(ServerRefusedError, match="TONG_VALKEY_URL") as refused:
+    with pytest.raises(ServerUnusable, match="TONG_VALKEY_URL") as refused:
         await check_hot_store(f"redis://:hush@127.0.0.1:{free_port()}/0", cluster=False)
     assert "hush" not in str(refused.value)
 
 
 async def test_an_absent_postgres_is_refused_without_telling_the_password() -> None:
-    with pytest.raises(ServerRefusedError, match="TONG_POSTGRES_DSN") as refused:
+    with pytest.raises(ServerUnusable, match="TONG_POSTGRES_DSN") as refused:
         await check_ledger_store(f"postgresql://tong:hush@127.0.0.1:{free_port()}/tong")
     assert "hush" not in str(refused.value)
 
@@ -75,7 +75,7 @@ async def test_an_absent_postgres_is_refused_without_telling_the_password() -> N
     ],
 )
 def test_too_old_a_hot_store_is_refused_with_what_to_do(information: dict[str, str]) -> None:
-    with pytest.raises(ServerRefusedError, match=r"too old.*Upgrade"):
+    with pytest.raises(ServerUnusable, match=r"too old.*Upgrade"):
         _refuse_old(information)
 
 

@@ -26,21 +26,25 @@ BILL = {"reference": "R", "amount_minor": 5_000, "currency": "CNY"}
 CODE = {"code": "x"}
 STEP = "/v1/redemptions/rdm_000000000000000000"
 MALFORMED: list[tuple[str, Any, str]] = [
-    *((path, body, place) for path in ("/v1/prepare", "/v1/accruals") for body, place in (
-        ({**CODE, "bill": BILL, "extra": 1}, ""),
-        ({"code": 5, "bill": BILL}, "code"),
-        ({"code": "", "bill": BILL}, "code"),
-        ({**CODE, "bill": {**BILL, "amount_minor": 1.5}}, "bill.amount_minor"),
-        ({**CODE, "bill": {**BILL, "amount_minor": -1}}, "bill.amount_minor"),
-        ({**CODE, "bill": {**BILL, "currency": "cny"}}, "bill.currency"),
-        ({**CODE, "bill": {**BILL, "lines": [{"category": "X"}]}}, "bill.lines[0].category"),
-        ({**CODE, "bill": {**BILL, "stay": ""}}, "bill.stay"),
-        ({**CODE, "bill": {**BILL, "currency": "JPY"}}, "bill.currency"),
-        ({**CODE, "bill": {**BILL, "lines": [{"category": "a", "amount_minor": 5_001}]}}, "bill.lines"),
-        (b"{", "body"),
-        (b"[]", "body"),
-        (b'{"code": "x", "code": "y"}', ""),
-    )),
+    *(
+        (path, body, place)
+        for path in ("/v1/prepare", "/v1/accruals")
+        for body, place in (
+            ({**CODE, "bill": BILL, "extra": 1}, ""),
+            ({"code": 5, "bill": BILL}, "code"),
+            ({"code": "", "bill": BILL}, "code"),
+            ({**CODE, "bill": {**BILL, "amount_minor": 1.5}}, "bill.amount_minor"),
+            ({**CODE, "bill": {**BILL, "amount_minor": -1}}, "bill.amount_minor"),
+            ({**CODE, "bill": {**BILL, "currency": "cny"}}, "bill.currency"),
+            ({**CODE, "bill": {**BILL, "lines": [{"category": "X"}]}}, "bill.lines[0].category"),
+            ({**CODE, "bill": {**BILL, "stay": ""}}, "bill.stay"),
+            ({**CODE, "bill": {**BILL, "currency": "JPY"}}, "bill.currency"),
+            ({**CODE, "bill": {**BILL, "lines": [{"category": "a", "amount_minor": 5_001}]}}, "bill.lines"),
+            (b"{", "body"),
+            (b"[]", "body"),
+            (b'{"code": "x", "code": "y"}', ""),
+        )
+    ),
     ("/v1/accruals", CODE, ""),
     ("/v1/accruals", {"bill": BILL}, "body"),
     ("/v1/accruals", {**CODE, "member_id": "mem_0000001", "bill": BILL}, "body"),
@@ -48,18 +52,22 @@ MALFORMED: list[tuple[str, Any, str]] = [
     ("/v1/accruals", {"member_id": 1, "bill": BILL}, "member_id"),
     ("/v1/accruals/acr_000000000000000000/reverse", {"points": 1}, ""),
     ("/v1/accruals/acr_000000000000000000/reverse", b"[]", "body"),
-    *((f"{STEP}/{step}", body, place) for step in ("capture", "refund") for body, place in (
-        ({"legs": "all"}, "legs"),
-        ({"legs": []}, "legs"),
-        ({"legs": [{"kind": "points"}]}, "legs[0]"),
-        ({"legs": [{"kind": "gold", "points": 1}]}, "legs[0].kind"),
-        ({"legs": [points(0)]}, "legs[0].points"),
-        ({"legs": [points(1)] * 9}, "legs"),
-        ({"legs": [benefit("eng-plain", 0)]}, "legs[0].uses"),
-        ({"legs": [benefit("Not A Benefit")]}, "legs[0].benefit_id"),
-        ({"legs": [stored(-5)]}, "legs[0].amount_minor"),
-        ({"points": 5}, ""),
-    )),
+    *(
+        (f"{STEP}/{step}", body, place)
+        for step in ("capture", "refund")
+        for body, place in (
+            ({"legs": "all"}, "legs"),
+            ({"legs": []}, "legs"),
+            ({"legs": [{"kind": "points"}]}, "legs[0]"),
+            ({"legs": [{"kind": "gold", "points": 1}]}, "legs[0].kind"),
+            ({"legs": [points(0)]}, "legs[0].points"),
+            ({"legs": [points(1)] * 9}, "legs"),
+            ({"legs": [benefit("eng-plain", 0)]}, "legs[0].uses"),
+            ({"legs": [benefit("Not A Benefit")]}, "legs[0].benefit_id"),
+            ({"legs": [stored(-5)]}, "legs[0].amount_minor"),
+            ({"points": 5}, ""),
+        )
+    ),
     (f"{STEP}/capture", {"bill": {**BILL, "currency": "JPY"}}, "bill.currency"),
     (f"{STEP}/void", {"legs": [points(1)]}, ""),
     ("/v1/cancel", {}, "body"),
@@ -76,7 +84,7 @@ MALFORMED: list[tuple[str, Any, str]] = [
     ("/v1/verify", {**CODE, "confirm_duplicate": 1}, "confirm_duplicate"),
     ("/v1/verify", {**CODE, "legs": [benefit("eng-plain", 101)]}, "legs[0].uses"),
     ("/v1/verify", {**CODE, "legs": [{"kind": "stored_value", "amount_minor": 1, "currency": "CNY"}]}, "legs[0]"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("number", range(len(MALFORMED)))

@@ -113,10 +113,20 @@ STEPS: list[tuple[str, int, Callable[[Environment], Awaitable[Made]], str, Any]]
     ("exceeds_hold", 409, hold, "capture", {"legs": [benefit("eng-plain")]}),
     ("exceeds_hold", 409, hold, "capture", {"legs": [points(500), points(401)]}),
     ("exceeds_redemption", 409, hold, "refund", None),
-    ("exceeds_redemption", 409, lambda environment: after(environment, "capture", {"legs": [points(1)]}), "refund",
-     {"legs": [points(2)]}),
-    ("exceeds_redemption", 409, lambda environment: after(environment, "refund", {"legs": [points(1)]}), "refund",
-     {"legs": [points(900)]}),
+    (
+        "exceeds_redemption",
+        409,
+        lambda environment: after(environment, "capture", {"legs": [points(1)]}),
+        "refund",
+        {"legs": [points(2)]},
+    ),
+    (
+        "exceeds_redemption",
+        409,
+        lambda environment: after(environment, "refund", {"legs": [points(1)]}),
+        "refund",
+        {"legs": [points(900)]},
+    ),
     ("exceeds_redemption", 409, long_ago, "refund", TOO_MUCH),
     ("exceeds_redemption", 409, partly_refunded_long_ago, "refund", {"legs": [points(801)]}),
     ("window_closed", 410, long_ago, "refund", None),
@@ -124,7 +134,7 @@ STEPS: list[tuple[str, int, Callable[[Environment], Awaitable[Made]], str, Any]]
     ("cancelled", 409, cancelled, "capture", None),
     ("cancelled", 409, cancelled, "void", None),
     ("cancelled", 409, cancelled, "refund", TOO_MUCH),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("number", range(len(STEPS)), ids=[f"{s[0]}-{s[3]}-{n}" for n, s in enumerate(STEPS)])

@@ -69,9 +69,15 @@ async def test_every_test_code_is_refused_exactly_as_it_says_and_none_of_verify_
     told = {case["refusal"] for case in found}
     assert of_verify() - told == set(NOT_ON_PURPOSE)
     assert told - of_verify() == {
-        "not_found", "hold_expired", "already_captured", "already_voided", "already_refunded", "exceeds_hold",
-        "exceeds_redemption", "earning_limit_reached",
-    }  # fmt: skip
+        "not_found",
+        "hold_expired",
+        "already_captured",
+        "already_voided",
+        "already_refunded",
+        "exceeds_hold",
+        "exceeds_redemption",
+        "earning_limit_reached",
+    }
     for case in found:
         await walk(tong, case)
 

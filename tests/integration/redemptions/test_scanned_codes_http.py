@@ -61,9 +61,15 @@ async def test_what_is_no_code_stays_none(stack: Stack, tong: TongClient, path: 
     member, till = await stack.member(("hotel", 500, 2)), stack.terminals["hotel"]
     (code,) = await tong.codes(member)
     for wrong in (
-        f"]Q1]Q1{code.code}", f"{code.code[:7]} {code.code[7:]}", f"{code.digits[:17]}", f"{code.digits}\x00",
-        f"]{code.code}", "\ufeff", "]C1", "]C0\u3000",
-    ):  # fmt: skip
+        f"]Q1]Q1{code.code}",
+        f"{code.code[:7]} {code.code[7:]}",
+        f"{code.digits[:17]}",
+        f"{code.digits}\x00",
+        f"]{code.code}",
+        "\ufeff",
+        "]C1",
+        "]C0\u3000",
+    ):
         refused = problem_of(await ask(tong, till, path, PATHS[path](wrong), fresh_key()))
         assert refused["code"] == "code_malformed", ascii(wrong)
     flipped = code.code[:-6] + ("A" if code.code[-6] != "A" else "B") + code.code[-5:]

@@ -176,8 +176,10 @@ async def test_the_ledger_records_who_issued_what_and_where_it_was_taken(stack: 
         postings = await ledger.fetch(
             "SELECT account, owner, issuer, amount FROM ledger_posting WHERE (bucket, entry_ms, entry_seq) = "
             "($1, $2, $3)",
-            row["bucket"], row["entry_ms"], row["entry_seq"],
-        )  # fmt: skip
+            row["bucket"],
+            row["entry_ms"],
+            row["entry_seq"],
+        )
     terminal = stack.terminals["gym"]
     assert (row["kind"], row["member_id"], row["business"]) == ("redeem", member.member_id, "gym")
     assert (row["outlet"], row["terminal"], row["idempotency_key"]) == (terminal.outlet, terminal.terminal_id, key)

@@ -27,10 +27,14 @@ def upload(rows: str, *, day: datetime.date = DAY, outlet: str | None = None) ->
 async def used(book: Book, name: str, reference: str, value: int, when: str, *, business: str = "mall") -> None:
     """100 points of the hotel that took `value` off a bill, at a time in UTC."""
     await book.write(
-        "redeem", name, business, [("points", "202701.hotel", "A", "R", 100)], at(when),
+        "redeem",
+        name,
+        business,
+        [("points", "202701.hotel", "A", "R", 100)],
+        at(when),
         legs=[{"kind": "points", "points": 100, "value_minor": value}],
         bill={"reference": reference, "amount_minor": 9_000, "currency": "CNY"},
-    )  # fmt: skip
+    )
 
 
 async def compared(store: Reconciliations, wanted: Upload) -> tuple[Reconciliation, list[dict[str, Any]]]:
@@ -56,9 +60,12 @@ async def test_a_day_is_that_of_the_outlets_zone_and_other_days_are_pointed_at(p
         assert found.time_zone == "Asia/Shanghai"
         assert not found.summary["provisional"]
         assert kinds(items) == {
-            "first": "matched", "last": "matched", "next": "missing_here", "before": "missing_here",
+            "first": "matched",
+            "last": "matched",
+            "next": "missing_here",
+            "before": "missing_here",
             "other shop": "missing_here",
-        }  # fmt: skip
+        }
         pointed = {item["reference"]: item["elsewhere"] for item in items}
         assert (pointed["next"]["redemption_id"], pointed["next"]["day"]) == ("rdm_3", "2026-11-23")
         assert pointed["before"]["day"] == "2026-11-21"
@@ -86,10 +93,14 @@ async def test_what_is_given_back_counts_on_its_own_day_and_as_the_till_was_told
         assert items[0]["movements"][0]["gave_back"]
         # A benefit whose value is nothing is still used.
         await book.write(
-            "redeem", "rdm_2", "mall", [("benefit:parking", "-.hotel", "A", "R", 1)], at("2026-11-22T05:00"),
+            "redeem",
+            "rdm_2",
+            "mall",
+            [("benefit:parking", "-.hotel", "A", "R", 1)],
+            at("2026-11-22T05:00"),
             legs=[{"kind": "benefit", "benefit_id": "parking", "uses": 1, "value_minor": 0}],
             bill={"reference": "parked", "amount_minor": 0, "currency": "CNY"},
-        )  # fmt: skip
+        )
         _, items = await compared(store, upload("dinner,-0.23\n"))
         assert kinds(items) == {"parked": "missing_there", "dinner": "matched"}
 
@@ -189,11 +200,17 @@ async def test_the_day_of_a_bar_ends_at_its_cut_off_hour(postgres: PrivatePostgr
         await pool.execute("UPDATE outlet SET cut_off_hour = 4 WHERE business_id = 'mall'")
         found, items = await compared(store, upload(rows))
         assert kinds(items) == {
-            "first": "matched", "at two": "matched", "yesterday": "missing_here", "tomorrow": "missing_here",
-        }  # fmt: skip
+            "first": "matched",
+            "at two": "matched",
+            "yesterday": "missing_here",
+            "tomorrow": "missing_here",
+        }
         assert {item["reference"]: item["elsewhere"] and item["elsewhere"]["day"] for item in items} == {
-            "first": None, "at two": None, "yesterday": "2026-11-21", "tomorrow": "2026-11-23",
-        }  # fmt: skip
+            "first": None,
+            "at two": None,
+            "yesterday": "2026-11-21",
+            "tomorrow": "2026-11-23",
+        }
         assert found.summary["provisional"]  # the bar is still open
         refused = await store.reconcile(upload(rows, day=DAY + datetime.timedelta(days=1)))
         assert isinstance(refused, ReconcileRefused)
@@ -242,9 +259,14 @@ async def test_rows_of_another_day_and_references_that_a_spreadsheet_changed_are
         await used(book, "rdm_3", "wrong date", 100, "2026-11-22T04:02")
         await used(book, "rdm_4", "2.5E+11", 100, "2026-11-22T04:03")
         rows = [
-            ("2.02611E+11", "2026/11/22 12:00"), ("2.02611E+11", "2026/11/22 12:01"), ("123", "2026/11/22 12:01"),
-            ("old", "2020/11/22 12:00"), ("wrong date", "2020/11/22"), ("1234567890123450", ""), ("2.5E+11", ""),
-        ]  # fmt: skip
+            ("2.02611E+11", "2026/11/22 12:00"),
+            ("2.02611E+11", "2026/11/22 12:01"),
+            ("123", "2026/11/22 12:01"),
+            ("old", "2020/11/22 12:00"),
+            ("wrong date", "2020/11/22"),
+            ("1234567890123450", ""),
+            ("2.5E+11", ""),
+        ]
         text = "reference,amount,time\n" + "".join(f"{name},1,{time}\n" for name, time in rows)
         found, items = await compared(store, Upload("mall", None, DAY, text.encode(), "csv", "test"))
         by_reference = {item["reference"]: (item["kind"], item["notes"]) for item in items}
@@ -264,8 +286,11 @@ async def test_rows_of_another_day_and_references_that_a_spreadsheet_changed_are
             {"note": "rows_of_another_day", "rows": [4, 5], "rows_total": 2},
         ]
         assert found.summary["read_as"] == {
-            "charset": "utf-8", "separator": ",", "decimal_mark": None, "date_order": None,
-        }  # fmt: skip
+            "charset": "utf-8",
+            "separator": ",",
+            "decimal_mark": None,
+            "date_order": None,
+        }
 
 
 async def test_a_reconciliation_that_an_earlier_version_kept_is_still_shown(postgres: PrivatePostgres) -> None:

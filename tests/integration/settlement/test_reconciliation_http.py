@@ -164,8 +164,9 @@ async def test_every_kind_of_difference_is_told_apart_and_can_be_downloaded(till
     assert by_reference["T-2"]["difference_minor"] == 50
     assert [each["row"] for each in by_reference["T-4"]["rows"]] == [3, 4]
     assert {each["redemption_id"] for each in by_reference["T-5"]["movements"]} == {
-        tills.ids["first of two"], tills.ids["second of two"],
-    }  # fmt: skip
+        tills.ids["first of two"],
+        tills.ids["second of two"],
+    }
     assert [each["gave_back"] for each in by_reference["T-6"]["movements"]] == [False, True]
     for kind, total in found["totals"].items():
         of_class = [bill for bill in bills if bill["kind"] == kind]
@@ -216,9 +217,14 @@ async def test_a_list_in_chinese_csv_is_the_same_list(tills: Tills) -> None:
     assert answer.json()["ignored_columns"] == ["收銀員"]
     totals = {kind: total["bills"] for kind, total in answer.json()["totals"].items()}
     assert totals == {
-        "different_amount": 1, "missing_here": 1, "missing_there": 4, "duplicate_in_list": 1, "other_day": 0,
-        "cancelled_here": 1, "matched": 3,
-    }  # fmt: skip
+        "different_amount": 1,
+        "missing_here": 1,
+        "missing_there": 4,
+        "duplicate_in_list": 1,
+        "other_day": 0,
+        "cancelled_here": 1,
+        "matched": 3,
+    }
     of_outlet = await tills.till.post(
         "/reconciliations", data, media_type="text/csv; charset=utf-8", day=tills.day, outlet=tills.terminal.outlet
     )
@@ -229,10 +235,18 @@ async def test_a_list_in_chinese_csv_is_the_same_list(tills: Tills) -> None:
 @pytest.mark.parametrize(
     ("codec", "label"),
     [
-        ("utf-8", "utf8"), ("utf-8-sig", None), ("gb18030", "gb2312"), ("gb18030", "cp936"), ("gb18030", None),
-        ("cp950", "cp950"), ("cp950", None), ("utf-16-le", "utf-16le"), ("utf-16-be", None), ("utf-16", "UTF-16"),
+        ("utf-8", "utf8"),
+        ("utf-8-sig", None),
+        ("gb18030", "gb2312"),
+        ("gb18030", "cp936"),
+        ("gb18030", None),
+        ("cp950", "cp950"),
+        ("cp950", None),
+        ("utf-16-le", "utf-16le"),
+        ("utf-16-be", None),
+        ("utf-16", "UTF-16"),
     ],
-)  # fmt: skip
+)
 async def test_a_list_as_a_spreadsheet_writes_it_is_the_same_list_in_every_charset(
     tills: Tills, codec: str, label: str | None
 ) -> None:
@@ -240,9 +254,13 @@ async def test_a_list_as_a_spreadsheet_writes_it_is_the_same_list_in_every_chars
     day = f"{today.year}/{today.month}/{today.day}"
     amount = f"{tills.off['matched'] / 100:.2f}".replace(".", ",")
     rows = [
-        "sep=;", '單號;抵扣金額;時間;"備註;其他"', f"'T-1;¥{amount};{day} 上午 0:05:00;x",
-        f"2.02611E+11;1.250,00;{day};", "old;３;2020/1/1 9:05;y", "",
-    ]  # fmt: skip
+        "sep=;",
+        '單號;抵扣金額;時間;"備註;其他"',
+        f"'T-1;¥{amount};{day} 上午 0:05:00;x",
+        f"2.02611E+11;1.250,00;{day};",
+        "old;３;2020/1/1 9:05;y",
+        "",
+    ]
     text = "\r\n".join(rows)
     media_type = "text/csv" if label is None else f'text/csv; charset="{label}"'
     answer = await tills.till.post("/reconciliations", text.encode(codec), media_type=media_type, day=tills.day)
@@ -250,11 +268,15 @@ async def test_a_list_as_a_spreadsheet_writes_it_is_the_same_list_in_every_chars
     found = answer.json()
     assert found["ignored_columns"] == ["備註;其他"]
     assert found["read_as"] | {"charset": ""} == {
-        "charset": "", "separator": ";", "decimal_mark": ",", "date_order": None,
-    }  # fmt: skip
+        "charset": "",
+        "separator": ";",
+        "decimal_mark": ",",
+        "date_order": None,
+    }
     assert [(each["note"], each["rows"]) for each in found["notes"]] == [
-        ("references_shortened", [2]), ("rows_of_another_day", [3]),
-    ]  # fmt: skip
+        ("references_shortened", [2]),
+        ("rows_of_another_day", [3]),
+    ]
     assert "試算表" in found["notes"][0]["explanation"]
     bills = {bill["reference"]: bill for bill in found["bills"]}
     assert (bills["2.02611E+11"]["kind"], bills["2.02611E+11"]["list_minor"]) == ("missing_here", 125_000)
@@ -332,8 +354,10 @@ async def test_a_list_that_cannot_be_read_is_refused_with_every_place(tills: Til
     wrong = await refused(b"reference,amount_minor,time\nA,1,\nB,x,\n,1,\nC,1,noon\n")
     assert wrong["code"] == "malformed"
     assert [(each["row"], each["column"]) for each in wrong["errors"]] == [
-        (2, "amount_minor"), (3, "reference"), (4, "time"),
-    ]  # fmt: skip
+        (2, "amount_minor"),
+        (3, "reference"),
+        (4, "time"),
+    ]
     assert wrong["errors"][0]["field"] == "row 2, column amount_minor"
     many = await refused(b"reference,amount\n" + b"A,x\n" * 500)
     assert (len(many["errors"]), many["errors_total"]) == (100, 500)
@@ -453,9 +477,21 @@ async def test_the_command_line_tells_the_same(tills: Tills, tmp_path: Path) -> 
     file.write_text(json.dumps({"rows": hand_made(tills)[:-1]}))
     output = tmp_path / "answer.csv"
     process = await asyncio.create_subprocess_exec(
-        *_tong(), "reconcile", str(file), "--business", "reconciled", "--day", tills.day, "--json", "--output",
-        str(output), "--by", "anna", env=_environment(tills), stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        *_tong(),
+        "reconcile",
+        str(file),
+        "--business",
+        "reconciled",
+        "--day",
+        tills.day,
+        "--json",
+        "--output",
+        str(output),
+        "--by",
+        "anna",
+        env=_environment(tills),
+        stdout=asyncio.subprocess.PIPE,
+    )
     said, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1  # there are differences
     kinds = {kind: total["bills"] for kind, total in json.loads(said)["totals"].items()}
@@ -464,9 +500,18 @@ async def test_the_command_line_tells_the_same(tills: Tills, tmp_path: Path) -> 
         assert [row["reference"] for row in csv.DictReader(written) if row["class"] == "missing_there"] == ["", "T-3"]
     file.write_text("[{}]")
     process = await asyncio.create_subprocess_exec(
-        *_tong(), "reconcile", str(file), "--business", "reconciled", "--day", tills.day, "--by", "anna",
-        env=_environment(tills), stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        *_tong(),
+        "reconcile",
+        str(file),
+        "--business",
+        "reconciled",
+        "--day",
+        tills.day,
+        "--by",
+        "anna",
+        env=_environment(tills),
+        stderr=asyncio.subprocess.PIPE,
+    )
     _, said = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1
     assert b"row 1, column reference: is missing" in said

@@ -320,9 +320,14 @@ async def test_two_settling_at_once_settle_everything_once(pool: Pool) -> None:
     book = Book(pool)
     for number in range(60):
         await book.write(
-            "redeem", f"rdm_{number}", "mall", [("points", "202701.hotel", "A", "R", 7)],
-            at("2026-11-05T04:00") + number, legs=[points(7, 7)], bucket=number % 3,
-        )  # fmt: skip
+            "redeem",
+            f"rdm_{number}",
+            "mall",
+            [("points", "202701.hotel", "A", "R", 7)],
+            at("2026-11-05T04:00") + number,
+            legs=[points(7, 7)],
+            bucket=number % 3,
+        )
     produced = await asyncio.gather(*(Production(pool, batch_transactions=4).run() for _ in range(3)))
     assert sum(one.lines for one in produced) == 60
     assert await differences(pool) == []

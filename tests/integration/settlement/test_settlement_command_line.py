@@ -129,9 +129,13 @@ async def test_following_settles_what_comes_and_ends_when_told(postgres: Private
 
 async def test_without_a_ledger_the_command_says_what_is_missing_in_a_sentence(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        TONG, "settle", "status", stderr=PIPE, cwd=tmp_path,
+        TONG,
+        "settle",
+        "status",
+        stderr=PIPE,
+        cwd=tmp_path,
         env={name: value for name, value in os.environ.items() if not name.startswith("TONG_")},
-    )  # fmt: skip
+    )
     _, error = await asyncio.wait_for(process.communicate(), 60)
     sentence = (
         "tong: nothing runs on TONG_HOME=var (no demo.json there); start it with `tong up`, or set TONG_POSTGRES_DSN"

@@ -26,8 +26,11 @@ async def test_a_hold_captured_in_part_and_refunded_in_part_is_settled_by_who_is
     member = await stack.member(("hotel", 1500, 1), ("mall", 1500, 2))
     terminal = stack.terminals["restaurant"]
     body: dict[str, Any] = {
-        "code": await tong.code(member), "bill": bill(), "legs": [points_leg(3000)], "capture": False,
-    }  # fmt: skip
+        "code": await tong.code(member),
+        "bill": bill(),
+        "legs": [points_leg(3000)],
+        "capture": False,
+    }
     answer = await tong.verify(terminal, body, fresh_key())
     assert answer.status_code == 201, answer.text
     redemption_id = answer.json()["redemption_id"]

@@ -69,9 +69,16 @@ async def _use(group: Group, first: datetime.date) -> None:
             group.uses[name] = fresh_subject()
             legs = [{"kind": "points", "points": sum(issuers.values()), "value_minor": sum(issuers.values())}]
             await add_past_entry(
-                hot, "redeem", group.uses[name], acceptor, outlets[acceptor], points_used(issuers), noon,
-                legs=legs, reference=f"BILL-{name}",
-            )  # fmt: skip
+                hot,
+                "redeem",
+                group.uses[name],
+                acceptor,
+                outlets[acceptor],
+                points_used(issuers),
+                noon,
+                legs=legs,
+                reference=f"BILL-{name}",
+            )
         await until_drained(hot, ledger)
 
     async def are_written() -> bool:
@@ -235,9 +242,12 @@ async def test_a_scan_of_today_is_a_line_and_its_month_cannot_be_closed_yet(grou
 
 async def test_agreements_are_superseded_by_the_group_and_seen_by_whom_they_are_for(group: Group) -> None:
     definition = {
-        "issuer": "gym", "acceptor": "mall", "instrument": "points",
-        "rule": {"kind": "agreed_price", "price_minor": 1, "per_units": 2}, "valid_from": "2027-01-01",
-    }  # fmt: skip
+        "issuer": "gym",
+        "acceptor": "mall",
+        "instrument": "points",
+        "rule": {"kind": "agreed_price", "price_minor": 1, "per_units": 2},
+        "valid_from": "2027-01-01",
+    }
     template = "/agreements/{agreement_id}/versions"
     path = "/agreements/points-gym-mall/versions"
     answers = [await group.group.post(path, definition, template=template) for _ in range(2)]
@@ -322,10 +332,13 @@ async def test_every_path_is_closed_to_whom_it_is_not_for(group: Group) -> None:
     terminal = Office(group.tong.http, group.stack.terminals["mall"].api_key)
     await group.stack.until_every_worker("knows the key", lambda http: _knows(http, no_role))
     paths = {
-        "{agreement_id}": "points-hotel-mall", "{period}": pair, "{line_id}": lines[0]["line_id"],
-        "{dispute_id}": f"dsp_{lines[0]['line_id']}-1", "{month}": group.month,
+        "{agreement_id}": "points-hotel-mall",
+        "{period}": pair,
+        "{line_id}": lines[0]["line_id"],
+        "{dispute_id}": f"dsp_{lines[0]['line_id']}-1",
+        "{month}": group.month,
         "{reconciliation_id}": "rec_" + "a" * 26,
-    }  # fmt: skip
+    }
     parameters = {"/nets": {"month": group.month}, "/reconciliations": {"day": "2026-11-22"}}
     for call in (each for each in OPERATIONS if each.path.startswith(BASE)):
         template = call.path.removeprefix(BASE)

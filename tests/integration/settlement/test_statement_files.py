@@ -42,9 +42,14 @@ async def book(postgres: PrivatePostgres) -> AsyncIterator[tuple[str, Pool]]:
 async def tong(dsn: str, *arguments: str, **environment: str) -> tuple[int, str, str]:
     """Exit status, stdout and stderr of `tong settle statement …`."""
     process = await asyncio.create_subprocess_exec(
-        TONG, "settle", "statement", *arguments, stdout=PIPE, stderr=PIPE,
+        TONG,
+        "settle",
+        "statement",
+        *arguments,
+        stdout=PIPE,
+        stderr=PIPE,
         env={**os.environ, "TONG_POSTGRES_DSN": dsn, **environment},
-    )  # fmt: skip
+    )
     out, error = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode is not None
     return process.returncode, out.decode(), error.decode()
@@ -197,9 +202,13 @@ async def held(pool: Pool) -> AsyncIterator[None]:
 @pytest.mark.parametrize(
     ("minor", "currency", "text"),
     [
-        (0, "CNY", "0.00"), (-5, "CNY", "-0.05"), (1_234_567, "CNY", "12,345.67"), (1_234_567, "JPY", "1,234,567"),
-        (-1_234_567, "KWD", "-1,234.567"), (100, None, "1.00"),
+        (0, "CNY", "0.00"),
+        (-5, "CNY", "-0.05"),
+        (1_234_567, "CNY", "12,345.67"),
+        (1_234_567, "JPY", "1,234,567"),
+        (-1_234_567, "KWD", "-1,234.567"),
+        (100, None, "1.00"),
     ],
-)  # fmt: skip
+)
 def test_minor_units_are_shown_with_the_digits_of_their_currency(minor: int, currency: str, text: str) -> None:
     assert money_text(minor, currency) == text

@@ -12,8 +12,15 @@ from tests.support.settlement.settlement import Book, at, group_pool
 from tests.support.settlement.statements import agree_on_everything, export
 
 PRINTED = (
-    "通逸🍜麵館 ❤️ ☕", "مطعم النخيل", "מסעדה", "ร้านอาหาร", "रेस्तरां", "ភោជនីយដ្ឋាន", "Ресторан Ελλάδα", "𠮷野家",
-)  # fmt: skip
+    "通逸🍜麵館 ❤️ ☕",
+    "مطعم النخيل",
+    "מסעדה",
+    "ร้านอาหาร",
+    "रेस्तरां",
+    "ភោជនីយដ្ឋាន",
+    "Ресторан Ελλάδα",
+    "𠮷野家",
+)
 
 
 async def test_names_in_every_script_print_and_nothing_turns_a_line(postgres: PrivatePostgres, tmp_path: Path) -> None:
@@ -26,9 +33,14 @@ async def test_names_in_every_script_print_and_nothing_turns_a_line(postgres: Pr
             await pool.execute("INSERT INTO outlet VALUES ($1, 'mall', $2)", outlet, {"en": name})
             leg = {"kind": "points", "points": 10, "value_minor": 10}
             await book.write(
-                "redeem", f"rdm_{number}", "mall", [("points", "202701.hotel", "A", "R", 10)],
-                at("2026-11-05T04:00"), legs=[leg], outlet=outlet,
-            )  # fmt: skip
+                "redeem",
+                f"rdm_{number}",
+                "mall",
+                [("points", "202701.hotel", "A", "R", 10)],
+                at("2026-11-05T04:00"),
+                legs=[leg],
+                outlet=outlet,
+            )
         await pool.execute("UPDATE business SET name = $1 WHERE business_id = 'mall'", {"en": "مطعم\u202e 🍜"})
         await Production(pool).run()
         data = await export(pool, tmp_path / "s.pdf", "mall", "2026-11", format="pdf", language="en")

@@ -29,8 +29,16 @@ def grown(rows: tuple[Row, ...]) -> Counter[str]:
     """The sum of the rows' figures."""
     total: Counter[str] = Counter()
     for row in rows:
-        for name in ("lines", "own_lines", "receivable_minor", "payable_minor", "receivable_tax_minor",
-                     "payable_tax_minor", "net_minor", "own_face_minor"):  # fmt: skip
+        for name in (
+            "lines",
+            "own_lines",
+            "receivable_minor",
+            "payable_minor",
+            "receivable_tax_minor",
+            "payable_tax_minor",
+            "net_minor",
+            "own_face_minor",
+        ):
             total[name] += getattr(row.sums, name)
     return total
 
@@ -88,8 +96,10 @@ async def test_two_parties_see_the_same_amounts_the_other_way_round(pool: Pool) 
             one, other = mine.totals[0].sums, theirs.totals[0].sums
             assert one.net_minor == -other.net_minor
             assert (one.receivable_amount_minor, one.receivable_tax_minor, one.receivable_units) == (
-                other.payable_amount_minor, other.payable_tax_minor, other.payable_units,
-            )  # fmt: skip
+                other.payable_amount_minor,
+                other.payable_tax_minor,
+                other.payable_units,
+            )
             of_pair = next(row for row in whole.counterparties if row.key == high)
             assert of_pair.sums == one
 

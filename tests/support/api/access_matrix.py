@@ -215,9 +215,17 @@ ROWS: tuple[Row, ...] = (
     _till("POST", f"{_STEP}/capture", objects={"redemption_id": "to_capture"}, body={}, key="capture-1"),
     _till("POST", f"{_STEP}/void", objects={"redemption_id": "to_void"}, body={}, key="void-1"),
     _till("POST", f"{_STEP}/refund", objects={"redemption_id": "to_refund"}, body={}, key="refund-1"),
-    _till("POST", "/v1/accruals", key="fresh", own=(MADE,), other=(MADE,),
-          body={"member_id": "{member_own}",
-                "bill": {"reference": "{fresh_key}", "amount_minor": 500, "currency": "CNY"}}),
+    _till(
+        "POST",
+        "/v1/accruals",
+        key="fresh",
+        own=(MADE,),
+        other=(MADE,),
+        body={
+            "member_id": "{member_own}",
+            "bill": {"reference": "{fresh_key}", "amount_minor": 500, "currency": "CNY"},
+        },
+    ),
     _till("POST", "/v1/accruals/{accrual_id}/reverse", body={}, key="reverse-1"),
     _till("GET", "/v1/terminal", other=(DONE,)),
     _member("POST", "/v1/me/codes", body={"count": 1}),
@@ -225,8 +233,9 @@ ROWS: tuple[Row, ...] = (
     _member("GET", "/v1/me/benefits"),
     _member("GET", "/v1/me/activity"),
     _member("GET", "/v1/me/events", stream=True),
-    _member("POST", "/v1/me/devices", NOT_FOUND, own=(MADE, NOT_FOUND),
-            body={"name": "one more", "replaces": "{device_id}"}),
+    _member(
+        "POST", "/v1/me/devices", NOT_FOUND, own=(MADE, NOT_FOUND), body={"name": "one more", "replaces": "{device_id}"}
+    ),
     _member("GET", "/v1/me/devices"),
     _member("DELETE", "/v1/me/devices/{device_id}", NOT_FOUND),
     _operations("/v1/ops/events", stream=True),
@@ -235,8 +244,14 @@ ROWS: tuple[Row, ...] = (
     _operations("/v1/ops/refusals"),
     *_listed("/agreements"),
     _settles("GET", "/agreements/{agreement_id}"),
-    _settles("POST", "/agreements/{agreement_id}/versions", body={"agreement": "{agreement}"},
-             group=(DONE,), own=(FORBIDDEN,), other=(FORBIDDEN,)),
+    _settles(
+        "POST",
+        "/agreements/{agreement_id}/versions",
+        body={"agreement": "{agreement}"},
+        group=(DONE,),
+        own=(FORBIDDEN,),
+        other=(FORBIDDEN,),
+    ),
     *_listed("/periods"),
     _settles("GET", "/periods/{period}"),
     _settles("GET", "/periods/{period}/lines"),
@@ -244,8 +259,9 @@ ROWS: tuple[Row, ...] = (
     _settles("POST", "/periods/{period}/approve", body={}, own=(_NOT_CLOSED,), group=((400, "malformed"),)),
     _settles("POST", "/periods/{period}/approve", body=_SEEN_BY_NAME, own=(_NOT_CLOSED,)),
     _settles("POST", "/periods/{period}/pay", body={"reference": "BANK-1"}, own=(_NOT_CLOSED,)),
-    _settles("POST", "/months/{month}/close", body={}, group=((409, "month_not_over"),), own=(FORBIDDEN,),
-             other=(FORBIDDEN,)),
+    _settles(
+        "POST", "/months/{month}/close", body={}, group=((409, "month_not_over"),), own=(FORBIDDEN,), other=(FORBIDDEN,)
+    ),
     *_listed("/nets", month="{month}"),
     _settles("GET", "/statements", query={**_SEEN_BY_NAME, "period": "today", "format": "json"}),
     *_listed("/exceptions"),
@@ -253,8 +269,9 @@ ROWS: tuple[Row, ...] = (
     _settles("GET", "/disputes/{dispute_id}"),
     _settles("POST", "/disputes/{dispute_id}/resolve", body={"note": "withdrawn"}),
     _settles("POST", "/lines/{line_id}/disputes", body={**_SEEN_BY_NAME, "reason": "too much"}, own=(MADE,)),
-    _settles("POST", "/lines/{line_id}/disputes", body={"reason": "too much"}, own=(MADE,),
-             group=((400, "malformed"),)),
+    _settles(
+        "POST", "/lines/{line_id}/disputes", body={"reason": "too much"}, own=(MADE,), group=((400, "malformed"),)
+    ),
     _reconciles("GET", "", query=_SEEN_BY_NAME),
     _reconciles("GET", "", other=(DONE,)),
     _reconciles("POST", "", query={**_SEEN_BY_NAME, "day": "{day}"}, body={"list": "{till_list}"}),
@@ -271,7 +288,9 @@ ROWS: tuple[Row, ...] = (
     # It has a token of its own.
     _anybody("/v1/demo/sign-ins", "only in the development stack, from memory", (401, "unauthenticated")),
     *(_anybody(f"/{folder}", _FILE, *PAGE) for folder in ("app", "scanner", "ops")),
-    *(_anybody(f"/{folder}/{{path:path}}", _FILE, *PAGE, objects={"path:path": "file"}) for folder in
-      ("app", "scanner", "ops", "assets")),
+    *(
+        _anybody(f"/{folder}/{{path:path}}", _FILE, *PAGE, objects={"path:path": "file"})
+        for folder in ("app", "scanner", "ops", "assets")
+    ),
     *(_anybody(path, _FILE, *PAGE) for path in ("/", "/first.js", "/mark.svg")),
-)  # fmt: skip
+)

@@ -28,9 +28,15 @@ from tokens.development_issuer import DevelopmentIssuer
 REFERENCE = "MATRIX-1"
 ISSUER_OF_POINTS = "hotel"
 STORED_TABLES = (
-    "settlement_agreement_version", "settlement_approval", "settlement_payment", "settlement_dispute",
-    "settlement_resolution", "settlement_reconciliation", "settlement_period", "member_device",
-)  # fmt: skip
+    "settlement_agreement_version",
+    "settlement_approval",
+    "settlement_payment",
+    "settlement_dispute",
+    "settlement_resolution",
+    "settlement_reconciliation",
+    "settlement_period",
+    "member_device",
+)
 
 
 @dataclass
@@ -189,12 +195,14 @@ async def _post(world: World, caller: str, path: str, body: Any, key: str | None
 async def _scans(world: World) -> None:
     """Redemptions of `OWN`, each for the row that ends it, and an accrual."""
     for name, points, capture in (
-        ("captured", 101, True), ("to_cancel", 102, True), ("to_refund", 103, True), ("disputed", 104, True),
-        ("to_capture", 105, False), ("to_void", 106, False),
-    ):  # fmt: skip
-        body = {
-            "code": world.code(), "bill": bill(20_000, REFERENCE), "legs": [points_leg(points)], "capture": capture
-        }  # fmt: skip
+        ("captured", 101, True),
+        ("to_cancel", 102, True),
+        ("to_refund", 103, True),
+        ("disputed", 104, True),
+        ("to_capture", 105, False),
+        ("to_void", 106, False),
+    ):
+        body = {"code": world.code(), "bill": bill(20_000, REFERENCE), "legs": [points_leg(points)], "capture": capture}
         world.objects[name] = (await _post(world, "terminal own", "/v1/verify", body, fresh_key()))["redemption_id"]
     body = {"member_id": world.member.member_id, "bill": bill(20_000, REFERENCE)}  # scanned a moment ago
     world.objects["accrual_id"] = (await _post(world, "terminal own", "/v1/accruals", body, fresh_key()))["accrual_id"]
@@ -218,12 +226,19 @@ async def _settlement(world: World) -> None:
     path = f"{BASE}/lines/{lines[world.objects['disputed']]}/disputes"
     dispute = await _post(world, "admin own, settlement", path, {"reason": "wrong"})
     agreement = {
-        "issuer": OWN, "acceptor": ISSUER_OF_POINTS, "instrument": "points",
-        "rule": {"kind": "agreed_price", "price_minor": 1, "per_units": 2}, "valid_from": "2090-01-01",
-    }  # fmt: skip
+        "issuer": OWN,
+        "acceptor": ISSUER_OF_POINTS,
+        "instrument": "points",
+        "rule": {"kind": "agreed_price", "price_minor": 1, "per_units": 2},
+        "valid_from": "2090-01-01",
+    }
     path = f"{BASE}/agreements/{OWN}-agreement/versions"
     await _post(world, "admin group, settlement", path, agreement)
     world.objects |= {
-        "month": month, "period": period, "line_id": lines[world.objects["captured"]],
-        "dispute_id": dispute["dispute_id"], "agreement_id": f"{OWN}-agreement", "agreement": agreement,
-    }  # fmt: skip
+        "month": month,
+        "period": period,
+        "line_id": lines[world.objects["captured"]],
+        "dispute_id": dispute["dispute_id"],
+        "agreement_id": f"{OWN}-agreement",
+        "agreement": agreement,
+    }

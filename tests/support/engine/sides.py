@@ -65,9 +65,17 @@ class Side(Protocol):
     async def subjects(self, wanted: int, *, points: int = POINTS, uses: int = 0) -> list[int]: ...
     def claim(self, subject: int) -> Claim: ...
     async def scan(
-        self, till: int, subject: int, claim: Claim, key: str, *, points: int = 0, benefit: str = "",
-        hold_seconds: int = 0, amount: int = 100_000,
-    ) -> Ended: ...  # fmt: skip
+        self,
+        till: int,
+        subject: int,
+        claim: Claim,
+        key: str,
+        *,
+        points: int = 0,
+        benefit: str = "",
+        hold_seconds: int = 0,
+        amount: int = 100_000,
+    ) -> Ended: ...
     async def step(self, till: int, name: str, redemption: str, points: int | None = None) -> Ended: ...
     async def cancel(self, till: int, subject: int, claim: Claim, key: str) -> Ended: ...
     async def cancel_id(self, till: int, redemption: str) -> Ended: ...
@@ -100,9 +108,17 @@ class OverHttp:
         return self.environment.code(self.members[subject])
 
     async def scan(
-        self, till: int, subject: int, claim: Claim, key: str, *, points: int = 0, benefit: str = "",
-        hold_seconds: int = 0, amount: int = 100_000,
-    ) -> Ended:  # fmt: skip
+        self,
+        till: int,
+        subject: int,
+        claim: Claim,
+        key: str,
+        *,
+        points: int = 0,
+        benefit: str = "",
+        hold_seconds: int = 0,
+        amount: int = 100_000,
+    ) -> Ended:
         legs: list[dict[str, Any]] = [{"kind": "points", "points": points}] if points else []
         if benefit:
             legs.append({"kind": "benefit", "benefit_id": benefit})
@@ -211,9 +227,17 @@ class InProcess:
         return f"nonce{next(self.nonces)}"
 
     async def scan(
-        self, till: int, subject: int, claim: Claim, key: str, *, points: int = 0, benefit: str = "",
-        hold_seconds: int = 0, amount: int = 100_000,
-    ) -> Ended:  # fmt: skip
+        self,
+        till: int,
+        subject: int,
+        claim: Claim,
+        key: str,
+        *,
+        points: int = 0,
+        benefit: str = "",
+        hold_seconds: int = 0,
+        amount: int = 100_000,
+    ) -> Ended:
         legs: tuple[Leg, ...] = (PointsLeg(points),) if points else ()
         if benefit:
             legs += (BenefitLeg(benefit),)

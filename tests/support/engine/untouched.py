@@ -47,16 +47,6 @@ async def changes(hot: Any, before: Snapshot, *members: Member) -> list[str]:
     return sorted(name.decode() for name in changed - ended)
 
 
-async def transactions_of(ledger: Any, *members: Member) -> int:
-    """How many transactions the ledger has of the members."""
-    return int(
-        await ledger.fetchval(
-            "SELECT count(*) FROM ledger_transaction WHERE member_id = ANY ($1::text[])",
-            [member.member_id for member in members],
-        )
-    )
-
-
 @asynccontextmanager
 async def nothing_changes(stack: Stack, *members: Member) -> AsyncIterator[None]:
     """Fails when the block changed anything of the members in the hot store. The ledger is fed by the stream alone, so

@@ -51,9 +51,12 @@ from tokens.offline import step_at, write_offline
 NOW = 1_795_350_000.0
 ZONE = ZoneInfo("Asia/Shanghai")
 TERMS = ListTerms(
-    "CNY", frozenset({"out_mall_1", "out_mall_2"}), datetime.date(2026, 11, 22), ZONE,
+    "CNY",
+    frozenset({"out_mall_1", "out_mall_2"}),
+    datetime.date(2026, 11, 22),
+    ZONE,
     {"out_mall_2": OutletDay(ZoneInfo("Asia/Tokyo"), 4)},
-)  # fmt: skip
+)
 KEY_ID = "Ab3dE5gH7jK9"
 SECRET = hashlib.sha256(b"a till's secret").digest()
 
@@ -237,9 +240,12 @@ def signatures() -> list[Target]:
         path, _, query = target.partition(b"?")
         headers = [line.split(b": ", 1) for line in lines.split(b"\n") if b": " in line]
         scope = {
-            "method": "POST", "path": path.decode("utf-8", "replace"), "raw_path": path, "query_string": query,
+            "method": "POST",
+            "path": path.decode("utf-8", "replace"),
+            "raw_path": path,
+            "query_string": query,
             "headers": [(name.lower(), value) for name, value in headers],
-        }  # fmt: skip
+        }
         return scope, sent
 
     def verify(scope: dict[str, Any], sent: bytes) -> None:
@@ -255,9 +261,12 @@ def signatures() -> list[Target]:
         base = b"\n".join((*lines, b'"@signature-params": ' + data))
         signature = b"till=:" + base64.b64encode(hmac.digest(SECRET, base, "sha256")) + b":"
         scope = {
-            "method": "POST", "path": "/v1/cancel", "raw_path": b"/v1/cancel", "query_string": b"",
+            "method": "POST",
+            "path": "/v1/cancel",
+            "raw_path": b"/v1/cancel",
+            "query_string": b"",
             "headers": [(b"signature-input", b"till=" + data), (b"signature", signature)],
-        }  # fmt: skip
+        }
         verify(scope, b"")
 
     fitting = f'("@method" "@path");created={int(NOW)};keyid="{KEY_ID}"'.encode()

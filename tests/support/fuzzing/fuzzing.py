@@ -16,19 +16,20 @@ CORPUS_MAX = 400
 """Inputs that were taken join the corpus up to here, so that mutations of mutations come to what is rare."""
 
 PIECES: tuple[bytes, ...] = (
-    b"", b"0", b"-0", b"-1", b"1e400", b"1E2", b"0.5", b"9007199254740992", b"9" * 25, b"9" * 5_000, b"null", b"true",
-    b"[]", b"{}", b"[" * 1_200, b'{"a":' * 1_200, b'""', b'"', b"\\", b'\\"', b"\\u0000", b'"\\ud800"',
-    b'"\\udc00\\ud800"', b"\x00", b"\x7f", b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80",
-    b"\xef\xbb\xbf", "é".encode(), "e\u0301".encode(), "\u0661".encode(), "\u2028".encode(), "\u202e".encode(),
-    "\U0001f600".encode(), "²".encode(), "\uff19".encode(), "\u00a0".encode(), b" ", b"\t", b"\r\n", b"\n", b"\v",
-    b".", b",", b";", b":", b"=", b"_", b"-", b"(", b")", b"?", b"?0", b"?1", b"@0", b"%00", b"%", b"::", b"a" * 600,
-    b"A", b"/", b"+",
-)  # fmt: skip
+    *(b"", b"0", b"-0", b"-1", b"1e400", b"1E2", b"0.5", b"9007199254740992", b"9" * 25, b"9" * 5_000),
+    *(b"null", b"true"),
+    *(b"[]", b"{}", b"[" * 1_200, b'{"a":' * 1_200, b'""', b'"', b"\\", b'\\"', b"\\u0000", b'"\\ud800"'),
+    *(b'"\\udc00\\ud800"', b"\x00", b"\x7f", b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"),
+    *(b"\xef\xbb\xbf", "é".encode(), "e\u0301".encode(), "\u0661".encode(), "\u2028".encode(), "\u202e".encode()),
+    *("\U0001f600".encode(), "²".encode(), "\uff19".encode(), "\u00a0".encode(), b" ", b"\t", b"\r\n", b"\n", b"\v"),
+    *(b".", b",", b";", b":", b"=", b"_", b"-", b"(", b")", b"?", b"?0", b"?1", b"@0", b"%00", b"%", b"::", b"a" * 600),
+    *(b"A", b"/", b"+"),
+)
 VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2**53, 2**63, 2**64, -(2**63) - 1, 10**30, 0.5, 1e308, "", "0", "1", " ", "\x00",
-    "\ud800", "a" * 600, "\u0661", "陳大文", "9" * 18, "2026-11-22", "24:61", [], [[]], {}, {"a": {}}, [None],
+    *(None, True, False, 0, -1, 1, 2**53, 2**63, 2**64, -(2**63) - 1, 10**30, 0.5, 1e308, "", "0", "1", " ", "\x00"),
+    *("\ud800", "a" * 600, "\u0661", "陳大文", "9" * 18, "2026-11-22", "24:61", [], [[]], {}, {"a": {}}, [None]),
     {"kind": "points"},
-)  # fmt: skip
+)
 """What a value of JSON is swapped for."""
 
 

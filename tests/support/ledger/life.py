@@ -171,9 +171,17 @@ class Life:
 
     async def live(self, calls: int) -> None:
         kinds: list[Callable[[], Any]] = [
-            self.scan, self.scan, self.hold, self.hold, self.capture, self.void, self.refund, self.cancel, self.accrue,
+            self.scan,
+            self.scan,
+            self.hold,
+            self.hold,
+            self.capture,
+            self.void,
+            self.refund,
+            self.cancel,
+            self.accrue,
             self.unaccrue,
-        ]  # fmt: skip
+        ]
         for _ in range(calls):
             await self.chance.choice(kinds)()
 
@@ -195,8 +203,12 @@ class Life:
         return self.chance.sample(every, self.chance.randint(0, 3))
 
     def _basket(self, **more: Any) -> Json:
-        bill = {"reference": f"L-{self.chance.randrange(10**9)}", "amount_minor": 25_800, "currency": "CNY",
-                "lines": [{"category": "dining", "amount_minor": 25_800}]}  # fmt: skip
+        bill = {
+            "reference": f"L-{self.chance.randrange(10**9)}",
+            "amount_minor": 25_800,
+            "currency": "CNY",
+            "lines": [{"category": "dining", "amount_minor": 25_800}],
+        }
         if self.chance.random() < 0.5:
             bill["stay"] = f"room-{self.chance.randrange(3)}"
         member = self.chance.choice(self.members)

@@ -15,23 +15,23 @@ PACKAGES: Final = ("chromium", "fonts-noto-cjk")
 INSTALL_SECONDS: Final = 900
 
 
-class ChromiumMissingError(Exception):
+class ChromiumMissing(Exception):
     """There is no browser. The text says what to do."""
 
 
 def executable() -> str:
-    """Path of the browser. Raises ChromiumMissingError."""
+    """Path of the browser. Raises ChromiumMissing."""
     for name in (os.environ.get("TONG_CHROMIUM", ""), *NAMES):
         found = shutil.which(name) if name else None
         if found is not None:
             return found
-    raise ChromiumMissingError(
+    raise ChromiumMissing(
         f"the browser tests need Chromium (Debian: apt-get install {' '.join(PACKAGES)}); TONG_CHROMIUM names another"
     )
 
 
 def install() -> None:
-    """Installs Debian's packages. Raises ChromiumMissingError where that is not possible."""
+    """Installs Debian's packages. Raises ChromiumMissing where that is not possible."""
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         executable()
         return
@@ -41,7 +41,7 @@ def install() -> None:
             command, env=environment, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
         )
         if done.returncode != 0:
-            raise ChromiumMissingError(f"`{' '.join(command)}` failed:\n{(done.stdout + done.stderr)[-2_000:]}")
+            raise ChromiumMissing(f"`{' '.join(command)}` failed:\n{(done.stdout + done.stderr)[-2_000:]}")
 
 
 def main() -> int:
@@ -49,11 +49,11 @@ def main() -> int:
     try:
         try:
             executable()
-        except ChromiumMissingError:
+        except ChromiumMissing:
             print("tong: installing Chromium for the browser tests", file=sys.stderr)  # noqa: T201 - for the person
             install()
             executable()
-    except ChromiumMissingError as fault:
+    except ChromiumMissing as fault:
         print(f"tong: {fault}", file=sys.stderr)  # noqa: T201 - for the person
         return 1
     return 0

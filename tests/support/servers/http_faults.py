@@ -11,9 +11,20 @@ from typing import Literal
 from tests.support.servers.proxy import LoopbackProxy
 
 Fault = Literal[
-    "html_502", "html_502_after", "html_200", "html_404", "redirect", "drop", "drop_after", "cut_after", "wait_429",
-    "html_429", "date_503", "problem_of_another", "not_utf_8",
-]  # fmt: skip
+    "html_502",
+    "html_502_after",
+    "html_200",
+    "html_404",
+    "redirect",
+    "drop",
+    "drop_after",
+    "cut_after",
+    "wait_429",
+    "html_429",
+    "date_503",
+    "problem_of_another",
+    "not_utf_8",
+]
 """`…_after`: the gateway was asked first, and its answer is not passed on."""
 
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>"

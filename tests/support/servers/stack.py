@@ -84,7 +84,7 @@ class Stack(StackProcess):
         self.remembered = Remembered()
 
     async def until_ready(self, seconds: float = START_SECONDS) -> None:
-        """Wait until the stack has described itself. Raises StackFailedError when it ended instead."""
+        """Wait until the stack has described itself. Raises StackFailed when it ended instead."""
         await wait_until("the stack is ready", self.is_ready, seconds=seconds)
 
     @property

@@ -61,9 +61,13 @@ async def agree_on_everything(pool: Pool) -> None:
     await agree(pool, "points", instrument="points", rule=points, tax_basis_points=600)
     await agree(pool, "stored", instrument="stored_value", rule={"kind": "proportion", "basis_points": 10_000})
     await agree(
-        pool, "breakfast", instrument="benefit", benefit="breakfast", tax_basis_points=600,
+        pool,
+        "breakfast",
+        instrument="benefit",
+        benefit="breakfast",
+        tax_basis_points=600,
         rule={"kind": "agreed_price", "price_minor": 6_111},
-    )  # fmt: skip
+    )
 
 
 async def months_of_history(pool: Pool, seed: int, redemptions: int = 120) -> None:

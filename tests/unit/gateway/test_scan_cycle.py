@@ -105,11 +105,24 @@ def line() -> tuple[BoundedProtocol, Loop, Wire]:
     """A protocol as far as its timer of an idle connection needs it."""
     protocol, loop, wire = BoundedProtocol.__new__(BoundedProtocol), Loop(), Wire()
     vars(protocol).update(
-        loop=loop, transport=wire, flow=wire.flow, pipeline=deque(), server_state=SimpleNamespace(total_requests=0),
-        timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_keep_alive_task=None, server=None, client=None, scheme="http",
-        root_path="", app_state={}, asgi_version="3.0", _head_timer=None, _unparsed=b"", _host=None,
+        loop=loop,
+        transport=wire,
+        flow=wire.flow,
+        pipeline=deque(),
+        server_state=SimpleNamespace(total_requests=0),
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_keep_alive_task=None,
+        server=None,
+        client=None,
+        scheme="http",
+        root_path="",
+        app_state={},
+        asgi_version="3.0",
+        _head_timer=None,
+        _unparsed=b"",
+        _host=None,
         parser=SimpleNamespace(should_upgrade=lambda: True, get_method=lambda: b"GET"),
-    )  # fmt: skip
+    )
     return protocol, loop, wire
 
 

@@ -17,11 +17,39 @@ def cells(data: bytes, separator: str = ",") -> list[list[str]]:
 @pytest.mark.parametrize(
     "text",
     [
-        "=1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "  =1", "\u3000=1", "\u00a0=1", "\u200b=1", "\ufeff=1",
-        "\x00=1", "＝1", "＋1", "－2", "＠a", "﹦1", "﹢1", "﹣1", "﹫a", "\u22121", "-", "'=1", "''=1", "' =1", "\tx",
-        "\r", "\nx", "\u202e=1", '=HYPERLINK("http://evil.invalid","x")',
+        "=1",
+        "+1",
+        "-1",
+        "@a",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "  =1",
+        "\u3000=1",
+        "\u00a0=1",
+        "\u200b=1",
+        "\ufeff=1",
+        "\x00=1",
+        "＝1",
+        "＋1",
+        "－2",
+        "＠a",
+        "﹦1",
+        "﹢1",
+        "﹣1",
+        "﹫a",
+        "\u22121",
+        "-",
+        "'=1",
+        "''=1",
+        "' =1",
+        "\tx",
+        "\r",
+        "\nx",
+        "\u202e=1",
+        '=HYPERLINK("http://evil.invalid","x")',
     ],
-)  # fmt: skip
+)
 def test_a_text_that_begins_like_a_formula_gets_an_apostrophe(text: str) -> None:
     assert guarded(text)[:1] == "'"
     assert without_guard(guarded(text)) == text

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.processes.child import Child
-from gateway.processes.supervisor import ChildFailedError, StopRequestedError, Supervisor
+from gateway.processes.supervisor import ChildFailed, StopRequested, Supervisor
 from tests.support.suite.waiting import wait_until
 
 WAIT_SECONDS = 15.0
@@ -171,7 +171,7 @@ async def test_a_report_that_fails_neither_stops_the_child_nor_its_watching(
 
 async def test_a_program_that_is_not_there_fails_the_start(supervisor: Supervisor) -> None:
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
-    with pytest.raises(ChildFailedError, match="cannot be started"):
+    with pytest.raises(ChildFailed, match="cannot be started"):
         await supervisor.start(Child(name="ghost", command=("/no/such/program",), environment={}))
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
 
@@ -232,7 +232,7 @@ async def test_a_child_that_ends_while_starting_fails_the_start_with_its_last_wo
         return False
 
     child = python("broken", "print('no licence'); raise SystemExit(4)", ready=never, quiet=True)
-    with pytest.raises(ChildFailedError, match=r"exit status 4\n    no licence"):
+    with pytest.raises(ChildFailed, match=r"exit status 4\n    no licence"):
         await supervisor.start(child)
 
 
@@ -245,7 +245,7 @@ async def test_the_second_attempt_to_start_knows_the_last_words_of_the_first(sup
     async def never() -> bool:
         return False
 
-    with pytest.raises(ChildFailedError):
+    with pytest.raises(ChildFailed):
         await supervisor.start(
             python("broken", "print('cut short'); raise SystemExit(1)", before_start=listen, ready=never)
         )
@@ -256,7 +256,7 @@ async def test_a_child_that_is_not_ready_in_time_is_ended(supervisor: Supervisor
     async def never() -> bool:
         return False
 
-    with pytest.raises(ChildFailedError, match="not ready within"):
+    with pytest.raises(ChildFailed, match="not ready within"):
         await supervisor.start(python("slow", SLEEPS, ready=never, ready_seconds=0.2))
     assert not alive(supervisor.pids()["slow"])
 
@@ -270,7 +270,7 @@ async def test_a_stop_while_starting_leaves_nothing(supervisor: Supervisor) -> N
     pid = supervisor.pids()["slow"]
     await supervisor.stop()
     assert not alive(pid)
-    with pytest.raises(StopRequestedError):
+    with pytest.raises(StopRequested):
         await starting
 
 

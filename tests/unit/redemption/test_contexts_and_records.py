@@ -71,11 +71,19 @@ def test_where_no_till_acted_the_context_has_place_and_basket_alone() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        None, 7, "text", [], [1] * 6, [1] * 12,
-        ["b", "o", "t", 1, "k", None, [["x", 1, 2]]], ["b", "o", "t", 1, "k", None, [["p", 1]]],
-        ["b", "o", "t", 1, "k", ["only"], []], ["b", "o", "t", 1, "k", 5, []], ["b", "o", "t", 1, "k", None, 5],
+        None,
+        7,
+        "text",
+        [],
+        [1] * 6,
+        [1] * 12,
+        ["b", "o", "t", 1, "k", None, [["x", 1, 2]]],
+        ["b", "o", "t", 1, "k", None, [["p", 1]]],
+        ["b", "o", "t", 1, "k", ["only"], []],
+        ["b", "o", "t", 1, "k", 5, []],
+        ["b", "o", "t", 1, "k", None, 5],
     ],
-)  # fmt: skip
+)
 def test_what_is_no_compact_context_is_refused(wrong: Any) -> None:
     with pytest.raises(ContextRefused):
         expanded(wrong)

@@ -16,18 +16,48 @@ from redemption.settlement.till_lists.terms import ListTerms
 
 ROOT = Path(__file__).parents[3]
 AMOUNTS = [
-    ("JOD", "1.250", 1_250), ("KWD", "0.005", 5), ("TND", "12.345", 12_345), ("IQD", "1.000", 1_000),
-    ("JPY", "500", 500), ("ISK", "500", 500), ("CLP", "500", 500), ("CNY", "12.50", 1_250), ("CLF", "1.2345", 12_345),
-]  # fmt: skip
+    ("JOD", "1.250", 1_250),
+    ("KWD", "0.005", 5),
+    ("TND", "12.345", 12_345),
+    ("IQD", "1.000", 1_000),
+    ("JPY", "500", 500),
+    ("ISK", "500", 500),
+    ("CLP", "500", 500),
+    ("CNY", "12.50", 1_250),
+    ("CLF", "1.2345", 12_345),
+]
 
 
 def test_the_table_is_the_one_that_was_decided_on() -> None:
     """A new edition of the list that changes a currency's decimals moves the point of amounts that are booked."""
     assert other_decimals() == {
-        "BHD": 3, "BIF": 0, "CLF": 4, "CLP": 0, "DJF": 0, "GNF": 0, "IQD": 3, "ISK": 0, "JOD": 3, "JPY": 0, "KMF": 0,
-        "KRW": 0, "KWD": 3, "LYD": 3, "OMR": 3, "PYG": 0, "RWF": 0, "TND": 3, "UGX": 0, "UYI": 0, "UYW": 4, "VND": 0,
-        "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
-    }  # fmt: skip
+        "BHD": 3,
+        "BIF": 0,
+        "CLF": 4,
+        "CLP": 0,
+        "DJF": 0,
+        "GNF": 0,
+        "IQD": 3,
+        "ISK": 0,
+        "JOD": 3,
+        "JPY": 0,
+        "KMF": 0,
+        "KRW": 0,
+        "KWD": 3,
+        "LYD": 3,
+        "OMR": 3,
+        "PYG": 0,
+        "RWF": 0,
+        "TND": 3,
+        "UGX": 0,
+        "UYI": 0,
+        "UYW": 4,
+        "VND": 0,
+        "VUV": 0,
+        "XAF": 0,
+        "XOF": 0,
+        "XPF": 0,
+    }
 
 
 @pytest.mark.parametrize("code", ["XAU", "XXX", "XTS", "AAA", "cny", "", "CN"])

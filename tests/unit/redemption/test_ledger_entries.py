@@ -51,11 +51,21 @@ def test_a_redemption_becomes_a_transaction_with_two_postings_for_each_move() ->
     row.pop("context")
     assert row == {
         "occurred_at": "2026-11-22T11:29:08.000Z",
-        "bucket": "7", "epoch": "1", "entry_ms": "1795346948396", "entry_seq": "2",
-        "kind": "redeem", "subject_id": "rdm_1", "member_id": "mem_0000007",
-        "business": "restaurant", "outlet": "out_restaurant_1", "terminal": "trm_restaurant_1",
-        "idempotency_key": "key-rdm_1", "bill_reference": "POS-rdm_1", "bill_amount_minor": "25800", "currency": "CNY",
-    }  # fmt: skip
+        "bucket": "7",
+        "epoch": "1",
+        "entry_ms": "1795346948396",
+        "entry_seq": "2",
+        "kind": "redeem",
+        "subject_id": "rdm_1",
+        "member_id": "mem_0000007",
+        "business": "restaurant",
+        "outlet": "out_restaurant_1",
+        "terminal": "trm_restaurant_1",
+        "idempotency_key": "key-rdm_1",
+        "bill_reference": "POS-rdm_1",
+        "bill_amount_minor": "25800",
+        "currency": "CNY",
+    }
     postings = rows_of(posting_lines(7, 1, position, entry), POSTING_COLUMNS)
     assert [
         (p["line"], p["asset"], p["account"], p["owner"], p["issuer"], p["lot"], p["expires_month"], p["amount"])
@@ -142,14 +152,16 @@ MALFORMED: dict[str, tuple[dict[str, str | bytes | None], str]] = {
     "no business redeems": ({"context": "{}"}, "a redemption without a business in its context"),
     "bill a list": ({"context": '{"business":"spa","bill":[1]}'}, "bill is no object"),
     "amount true": (
-        {"context": '{"business":"spa","bill":{"amount_minor":true}}'}, "amount_minor of the bill is no amount",
+        {"context": '{"business":"spa","bill":{"amount_minor":true}}'},
+        "amount_minor of the bill is no amount",
     ),
     "amount negative": (
-        {"context": '{"business":"spa","bill":{"amount_minor":-1}}'}, "amount_minor of the bill is no amount",
+        {"context": '{"business":"spa","bill":{"amount_minor":-1}}'},
+        "amount_minor of the bill is no amount",
     ),
     "no UTF-8 in moves": ({"moves": b"\xff\xfe"}, "a field is not UTF-8"),
     "no UTF-8 in context": ({"context": b'{"a":"\xff"}'}, "context is no JSON"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("changes", "reason"), MALFORMED.values(), ids=MALFORMED.keys())
@@ -210,7 +222,7 @@ OTHER_COUNT = "the stream counts 7 entries up to the watermark, the ledger 8 row
         (Sight(1, 8, 0, Position(4, 9), None), 0, OLD_BACKUP),
         (Sight(1, 9, 2, Position(6, 0), Position(6, 0)), 0, OTHER_COUNT),
     ],
-)  # fmt: skip
+)
 def test_a_stream_that_is_not_the_one_of_the_watermark_is_told_apart(
     sight: Sight, behind: int, expected: str | None
 ) -> None:

@@ -11,10 +11,14 @@ TOTALS = st.lists(
         lambda issuer, acceptor, currency, amount, tax: Total(
             "", issuer, acceptor, "points", currency, 1, 1, 1, amount, tax
         ),
-        NAMES, NAMES, st.sampled_from(("CNY", "HKD")), st.integers(-(10**9), 10**9), st.integers(-(10**6), 10**6),
+        NAMES,
+        NAMES,
+        st.sampled_from(("CNY", "HKD")),
+        st.integers(-(10**9), 10**9),
+        st.integers(-(10**6), 10**6),
     ),
     max_size=30,
-)  # fmt: skip
+)
 
 
 def total(issuer: str, acceptor: str, amount: int, tax: int = 0) -> Total:

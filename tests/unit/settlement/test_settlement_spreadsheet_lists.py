@@ -194,11 +194,32 @@ def test_the_order_of_day_and_month_is_decided_by_the_list_or_refused() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "yesterday", "1795350000", "2026-13-01", "2026-02-30 9:05", "25:00", "9:5", "9:65", "上午 13:05", "AM 9:05 PM",
-        "1/12/26", "26/12/1", "2026-12-01 ", "0001-01-01 00:00", "9999-12-31 23:59", "99999", "12345", "0", "9:05Z",
-        "T9:05", "2026-12-01T", "2026-12/01", "2026-12-01 9:05+16:00", "²²²²-12-01", "٢٠٢٦-12-01",
+        "yesterday",
+        "1795350000",
+        "2026-13-01",
+        "2026-02-30 9:05",
+        "25:00",
+        "9:5",
+        "9:65",
+        "上午 13:05",
+        "AM 9:05 PM",
+        "1/12/26",
+        "26/12/1",
+        "2026-12-01 ",
+        "0001-01-01 00:00",
+        "9999-12-31 23:59",
+        "99999",
+        "12345",
+        "0",
+        "9:05Z",
+        "T9:05",
+        "2026-12-01T",
+        "2026-12/01",
+        "2026-12-01 9:05+16:00",
+        "²²²²-12-01",
+        "٢٠٢٦-12-01",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     if text.strip() != text:
         assert row_of("time", text).day == DAY
@@ -210,16 +231,51 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "minor"),
     [
-        ("1,250.00", 125_000), ("1.250,00", 125_000), ("12,50", 1250), ("1,250", 125_000), ("1 250.00", 125_000),
-        ("1'250.00", 125_000), ("1,234,567.89", 123_456_789), ("１２．５０", 1250), ("¥12.50", 1250), ("￥12.50", 1250),
-        ("12.50元", 1250), ("CNY 12.50", 1250), ("RMB12.50", 1250), ("-12.50", -1250), ("12.50-", -1250),
-        ("(12.50)", -1250), ("¥-12.50", -1250), ("-¥12.50", -1250), ("−12.50", -1250), ("+5", 500), (" 12.50 ", 1250),
-        ("1\u00a0250,5", 125_050), ("12.500", None), ("1.250", None), ("$12.50", None), ("12.50 USD", None),
-        ("US$5", None), ("1,25,000", None), ("1.2.3", None), ("12..5", None), ("--5", None), ("(-5)", None),
-        ("(5", None), ("12.505", None), ("-", None), ("¥", None), ("5¢", None), ("1e5", None), ("٥", None),
-        ("0,500.00", None), ("12.345678", None), ("1" * 70, None), ("9" * 14, None),
+        ("1,250.00", 125_000),
+        ("1.250,00", 125_000),
+        ("12,50", 1250),
+        ("1,250", 125_000),
+        ("1 250.00", 125_000),
+        ("1'250.00", 125_000),
+        ("1,234,567.89", 123_456_789),
+        ("１２．５０", 1250),
+        ("¥12.50", 1250),
+        ("￥12.50", 1250),
+        ("12.50元", 1250),
+        ("CNY 12.50", 1250),
+        ("RMB12.50", 1250),
+        ("-12.50", -1250),
+        ("12.50-", -1250),
+        ("(12.50)", -1250),
+        ("¥-12.50", -1250),
+        ("-¥12.50", -1250),
+        ("−12.50", -1250),
+        ("+5", 500),
+        (" 12.50 ", 1250),
+        ("1\u00a0250,5", 125_050),
+        ("12.500", None),
+        ("1.250", None),
+        ("$12.50", None),
+        ("12.50 USD", None),
+        ("US$5", None),
+        ("1,25,000", None),
+        ("1.2.3", None),
+        ("12..5", None),
+        ("--5", None),
+        ("(-5)", None),
+        ("(5", None),
+        ("12.505", None),
+        ("-", None),
+        ("¥", None),
+        ("5¢", None),
+        ("1e5", None),
+        ("٥", None),
+        ("0,500.00", None),
+        ("12.345678", None),
+        ("1" * 70, None),
+        ("9" * 14, None),
     ],
-)  # fmt: skip
+)
 def test_an_amount_as_a_spreadsheet_writes_it(text: str, minor: int | None) -> None:
     if minor is None:
         assert "row 1, column amount" in amounts_refused(text)
@@ -261,10 +317,16 @@ def test_minor_units_may_be_grouped_and_never_have_decimals(text: str, minor: in
 @pytest.mark.parametrize(
     ("cell", "reference"),
     [
-        ("'00123", "00123"), ('"=""00123"""', "00123"), ("ＡＢ－１２", "AB-12"), ("'=1+1", "=1+1"), ("=1+1", "=1+1"),
-        ("''x", "'x"), ("2.02611E+11", "2.02611E+11"), ("\u00a0A-1\u3000", "A-1"),
+        ("'00123", "00123"),
+        ('"=""00123"""', "00123"),
+        ("ＡＢ－１２", "AB-12"),
+        ("'=1+1", "=1+1"),
+        ("=1+1", "=1+1"),
+        ("''x", "'x"),
+        ("2.02611E+11", "2.02611E+11"),
+        ("\u00a0A-1\u3000", "A-1"),
     ],
-)  # fmt: skip
+)
 def test_a_reference_loses_only_what_a_spreadsheet_put_around_it(cell: str, reference: str) -> None:
     found = taken(read_csv(f"reference,amount\n{cell},1\n".encode(), TERMS))
     assert [row.reference for row in found.rows] == [reference]
@@ -279,14 +341,16 @@ def test_json_keeps_a_reference_as_it_is() -> None:
     ("body", "place"),
     [
         ('{"rows": [], "rows": []}', "list, column rows"),
-        ('[{"reference": "A", "amount_minor": 1}, {"reference": "B", "amount_minor": 1, "amount_minor": 2}]',
-         "row 2, column amount_minor"),
+        (
+            '[{"reference": "A", "amount_minor": 1}, {"reference": "B", "amount_minor": 1, "amount_minor": 2}]',
+            "row 2, column amount_minor",
+        ),
         ('{"rows": [{"reference": "A", "amount_minor": 1, "till": {"a": [{"b": 1, "b": 2}]}}]}', "row 1, column b"),
         ('{"rows": [], "x": {"a": 1, "a": 2}}', "list, column a"),
         ('{"a": 1, "a": 1}', "list, column a"),
         ('{"rows": {"a": 1, "a": 1}}', "list, column a"),
     ],
-)  # fmt: skip
+)
 def test_a_duplicate_key_in_json_is_refused_with_its_place(body: str, place: str) -> None:
     assert reasons(read_json(body.encode(), TERMS)) == f"{place}: is a duplicate key"
 

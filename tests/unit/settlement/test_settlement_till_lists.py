@@ -54,9 +54,15 @@ def test_a_list_in_another_charset_is_read_when_it_is_said(charset: str) -> None
 def test_json_gives_the_same_rows_as_csv() -> None:
     rows = [
         {"reference": "A-1", "amount": "20.00", "time": "2026-11-22T10:30:05Z", "outlet": "out_mall_1", "till": 7},
-        {"reference": "A-2", "amount_minor": 5, "outlet": "out_mall_2", "bill_amount_minor": 900, "currency": "CNY",
-         "redemption_id": "rdm_1"},
-    ]  # fmt: skip
+        {
+            "reference": "A-2",
+            "amount_minor": 5,
+            "outlet": "out_mall_2",
+            "bill_amount_minor": 900,
+            "currency": "CNY",
+            "redemption_id": "rdm_1",
+        },
+    ]
     expected = [
         TillRow(1, "A-1", 2000, EVENING.astimezone(datetime.UTC), "out_mall_1", None, None, TERMS.day),
         TillRow(2, "A-2", 5, None, "out_mall_2", "rdm_1", 900),
@@ -99,10 +105,18 @@ def test_every_wrong_row_is_told_with_its_column() -> None:
         "A-11,99999999999999,2026-11-32,out_mall_1,,\n"
     )
     assert [place for place, _ in told(read_csv(text.encode(), TERMS))] == [
-        "row 1, column amount_minor", "row 2, column reference", "row 3, column amount_minor", "row 4, column time",
-        "row 5, column outlet", "row 6, column currency", "row 7, column bill_amount_minor", "row 8, column reference",
-        "row 9", "row 11, column amount_minor", "row 11, column time",
-    ]  # fmt: skip
+        "row 1, column amount_minor",
+        "row 2, column reference",
+        "row 3, column amount_minor",
+        "row 4, column time",
+        "row 5, column outlet",
+        "row 6, column currency",
+        "row 7, column bill_amount_minor",
+        "row 8, column reference",
+        "row 9",
+        "row 11, column amount_minor",
+        "row 11, column time",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -142,13 +156,16 @@ def test_what_is_wrong_with_a_list_is_said(text: str, place: str, reason: str) -
         (b'[{"reference": "A", "amount_minor": true}]', "row 1, column amount_minor", "whole number"),
         (b'[{"reference": 7, "amount_minor": 1}]', "row 1, column reference", "bill reference"),
         (b'[{"reference": "A", "amount_minor": null}]', "row 1, column amount_minor", "is missing"),
-        (b'[{"reference": "A", "amount_minor": 1}, {"reference": "B", "amount": "1", "amount_minor": 1}]',
-         "row 2, column amount", "say one"),
+        (
+            b'[{"reference": "A", "amount_minor": 1}, {"reference": "B", "amount": "1", "amount_minor": 1}]',
+            "row 2, column amount",
+            "say one",
+        ),
         (b"[" * 100_000, "list", ""),
         (b"[" + b"[],"[:3] * 100_000 + b"[]]", "list", "rows"),
         (b"\xff\xfe", "list", "not JSON"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_a_json_list_is_said(body: bytes, place: str, reason: str) -> None:
     faults = told(read_json(body, TERMS))
     assert faults[0][0] == place, faults

@@ -16,7 +16,7 @@ from tokens.claims import (
     slot_at,
 )
 from tokens.codec import CodeIssuer, CodeReader
-from tokens.errors import KeyRingError
+from tokens.errors import KeyRingUnusable
 from tokens.keyring import Algorithm, KeyRing
 
 NOW = 1_795_000_000.5
@@ -89,7 +89,7 @@ def test_an_hs256_code_has_at_most_160_characters() -> None:
     document["keys"][0]["number"], document["next_number"] = 99, 100
     ring = KeyRing.from_json(json.dumps(document).encode())
     assert len(issuer("HS256", ring).issue(99_999_999, SLOT).code) <= 160
-    with pytest.raises(KeyRingError):
+    with pytest.raises(KeyRingUnusable):
         ring.rotate("HS256", NOW)
 
 
@@ -161,10 +161,10 @@ def test_a_new_key_signs_only_after_every_worker_has_had_time_to_load_it() -> No
 
 
 def test_an_issuer_without_a_key_of_its_algorithm_is_a_fault_and_keeps_its_ring() -> None:
-    with pytest.raises(KeyRingError):
+    with pytest.raises(KeyRingUnusable):
         issuer("EdDSA", HS_RING)
     maker = issuer("EdDSA")
-    with pytest.raises(KeyRingError):
+    with pytest.raises(KeyRingUnusable):
         maker.use(HS_RING)
     assert isinstance(READER.read(maker.issue(MEMBER, SLOT).code, NOW), CodeClaim)
 

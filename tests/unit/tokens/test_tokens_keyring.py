@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tokens import base64url
-from tokens.errors import KeyRingError
+from tokens.errors import KeyRingUnusable
 from tokens.keyring import KEYS_MAX, KeyRing, KeyRingFile, RingRefresh
 from tokens.private_file import write_private_file
 
@@ -37,7 +37,7 @@ def test_no_secret_is_shown_by_repr_or_by_a_fault(tmp_path: Path) -> None:
     document = json.loads(ring.to_json())
     document["keys"][0]["algorithm"] = "HS512"
     write_private_file(path, json.dumps(document).encode(), replace=True)
-    with pytest.raises(KeyRingError) as fault:
+    with pytest.raises(KeyRingUnusable) as fault:
         KeyRing.load(path, "dev")
     shown += [str(fault.value), repr(fault.value)]
     assert fault.value.__cause__ is None
@@ -61,7 +61,7 @@ def test_the_algorithms_of_a_ring_sign_side_by_side() -> None:
     ring = KeyRing.create("dev", "HS256").rotate("EdDSA", NOW)
     assert ring.signing_key("HS256", NOW + 60).kid == "dev-1"
     assert ring.signing_key("EdDSA", NOW).kid == "dev-2"
-    with pytest.raises(KeyRingError):
+    with pytest.raises(KeyRingUnusable):
         KeyRing.create("dev", "EdDSA").signing_key("HS256", NOW)
 
 
@@ -74,9 +74,9 @@ def test_a_retired_key_is_gone_and_its_number_is_never_given_again() -> None:
 
 def test_the_signing_key_and_an_unknown_one_cannot_be_retired() -> None:
     ring = KeyRing.create("dev", "HS256").rotate("HS256", NOW)
-    with pytest.raises(KeyRingError, match="signs"):
+    with pytest.raises(KeyRingUnusable, match="signs"):
         ring.retire("dev-1", NOW)
-    with pytest.raises(KeyRingError, match="no such key"):
+    with pytest.raises(KeyRingUnusable, match="no such key"):
         ring.retire("dev-7", NOW)
 
 
@@ -84,7 +84,7 @@ def test_a_full_ring_is_not_rotated() -> None:
     ring = KeyRing.create("dev", "HS256")
     for _ in range(KEYS_MAX - 1):
         ring = ring.rotate("HS256", NOW)
-    with pytest.raises(KeyRingError, match="retire"):
+    with pytest.raises(KeyRingUnusable, match="retire"):
         ring.rotate("HS256", NOW)
 
 
@@ -105,20 +105,20 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     KeyRing.create("dev", "HS256").save(path)
     for mode in (0o640, 0o604, 0o660, 0o644):
         path.chmod(mode)
-        with pytest.raises(KeyRingError, match="chmod 600"):
+        with pytest.raises(KeyRingUnusable, match="chmod 600"):
             KeyRing.load(path, "dev")
 
 
 def test_a_ring_of_another_environment_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     KeyRing.create("test", "HS256").save(path)
-    with pytest.raises(KeyRingError, match="environment"):
+    with pytest.raises(KeyRingUnusable, match="environment"):
         KeyRing.load(path, "live")
 
 
 @pytest.mark.parametrize("environment", ["", "Dev", "a-b", "toolong", "dev\n", "../x"])
 def test_a_wrong_environment_name_is_refused(environment: str) -> None:
-    with pytest.raises(KeyRingError):
+    with pytest.raises(KeyRingUnusable):
         KeyRing.create(environment, "HS256")
 
 
@@ -165,14 +165,14 @@ def changed(path: str, value: Any) -> bytes:
 def test_a_file_that_is_no_ring_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "keys.json"
     write_private_file(path, data, replace=True)
-    with pytest.raises(KeyRingError, match=r"keys\.json"):
+    with pytest.raises(KeyRingUnusable, match=r"keys\.json"):
         KeyRing.load(path, "dev")
 
 
 def test_a_missing_or_unwritable_file_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(KeyRingError, match="cannot be read"):
+    with pytest.raises(KeyRingUnusable, match="cannot be read"):
         KeyRing.load(tmp_path / "none.json", "dev")
-    with pytest.raises(KeyRingError, match="cannot be written"):
+    with pytest.raises(KeyRingUnusable, match="cannot be written"):
         KeyRing.create("dev", "HS256").save(tmp_path / "no-folder" / "keys.json")
 
 
@@ -223,7 +223,7 @@ def test_a_mode_that_is_opened_and_closed_again_is_noticed(tmp_path: Path) -> No
 
 
 def test_the_first_ring_must_be_usable(tmp_path: Path) -> None:
-    with pytest.raises(KeyRingError):
+    with pytest.raises(KeyRingUnusable):
         KeyRingFile(tmp_path / "keys.json", "dev")
 
 
