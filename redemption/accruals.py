@@ -190,7 +190,7 @@ class Accruals:
         call_id = new_id(ACCRUAL_PREFIX, bucket)
         till = addresses.till(terminal, bucket)
         reply = await self._store.call(
-            "unaccrue",
+            "reverse_accrual",
             rate_terminal=till.rate_terminal,
             rate_outlet=till.rate_outlet,
             cancelled=till.cancelled,

@@ -71,12 +71,12 @@ class Memberships:
         self._store = store
         self._addresses = addresses
 
-    async def free_slots(self, member_number: int, count: int, spacing: int) -> list[int] | Refusal:
+    async def next_free_slots(self, member_number: int, count: int, spacing: int) -> list[int] | Refusal:
         """Slots for the member's next `count` codes, each at least `spacing` after the one before; fewer, or none,
         when the codes of the time ahead are used up. Refuses a blocked member, and calls beyond the member's rate."""
         who, policy = self._addresses.member(member_number), self._addresses.configuration.policy
         outcome, seconds, *slots = await self._store.call(
-            "free",
+            "next_free_slots",
             member=keys.member(who.bucket, who.member_id),
             rate=own_calls(self._addresses, member_number),
             rate_most=policy.member_rate,
@@ -112,7 +112,7 @@ class Memberships:
         addresses, who = self._addresses, self._addresses.member(member_number)
         offset = addresses.utc_offset(addresses.configuration.time_zone)
         reply = await self._store.call(
-            "look",
+            "read_member",
             member=keys.member(who.bucket, who.member_id),
             lots=keys.lots(who.bucket, who.member_id),
             uses=keys.uses(who.bucket, who.member_id),
@@ -202,7 +202,7 @@ class Memberships:
 
 
 def _member_state(member_id: str, reply: list[Any]) -> MemberState:
-    """Reads functions/look.lua's reply."""
+    """Return the member behind the table of member_reply (functions/lifecycle.lua)."""
     _, state, flat, used, day, month_uses, stay_uses = reply
     tier, name, status, valid_from, held, growth, owed = (value.decode() for value in state)
     lots = sorted(

@@ -193,7 +193,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "every call is counted: reversal of an accrual",
-        {"unaccrue": [("if exceeded then return", "if false then return")]},
+        {"reverse_accrual": [("if exceeded then return", "if false then return")]},
     ),
     Mutation("the tombstone is read", {"prelude": [("  return seen[1] == '-'\n", "  return false\n")]}),
     Mutation(
@@ -213,7 +213,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         for what, name in (
             ("capture, void, refund", "lifecycle"),
             ("cancel", "cancel"),
-            ("unaccrue", "unaccrue"),
+            ("reverse_accrual", "reverse_accrual"),
         )
     ),
     Mutation(
@@ -256,20 +256,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         {"accrue": [("  within(points, most[4], terminal_before, 4)\n", "")]},
     ),
     Mutation(
-        "unaccrue: gives the day's room back",
-        {"unaccrue": [("if member_less > 0 then", "if false then")]},
+        "reverse_accrual: gives the day's room back",
+        {"reverse_accrual": [("if member_less > 0 then", "if false then")]},
     ),
     Mutation(
-        "unaccrue: its bill may earn again",
-        {"unaccrue": [("if earned_before then call('SET'", "if false then call('SET'")]},
+        "reverse_accrual: its bill may earn again",
+        {"reverse_accrual": [("if earned_before then call('SET'", "if false then call('SET'")]},
     ),
     Mutation(
-        "unaccrue: once",
-        {"unaccrue": [("if record.status ~= 'accrued' then", "if false then")]},
+        "reverse_accrual: once",
+        {"reverse_accrual": [("if record.status ~= 'accrued' then", "if false then")]},
     ),
     Mutation(
-        "unaccrue: no more than is left",
-        {"unaccrue": [("local back = math.min(points, left)", "local back = points")]},
+        "reverse_accrual: no more than is left",
+        {"reverse_accrual": [("local back = math.min(points, left)", "local back = points")]},
     ),
     Mutation(
         "issue: once",

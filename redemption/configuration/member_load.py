@@ -168,8 +168,8 @@ async def _carry(
     """One member into the hot store; why not, where it is refused."""
     member_id = members.member_id(entry.number)
     bucket = members.bucket_of(entry.number, buckets)
-    enrolled = store.call(
-        "enrol",
+    upserted = store.call(
+        "upsert_member",
         member=keys.member(bucket, member_id),
         tier=entry.tier,
         name=row["display_name"],
@@ -177,7 +177,7 @@ async def _carry(
         deadline_seconds=CALL_SECONDS,
     )
     if not issue:
-        await enrolled
+        await upserted
         return None
     issue_id = _issue_id(member_id)
     lots = _opening_lots(entry, known, clock())
@@ -193,7 +193,7 @@ async def _carry(
         deadline_seconds=CALL_SECONDS,
     )
     # Both are sent at once, in this order, on one connection; neither needs the other's answer.
-    reply: list[Any] = (await asyncio.gather(enrolled, issued))[1]
+    reply: list[Any] = (await asyncio.gather(upserted, issued))[1]
     if reply[1] == Outcome.UNAVAILABLE:
         return f"bucket {bucket} is frozen until it is rebuilt"
     return None if reply[1] == 0 else "more lots or points than a member may have"

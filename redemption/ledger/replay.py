@@ -96,7 +96,7 @@ class Replay:
         elif kind == "refund" or (kind == "reverse" and subject.startswith("rdm_")):
             self._give_back(transaction, record)
         elif kind == "reverse":
-            self._unaccrue(transaction, record)
+            self._reverse_accrual(transaction, record)
 
     def image(self, now: float) -> ExpectedState:
         """What must be in the hot store at `now`; what would be forgotten by then is left out."""
@@ -270,7 +270,7 @@ class Replay:
         self._use_code(transaction)
         self._answer(transaction, "0", transaction.subject_id)
 
-    def _unaccrue(self, transaction: Transaction, record: Record) -> None:
+    def _reverse_accrual(self, transaction: Transaction, record: Record) -> None:
         back = sum(move.amount for move in transaction.moves if move.target == "I")
         owed = int(record.fields["points"]) - back
         if owed:

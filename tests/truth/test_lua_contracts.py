@@ -16,9 +16,7 @@ from redemption.hot.store import HotStore
 from tokens import claims
 
 FOLDER = resources.files("redemption.hot") / "functions"
-WRITTEN_OUT = {
-    name: method for name, method in (("redeem", "redeem"), ("free", "free_slot")) if hasattr(HotStore, method)
-}
+WRITTEN_OUT = {"redeem": "redeem"}
 """Functions that have a method of their own; all others are called by name with named arguments."""
 NOT_SENT = ("self", "deadline_seconds")
 

@@ -148,11 +148,9 @@ async def reverse_accrual(request: Request) -> Response:
     key = idempotency_key(given_key) if given_key is not None else None
     terminal = calling_terminal(request, body)
     accrual_id = request.path_params["accrual_id"]
-    done = await ask_hot_store(
-        state.accruals.reverse(
-            terminal, accrual_id, key=key, fingerprint=fingerprint(b"unaccrue", accrual_id.encode() + canonical)
-        )
-    )
+    # The name is part of fingerprints that are stored with keys: with another one their repeats would be refused.
+    asked = fingerprint(b"unaccrue", accrual_id.encode() + canonical)
+    done = await ask_hot_store(state.accruals.reverse(terminal, accrual_id, key=key, fingerprint=asked))
     if done is None:
         raise Problem("not_found", "No accrual of this business has this id")
     outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"

@@ -47,7 +47,9 @@ async def issue_codes(request: Request) -> Response:
         require_json(request.headers.get("content-type"))
     wanted, _ = decode(body or b"{}", _decoder)
     number = await authenticate_member(request.headers.get("authorization"), state.members)
-    slots = await ask_hot_store(state.memberships.free_slots(number, wanted.count, SLOTS_PER_REFRESH), changes=False)
+    slots = await ask_hot_store(
+        state.memberships.next_free_slots(number, wanted.count, SLOTS_PER_REFRESH), changes=False
+    )
     if isinstance(slots, Refusal):
         raise refused(slots)
     if not slots:

@@ -203,10 +203,10 @@ local function give_back_captured(record, key, ledger, lots, kind, status, month
   keep_record(key, record)
 end
 
--- What reads tell of one member: {seconds, [tier, name, status, codes_valid_from, held, growth, owed], [lot, amount, …],
--- code used, day suffix, [benefit or benefit:day, count, …] of this month, [benefit, count, …] of the stay}. An empty
--- `marker` asks for no code, an empty `stay` for no stay.
-local function read_member(seconds, member, lots, code, uses, stay, utc_offset, outlet_offset, marker)
+-- Returns one member as reads show it: {seconds, [tier, name, status, codes_valid_from, held, growth, owed],
+-- [lot, amount, …], code used, day suffix, [benefit or benefit:day, count, …] of this month, [benefit, count, …] of the
+-- stay}. An empty `marker` asks for no code, an empty `stay` for no stay.
+local function member_reply(seconds, member, lots, code, uses, stay, utc_offset, outlet_offset, marker)
   local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held', 'growth', 'owed')
   if not state[1] then return {seconds, {}} end
   for i = 1, 7 do state[i] = state[i] or '' end
