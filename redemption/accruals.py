@@ -11,6 +11,7 @@ from redemption.domain.commands import Bill
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.domain.redemptions import ACCRUAL_PREFIX, Accrual, accrual_from_record, bucket_of_id, new_id
+from redemption.domain.text import grouped
 from redemption.hot import keys
 from redemption.hot.store import HotStore
 from redemption.known_keys import KeyRecord
@@ -63,9 +64,7 @@ def _detail(outcome: Outcome, asked: int, available: int, which: int) -> str | N
     if outcome is Outcome.POSSIBLE_DUPLICATE:
         return _EARNED_BEFORE
     if outcome is Outcome.EARNING_LIMIT_REACHED:
-        return _CEILINGS[which].format(
-            asked=f"{asked:,}".replace(",", " "), available=f"{available:,}".replace(",", " ")
-        )
+        return _CEILINGS[which].format(asked=grouped(asked), available=grouped(available))
     return None
 
 

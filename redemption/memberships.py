@@ -13,8 +13,8 @@ from redemption.domain.limits import SLOT_SECONDS, SLOTS_AHEAD_MAX, VERIFY_DEADL
 from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot import keys
 from redemption.hot.store import HotStore
-from redemption.rules.basket import Priced
 from redemption.rules.offers import Holding, Offers, offers
+from redemption.rules.pricing import Priced
 from redemption.rules.quote import quote
 from redemption.service import MemberMissing
 

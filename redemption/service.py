@@ -40,8 +40,8 @@ from redemption.legs import (
     step_context,
     wants,
 )
-from redemption.rules.basket import price
 from redemption.rules.eligibility import state_detail
+from redemption.rules.pricing import price
 
 
 class Scan(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from gateway.problems.kinds import kind as _kind
 from redemption.domain.commands import BenefitLeg, Leg, PointsLeg
 from redemption.domain.limits import RATE_WINDOW_SECONDS
 from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.text import grouped
 
 CONTENT_TYPE: Final = b"application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
@@ -296,11 +297,6 @@ _RATE_SUBJECTS: Final = (
     "key",
 )
 """Whose rate was found exceeded, by the number that redemption/service.py and redemption/call_rates.py give it."""
-
-
-def grouped(amount: int) -> str:
-    """A number in a detail: 2 000."""
-    return f"{amount:,}".replace(",", " ")
 
 
 _DETAILS: Final[dict[Outcome, str]] = {

@@ -15,10 +15,18 @@ from typing import Final, NamedTuple
 
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.limits import LEGS_MAX, POINTS_MAX
-from redemption.rules.basket import points_value, points_within, rank_of
 from redemption.rules.definitions import BenefitDefinition, PointRules
 from redemption.rules.eligibility import not_together
-from redemption.rules.remainder import Remainder, remainder_of, uses_that_fit, value_on
+from redemption.rules.pricing import (
+    Remainder,
+    points_share,
+    points_value,
+    points_within,
+    rank_of,
+    remainder_of,
+    uses_that_fit,
+    value_on,
+)
 
 CANDIDATES_MAX: Final = 10
 STEPS_MAX: Final = 500
@@ -75,7 +83,7 @@ class _Search:
         self.ranked = ranked
         self.ordered = sorted(ranked, key=lambda one: (rank_of(one.definition.discount), one.benefit_id))
         self.supply = supply
-        self.share = bill.amount_minor * supply.rules.share_percent // 100
+        self.share = points_share(supply.rules, bill)
         rules = [one.definition.categories for one in ranked] + [supply.rules.categories]
         self.whole = remainder_of(bill, by_category=any(categories is not None for categories in rules))
         legs = {one.benefit_id: BenefitLeg(one.benefit_id) for one in ranked}

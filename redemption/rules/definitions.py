@@ -1,8 +1,8 @@
 """What stands in the group file and in PostgreSQL about points, benefits, earning and levels: the definitions.
 
 Plain immutable values with their limits; msgspec refuses what breaks one, with its place. They say nothing about a
-member. How they are applied is in basket.py, offers.py and earning.py and told with examples in docs/rules.md; what
-must hold between them (names that exist, one currency) is checked by catalogue.py.
+member. They are applied by eligibility.py, pricing.py, offers.py and earning.py; docs/rules.md has examples. What must
+hold between them (names that exist, one currency) is checked by catalogue.py.
 """
 
 import datetime

@@ -1,6 +1,6 @@
 """What a basket that somebody put together comes to for this member: the values of its legs, or why it is refused.
 
-Guarantees: pure; the same outcome and values that functions/redeem.lua and `price` of basket.py come to for the same
+Guarantees: pure; the same outcome and values that functions/redeem.lua and `price` of pricing.py come to for the same
 holding, so that a page can show a saving before it is taken and never has to compute one itself
 (tests/property/test_rules_quote_random.py).
 """
@@ -13,10 +13,10 @@ from msgspec import structs
 
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.outcomes import Outcome, Refusal
-from redemption.rules.basket import Place, Priced, price
 from redemption.rules.definitions import POINTS, BenefitDefinition
-from redemption.rules.eligibility import state_detail
-from redemption.rules.offers import Holding, remaining_uses, too_low
+from redemption.rules.eligibility import Place, state_detail, tier_objection
+from redemption.rules.offers import Holding, remaining_uses
+from redemption.rules.pricing import Priced, price
 
 
 def quote(
@@ -69,7 +69,7 @@ def _benefit_refusal(
     """Return what the member's uses and level have against a leg; as in the function, uses come first."""
     if leg.uses > left:
         refusal = Refusal(Outcome.BENEFIT_EXHAUSTED, index, leg.uses, max(0, left))
-    elif too_low(leg.benefit_id, definition, tier, ranks) is not None:
+    elif tier_objection(leg.benefit_id, definition, tier, ranks) is not None:
         refusal = Refusal(Outcome.TIER_TOO_LOW, index)
     else:
         return None
