@@ -15,7 +15,7 @@ from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot.faults import HotStoreFault, NotSent, ServerRefused, TooManyInFlight
 from redemption.known_keys import KeyRecord
 from redemption.service import MemberMissing, Redemptions
-from tokens.claims import CODE_LIFETIME_SECONDS, DIGITS_NONCE, CodeClaim, CodeRefusal, Standing
+from tokens.claims import CODE_LIFETIME_SECONDS, DIGITS_NONCE, CodeClaim, CodeRefusal, Refused, Standing
 from tokens.codec import CodeReader
 from tokens.offline import STEP_SECONDS
 
@@ -77,36 +77,49 @@ async def read_code_of_key(
     *,
     key: str,
     fingerprint: str,
-    asks: bool,
 ) -> CodeClaim | KeyRecord:
-    """The genuine code behind what was scanned; or, where none can be read, what the key stands for already.
+    """Return the genuine code behind a scanned text; or, where none can be read, what the key stands for already.
 
-    The key comes before the code, so a repeat is answered however old, retired or revoked its code is by now, and is
-    never counted as a guess. Where the key stands for nothing, the refusal is kept under it: with the fingerprint
-    `TOMBSTONE` as a tombstone. `asks` is False where the function that is called next looks at the guesses itself.
+    A terminal or outlet that has guessed too often is answered by its key only, for genuine digits too: it must not
+    learn that they are genuine.
 
     Raises `code_malformed`, `code_forged`, `rate_limited` and the faults of `ask_hot_store`.
     """
     claim = reader.read(text, now)
-    if isinstance(claim, CodeClaim):
-        if asks and claim.nonce == DIGITS_NONCE:
-            wait = await ask_hot_store(redemptions.guessed(terminal, guesses=0))
-            if wait is not None:
-                record = await ask_hot_store(redemptions.known_keys.find(terminal, key))
-                if record is None:
-                    raise _guessed_too_often(wait)
-                return record
+    if isinstance(claim, Refused):
+        return await settle_by_key(redemptions, terminal, claim, key=key, fingerprint=fingerprint)
+    if claim.nonce != DIGITS_NONCE:
         return claim
-    is_forged = claim.reason is CodeRefusal.FORGED
-    refusal = Refusal(Outcome.CODE_FORGED if is_forged else Outcome.CODE_MALFORMED, detail=claim.detail)
+    wait = await ask_hot_store(redemptions.guessed(terminal, guesses=0))
+    if wait is None:
+        return claim
+    record = await ask_hot_store(redemptions.known_keys.find(terminal, key))
+    if record is None:
+        raise _guessed_too_often(wait)
+    return record
+
+
+async def settle_by_key(
+    redemptions: Redemptions, terminal: Terminal, unread: Refused, *, key: str, fingerprint: str
+) -> KeyRecord:
+    """Return what a key stands for whose code cannot be read.
+
+    The key comes before the code, so a repeat is answered however old, retired or revoked its code is by now, and is
+    never counted as a guess. Where the key stands for nothing, the refusal is kept under it: with the fingerprint
+    `TOMBSTONE` as a tombstone.
+
+    Raises `code_malformed`, `code_forged`, `rate_limited` and the faults of `ask_hot_store`.
+    """
+    is_forged = unread.reason is CodeRefusal.FORGED
+    refusal = Refusal(Outcome.CODE_FORGED if is_forged else Outcome.CODE_MALFORMED, detail=unread.detail)
     found = await ask_hot_store(
         redemptions.known_keys.settle(
-            terminal, key, fingerprint, refusal, is_guess=claim.is_guess, was_ever_taken=is_forged
+            terminal, key, fingerprint, refusal, is_guess=unread.is_guess, was_ever_taken=is_forged
         )
     )
     if isinstance(found, Refusal):
         problem = refused(found)
-        problem.guess = claim.is_guess and found.outcome is Outcome.CODE_FORGED and not found.replayed
+        problem.guess = unread.is_guess and found.outcome is Outcome.CODE_FORGED and not found.replayed
         raise problem
     return found
 

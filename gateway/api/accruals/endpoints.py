@@ -94,7 +94,7 @@ async def accrue(request: Request) -> Response:
     code, record = None, None
     if wanted.code is not None:
         claim = await read_code_of_key(
-            state.redemptions, terminal, state.reader, wanted.code, state.clock(), key=key, fingerprint=asked, asks=True
+            state.redemptions, terminal, state.reader, wanted.code, state.clock(), key=key, fingerprint=asked
         )
         if isinstance(claim, KeyRecord):
             record = claim
