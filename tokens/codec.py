@@ -294,7 +294,8 @@ def _read_claims(segment: str, now: float) -> CodeClaim | Refused:
         return CLAIMS_NOT_BASE64
     written = _CLAIMS.fullmatch(raw)
     if written is not None:
-        # As our issuer writes them, to the byte: 1 µs instead of 4. All else goes the long way and hears what is wrong.
+        # Claims as our issuer writes them, to the byte, are read by one pattern. Written for speed, measured by
+        # `python -m tests.measure_path`; all others take the slow path, which says what is wrong.
         expiry, nonce = int(written[2]), written[3].decode("ascii")
         if CODE_LIFETIME_SECONDS <= expiry <= EXPIRES_AT_MAX and not (expiry - CODE_LIFETIME_SECONDS) % SLOT_SECONDS:
             slot = (expiry - CODE_LIFETIME_SECONDS) // SLOT_SECONDS

@@ -103,11 +103,12 @@ class KeyAuthenticator:
         self._used.add(key.key_id)
         return holder
 
-    def _good(self, authorization: str | None) -> KeyHolder | None:
-        """The short way of a terminal's good key, 1.6 µs instead of 5; None for all else, which goes the long way.
+    def _holder_of_valid_key(self, authorization: str | None) -> KeyHolder | None:
+        """Return the holder of a terminal's valid key, on the fast path. None: `holder`, the slow path, decides.
 
-        Found by its SHA-256, so that what the look-up's time tells is of a hash nobody can choose; compared in constant
-        time all the same.
+        Written for speed, measured by `python -m tests.measure_path`: the key is found by its SHA-256 without being
+        parsed. The time of that look-up depends on a hash that nobody can choose; it is compared in constant time all
+        the same.
         """
         if authorization is None or not authorization.startswith(self._prefix):
             return None
@@ -135,7 +136,7 @@ class KeyAuthenticator:
 
         Raises `unauthenticated` (also for a signature that is missing or wrong), `terminal_revoked`, `forbidden`.
         """
-        holder = self._good(authorization) or self.holder(authorization)
+        holder = self._holder_of_valid_key(authorization) or self.holder(authorization)
         if holder.signature is not None:
             try:
                 verify_signature(request, body, holder.key_id, holder.signature, self._clock)

@@ -1,5 +1,5 @@
 """uvicorn's HTTP protocol with bounds that it lacks (the size of a request's head, the time it may take, the time a
-client may take to read an answer), and with a short way for scans (gateway/hot_path/scan_cycle.py).
+client may take to read an answer), and with a fast path for scans (gateway/hot_path/scan_cycle.py).
 
 httptools collects headers without a limit, and uvicorn times a connection only between requests; so one client could
 fill the memory with a header, or hold sockets for ever by sending nothing or a byte a minute ("slow loris"), also of a
@@ -16,9 +16,11 @@ and nothing else (RFC 9112, 6.1), blanks around a value are no part of it (RFC 9
 next request). What cannot be read never gives an answer in the place of what came whole before it on the connection:
 that is answered first, then the connection ends.
 
-While a worker sheds (gateway/hot_path/admission.py), scans that it will not take are answered here, before the parser
-has seen them: a refusal through parser and application costs half of what a scan costs, and three times the load would
-leave nothing for the scans that are taken.
+While a worker sheds (gateway/hot_path/admission.py), scans that it will not admit are answered here, before the parser
+has seen them: refusals through parser and application would leave no time for the scans that are admitted.
+
+Three places are written for speed. `make bench` measures the fast path (`_begin_request`) and the timer that all
+responses of a connection share (`on_response_complete`, `_close_in`); `make bench-overload` measures `_turned_away`.
 """
 
 import asyncio
@@ -139,7 +141,7 @@ class BoundedProtocol(WriteBounded):
         if not self._fed(data):
             return
         if self._scan is not None and not self.transport.is_closing():
-            self._take_the_long_way(self._scan)
+            self._take_slow_path(self._scan)
         if self._in_body:
             if self._quiet_bytes > QUIET_BYTES_MAX:
                 self._end_request(f"more than {QUIET_BYTES_MAX} bytes that are no part of the body")
@@ -228,7 +230,8 @@ class BoundedProtocol(WriteBounded):
             for name in ONCE:
                 if names.count(name) > 1:
                     self._refuse_head(f"the header {name.decode()} stands twice")
-        if (host := last.get(b"host")) != self._host:  # a caller names the same one in every request
+        # A caller names the same host in every request, so it is checked once (`make bench`).
+        if (host := last.get(b"host")) != self._host:
             self._check_host(host)
         if b"transfer-encoding" in last:
             self._check_transfer_encoding(last[b"transfer-encoding"])
@@ -256,7 +259,7 @@ class BoundedProtocol(WriteBounded):
         raise HeadRefused
 
     def _begin_request(self) -> None:
-        if self.url == _SCAN_URL and self._may_go_the_short_way():
+        if self.url == _SCAN_URL and self._may_take_fast_path():
             self.scope["method"], self.scope["query_string"] = "POST", b""
             self.scope["path"], self.scope["raw_path"] = VERIFY_PATH, _SCAN_URL
             self._scan = self.cycle = ScanCycle(  # type: ignore[assignment]  # it has what the protocol asks of a cycle
@@ -267,7 +270,7 @@ class BoundedProtocol(WriteBounded):
         if self.url.endswith(STREAMS):
             self.scope[ABORT] = self._cut_off  # type: ignore[typeddict-unknown-key]
 
-    def _may_go_the_short_way(self) -> bool:
+    def _may_take_fast_path(self) -> bool:
         parser, before = self.parser, self.cycle
         return (
             parser.get_method() == b"POST"
@@ -292,15 +295,18 @@ class BoundedProtocol(WriteBounded):
             self._scan = None
             scan.begin(self.loop, self.tasks)
 
-    def _take_the_long_way(self, scan: ScanCycle) -> None:
-        """The body is still to come: uvicorn's cycle waits for it, within the time and size that a body may have."""
+    def _take_slow_path(self, scan: ScanCycle) -> None:
+        """Give a scan to uvicorn's cycle, which waits for the rest of its body within the time and size of bodies."""
         self._scan = self.cycle = None  # type: ignore[assignment]
         super().on_headers_complete()
         self.cycle.body += scan.body
         self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        """As uvicorn's, but for the timer of an idle connection, which it makes anew with every answer."""
+        """Go on as uvicorn does, but keep the timer of an idle connection, which it makes anew with every response.
+
+        Written for speed, measured by `make bench`.
+        """
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._watch_writing()
@@ -314,7 +320,7 @@ class BoundedProtocol(WriteBounded):
             self._parse_on()
 
     def _close_in(self, seconds: float) -> None:
-        """Closes the connection then, if nothing is asked for until then."""
+        """Close the connection in `seconds` unless a request comes. One timer for all responses (`make bench`)."""
         self._closes_at = self.loop.time() + seconds
         if self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
@@ -333,7 +339,10 @@ class BoundedProtocol(WriteBounded):
                 self.transport.close()
 
     def default_head(self) -> bytes:
-        """The headers that every answer of this server has, as one piece; uvicorn makes a new list each second."""
+        """Return the headers that every response of this server has, as one piece.
+
+        Joined once for each list of uvicorn, which makes one a second: written for speed, measured by `make bench`.
+        """
         headers = self.server_state.default_headers
         if headers is not self._default_headers:
             self._default_headers = headers
@@ -375,8 +384,11 @@ class BoundedProtocol(WriteBounded):
             self._end_request(f"the body was not complete after {BODY_SECONDS:.0f} s")
 
     def _turned_away(self, data: bytes) -> bool:
-        """Answers a scan that is not taken, if it came whole and alone on a connection with nothing in hand; everything
-        else takes the parser's and the application's way to the same answer."""
+        """Refuse a scan that is not admitted, if it came whole and alone on an idle connection.
+
+        Returns False for everything else, which gets the same response through parser and application. Written for
+        speed, measured by `make bench-overload`.
+        """
         idle = not self._in_head and not self._in_body and (self.cycle is None or self.cycle.response_complete)
         if not idle or not data.startswith(_SCAN) or _SPECIAL.search(data):
             return False
