@@ -55,7 +55,7 @@ class CallRates:
 
     async def terminal(self, terminal: Terminal) -> Refusal | None:
         """Counts a call of a terminal and its outlet."""
-        till, policy = self._addresses.till(terminal, 0), self._addresses.configuration.policy
+        till, policy = self._addresses.till_keys(terminal, 0), self._addresses.configuration.policy
         whose, seconds = await self._count(
             till.rate_terminal, policy.terminal_rate, till.rate_outlet, policy.outlet_rate
         )

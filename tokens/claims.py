@@ -60,7 +60,7 @@ class CodeRefusal(Enum):
 
 
 class CodeClaim(msgspec.Struct, frozen=True):
-    """A genuine code. A msgspec.Struct because it is made in 0.2 µs, a frozen dataclass in 1.3."""
+    """A genuine code. A Struct is made faster than a frozen dataclass (`python -m tests.measure_path`)."""
 
     form: CodeForm
     member_number: int

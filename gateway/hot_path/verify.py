@@ -224,7 +224,7 @@ class VerifyEndpoint:
         refusal = record.refusal(asked)
         if refusal is not None:
             raise await self._refusal(refusal, terminal, legs)
-        result = await ask_hot_store(self._redemptions.known_keys.scan_of(record))
+        result = await ask_hot_store(self._redemptions.known_keys.find_scan(record))
         if isinstance(result, Refusal):
             raise refused(result)
         return (201, scan_body(result), (REPLAYED_HEADER,)), REPLAYED

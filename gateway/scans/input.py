@@ -56,11 +56,13 @@ async def read_code_unguessed(
     """
     claim = reader.read(text, now)
     if isinstance(claim, CodeClaim):
-        wait = await ask_hot_store(redemptions.guessed(terminal, guesses=0)) if claim.nonce == DIGITS_NONCE else None
+        wait = (
+            await ask_hot_store(redemptions.count_guesses(terminal, guesses=0)) if claim.nonce == DIGITS_NONCE else None
+        )
         if wait is None:
             return claim
     else:
-        wait = await ask_hot_store(redemptions.guessed(terminal)) if claim.is_guess else None
+        wait = await ask_hot_store(redemptions.count_guesses(terminal)) if claim.is_guess else None
         if wait is None:
             problem = Problem(f"code_{claim.reason.value}", claim.detail)
             problem.guess = claim.is_guess
@@ -90,7 +92,7 @@ async def read_code_of_key(
         return await settle_by_key(redemptions, terminal, claim, key=key, fingerprint=fingerprint)
     if claim.nonce != DIGITS_NONCE:
         return claim
-    wait = await ask_hot_store(redemptions.guessed(terminal, guesses=0))
+    wait = await ask_hot_store(redemptions.count_guesses(terminal, guesses=0))
     if wait is None:
         return claim
     record = await ask_hot_store(redemptions.known_keys.find(terminal, key))

@@ -102,7 +102,7 @@ async def accrue(request: Request) -> Response:
             code, number = code_use(claim), claim.member_number
     done: Accrual | Refusal | None
     if record is not None:
-        done = refusal_of_key(record, asked) or await ask_hot_store(state.redemptions.known_keys.accrual_of(record))
+        done = refusal_of_key(record, asked) or await ask_hot_store(state.redemptions.known_keys.find_accrual(record))
     else:
         assert number is not None
         purchase = Purchase(terminal, number, code, key, asked, wanted.bill, wanted.confirm_duplicate)

@@ -200,7 +200,7 @@ class Engine:
         if isinstance(found, Refusal):
             return answer_of(found)
         refusal = found.refusal(scan.fingerprint)
-        result = refusal if refusal is not None else await self.redemptions.known_keys.scan_of(found)
+        result = refusal if refusal is not None else await self.redemptions.known_keys.find_scan(found)
         return first_answer(result) if isinstance(result, Scanned) else answer_of(result)
 
     def cancel_key(self, terminal: Terminal, key: str, code: Code | None) -> Answer:
@@ -245,7 +245,7 @@ class Engine:
         return self.run(self.redemptions.find(redemption_id, business))
 
     def member(self, number: int) -> MemberState | None:
-        return self.run(self.memberships.member(number))
+        return self.run(self.memberships.find(number))
 
     def issue(self, issue_id: str, number: int, lots: dict[tuple[str, str], int]) -> Answer:
         bucket, identifier = bucket_of(number, self.configuration.buckets), member_id(number)
