@@ -7,13 +7,16 @@ The one secret that is kept as it is: the shared secret of a terminal that signs
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final, Literal, get_args
 
 from redemption.database import Connection
 
 KEYS_LISTED_MAX = 10_000
-ROLES = ("back_office", "operations", "settlement")
+Role = Literal["back_office", "operations", "settlement"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
 """What a back-office key may be for."""
-SCOPES = ("redeem", "hold", "refund", "accrue")
+TerminalScope = Literal["redeem", "hold", "refund", "accrue"]
+SCOPES: Final[tuple[TerminalScope, ...]] = get_args(TerminalScope)
 """What a terminal's key may do; reading its own business's records needs none."""
 OVERLAP_MAX = timedelta(days=90)
 

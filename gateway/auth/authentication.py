@@ -8,21 +8,19 @@ opens nothing to a call that is not, whatever the path.
 import hashlib
 import hmac
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from starlette.types import Scope
 
 from gateway.auth.signatures import SignatureRefused, verify_signature
 from gateway.problems.documents import Problem, malformed
 from redemption.configuration.current import Configuration, ConfigurationFollower, KeyHolder, Terminal
+from redemption.credentials import Role, TerminalScope
 from redemption.domain.clock import Clock
 from redemption.domain.members import member_number
 from tokens import api_keys
 from tokens.access import AccessRefused, AccessTokenVerifier
 from tokens.errors import KeySourceError
-
-Role = Literal["back_office", "operations", "settlement"]
-TerminalScope = Literal["redeem", "hold", "refund", "accrue"]
 
 TERMINAL: Final = "tong.terminal"
 """Where the scope of a request tells whose it is, once that is known: for the figures, which come last."""

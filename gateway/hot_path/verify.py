@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from gateway.auth.authentication import TERMINAL, KeyAuthenticator, TerminalScope
+from gateway.auth.authentication import TERMINAL, KeyAuthenticator
 from gateway.hot_path.admission import Admission
 from gateway.hot_path.scan_cycle import Answer
 from gateway.http.body import ClientGone, bounded, decode, read_body, require_json
@@ -40,6 +40,7 @@ from gateway.scans.input import (
 from gateway.scans.schemas import RedemptionAnswer
 from gateway.scans.serializers import redemption_document, scan_body
 from redemption.configuration.current import Terminal
+from redemption.credentials import TerminalScope
 from redemption.domain.clock import Clock
 from redemption.domain.commands import Bill, Leg, VerifyRequest
 from redemption.domain.limits import RATE_WINDOW_SECONDS, VERIFY_DEADLINE_SECONDS

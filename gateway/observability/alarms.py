@@ -19,13 +19,14 @@ from gateway.observability.stats_format import (
     quantile_ms,
     refused,
 )
-from gateway.problems.kinds import Language
+from gateway.problems.kinds import LANGUAGES, Language
 from redemption.domain.clock import instant
 
 LAG_SECONDS: Final = (10.0, 60.0)
 BACKLOG_ENTRIES: Final = (10_000, 100_000)
 MEMORY_SHARE: Final = (0.80, 0.95)
 STALE_SECONDS: Final = 60.0
+"""Configuration older than this is also named on /readyz; scans go on with it."""
 LATENCY_P99_MS: Final = 100.0
 LATENCY_SCANS_MIN: Final = 20
 REFUSED_SHARE: Final = 0.3
@@ -137,7 +138,6 @@ _WORDS: Final[dict[str, _Words]] = {
         "No new figures for {value} s (threshold {threshold}): what is shown is old")),
 }  # fmt: skip
 CODES: Final = tuple(_WORDS)
-_LANGUAGES: Final[tuple[Language, ...]] = ("zh-Hant", "zh-Hans", "en")
 
 
 class _Found(NamedTuple):
@@ -269,7 +269,7 @@ def _over(code: str, value: float, thresholds: tuple[float, float]) -> Iterable[
 
 def alarm_document(code: str, alarmed: Alarmed, language: Language) -> dict[str, Any]:
     """An alarm in words, critical ones and warnings alike."""
-    words, index = _WORDS[code], _LANGUAGES.index(language)
+    words, index = _WORDS[code], LANGUAGES.index(language)
     value, threshold = _figure(alarmed.value), _figure(alarmed.threshold)
     return {
         "code": code,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 
-from redemption.domain import limits
+from redemption.domain import limits, records
 from redemption.domain.outcomes import Outcome
 
 SHARED_FILES = ("prelude", "lifecycle")
@@ -130,9 +130,15 @@ def signature(lua: str) -> Signature:
 
 
 def _constants() -> str:
+    """Return the constants that Lua and Python share, as Lua: outcomes, limits and the layout of records."""
     outcomes = ", ".join(f"{outcome.name} = {outcome.value}" for outcome in Outcome)
     bounds = ", ".join(f"{name} = {getattr(limits, name)}" for name in LUA_LIMITS)
-    return f"local OUTCOME = {{{outcomes}}}\nlocal LIMIT = {{{bounds}}}\n"
+    fields = ", ".join(f"'{name}'" for name in records.RECORD_FIELDS)
+    return (
+        f"local OUTCOME = {{{outcomes}}}\n"
+        f"local LIMIT = {{{bounds}}}\n"
+        f"local RECORD_VERSION, RECORD_FIELDS = '{records.VERSION}', {{{fields}}}\n"
+    )
 
 
 def _registered(name: str, lua: str, contract: Signature) -> str:

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from gateway.problems.documents import KIND_OF_OUTCOME, KINDS
-from redemption.domain import limits, records
+from redemption.domain import limits
 from redemption.domain.outcomes import Outcome
 from redemption.hot.library import FUNCTION_FILES, LUA_LIMITS, SHARED_FILES, assemble, signature
 from redemption.hot.store import HotStore
-from tokens import claims
 
 FOLDER = resources.files("redemption.hot") / "functions"
 WRITTEN_OUT = {"redeem": "redeem"}
@@ -134,22 +133,6 @@ def test_nothing_is_refused_once_the_ledger_has_its_entry(name: str) -> None:
     """Lua has no rollback, and the XADD is the first write: no error is raised after it."""
     _, _, after = lua_files()[name].partition("\nappend(ledger")
     assert "error(" not in after
-
-
-def test_a_record_has_the_same_fields_in_lua_and_python() -> None:
-    text = lua_files()["lifecycle"]
-    fields = re.search(r"RECORD_FIELDS = \{(.*?)\}", text, re.DOTALL)
-    assert fields is not None
-    assert tuple(re.findall(r"'(\w+)'", fields[1])) == records.RECORD_FIELDS
-    assert f"RECORD_VERSION = '{records.VERSION}'" in text
-
-
-def test_constants_of_codes_are_those_of_the_domain() -> None:
-    assert claims.SLOTS_AHEAD_MAX == limits.SLOTS_AHEAD_MAX
-    assert claims.MEMBER_NUMBERS == limits.MEMBER_NUMBERS
-    assert claims.TEXT_CHARACTERS_MAX == limits.CODE_CHARACTERS_MAX
-    ahead_seconds = claims.SLOTS_AHEAD_MAX * claims.SLOT_SECONDS
-    assert claims.CODE_LIFETIME_SECONDS + ahead_seconds < limits.CODE_MARKER_SECONDS
 
 
 def test_every_refusal_of_the_domain_has_a_place_at_the_edge_or_is_not_made_yet() -> None:

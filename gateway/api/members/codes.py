@@ -20,9 +20,8 @@ from gateway.scans.input import ask_hot_store
 from redemption.domain.clock import instant
 from redemption.domain.commands import CodesRequest
 from redemption.domain.outcomes import Refusal
-from tokens.claims import CODE_LIFETIME_SECONDS, REFRESH_BEFORE_EXPIRY_SECONDS, SLOT_SECONDS
+from tokens.claims import SLOTS_PER_REFRESH
 
-SLOTS_PER_REFRESH: Final = (CODE_LIFETIME_SECONDS - REFRESH_BEFORE_EXPIRY_SECONDS) // SLOT_SECONDS
 _decoder: Final = msgspec.json.Decoder(CodesRequest)
 
 

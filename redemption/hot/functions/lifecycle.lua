@@ -1,16 +1,10 @@
 -- What capture, void, refund, cancel and the sweeper share: reading a redemption with what became of each part, and
 -- giving value back.
 --
--- A record is one text, its fields as lines in the order of RECORD_FIELDS, the empty ones at the end left out
--- (redemption/domain/records.py reads and writes the same). Its `taken` never changes: "<leg>,<asset>,<lot>,<amount>;…".
+-- A record is one text, its fields as lines in the order of RECORD_FIELDS (redemption/domain/records.py, put in by
+-- redemption/hot/library.py), the empty ones at the end left out. Its `taken` never changes: "<leg>,<asset>,<lot>,<amount>;…".
 -- `captured` and `refunded` are numbers for the same parts, in the same order; a record without `captured` was captured
 -- whole, unless it is a hold.
-
-local RECORD_VERSION = '2'
-local RECORD_FIELDS = {
-  'status', 'at', 'member', 'tier', 'name', 'business', 'balance', 'taken', 'basket', 'hold_until', 'uses', 'place',
-  'captured', 'refunded', 'captured_at', 'ended', 'cancelled', 'bill',
-}
 
 -- The redemption behind a key, or nil: the fields that are not empty, `id`, and the `text` they are from.
 local function read_redemption(key)

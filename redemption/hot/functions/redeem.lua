@@ -188,7 +188,7 @@ if held then
   call('ZADD', holds, until_millis, redemption_id)
   if points_taken > 0 then points_held = call('HINCRBY', member, 'held', text(points_taken)) end
 end
-local record = '2\n' .. (held and 'held' or 'captured') .. '\n' .. text(millis) .. '\n' .. member_id .. '\n' .. tier
+local record = RECORD_VERSION .. '\n' .. (held and 'held' or 'captured') .. '\n' .. text(millis) .. '\n' .. member_id .. '\n' .. tier
   .. '\n' .. name .. '\n' .. here.business .. '\n' .. text(sum_of(assets, 'points')) .. ','
   .. text(points_held) .. ',' .. text(sum_of(assets, here.currency)) .. '\n' .. concat(taken, ';') .. '\n' .. basket
 -- What a hold is ended with where no till does it is its own place.
