@@ -9,7 +9,7 @@ from redemption.configuration.current import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
-from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.outcomes import EarnCeiling, Outcome, Refusal
 from redemption.domain.redemptions import ACCRUAL_PREFIX, Accrual, accrual_from_record, bucket_of_id, new_id
 from redemption.domain.text import grouped
 from redemption.hot import keys
@@ -44,16 +44,14 @@ class Reversed:
     replayed: bool
 
 
-_CEILINGS: Final = (
-    "",
-    "The bill is {asked} minor units; a bill that earns may be {available} here at most",
-    "The bill would earn {asked} points; one bill earns {available} here at most",
-    "{asked} points asked, {available} left of what this member may earn today",
-    "{asked} points asked, {available} left of what this terminal may issue today",
-)
-"""The sentence for each ceiling that functions/accrue.lua finds reached, by the number it returns."""
-BILL_MINOR: Final = 1
-"""The number of the ceiling on a bill's amount; the others are of points."""
+_CEILINGS: Final = {
+    EarnCeiling.NONE: "",
+    EarnCeiling.BILL_MINOR: "The bill is {asked} minor units; a bill that earns may be {available} here at most",
+    EarnCeiling.BILL_POINTS: "The bill would earn {asked} points; one bill earns {available} here at most",
+    EarnCeiling.MEMBER_DAY_POINTS: "{asked} points asked, {available} left of what this member may earn today",
+    EarnCeiling.TERMINAL_DAY_POINTS: "{asked} points asked, {available} left of what this terminal may issue today",
+}
+"""The sentence for each ceiling that functions/accrue.lua finds reached."""
 _EARNED_BEFORE: Final = (
     "This bill has earned already; confirm_duplicate lets another amount of it through, never the same one"
 )
@@ -64,14 +62,14 @@ def _detail(outcome: Outcome, asked: int, available: int, which: int) -> str | N
     if outcome is Outcome.POSSIBLE_DUPLICATE:
         return _EARNED_BEFORE
     if outcome is Outcome.EARNING_LIMIT_REACHED:
-        return _CEILINGS[which].format(asked=grouped(asked), available=grouped(available))
+        return _CEILINGS[EarnCeiling(which)].format(asked=grouped(asked), available=grouped(available))
     return None
 
 
 def _explained(refusal: Refusal, which: int) -> Refusal:
-    """Return the refusal with the sentence that only accruals have. `which`: the number of the ceiling."""
+    """Return the refusal with the sentence that only accruals have. `which`: an `EarnCeiling`."""
     detail = _detail(refusal.outcome, refusal.asked, refusal.available, which)
-    is_money = refusal.outcome is Outcome.EARNING_LIMIT_REACHED and which == BILL_MINOR
+    is_money = refusal.outcome is Outcome.EARNING_LIMIT_REACHED and which == EarnCeiling.BILL_MINOR
     return replace(refusal, detail=detail, is_money=is_money)
 
 

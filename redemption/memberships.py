@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from redemption.addresses import Addresses, MemberAddress
-from redemption.call_rates import MEMBER, own_calls, rate_refusal
+from redemption.call_rates import own_calls, rate_refusal
 from redemption.configuration.current import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill, Leg
 from redemption.domain.limits import SLOT_SECONDS, SLOTS_AHEAD_MAX, VERIFY_DEADLINE_SECONDS
-from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.outcomes import Outcome, RateSubject, Refusal
 from redemption.hot import keys
 from redemption.hot.store import HotStore
 from redemption.rules.offers import Holding, Offers, offers
@@ -93,7 +93,7 @@ class Memberships:
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         if outcome == Outcome.RATE_LIMITED:
-            return rate_refusal(policy, MEMBER, seconds)
+            return rate_refusal(policy, RateSubject.MEMBER, seconds)
         return Refusal(Outcome(outcome)) if outcome else slots
 
     def end_of_issued_codes(self) -> int:

@@ -56,16 +56,16 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "redeem: used-code marker, JWT",
-        {"prelude": [("find(uses, ',' .. marker .. ',', 1, true) or find(uses, ',digits,', 1, true)", "false")]},
+        {"prelude": [("find(uses, ',' .. marker .. ',', 1, true) or find(uses, DIGITS_USED, 1, true)", "false")]},
         core=True,
     ),
     Mutation(
         "redeem: used-code marker, digits",
-        {"prelude": [("  return marker == 'digits' or find", "  return find")]},
+        {"prelude": [("  return marker == DIGITS_MARKER or find", "  return find")]},
     ),
     Mutation(
         "redeem: digits use up the JWT beside them",
-        {"prelude": [(" or find(uses, ',digits,', 1, true)\n", "\n")]},
+        {"prelude": [(" or find(uses, DIGITS_USED, 1, true)\n", "\n")]},
     ),
     Mutation(
         "redeem: codes revoked",

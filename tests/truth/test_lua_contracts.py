@@ -10,7 +10,7 @@ import pytest
 
 from gateway.problems.documents import KIND_OF_OUTCOME, KINDS
 from redemption.domain import limits
-from redemption.domain.outcomes import Outcome
+from redemption.domain.outcomes import EarnCeiling, Outcome, RateSubject
 from redemption.hot.library import FUNCTION_FILES, LUA_LIMITS, SHARED_FILES, assemble, signature
 from redemption.hot.store import HotStore
 
@@ -91,8 +91,9 @@ def test_every_lua_file_is_a_function_or_shared() -> None:
 @pytest.mark.parametrize("name", sorted(lua_files()))
 def test_outcomes_and_limits_used_in_lua_exist_in_python(name: str) -> None:
     text = lua_files()[name]
-    for used in re.findall(r"\bOUTCOME\.(\w+)", text):
-        assert used in Outcome.__members__
+    for table, values in (("OUTCOME", Outcome), ("RATE_SUBJECT", RateSubject), ("EARN_CEILING", EarnCeiling)):
+        for used in re.findall(rf"\b{table}\.(\w+)", text):
+            assert used in values.__members__
     for used in re.findall(r"\b(?:LIMIT|SECONDS)\.(\w+)", text):
         assert used in LUA_LIMITS
         assert isinstance(getattr(limits, used), int)

@@ -55,9 +55,9 @@ if texts[2] then
   return answer(0, 1, -1, -1, -1, original.text, seen[3])
 end
 -- After the key: a repeat is no guess, and is answered alike whether its digits are genuine or not (reject.lua).
-if marker == 'digits' then
+if marker == DIGITS_MARKER then
   local wait = guessed_too_often(here, guess_terminal, guess_outlet, false)
-  if wait then return answer(OUTCOME.RATE_LIMITED, 0, -1, 4, wait) end
+  if wait then return answer(OUTCOME.RATE_LIMITED, 0, -1, RATE_SUBJECT.GUESSES, wait) end
 end
 
 local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held', 'seen')

@@ -15,12 +15,11 @@ import uvloop
 from redemption.accruals import Accruals, Reversed
 from redemption.accruals import Purchase as ProductPurchase
 from redemption.addresses import Addresses
-from redemption.call_rates import GUESSES
 from redemption.cancellation import Cancellations, Cancelled
 from redemption.configuration.current import Configuration, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.members import bucket_of, member_id
-from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.outcomes import Outcome, RateSubject, Refusal
 from redemption.domain.records import record_fields
 from redemption.domain.redemptions import Accrual, Redemption, Scanned
 from redemption.hot import keys
@@ -298,7 +297,7 @@ def answer_of(value: Redemption | Refusal | Cancelled | Accrual | Reversed | Non
     """A value of the product in the words of the model."""
     if value is None:
         return ("not found",)
-    if isinstance(value, Refusal) and (value.outcome, value.asked) == (Outcome.RATE_LIMITED, GUESSES):
+    if isinstance(value, Refusal) and (value.outcome, value.asked) == (Outcome.RATE_LIMITED, RateSubject.GUESSES):
         return "refused", value.outcome, value.leg, value.asked, -1, value.replayed  # a TTL, which goes by real time
     if isinstance(value, Refusal):
         return "refused", value.outcome, value.leg, value.asked, value.available, value.replayed
