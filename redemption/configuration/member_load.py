@@ -23,6 +23,7 @@ from redemption.domain import members
 from redemption.domain.clock import Clock
 from redemption.domain.limits import MEMBER_NAME_CHARACTERS_MAX
 from redemption.domain.outcomes import Outcome
+from redemption.domain.redemptions import BENEFIT_PREFIX
 from redemption.hot import keys
 from redemption.hot.store import HotStore
 
@@ -213,7 +214,7 @@ def _opening_lots(entry: MemberEntry, known: Known, moment: float) -> Counter[st
         lots[f"points/{month_after(moment, lot.expires_in_months, known.zone)}.{lot.business}"] += lot.points
     for grant in entry.benefits:
         month = month_after(moment, grant.expires_in_months, known.zone)
-        lots[f"benefit:{grant.benefit}/{month}.{known.grantors[grant.benefit]}"] += grant.uses
+        lots[f"{BENEFIT_PREFIX}{grant.benefit}/{month}.{known.grantors[grant.benefit]}"] += grant.uses
     for paid_in in entry.stored_value:
         lots[f"{known.currencies[paid_in.business]}/-.{paid_in.business}"] += paid_in.amount_minor
     return lots

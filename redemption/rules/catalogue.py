@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from redemption.domain.limits import BILL_LINES_MAX
-from redemption.rules.definitions import POINTS, BenefitDefinition, EarnRules, NoDiscount
+from redemption.domain.redemptions import POINTS
+from redemption.rules.definitions import BenefitDefinition, EarnRules, NoDiscount
 from redemption.rules.eligibility import Place
 
 

@@ -18,8 +18,6 @@ BENEFITS_MAX: Final = 500
 NAMES_MAX: Final = 200
 """Businesses, outlets, categories or exclusions that one rule may list."""
 HOURS_MAX: Final = 8
-POINTS: Final = "points"
-"""Stands for all points in `excludes`, so no benefit may have it as its id."""
 
 Slug = Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,31}$")]
 OutletId = Annotated[str, Meta(pattern="^out_[a-z0-9_-]{1,40}$")]
@@ -121,7 +119,8 @@ class BenefitDefinition(Struct, frozen=True, forbid_unknown_fields=True):
     """One benefit of the pool. None: no such restriction. All restrictions must hold together.
 
     `granted_by` is the business that puts it up. `exclusive`: with no other benefit and no points; stored value is
-    money and may stand beside it. Of one `stacking_group` at most one benefit may be in a basket.
+    money and may stand beside it. Of one `stacking_group` at most one benefit may be in a basket. `excludes` names
+    benefits and, as `points`, all points; so no benefit may have that id.
     """
 
     name: Annotated[dict[str, str], Meta(min_length=1, max_length=20)]

@@ -16,8 +16,9 @@ from itertools import combinations
 
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg, StoredValueLeg
 from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.redemptions import POINTS
 from redemption.domain.text import grouped
-from redemption.rules.definitions import POINTS, BenefitDefinition, PercentOff, PointRules
+from redemption.rules.definitions import BenefitDefinition, PercentOff, PointRules
 from redemption.rules.schedule import describe, is_open
 
 

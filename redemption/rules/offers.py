@@ -12,8 +12,9 @@ from datetime import datetime
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.limits import AMOUNT_MINOR_MAX, BENEFIT_USES_MAX
 from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.redemptions import BENEFIT_PREFIX, POINTS
 from redemption.rules.best import Candidate, PointsSupply, best_basket
-from redemption.rules.definitions import POINTS, BenefitDefinition, NoDiscount
+from redemption.rules.definitions import BenefitDefinition, NoDiscount
 from redemption.rules.eligibility import (
     Place,
     eligible_of,
@@ -23,8 +24,6 @@ from redemption.rules.eligibility import (
     tier_objection,
 )
 from redemption.rules.pricing import points_share, price, uses_that_fit, value_on
-
-_BENEFIT_ASSET = "benefit:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +83,9 @@ def offers(
     """Everything a till may propose. `ranks`: rank by tier; `local` is now, in the outlet's zone."""
     assets = _by_asset(holding)
     listed = [
-        _offer(place, catalogue, ranks, holding, asset.removeprefix(_BENEFIT_ASSET), amount, bill, local)
+        _offer(place, catalogue, ranks, holding, asset.removeprefix(BENEFIT_PREFIX), amount, bill, local)
         for asset, amount in assets.items()
-        if asset.startswith(_BENEFIT_ASSET)
+        if asset.startswith(BENEFIT_PREFIX)
     ]
     listed.sort(key=lambda offer: (not offer.usable, -offer.value_minor, offer.benefit_id))
     listed = [_with_exclusions(catalogue, offer, listed) for offer in listed]

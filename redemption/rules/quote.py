@@ -13,7 +13,8 @@ from msgspec import structs
 
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.outcomes import Outcome, Refusal
-from redemption.rules.definitions import POINTS, BenefitDefinition
+from redemption.domain.redemptions import BENEFIT_PREFIX, POINTS
+from redemption.rules.definitions import BenefitDefinition
 from redemption.rules.eligibility import Place, state_detail, tier_objection
 from redemption.rules.offers import Holding, remaining_uses
 from redemption.rules.pricing import Priced, price
@@ -42,12 +43,12 @@ def quote(
             if definition is not None and (bill is None or bill.stay is None):
                 definition = structs.replace(definition, per_stay=None)  # no stay, no counter of it
             if definition is not None:
-                in_lots = assets[f"benefit:{leg.benefit_id}"] + used[leg.benefit_id]
+                in_lots = assets[f"{BENEFIT_PREFIX}{leg.benefit_id}"] + used[leg.benefit_id]
                 left = remaining_uses(leg.benefit_id, definition, holding, in_lots) - used[leg.benefit_id]
                 refusal = _benefit_refusal(leg, definition, left, index, holding.tier, ranks)
             if refusal is None:
                 used[leg.benefit_id] += leg.uses
-                assets[f"benefit:{leg.benefit_id}"] -= leg.uses
+                assets[f"{BENEFIT_PREFIX}{leg.benefit_id}"] -= leg.uses
         else:
             is_points = isinstance(leg, PointsLeg)
             asset = POINTS if is_points else place.currency
