@@ -182,7 +182,7 @@ class KnownKeys:
     def _bucket_of(self, prefix: str, record: KeyRecord) -> int:
         bucket = bucket_of_id(prefix, record.subject, self._addresses.configuration.buckets)
         if bucket is None:
-            raise RecordMissing("a key names what is in no bucket")
+            raise RecordMissing("a key names a record of no bucket")
         return bucket
 
     async def _settle_at(

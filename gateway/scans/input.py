@@ -1,4 +1,4 @@
-"""What every call of a till has in common: its key, the code it scanned, its bill, and what a fault means to it."""
+"""Shared parsing and validation of terminal requests: key, code, bill, and problems for faults of the hot store."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ _KEY: Final = re.compile(rf"[!-~]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}", re.ASC
 
 
 def idempotency_key(value: str | None) -> str:
-    """The till's key of this request. Raises `idempotency_key_missing`, also for one that is no key."""
+    """Return the idempotency key of a request. Raises `idempotency_key_missing`, also for a malformed one."""
     if value is None or _KEY.fullmatch(value) is None:
         what = "is missing" if value is None else "is malformed"
         raise Problem(
@@ -38,7 +38,7 @@ def idempotency_key(value: str | None) -> str:
 
 
 def fingerprint(operation: bytes, canonical: bytes) -> str:
-    """What a key was used for: 128 bits over the operation and the request's canonical encoding, as 22 characters of
+    """Return the fingerprint of a request: 128 bits over the operation and the canonical encoding, in 22 characters of
     base64."""
     digest = hashlib.blake2b(canonical, digest_size=16, person=operation).digest()
     return b2a_base64(digest)[:22].decode()
@@ -47,7 +47,7 @@ def fingerprint(operation: bytes, canonical: bytes) -> str:
 async def read_code_unguessed(
     redemptions: Redemptions, terminal: Terminal, reader: CodeReader, text: str, now: float
 ) -> CodeClaim:
-    """The genuine code behind what was scanned, whatever its standing in time, for a call without a key.
+    """Return the genuine code behind a scanned text, valid or expired, for a call without a key.
 
     18 digits that nobody made are counted, so that guessing ends, whichever call is used for it. A terminal or outlet
     that has guessed too often is refused genuine digits too: it must not learn that they are.
@@ -127,10 +127,10 @@ async def settle_by_key(
 
 
 async def repeat_of(redemptions: Redemptions, terminal: Terminal, key: str | None, fingerprint: str) -> bool:
-    """Whether this very request was decided under its key before. Raises the faults of `ask_hot_store`.
+    """Return whether this very request was decided under its key before. Raises the faults of `ask_hot_store`.
 
-    For what is looked at before the code and depends on where the terminal is now: a repeat from before it moved is
-    answered by the key.
+    For checks that come before the code and depend on the terminal's business: a repeat from before the terminal moved
+    is answered by the key.
     """
     if key is None:
         return False
@@ -145,7 +145,7 @@ def _guessed_too_often(wait: int) -> Problem:
 
 
 def check_bill(bill: Bill | None, terminal: Terminal) -> None:
-    """Raises `malformed` for a bill that contradicts itself or the business."""
+    """Raise `malformed` for a bill that contradicts itself or the business."""
     if bill is None:
         return
     if bill.currency != terminal.business.currency:
@@ -155,7 +155,7 @@ def check_bill(bill: Bill | None, terminal: Terminal) -> None:
 
 
 def code_use(claim: CodeClaim) -> CodeUse:
-    """A genuine code as the domain sees it."""
+    """Return a genuine code as the domain uses it."""
     standing = claim.standing
     if claim.device_number is not None:
         expired = standing is Standing.EXPIRED or standing is Standing.NOT_YET
@@ -171,7 +171,7 @@ def code_use(claim: CodeClaim) -> CodeUse:
 
 
 async def ask_hot_store(call: Awaitable[T], *, changes: bool = True) -> T:
-    """Awaits a use case and says a fault in the contract's words.
+    """Await a use case and raise its faults as problems of the contract.
 
     Raises `overloaded`, `unavailable`; the latter with `outcome: unknown` only where a call that changes something may
     have arrived.

@@ -1,4 +1,4 @@
-"""What stands in the group file and in PostgreSQL about points, benefits, earning and levels: the definitions.
+"""Definitions of points, benefits, earning and levels, as the group file and PostgreSQL have them.
 
 Plain immutable values with their limits; msgspec refuses what breaks one, with its place. They say nothing about a
 member. They are applied by eligibility.py, pricing.py, offers.py and earning.py; docs/rules.md has examples. What must
@@ -14,7 +14,7 @@ from redemption.domain.commands import BenefitId, Category
 from redemption.domain.limits import AMOUNT_MINOR_MAX, POINTS_MAX
 
 BENEFITS_MAX: Final = 500
-"""Benefits of one group: what every worker keeps in memory and reads again at a change."""
+"""Benefits of one group; every worker keeps them in memory and reads them again at a change."""
 NAMES_MAX: Final = 200
 """Businesses, outlets, categories or exclusions that one rule may list."""
 HOURS_MAX: Final = 8

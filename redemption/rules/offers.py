@@ -1,6 +1,6 @@
-"""What a member may use at a place for a bill, and the best basket: the arithmetic behind `POST /v1/prepare`.
+"""Offers to a member at a place for a bill, and the best basket: the arithmetic behind `POST /v1/prepare`.
 
-Guarantees: pure. Whatever is offered (a benefit's one use, the points, the stored value, the best basket) is granted by
+Guarantees: pure. Everything offered (a benefit's one use, the points, the stored value, the best basket) is granted by
 `price` of pricing.py and covered by the holding it was made from; test_rules_offers_random.py holds the two together.
 Each maximum holds on its own, not beside the others; the best basket is one that holds together.
 """
@@ -28,7 +28,7 @@ from redemption.rules.pricing import points_share, price, uses_that_fit, value_o
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a member has: `lots` by (asset, lot) with what may be spent of each now, and the uses that caps count."""
+    """A member's holding: `lots` by (asset, lot) with the amount to spend of each, and the uses that caps count."""
 
     tier: str
     lots: Mapping[tuple[str, str], int]
@@ -80,7 +80,7 @@ def offers(
     bill: Bill | None,
     local: datetime,
 ) -> Offers:
-    """Everything a till may propose. `ranks`: rank by tier; `local` is now, in the outlet's zone."""
+    """Return everything a till may propose. `ranks`: rank by tier; `local` is now, in the outlet's zone."""
     assets = _by_asset(holding)
     listed = [
         _offer(place, catalogue, ranks, holding, asset.removeprefix(BENEFIT_PREFIX), amount, bill, local)
@@ -118,7 +118,7 @@ def offers(
 
 
 def remaining_uses(benefit_id: str, definition: BenefitDefinition, holding: Holding, in_lots: int) -> int:
-    """What lots and caps leave of a benefit; never negative."""
+    """Return the uses that lots and caps leave of a benefit; never negative."""
     left = in_lots
     for cap, used in (
         (definition.per_day, holding.used_today),
@@ -188,7 +188,7 @@ def _first(*refusals: Refusal | None) -> Refusal | None:
 
 
 def _supply(place: Place, balance: int, bill: Bill | None) -> PointsSupply:
-    """The points that may be used here at all: none where the business's terms stand against them."""
+    """Return the points that may be used here at all: none where the business's terms refuse them."""
     rules = place.points
     if points_objection(rules, max(balance, 1), 0, bill) is not None:
         balance = 0
@@ -202,7 +202,7 @@ def _points_room(place: Place, bill: Bill | None) -> int:
 
 
 def _candidates(catalogue: Mapping[str, BenefitDefinition], listed: list[Offer], bill: Bill) -> list[Candidate]:
-    """The usable benefits that save money, with as many uses as the member has and the bill has room for."""
+    """Return the usable benefits that save money, with as many uses as the member has and the bill has room for."""
     candidates = []
     for offer in listed:
         if not offer.usable or isinstance(catalogue[offer.benefit_id].discount, NoDiscount):

@@ -1,6 +1,6 @@
-"""What a basket that somebody put together comes to for this member: the values of its legs, or why it is refused.
+"""The quote of a chosen basket for one member: the values of its legs, or the refusal.
 
-Guarantees: pure; the same outcome and values that functions/redeem.lua and `price` of pricing.py come to for the same
+Guarantees: pure; the same outcome and values as functions/redeem.lua and `price` of pricing.py give for the same
 holding, so that a page can show a saving before it is taken and never has to compute one itself
 (tests/property/test_rules_quote_random.py).
 """
@@ -29,7 +29,7 @@ def quote(
     bill: Bill | None,
     local: datetime,
 ) -> Priced:
-    """Examine and value a basket for what a member has. Arguments are those of `offers`."""
+    """Return the verdict on a basket and its values for a member's holding. Arguments are those of `offers`."""
     priced = price(place, catalogue, legs, bill, local)
     found = None if priced.verdict.outcome is Outcome.APPLIED else priced.verdict
     assets: Counter[str] = Counter()
@@ -67,7 +67,7 @@ def quote(
 def _benefit_refusal(
     leg: BenefitLeg, definition: BenefitDefinition, left: int, index: int, tier: str, ranks: Mapping[str, int]
 ) -> Refusal | None:
-    """Return what the member's uses and level have against a leg; as in the function, uses come first."""
+    """Return the objection of the member's uses and level to a leg; as in the function, uses come first."""
     if leg.uses > left:
         refusal = Refusal(Outcome.BENEFIT_EXHAUSTED, index, leg.uses, max(0, left))
     elif tier_objection(leg.benefit_id, definition, tier, ranks) is not None:
