@@ -72,15 +72,7 @@ def price(
     values = [0] * len(legs)
     for index in canonical_order(catalogue, legs):
         leg = legs[index]
-        if isinstance(leg, BenefitLeg):
-            definition = catalogue[leg.benefit_id]
-            categories = definition.categories
-            room = remainder.eligible(categories)
-            value = value_on(definition.discount, leg.uses, room)
-            if value == 0 and not isinstance(definition.discount, NoDiscount):
-                face_value = leg.uses * value_of_one(definition.discount)
-                return Priced(benefit_exceeds_bill(leg.benefit_id, index, face_value, room), ())
-        elif isinstance(leg, PointsLeg):
+        if isinstance(leg, PointsLeg):
             categories = place.points.categories
             room = min(remainder.eligible(categories), share_left)
             value = points_value(place.points, leg.points)
@@ -88,6 +80,14 @@ def price(
                 most = points_within(place.points, room)
                 return Priced(points_exceed_bill(leg.points, index, value, room, most), ())
             share_left -= value
+        elif isinstance(leg, BenefitLeg):
+            definition = catalogue[leg.benefit_id]
+            categories = definition.categories
+            room = remainder.eligible(categories)
+            value = value_on(definition.discount, leg.uses, room)
+            if value == 0 and not isinstance(definition.discount, NoDiscount):
+                face_value = leg.uses * value_of_one(definition.discount)
+                return Priced(benefit_exceeds_bill(leg.benefit_id, index, face_value, room), ())
         else:
             categories, room, value = None, remainder.left, leg.amount_minor
             if value > room:
