@@ -249,11 +249,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "accrue: a member's day",
-        {"accrue": [("  within(points, most[3], member_before, 3)\n", "")]},
+        {"accrue": [("  within(points, most[3], member_before, EARN_CEILING.MEMBER_DAY_POINTS)\n", "")]},
     ),
     Mutation(
         "accrue: a terminal's day",
-        {"accrue": [("  within(points, most[4], terminal_before, 4)\n", "")]},
+        {"accrue": [("  within(points, most[4], terminal_before, EARN_CEILING.TERMINAL_DAY_POINTS)\n", "")]},
     ),
     Mutation(
         "reverse_accrual: gives the day's room back",

@@ -13,6 +13,8 @@ from redemption.domain import limits
 from redemption.domain.outcomes import EarnCeiling, Outcome, RateSubject
 from redemption.hot.library import FUNCTION_FILES, LUA_LIMITS, SHARED_FILES, assemble, signature
 from redemption.hot.store import HotStore
+from tests.mutations import MUTATIONS, Mutation
+from tests.support.engine.driver import changed_source
 
 FOLDER = resources.files("redemption.hot") / "functions"
 WRITTEN_OUT = {"redeem": "redeem"}
@@ -86,6 +88,12 @@ async def test_a_name_too_few_or_too_many_is_a_type_error_and_nothing_is_sent(na
 
 def test_every_lua_file_is_a_function_or_shared() -> None:
     assert set(lua_files()) == {*FUNCTION_FILES, *SHARED_FILES}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.guard)
+def test_a_mutation_finds_the_guard_that_it_takes_out(mutation: Mutation) -> None:
+    for name, pairs in mutation.changes.items():
+        assert changed_source(name, pairs) != changed_source(name, [])
 
 
 @pytest.mark.parametrize("name", sorted(lua_files()))
