@@ -9,19 +9,20 @@ from redemption.configuration.current import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill
 from redemption.domain.limits import VERIFY_DEADLINE_SECONDS
-from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.outcomes import EarnCeiling, Outcome, Refusal
 from redemption.domain.redemptions import ACCRUAL_PREFIX, Accrual, accrual_from_record, bucket_of_id, new_id
+from redemption.domain.text import grouped
 from redemption.hot import keys
 from redemption.hot.store import HotStore
 from redemption.known_keys import KeyRecord
 from redemption.legs import step_context
 from redemption.rules.earning import ceilings_of, earned, growth_value, points_by_tier
-from redemption.service import MemberMissing, ReplyCrossed
+from redemption.service import MemberMissing, check_same_call
 
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """One authenticated purchase: of the member of a code, or of a member named by number."""
+    """One authenticated purchase by the member of a code, or by a member named by number (`code` None)."""
 
     terminal: Terminal
     member_number: int
@@ -34,7 +35,7 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True)
 class Reversed:
-    """An accrual taken back: what was left in its lot, and what the member owes since."""
+    """A reversed accrual: the points taken back from its lot, and those the member owes since."""
 
     accrual: Accrual
     taken_back: int
@@ -43,36 +44,32 @@ class Reversed:
     replayed: bool
 
 
-_CEILINGS: Final = (
-    "",
-    "The bill is {asked} minor units; a bill that earns may be {available} here at most",
-    "The bill would earn {asked} points; one bill earns {available} here at most",
-    "{asked} points asked, {available} left of what this member may earn today",
-    "{asked} points asked, {available} left of what this terminal may issue today",
-)
-"""Which ceiling functions/accrue.lua found reached, by its number."""
-BILL_MINOR: Final = 1
-"""The ceiling on a bill's amount; the others are of points."""
+_CEILINGS: Final = {
+    EarnCeiling.NONE: "",
+    EarnCeiling.BILL_MINOR: "The bill is {asked} minor units; a bill that earns may be {available} here at most",
+    EarnCeiling.BILL_POINTS: "The bill would earn {asked} points; one bill earns {available} here at most",
+    EarnCeiling.MEMBER_DAY_POINTS: "{asked} points asked, {available} left of what this member may earn today",
+    EarnCeiling.TERMINAL_DAY_POINTS: "{asked} points asked, {available} left of what this terminal may issue today",
+}
+"""The sentence for each ceiling that functions/accrue.lua finds reached."""
 _EARNED_BEFORE: Final = (
     "This bill has earned already; confirm_duplicate lets another amount of it through, never the same one"
 )
 
 
 def _detail(outcome: Outcome, asked: int, available: int, which: int) -> str | None:
-    """The sentence for a refusal that only accruals have."""
+    """Return the sentence for a refusal that only accruals have; None for every other."""
     if outcome is Outcome.POSSIBLE_DUPLICATE:
         return _EARNED_BEFORE
     if outcome is Outcome.EARNING_LIMIT_REACHED:
-        return _CEILINGS[which].format(
-            asked=f"{asked:,}".replace(",", " "), available=f"{available:,}".replace(",", " ")
-        )
+        return _CEILINGS[EarnCeiling(which)].format(asked=grouped(asked), available=grouped(available))
     return None
 
 
 def _explained(refusal: Refusal, which: int) -> Refusal:
-    """Return the refusal with the sentence that only accruals have. `which`: the number of the ceiling."""
+    """Return the refusal with the sentence that only accruals have. `which`: an `EarnCeiling`."""
     detail = _detail(refusal.outcome, refusal.asked, refusal.available, which)
-    is_money = refusal.outcome is Outcome.EARNING_LIMIT_REACHED and which == BILL_MINOR
+    is_money = refusal.outcome is Outcome.EARNING_LIMIT_REACHED and which == EarnCeiling.BILL_MINOR
     return replace(refusal, detail=detail, is_money=is_money)
 
 
@@ -92,10 +89,10 @@ class Accruals:
         self._addresses = addresses
 
     async def accrue(self, purchase: Purchase) -> Accrual | Refusal | None:
-        """Credits what the bill earns, once per (terminal, key). None: there is no such member, or the member was named
-        by number and this outlet did not scan that member a short while ago.
+        """Credit the points that the bill earns, once per (terminal, key).
 
-        Raises the hot store's faults, `MemberMissing`.
+        Returns None where there is no such member, or where the member was named by number and this outlet did not scan
+        that member within `SEEN_SECONDS`. Raises `HotStoreFault`, `MemberMissing`, `ReplyCrossed`.
         """
         addresses, code = self._addresses, purchase.code
         configuration = addresses.configuration
@@ -119,8 +116,7 @@ class Accruals:
             **self._terms(purchase),
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
-        if reply[0] != accrual_id.encode():
-            raise ReplyCrossed(accrual_id)
+        check_same_call(reply, accrual_id)
         outcome, replayed = Outcome(reply[1]), reply[2] == 1
         if outcome is Outcome.APPLIED:
             return accrual_from_record(reply[5], replayed=replayed)
@@ -134,9 +130,9 @@ class Accruals:
         return _explained(refusal, reply[5]) if len(reply) > 5 else refusal
 
     def _keys(self, purchase: Purchase, who: MemberAddress) -> dict[str, str]:
-        """The keys of functions/accrue.lua but the accrual's own."""
+        """Return the keys of functions/accrue.lua but the accrual's own."""
         addresses, terminal = self._addresses, purchase.terminal
-        till = addresses.till(terminal, who.bucket)
+        till = addresses.till_keys(terminal, who.bucket)
         outlet_bucket = addresses.outlet_bucket(terminal, who.bucket)
         return {
             "idempotency": till.idempotency_prefix + purchase.key,
@@ -156,7 +152,7 @@ class Accruals:
         }
 
     def _terms(self, purchase: Purchase) -> dict[str, str | int | bytes]:
-        """What the purchase earns under the rules of the moment, and what the ledger keeps of that."""
+        """Return what the purchase earns by the rules in force, and the context that the ledger keeps of it."""
         configuration, terminal, code = self._addresses.configuration, purchase.terminal, purchase.code
         rules = terminal.business.earn
         most = ceilings_of(configuration.policy.earn_ceilings, rules.ceilings)
@@ -181,16 +177,19 @@ class Accruals:
     async def reverse(
         self, terminal: Terminal, accrual_id: str, *, key: str | None, fingerprint: str
     ) -> Reversed | Refusal | None:
-        """Takes back what is left of an accrual's points. None: this business has no such accrual."""
+        """Take back what is left of an accrual's points, once.
+
+        Returns None where this business has no such accrual. Raises `HotStoreFault`, `ReplyCrossed`.
+        """
         addresses = self._addresses
         configuration = addresses.configuration
         bucket = bucket_of_id(ACCRUAL_PREFIX, accrual_id, configuration.buckets)
         if bucket is None:
             return None
         call_id = new_id(ACCRUAL_PREFIX, bucket)
-        till = addresses.till(terminal, bucket)
+        till = addresses.till_keys(terminal, bucket)
         reply = await self._store.call(
-            "unaccrue",
+            "reverse_accrual",
             rate_terminal=till.rate_terminal,
             rate_outlet=till.rate_outlet,
             cancelled=till.cancelled,
@@ -199,7 +198,7 @@ class Accruals:
             accrual=keys.accrual(bucket, accrual_id),
             ledger=keys.ledger_stream(bucket),
             call_id=call_id,
-            idempotency=addresses.idempotency(terminal, bucket, key) if key else "",
+            idempotency=addresses.idempotency_record(terminal, bucket, key) if key else "",
             fingerprint=fingerprint,
             business=terminal.business.business_id,
             lots_prefix=keys.lots(bucket, ""),
@@ -209,8 +208,7 @@ class Accruals:
             context=step_context(terminal, configuration.version, key, restore={"fingerprint": fingerprint}),
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
-        if reply[0] != call_id.encode():
-            raise ReplyCrossed(call_id)
+        check_same_call(reply, call_id)
         outcome, replayed = Outcome(reply[1]), reply[2] == 1
         if outcome is Outcome.NOT_FOUND:
             return None

@@ -1,8 +1,11 @@
-"""Where a member's, a redemption's or a till's keys are: bucket arithmetic and names, nothing else.
+"""Names of keys under the configuration in force, and the bucket that each is in.
 
-One scan is one slot on a cluster: there everything of a scan lies in the member's bucket. On a single server the
-records of a till's keys lie in the terminal's bucket instead, so that a key reused with another member's code is seen
-too, and rates are counted over all members (docs/adr/0003).
+On a cluster a scan is in one slot: all its keys are in the member's bucket. On a single server the idempotency records
+of a terminal are in the terminal's bucket instead, so that a key reused with another member's code is found too, and
+rates are counted over all members (docs/adr/0003).
+
+Every scan asks for these names. What depends on the terminal alone is made once and remembered: written for speed,
+measured by `python -m tests.measure_path`.
 """
 
 import hashlib
@@ -26,7 +29,7 @@ _TILLS_KEPT = 8_192
 
 
 class MemberAddress(msgspec.Struct, frozen=True):
-    """A member's place in the hot store."""
+    """A member's number, public id and bucket."""
 
     number: int
     member_id: str
@@ -34,7 +37,7 @@ class MemberAddress(msgspec.Struct, frozen=True):
 
 
 class TillKeys(msgspec.Struct, frozen=True):
-    """The keys of a scan that depend on the till alone (and on a cluster on the member's bucket)."""
+    """The keys of a scan that depend on the terminal alone (and on a cluster on the member's bucket)."""
 
     idempotency_prefix: str
     rate_terminal: str
@@ -49,7 +52,7 @@ class TillKeys(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=_TILLS_KEPT)
 def _till_keys(terminal_id: str, outlet_id: str, key_bucket: int, outlet_bucket: int) -> TillKeys:
-    """Made once for a till: 0.2 µs instead of 4."""
+    """Return a terminal's keys; made once and remembered, for speed (`python -m tests.measure_path`)."""
     return TillKeys(
         idempotency_prefix=keys.idempotency(key_bucket, terminal_id, ""),
         rate_terminal=keys.rate(key_bucket, terminal_id),
@@ -64,8 +67,11 @@ def _till_keys(terminal_id: str, outlet_id: str, key_bucket: int, outlet_bucket:
 
 
 class KeyPlace(msgspec.Struct, frozen=True):
-    """A bucket that may know a terminal's key: the name of its record there, and the names of the `frozen` keys of the
-    buckets whose rebuild writes such records anew, with blanks between."""
+    """A bucket that may have the record of a terminal's key.
+
+    `name` is the record's key. `frozen_names` are the `frozen` keys of the buckets whose rebuild writes such records
+    anew, separated by blanks.
+    """
 
     bucket: int
     name: str
@@ -78,9 +84,10 @@ def _frozen_names(buckets: int) -> str:
 
 
 class TillTerms(msgspec.Struct, frozen=True):
-    """What all scans of a till tell the function alike under one configuration, for a quarter of an hour.
+    """What is the same for all scans of a terminal under one configuration, for a quarter of an hour.
 
-    `words` is the argument `till` of functions/redeem.lua, `place` the head of the scan's context.
+    `words` is the argument `till` of functions/redeem.lua, `place` the head of the scan's context, `outlet_offset` the
+    outlet's offset from UTC in seconds.
     """
 
     words: str
@@ -89,7 +96,7 @@ class TillTerms(msgspec.Struct, frozen=True):
 
 
 def _outlet_mark(outlet_id: str) -> str:
-    """An outlet in eight characters: which outlets scanned a member lately is kept with the member."""
+    """Return an outlet as eight characters, for the list of outlets that scanned a member lately."""
     return b2a_base64(hashlib.blake2b(outlet_id.encode(), digest_size=6).digest(), newline=False).decode()
 
 
@@ -107,29 +114,30 @@ class Addresses:
 
     @property
     def configuration(self) -> Configuration:
-        """The configuration in force at this moment."""
+        """Return the configuration in force."""
         return self._configuration()
 
     @property
     def now(self) -> float:
-        """This moment, Unix seconds."""
+        """Return the time now, Unix seconds."""
         return self._clock()
 
     def member(self, number: int) -> MemberAddress:
+        """Return the address of a member."""
         return MemberAddress(
             number, members.member_id(number), members.bucket_of(number, self._configuration().buckets)
         )
 
     def key_bucket(self, terminal: Terminal, bucket: int) -> int:
-        """Where the idempotency records and rates of a terminal lie for a call that concerns `bucket`."""
+        """Return the bucket of a terminal's idempotency records and rates, for a call about a member in `bucket`."""
         return bucket if self._cluster else keys.bucket_of_terminal(terminal.terminal_id, self._configuration().buckets)
 
     def outlet_bucket(self, terminal: Terminal, bucket: int) -> int:
-        """The same for what is counted per outlet: one place for all terminals of it, whose own buckets differ."""
+        """Return the bucket of an outlet's counters: one for all its terminals, whose own buckets differ."""
         return bucket if self._cluster else keys.bucket_of_terminal(terminal.outlet_id, self._configuration().buckets)
 
-    def till(self, terminal: Terminal, bucket: int) -> TillKeys:
-        """The till's keys for a scan of a member in `bucket`."""
+    def till_keys(self, terminal: Terminal, bucket: int) -> TillKeys:
+        """Return the terminal's keys for a scan of a member in `bucket`."""
         return _till_keys(
             terminal.terminal_id,
             terminal.outlet_id,
@@ -138,7 +146,10 @@ class Addresses:
         )
 
     def till_terms(self, terminal: Terminal) -> TillTerms:
-        """Made once for a till, a configuration and a quarter of an hour: 0.4 µs instead of 4."""
+        """Return the terms of a terminal's scans.
+
+        Made once for a terminal, a configuration and a quarter of an hour, for speed (`python -m tests.measure_path`).
+        """
         configuration = self._configuration()
         quarter = int(self._clock()) // _QUARTER_SECONDS
         made_of, made_in = self._terms_of
@@ -159,12 +170,12 @@ class Addresses:
             self._terms[name] = known
         return known
 
-    def idempotency(self, terminal: Terminal, bucket: int, key: str) -> str:
+    def idempotency_record(self, terminal: Terminal, bucket: int, key: str) -> str:
+        """Return the key of the record of a terminal's Idempotency-Key, for a call about a member in `bucket`."""
         return keys.idempotency(self.key_bucket(terminal, bucket), terminal.terminal_id, key)
 
     def key_places(self, terminal: Terminal, key: str) -> tuple[KeyPlace, ...]:
-        """Where the record of a key may lie when nothing is known of the member: the terminal's bucket, on a cluster
-        any."""
+        """Return where a key's record may be when the member is not known: the terminal's bucket, on a cluster any."""
         buckets, terminal_id = self._configuration().buckets, terminal.terminal_id
         if self._cluster:
             return tuple(
@@ -175,7 +186,10 @@ class Addresses:
         return (KeyPlace(bucket, keys.idempotency(bucket, terminal_id, key), _frozen_names(buckets)),)
 
     def utc_offset(self, zone: ZoneInfo) -> int:
-        """The zone's offset now, seconds; looked up anew each quarter of an hour, when alone it can change."""
+        """Return the zone's offset from UTC now, in seconds.
+
+        Computed once for a quarter of an hour, because zones change only at its beginning.
+        """
         now = self._clock()
         quarter = int(now) // _QUARTER_SECONDS
         known = self._offsets.get(zone.key)
@@ -186,11 +200,11 @@ class Addresses:
         return known[1]
 
     def slot_now(self) -> int:
-        """The slot of a code made at this moment."""
+        """Return the slot of a code made now."""
         return int(self._clock()) // SLOT_SECONDS
 
-    def local(self, zone: ZoneInfo) -> datetime:
-        """This moment in the zone, to the second: no rule looks at less, and one conversion a second is enough."""
+    def local_time(self, zone: ZoneInfo) -> datetime:
+        """Return the time now in the zone, to the second. Converted once a second, because no rule uses less."""
         second = int(self._clock())
         known = self._moments.get(zone.key)
         if known is None or known[0] != second:

@@ -16,21 +16,13 @@ from redemption.addresses import Addresses
 from redemption.configuration.current import Terminal
 from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, TOMBSTONE_SECONDS
 from redemption.domain.members import member_id
-from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.outcomes import Outcome, RateSubject, Refusal
 from redemption.hot import keys
 from redemption.hot.faults import HotStoreFault
 from redemption.hot.store import HotStore
 from redemption.rules.policy import Policy
 
 COUNT_DEADLINE_SECONDS: Final = 0.5
-TERMINAL: Final = 1
-OUTLET: Final = 2
-MEMBER: Final = 3
-GUESSES: Final = 4
-"""Guesses of a terminal or outlet: digits that nobody made, and ids of members not scanned there."""
-TOMBSTONES: Final = 5
-"""Cancels of a terminal or outlet that find nothing under their key."""
-OFFICE_KEY: Final = 6
 
 
 def tombstone_seconds(code_left_seconds: float) -> int:
@@ -44,9 +36,13 @@ def tombstone_seconds(code_left_seconds: float) -> int:
 
 
 def rate_refusal(policy: Policy, whose: int, seconds: int) -> Refusal:
-    """Return the refusal of a call that exceeds a rate. `whose` is one of the numbers above, `seconds` the time to
-    wait."""
-    quota = {TERMINAL: policy.terminal_rate, OUTLET: policy.outlet_rate, MEMBER: policy.member_rate}.get(whose, -1)
+    """Return the refusal of a call that exceeds a rate. `whose` is a `RateSubject`, `seconds` the time to wait."""
+    quotas: dict[int, int] = {
+        RateSubject.TERMINAL: policy.terminal_rate,
+        RateSubject.OUTLET: policy.outlet_rate,
+        RateSubject.MEMBER: policy.member_rate,
+    }
+    quota = quotas.get(whose, -1)
     return Refusal(Outcome.RATE_LIMITED, None, whose, seconds, quota=quota)
 
 
@@ -59,7 +55,7 @@ class CallRates:
 
     async def terminal(self, terminal: Terminal) -> Refusal | None:
         """Count a call of a terminal and its outlet."""
-        till, policy = self._addresses.till(terminal, 0), self._addresses.configuration.policy
+        till, policy = self._addresses.till_keys(terminal, 0), self._addresses.configuration.policy
         whose, seconds = await self._count(
             till.rate_terminal, policy.terminal_rate, till.rate_outlet, policy.outlet_rate
         )
@@ -70,7 +66,7 @@ class CallRates:
         policy = self._addresses.configuration.policy
         rate = own_calls(self._addresses, number)
         whose, seconds = await self._count(rate, policy.member_rate, rate, policy.member_rate)
-        return rate_refusal(policy, MEMBER, seconds) if whose else None
+        return rate_refusal(policy, RateSubject.MEMBER, seconds) if whose else None
 
     async def office(self, key_id: str) -> Refusal | None:
         """Count a call with a key of the back office, operations or settlement."""
@@ -79,7 +75,7 @@ class CallRates:
         whose, seconds = await self._count(rate, policy.office_rate, rate, policy.office_rate)
         if not whose:
             return None
-        return Refusal(Outcome.RATE_LIMITED, None, OFFICE_KEY, seconds, quota=policy.office_rate)
+        return Refusal(Outcome.RATE_LIMITED, None, RateSubject.OFFICE_KEY, seconds, quota=policy.office_rate)
 
     async def _count(self, first: str, first_rate: int, second: str, second_rate: int) -> tuple[int, int]:
         try:

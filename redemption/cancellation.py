@@ -1,8 +1,8 @@
-"""The use cases of a cancel: for a till that does not know what happened.
+"""The use cases of a cancel: a till undoes a scan of which it does not know whether it was applied.
 
-Guarantees: what a key or an id stands for is undone once, however often the cancel is repeated; a key that stands for
-nothing never applies later (I12). The key comes before the code: a cancel by key finds the scan whatever became of its
-code, its member or the terminal's place (ADR 0010).
+Guarantees: the scan of a key or an id is undone once, however often the cancel is repeated; an unknown key never
+applies later (I12). The key comes before the code: a cancel by key finds the scan whatever became of its code, its
+member or the terminal's place (ADR 0010).
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from redemption.hot.faults import RecordMissing
 from redemption.hot.store import HotStore
 from redemption.known_keys import KeyRecord, KnownKeys
 from redemption.legs import step_context
-from redemption.service import same_call, step_places
+from redemption.service import check_same_call, step_arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +49,28 @@ class Cancellations:
         self._known_keys = KnownKeys(store, addresses)
 
     async def by_id(self, terminal: Terminal, redemption_id: str) -> Cancelled | Refusal | None:
-        """Undoes the redemption of an id. None: this business has no such redemption."""
+        """Undo the redemption of an id. Returns None where this business has no such redemption.
+
+        Raises `HotStoreFault`, `ReplyCrossed`.
+        """
         bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.configuration.buckets)
         if bucket is None:
             return None
         reply = await self._call(terminal, terminal.business.business_id, bucket, redemption_id=redemption_id)
-        return self._value(reply)
+        return self._result_of(reply)
 
     async def by_key(
         self, terminal: Terminal, key: str, behind: CodeUse | KeyRecord, *, good_until: float = 0
     ) -> Cancelled | Refusal | None:
-        """Undoes the scan that a key stands for, wherever it was made; or makes sure that the key never applies.
+        """Undo the scan of a key, at whatever business it was made, or keep a tombstone so that the key never applies.
 
-        `behind` is the code that came with the cancel or, where none can be read, what the key was found to stand for.
-        `good_until` (Unix seconds) is when the code ends: a tombstone outlives it. Raises `HotStoreFault`,
-        `RecordMissing`.
+        `behind` is the code that came with the cancel or, where it cannot be read, the key's record. `good_until` (Unix
+        seconds) is when the code ends: a tombstone outlives it. Raises `HotStoreFault`, `RecordMissing`,
+        `ReplyCrossed`.
         """
         if isinstance(behind, KeyRecord):
             if behind.is_scan:
-                return await self._scan(terminal, key, behind.subject)
+                return await self._undo_own_scan(terminal, key, behind.subject)
             bucket = behind.bucket
         else:
             bucket = self._addresses.member(behind.member_number).bucket
@@ -76,17 +79,17 @@ class Cancellations:
         reply = await self._call(terminal, terminal.business.business_id, bucket, key=key, good_until=good_until)
         if reply[1] == Outcome.NOT_FOUND and reply[2]:
             # The scan is of another member than the code, or was made before the terminal moved to another business.
-            return await self._scan(terminal, key, reply[2].decode(), counts=False)
-        return self._value(reply)
+            return await self._undo_own_scan(terminal, key, reply[2].decode(), counts=False)
+        return self._result_of(reply)
 
     def _is_older_than_any_key(self, code: CodeUse) -> bool:
-        """Whether what was applied with this code may have been forgotten with its key by now."""
+        """Return whether the key of a scan with this code may have been forgotten by now."""
         return self._addresses.slot_now() * SLOT_SECONDS - code.made_at > REDEMPTION_RETENTION_SECONDS
 
-    async def _scan(
+    async def _undo_own_scan(
         self, terminal: Terminal, key: str, redemption_id: str, *, counts: bool = True
     ) -> Cancelled | Refusal | None:
-        """Undoes a redemption that the terminal's own key stands for, in the name of the business it was made at.
+        """Undo a redemption that was made under the terminal's own key, for the business it was made at.
 
         `counts` is False where the request was counted in the terminal's rate already.
         """
@@ -100,7 +103,7 @@ class Cancellations:
             raise RecordMissing("a key names a redemption that is gone")
         business_id = record_fields(text)["business"]
         reply = await self._call(terminal, business_id, bucket, key=key, redemption_id=redemption_id, counts=counts)
-        return self._value(reply)
+        return self._result_of(reply)
 
     async def _call(
         self,
@@ -113,15 +116,15 @@ class Cancellations:
         good_until: float = 0,
         counts: bool = True,
     ) -> list[Any]:
-        """Calls functions/cancel.lua for a redemption of `business_id`, by id, or by key where no id is given."""
+        """Call functions/cancel.lua for a redemption of `business_id`, by id, or by key where no id is given."""
         addresses = self._addresses
         configuration = addresses.configuration
         call_id = new_id(REDEMPTION_PREFIX, bucket)
-        places = step_places(addresses, terminal, bucket)
+        places = step_arguments(addresses, terminal, bucket)
         if business_id != terminal.business.business_id:
             made_at = configuration.businesses.get(business_id, terminal.business)
             places |= {"business": business_id, "currency": made_at.currency}
-        till = addresses.till(terminal, bucket)
+        till = addresses.till_keys(terminal, bucket)
         reply = await self._store.call(
             "cancel",
             idempotency=till.idempotency_prefix + key,
@@ -144,11 +147,11 @@ class Cancellations:
             **places,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
-        same_call(reply, call_id)
+        check_same_call(reply, call_id)
         return reply
 
-    def _value(self, reply: list[Any]) -> Cancelled | Refusal | None:
-        """The value behind functions/cancel.lua's reply."""
+    def _result_of(self, reply: list[Any]) -> Cancelled | Refusal | None:
+        """Return the value of functions/cancel.lua's reply."""
         outcome = Outcome(reply[1])
         if outcome is Outcome.NOT_FOUND:
             return None

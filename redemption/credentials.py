@@ -8,15 +8,18 @@ The one secret that is kept as it is: the shared secret of a terminal that signs
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final, Literal, get_args
 
 from redemption.database import Connection
 from redemption.domain.errors import RefusedError
 
 KEYS_LISTED_MAX = 10_000
-ROLES = ("back_office", "operations", "settlement")
-"""The purposes of a back-office key."""
-SCOPES = ("redeem", "hold", "refund", "accrue")
-"""The rights of a terminal's key; reading its own business's records needs none."""
+Role = Literal["back_office", "operations", "settlement"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+"""What a back-office key may be for."""
+TerminalScope = Literal["redeem", "hold", "refund", "accrue"]
+SCOPES: Final[tuple[TerminalScope, ...]] = get_args(TerminalScope)
+"""What a terminal's key may do; reading its own business's records needs none."""
 OVERLAP_MAX = timedelta(days=90)
 
 

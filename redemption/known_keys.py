@@ -1,12 +1,12 @@
-"""What a terminal's Idempotency-Key stands for, looked up without the code of the request (ADR 0010).
+"""Look-ups of a terminal's Idempotency-Key without the code of its request (ADR 0010).
 
-Guarantees: a key that is known is found whatever became of its code, its member or its terminal's place: only the
-terminal and the key name it. A key that is not known is refused and the refusal is kept, in one step, so that an
-original which is still on its way is either found or refused, never applied after a refusal was told.
+Guarantees: a known key is found whatever became of its code, its member or its terminal's place, because only the
+terminal and the key name it. An unknown key is refused and the refusal is kept, in one step, so that an original which
+is still under way is either found or refused, never applied after a refusal was answered.
 
-This is the one place that looks for a key without its code. On a single server the record lies in the terminal's
-bucket (ADR 0003). On a cluster it lies in the member's, which only the code tells: there every bucket is asked, in one
-pipeline, and a refusal is kept only after none of them knew the key.
+No other module looks for a key without its code. On a single server the record is in the terminal's bucket (ADR 0003).
+On a cluster it is in the member's, which only the code names: there every bucket is asked, in one pipeline, and a
+refusal is kept only after none of them knew the key.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ from redemption.hot.faults import RecordMissing
 from redemption.hot.store import HotStore
 
 TOMBSTONE: Final = "-"
-"""Stands where a record has the fingerprint of its request; as the fingerprint of a refusal it asks for a tombstone."""
+"""Takes the place of a request's fingerprint in a tombstone; `settle` with this fingerprint keeps a tombstone."""
 _WORDS_OF_SCAN: Final = 4
 """Of a refused scan: leg, asked, available, detail. A refused step has the middle two, a refused accrual none."""
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
-    """An idempotency record as the hot store keeps it: `<fingerprint> <outcome> <words>`, and the bucket it lies in."""
+    """An idempotency record as the hot store keeps it: `<fingerprint> <outcome> <words>`, and the bucket it is in."""
 
     bucket: int
     fingerprint: str
@@ -48,27 +48,27 @@ class KeyRecord(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, bucket: int, text: bytes) -> "KeyRecord":
-        """Reads a record. Raises ValueError for a text that is none."""
+        """Return the record that a text holds. Raises ValueError for any other text."""
         fingerprint, outcome, *words = text.decode().split(" ")
         return cls(bucket, fingerprint, Outcome(int(outcome)), tuple(words))
 
     @property
     def applied(self) -> bool:
-        """Whether a request was applied under this key."""
+        """Return whether a request was applied under this key."""
         return self.outcome is Outcome.APPLIED
 
     @property
     def subject(self) -> str:
-        """The id of what was made, where a scan or an accrual was applied."""
+        """Return the id of the redemption or accrual, where a scan or an accrual was applied."""
         return self.words[0]
 
     @property
     def is_scan(self) -> bool:
-        """Whether a scan was applied: a step's record goes on behind the id, a reversal's has no id."""
+        """Return whether a scan was applied: a step's record has more words after the id, a reversal's has no id."""
         return self.applied and len(self.words) == 1 and self.subject.startswith(REDEMPTION_PREFIX)
 
     def refusal(self, fingerprint: str) -> Refusal | None:
-        """What a request with this fingerprint is refused with; None where it was applied."""
+        """Return the refusal of a request with this fingerprint; None where it was applied."""
         if self.fingerprint == TOMBSTONE:
             return Refusal(Outcome.CANCELLED, replayed=True)
         if self.fingerprint != fingerprint:
@@ -97,7 +97,7 @@ class KnownKeys:
         self._addresses = addresses
 
     async def find(self, terminal: Terminal, key: str) -> KeyRecord | None:
-        """The record of a terminal's key; None when the key is not known.
+        """Return the record of a terminal's key; None when the key is not known.
 
         Raises `HotStoreFault` of redemption/hot/faults.py.
         """
@@ -120,11 +120,12 @@ class KnownKeys:
         is_guess: bool,
         was_ever_taken: bool = True,
     ) -> KeyRecord | Refusal:
-        """What a key stands for whose code cannot be read; where it stands for nothing, this refusal, kept under it.
+        """Return the record of a key whose code cannot be read; of an unknown key keep and return `refusal`.
 
         With the fingerprint `TOMBSTONE` a tombstone is kept instead. `is_guess`: 18 digits that nobody made, counted
-        where the key is not known; a `RATE_LIMITED` refusal has the seconds to wait as `available`. `was_ever_taken`
-        is False for a text that no gateway ever took: then no bucket that is being rebuilt can have known the key.
+        where the key is not known. Another refusal is returned where the call exceeds a rate (`RATE_LIMITED`, with the
+        seconds to wait as `available`) or where the record may be in a bucket that is being rebuilt (`UNAVAILABLE`);
+        `was_ever_taken` False says that no gateway ever took the text, so no such bucket can have known the key.
         Raises `HotStoreFault` of redemption/hot/faults.py.
         """
         places = self._addresses.key_places(terminal, key)
@@ -151,8 +152,8 @@ class KnownKeys:
         refusals = [each for each in settled if isinstance(each, Refusal)]
         return min(refusals, key=lambda each: each.outcome)
 
-    async def scan_of(self, record: KeyRecord) -> Scanned | Refusal:
-        """The answer that the scan behind a key was given. Raises `HotStoreFault`, `RecordMissing`."""
+    async def find_scan(self, record: KeyRecord) -> Scanned | Refusal:
+        """Return the scan that was applied under a key, or its refusal now. Raises `HotStoreFault`, `RecordMissing`."""
         bucket = self._bucket_of(REDEMPTION_PREFIX, record)
         frozen, text = await self._store.read_many(
             keys.frozen(bucket), keys.redemption(bucket, record.subject), deadline_seconds=VERIFY_DEADLINE_SECONDS
@@ -165,8 +166,8 @@ class KnownKeys:
             return Refusal(Outcome.CANCELLED, replayed=True)
         return Scanned(record.subject, text, replayed=True)
 
-    async def accrual_of(self, record: KeyRecord) -> Accrual | Refusal:
-        """The answer that the accrual behind a key was given. Raises `HotStoreFault`, `RecordMissing`."""
+    async def find_accrual(self, record: KeyRecord) -> Accrual | Refusal:
+        """Return the accrual that was applied under a key. Raises `HotStoreFault`, `RecordMissing`."""
         bucket = self._bucket_of(ACCRUAL_PREFIX, record)
         (frozen,) = await self._store.read_many(keys.frozen(bucket), deadline_seconds=VERIFY_DEADLINE_SECONDS)
         if frozen is not None:
@@ -181,7 +182,7 @@ class KnownKeys:
     def _bucket_of(self, prefix: str, record: KeyRecord) -> int:
         bucket = bucket_of_id(prefix, record.subject, self._addresses.configuration.buckets)
         if bucket is None:
-            raise RecordMissing("a key names what is in no bucket")
+            raise RecordMissing("a key names a record of no bucket")
         return bucket
 
     async def _settle_at(
@@ -194,7 +195,7 @@ class KnownKeys:
         counts: bool,
         frozen_names: str,
     ) -> KeyRecord | Refusal:
-        till = self._addresses.till(terminal, place.bucket)
+        till = self._addresses.till_keys(terminal, place.bucket)
         outcome, wait, record, whose = await self._store.call(
             "reject",
             idempotency=place.name,
@@ -220,8 +221,10 @@ class KnownKeys:
 
 
 def _strongest(found: list[KeyRecord]) -> KeyRecord | None:
-    """Of several records of one key, which only a cluster can have, the one that says most: what was applied comes
-    before a tombstone, that before a refusal."""
+    """Return the record that counts of one key's: an applied one before a tombstone, that before a refusal.
+
+    Only a cluster can have several. None where there is none.
+    """
     if not found:
         return None
     return min(found, key=lambda record: (not record.applied, record.fingerprint != TOMBSTONE))

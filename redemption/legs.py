@@ -7,7 +7,7 @@ import orjson
 
 from redemption.configuration.current import Configuration, Terminal
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
-from redemption.domain.redemptions import UNIT, Redemption
+from redemption.domain.redemptions import BENEFIT_PREFIX, POINTS, UNIT, Redemption
 
 NO_TERMS = "0,0,0,*"
 """The terms of an unknown benefit, whose leg is refused anyway."""
@@ -25,9 +25,9 @@ def leg_words(leg: Leg, terminal: Terminal, configuration: Configuration) -> str
 def asset_amount(leg: Leg, currency: str) -> tuple[str, int]:
     """Return the asset of a leg and its amount."""
     if isinstance(leg, PointsLeg):
-        return "points", leg.points
+        return POINTS, leg.points
     if isinstance(leg, BenefitLeg):
-        return f"benefit:{leg.benefit_id}", leg.uses
+        return f"{BENEFIT_PREFIX}{leg.benefit_id}", leg.uses
     return currency, leg.amount_minor
 
 

@@ -1,25 +1,28 @@
-"""What a member has, and what of it may be used at a place: reads for the member app and for `prepare`."""
+"""The use cases of a membership: a member's state, slots for the next codes, and what may be used at a place.
+
+Guarantees: they change no value and use up no code. Each is one round trip to one function.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from redemption.addresses import Addresses, MemberAddress
-from redemption.call_rates import MEMBER, own_calls, rate_refusal
+from redemption.call_rates import own_calls, rate_refusal
 from redemption.configuration.current import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill, Leg
 from redemption.domain.limits import SLOT_SECONDS, SLOTS_AHEAD_MAX, VERIFY_DEADLINE_SECONDS
-from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.outcomes import Outcome, RateSubject, Refusal
 from redemption.hot import keys
 from redemption.hot.store import HotStore
-from redemption.rules.basket import Priced
 from redemption.rules.offers import Holding, Offers, offers
+from redemption.rules.pricing import Priced
 from redemption.rules.quote import quote
 from redemption.service import MemberMissing
 
 NEVER = 999_999
-"""Sorts what never expires behind every month."""
+"""The month by which a lot that never expires is sorted: after every other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Lot:
 
 @dataclass(frozen=True, slots=True)
 class MemberState:
-    """What the hot store knows of a member. Lots are first to expire first; uses are of this month and day."""
+    """A member as the hot store has it. Lots are first to expire first; uses are of this month, day and stay."""
 
     member_id: str
     tier: str
@@ -51,13 +54,13 @@ class MemberState:
     used_stay: Mapping[str, int]
 
     def sum_of(self, asset: str) -> int:
-        """What there is of an asset over all lots."""
+        """Return how much of an asset all lots have together."""
         return sum(lot.amount for lot in self.lots if lot.asset == asset)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Who it is, what may be used here, and what the legs that were asked about come to (None: none were)."""
+    """The member of a code, what may be used at a place, and the quote of a basket (None: none was asked for)."""
 
     member: MemberState
     offers: Offers
@@ -71,12 +74,15 @@ class Memberships:
         self._store = store
         self._addresses = addresses
 
-    async def free_slots(self, member_number: int, count: int, spacing: int) -> list[int] | Refusal:
-        """Slots for the member's next `count` codes, each at least `spacing` after the one before; fewer, or none,
-        when the codes of the time ahead are used up. Refuses a blocked member, and calls beyond the member's rate."""
+    async def next_free_slots(self, member_number: int, count: int, spacing: int) -> list[int] | Refusal:
+        """Return slots for the member's next `count` codes, each at least `spacing` slots after the one before.
+
+        Fewer, or none, are returned when the codes of the time ahead are used up. Refuses a blocked member, and calls
+        beyond the member's rate. Raises `HotStoreFault`.
+        """
         who, policy = self._addresses.member(member_number), self._addresses.configuration.policy
         outcome, seconds, *slots = await self._store.call(
-            "free",
+            "next_free_slots",
             member=keys.member(who.bucket, who.member_id),
             rate=own_calls(self._addresses, member_number),
             rate_most=policy.member_rate,
@@ -87,16 +93,18 @@ class Memberships:
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
         if outcome == Outcome.RATE_LIMITED:
-            return rate_refusal(policy, MEMBER, seconds)
+            return rate_refusal(policy, RateSubject.MEMBER, seconds)
         return Refusal(Outcome(outcome)) if outcome else slots
 
-    def after_every_code(self) -> int:
-        """The second before which every code was made that was made until now, those fetched ahead too."""
+    def end_of_issued_codes(self) -> int:
+        """Return the Unix second before which every code issued until now was made, those fetched ahead too."""
         return (self._addresses.slot_now() + SLOTS_AHEAD_MAX) * SLOT_SECONDS
 
     async def set_status(self, member_number: int, *, blocked: bool, codes_valid_from: int | None) -> bool:
-        """Blocks or unblocks a member; refuses codes made before a second (None: leaves that). False: there is no such
-        member."""
+        """Block or unblock a member, and revoke the codes made before a Unix second (None: revoke none).
+
+        Returns False where there is no such member. Raises `HotStoreFault`.
+        """
         who = self._addresses.member(member_number)
         (found,) = await self._store.call(
             "status",
@@ -107,12 +115,12 @@ class Memberships:
         )
         return bool(found == 1)
 
-    async def member(self, member_number: int) -> MemberState | None:
-        """A member's state; None when there is no such member."""
+    async def find(self, member_number: int) -> MemberState | None:
+        """Return a member's state; None when there is no such member. Raises `HotStoreFault`."""
         addresses, who = self._addresses, self._addresses.member(member_number)
         offset = addresses.utc_offset(addresses.configuration.time_zone)
         reply = await self._store.call(
-            "look",
+            "read_member",
             member=keys.member(who.bucket, who.member_id),
             lots=keys.lots(who.bucket, who.member_id),
             uses=keys.uses(who.bucket, who.member_id),
@@ -122,14 +130,13 @@ class Memberships:
         )
         return _member_state(who.member_id, reply) if reply[1] else None
 
-    async def of_code(self, terminal: Terminal, code: CodeUse, bill: Bill | None = None) -> MemberState | Refusal:
-        """Return the member of a code that could be used now, blocked or not. Uses nothing up; from now on the outlet
-        has scanned the member, where the code is good.
+    async def find_by_code(self, terminal: Terminal, code: CodeUse, bill: Bill | None = None) -> MemberState | Refusal:
+        """Return the member of a code that could be used now, blocked or not.
 
-        Raises `MemberMissing` and the hot store's faults.
+        A good code counts as a scan of the member at this outlet. Raises `HotStoreFault`, `MemberMissing`.
         """
         who = self._addresses.member(code.member_number)
-        member = await self._scanned(who, terminal, code, bill)
+        member = await self._read_scanned(who, terminal, code, bill)
         if isinstance(member, Refusal):
             return member
         for outcome, holds in (
@@ -144,11 +151,11 @@ class Memberships:
     async def prepare(
         self, terminal: Terminal, code: CodeUse, bill: Bill | None, legs: tuple[Leg, ...] | None = None
     ) -> Prepared | Refusal:
-        """What the member of a code may use at this terminal for this bill, and what `legs` come to. Uses nothing up.
+        """Return what the member of a code may use at this terminal for this bill, and the quote of `legs`.
 
-        Raises `MemberMissing` and the hot store's faults.
+        Raises `HotStoreFault`, `MemberMissing`.
         """
-        member = await self.of_code(terminal, code, bill)
+        member = await self.find_by_code(terminal, code, bill)
         if isinstance(member, Refusal):
             return member
         if member.status == "blocked":
@@ -162,18 +169,18 @@ class Memberships:
             used_stay=member.used_stay,
         )
         ranks = {tier.tier_id: tier.rank for tier in configuration.tiers}
-        local = self._addresses.local(terminal.time_zone)
+        local = self._addresses.local_time(terminal.time_zone)
         found = offers(terminal.place, configuration.benefits, ranks, holding, bill, local)
         priced = None
         if legs is not None:
             priced = quote(terminal.place, configuration.benefits, ranks, holding, legs, bill, local)
         return Prepared(member, found, priced)
 
-    async def _scanned(
+    async def _read_scanned(
         self, who: MemberAddress, terminal: Terminal, code: CodeUse, bill: Bill | None
     ) -> MemberState | Refusal:
         addresses = self._addresses
-        till = addresses.till(terminal, who.bucket)
+        till = addresses.till_keys(terminal, who.bucket)
         stay = bill.stay if bill is not None else None
         outcome, whose, seconds, *found = await self._store.call(
             "prepare",
@@ -202,7 +209,7 @@ class Memberships:
 
 
 def _member_state(member_id: str, reply: list[Any]) -> MemberState:
-    """Reads functions/look.lua's reply."""
+    """Return the member behind the table of member_reply (functions/lifecycle.lua)."""
     _, state, flat, used, day, month_uses, stay_uses = reply
     tier, name, status, valid_from, held, growth, owed = (value.decode() for value in state)
     lots = sorted(

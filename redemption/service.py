@@ -1,8 +1,10 @@
-"""The use cases of a redemption: verify, capture, void, refund, find, in the words of the domain.
+"""The use cases of a redemption: verify, capture, void, refund, find.
 
 Guarantees: an outcome (applied or refused) is a returned value; a raised fault says whether anything can have happened.
-Every call is one round trip to one function. Knows no HTTP: the gateway turns requests into these calls and values into
-answers.
+Each call of a use case is one round trip to one function, but for a capture with a bill, which reads its hold first.
+Knows no HTTP: the gateway makes these calls of requests and responses of their values.
+
+`verify` is part of every scan and written for speed, measured by `python -m tests.measure_path`.
 """
 
 from dataclasses import dataclass, replace
@@ -41,8 +43,8 @@ from redemption.legs import (
     step_context,
     wants,
 )
-from redemption.rules.basket import price
 from redemption.rules.eligibility import state_detail
+from redemption.rules.pricing import price
 
 
 class Scan(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ class Scan(msgspec.Struct, frozen=True):
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """What the terminal has left in this window, and the seconds until the next."""
+    """The rate of a terminal: the calls of a window, those left in this one, and the seconds until the next."""
 
     limit: int
     left: int
@@ -75,7 +77,7 @@ class Verified(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A call on a redemption that is there: by which terminal, under which key (None: no key)."""
+    """A capture, void or refund of a redemption: by which terminal, under which key (None: no key)."""
 
     terminal: Terminal
     redemption_id: str
@@ -102,19 +104,19 @@ class Redemptions:
         self.known_keys = KnownKeys(store, addresses)
 
     async def verify(self, scan: Scan, *, deadline_seconds: float = VERIFY_DEADLINE_SECONDS) -> Verified:
-        """Applies the whole basket or nothing, once per (terminal, key).
+        """Apply the whole basket or nothing, once per (terminal, key).
 
-        Raises `HotStoreFault` of redemption/hot/faults.py, `MemberMissing`.
+        Raises `HotStoreFault` of redemption/hot/faults.py, `MemberMissing`, `ReplyCrossed`.
         """
         addresses, terminal, code = self._addresses, scan.terminal, scan.code
         configuration = addresses.configuration
         policy = configuration.policy
         who = addresses.member(code.member_number)
         bucket, member_id = who.bucket, who.member_id
-        till = addresses.till(terminal, bucket)
+        till = addresses.till_keys(terminal, bucket)
         redemption_id = new_id(REDEMPTION_PREFIX, bucket)
         priced = price(
-            terminal.place, configuration.benefits, scan.legs, scan.bill, addresses.local(terminal.time_zone)
+            terminal.place, configuration.benefits, scan.legs, scan.bill, addresses.local_time(terminal.time_zone)
         )
         verdict = code.refusal or priced.verdict
         hold_seconds = policy.hold_seconds if scan.hold_seconds is None else scan.hold_seconds
@@ -154,16 +156,18 @@ class Redemptions:
             deadline_seconds=deadline_seconds,
         )
         rate = Rate(policy.terminal_rate, reply[6], reply[7])
-        return Verified(_explained(_verified(reply, redemption_id, member_id), scan, configuration), rate)
+        return Verified(_with_detail(_result_of(reply, redemption_id, member_id), scan, configuration), rate)
 
     async def capture(self, step: Step) -> Redemption | Refusal | None:
-        """Takes a hold, whole or in part, for the bill as it was or has become. None: this business has no such
-        redemption."""
+        """Capture a hold, whole or in part, for the bill of the hold or a new one.
+
+        Returns None where this business has no such redemption. Raises `HotStoreFault`, `ReplyCrossed`.
+        """
         if step.bill is not None:
             held = await self.find(step.redemption_id, step.terminal.business.business_id)
-            # What was taken and its value never change, so looking before the call is no race. Where this business has
-            # nothing the function is called all the same: it counts the call, and the key may stand for a capture from
-            # before the terminal moved.
+            # What was taken and its value never change, so reading them before the call is no race. Where this business
+            # has no such redemption the function is called all the same: it counts the call, and the key may stand for
+            # a capture from before the terminal moved.
             if held is not None:
                 value = captured_value(held, step.legs, step.terminal.business.currency)
                 if value > step.bill.amount_minor:
@@ -172,11 +176,11 @@ class Redemptions:
         return await self._step("capture", step, wants=wants(step.legs, step.terminal.business.currency), bill=bill)
 
     async def void(self, step: Step) -> Redemption | Refusal | None:
-        """Releases a hold. None: this business has no such redemption."""
+        """Release a hold. Returns and raises as `capture` does."""
         return await self._step("void", step)
 
     async def refund(self, step: Step) -> Redemption | Refusal | None:
-        """Gives back what was captured, whole or in part. None: this business has no such redemption."""
+        """Give back what was captured, whole or in part. Returns and raises as `capture` does."""
         policy = self._addresses.configuration.policy
         return await self._step(
             "refund",
@@ -186,7 +190,7 @@ class Redemptions:
         )
 
     async def find(self, redemption_id: str, business_id: str) -> Redemption | None:
-        """What became of a redemption, to the business it happened at; None to every other and when there is none."""
+        """Return a redemption as it is now; None where this business has no such redemption. Raises `HotStoreFault`."""
         bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.configuration.buckets)
         if bucket is None:
             return None
@@ -198,10 +202,13 @@ class Redemptions:
         found = redemption_from_record(redemption_id, text)
         return found if found.business_id == business_id else None
 
-    async def guessed(self, terminal: Terminal, guesses: int = 1) -> int | None:
-        """Counts 18 digits that nobody made (`guesses` 0: only asks); the seconds to wait when terminal or outlet did
-        so too often."""
-        till = self._addresses.till(terminal, 0)
+    async def count_guesses(self, terminal: Terminal, guesses: int = 1) -> int | None:
+        """Count `guesses` of 18 digits that nobody made; with 0 count nothing.
+
+        Returns the seconds to wait where the terminal or its outlet guessed too often, else None. Raises
+        `HotStoreFault`.
+        """
+        till = self._addresses.till_keys(terminal, 0)
         over, wait = await self._store.call(
             "guess",
             guess_terminal=till.guess_terminal,
@@ -213,7 +220,7 @@ class Redemptions:
         return wait if over else None
 
     async def sweep(self, bucket: int) -> tuple[int, int]:
-        """Expires the holds of a bucket whose time has run out; how many, and how many are still open."""
+        """Expire the holds of a bucket whose time has run out. Returns how many, and how many are still open."""
         addresses = self._addresses
         configuration = addresses.configuration
         expired, still_open = await self._store.call(
@@ -230,6 +237,7 @@ class Redemptions:
         return expired, still_open
 
     async def _step(self, function: str, step: Step, **special: str | int | bytes) -> Redemption | Refusal | None:
+        """Call the function of a capture, void or refund; `special` are the arguments that the others do not take."""
         addresses = self._addresses
         configuration = addresses.configuration
         bucket = bucket_of_id(REDEMPTION_PREFIX, step.redemption_id, configuration.buckets)
@@ -238,7 +246,7 @@ class Redemptions:
         if function != "refund":
             special["holds"] = keys.holds(bucket)
         call_id = new_id(REDEMPTION_PREFIX, bucket)
-        till = addresses.till(step.terminal, bucket)
+        till = addresses.till_keys(step.terminal, bucket)
         reply = await self._store.call(
             function,
             redemption=keys.redemption(bucket, step.redemption_id),
@@ -249,16 +257,16 @@ class Redemptions:
             till=addresses.till_terms(step.terminal).words,
             till_key=step.key or "",
             call_id=call_id,
-            idempotency=addresses.idempotency(step.terminal, bucket, step.key) if step.key else "",
+            idempotency=addresses.idempotency_record(step.terminal, bucket, step.key) if step.key else "",
             fingerprint=step.fingerprint,
             context=step_context(
                 step.terminal, configuration.version, step.key, step.bill, {"fingerprint": step.fingerprint}
             ),
-            **step_places(addresses, step.terminal, bucket),
+            **step_arguments(addresses, step.terminal, bucket),
             **special,
             deadline_seconds=VERIFY_DEADLINE_SECONDS,
         )
-        same_call(reply, call_id)
+        check_same_call(reply, call_id)
         outcome, replayed = Outcome(reply[1]), reply[2] == 1
         if outcome is Outcome.NOT_FOUND:
             return None
@@ -269,7 +277,7 @@ class Redemptions:
         return after_step(redemption_told(reply[5]), reply[6], replayed=replayed)
 
 
-def step_places(addresses: Addresses, terminal: Terminal, bucket: int) -> dict[str, str | int]:
+def step_arguments(addresses: Addresses, terminal: Terminal, bucket: int) -> dict[str, str | int]:
     """Return the arguments of every function that changes a redemption: whose it is, where its member is."""
     configuration = addresses.configuration
     return {
@@ -283,15 +291,15 @@ def step_places(addresses: Addresses, terminal: Terminal, bucket: int) -> dict[s
 
 
 def _verdict_words(verdict: Refusal) -> str:
-    """What the gateway found already, as functions/redeem.lua takes it."""
+    """Return the gateway's own verdict as functions/redeem.lua takes it."""
     if verdict.outcome is Outcome.APPLIED:
         return "0"
     leg = -1 if verdict.leg is None else verdict.leg
     return f"{int(verdict.outcome)},{leg},{verdict.asked},{verdict.available},{detail_word(verdict.detail)}"
 
 
-def _explained(result: Scanned | Refusal, scan: Scan, configuration: Configuration) -> Scanned | Refusal:
-    """A refusal of a benefit that the function found, with the sentence that names the rule."""
+def _with_detail(result: Scanned | Refusal, scan: Scan, configuration: Configuration) -> Scanned | Refusal:
+    """Return the result; a refusal that the function found of a benefit gets the sentence that names the rule."""
     if isinstance(result, Refusal) and result.leg is not None and result.detail is None:
         leg = scan.legs[result.leg]
         if isinstance(leg, BenefitLeg):
@@ -300,15 +308,15 @@ def _explained(result: Scanned | Refusal, scan: Scan, configuration: Configurati
     return result
 
 
-def same_call(reply: list[Any], call_id: str) -> None:
+def check_same_call(reply: list[Any], call_id: str) -> None:
     """Raise `ReplyCrossed` for a reply that does not echo the id of its call."""
     if reply[0] != call_id.encode():
         raise ReplyCrossed(call_id)
 
 
-def _verified(reply: list[Any], redemption_id: str, member_id: str) -> Scanned | Refusal:
-    """The value behind functions/redeem.lua's reply. Raises `MemberMissing`, `ReplyCrossed`."""
-    same_call(reply, redemption_id)
+def _result_of(reply: list[Any], redemption_id: str, member_id: str) -> Scanned | Refusal:
+    """Return the value of functions/redeem.lua's reply. Raises `MemberMissing`, `ReplyCrossed`."""
+    check_same_call(reply, redemption_id)
     replayed = reply[2] == 1
     if reply[1] == 0:
         return Scanned(reply[9].decode() if replayed else redemption_id, reply[8], replayed)

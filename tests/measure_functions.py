@@ -98,7 +98,7 @@ class Measured:
 
     def round(self) -> None:
         self.engine.member(1)
-        self.timed("look", "fcall_ro")
+        self.timed("read_member", "fcall_ro")
         self.step("refund", self.scan(0))
         held = self.scan(600)
         self.step("capture", held)
@@ -128,7 +128,7 @@ def main() -> None:
                 spent.sort()
                 median, tail = spent[len(spent) // 2], spent[len(spent) * 99 // 100]
                 figures = f"least {spent[0]:5d}   median {median:5d}   99 % {tail:5d}   most {spent[-1]:5d}"
-                print(f"  {name:8} {figures}   microseconds")
+                print(f"  {name:11} {figures}   microseconds")
     finally:
         if engine is not None:
             engine.close()

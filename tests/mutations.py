@@ -56,16 +56,16 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "redeem: used-code marker, JWT",
-        {"prelude": [("find(uses, ',' .. marker .. ',', 1, true) or find(uses, ',digits,', 1, true)", "false")]},
+        {"prelude": [("find(uses, ',' .. marker .. ',', 1, true) or find(uses, DIGITS_USED, 1, true)", "false")]},
         core=True,
     ),
     Mutation(
         "redeem: used-code marker, digits",
-        {"prelude": [("  return marker == 'digits' or find", "  return find")]},
+        {"prelude": [("  return marker == DIGITS_MARKER or find", "  return find")]},
     ),
     Mutation(
         "redeem: digits use up the JWT beside them",
-        {"prelude": [(" or find(uses, ',digits,', 1, true)\n", "\n")]},
+        {"prelude": [(" or find(uses, DIGITS_USED, 1, true)\n", "\n")]},
     ),
     Mutation(
         "redeem: codes revoked",
@@ -193,7 +193,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "every call is counted: reversal of an accrual",
-        {"unaccrue": [("if exceeded then return", "if false then return")]},
+        {"reverse_accrual": [("if exceeded then return", "if false then return")]},
     ),
     Mutation("the tombstone is read", {"prelude": [("  return seen[1] == '-'\n", "  return false\n")]}),
     Mutation(
@@ -213,7 +213,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         for what, name in (
             ("capture, void, refund", "lifecycle"),
             ("cancel", "cancel"),
-            ("unaccrue", "unaccrue"),
+            ("reverse_accrual", "reverse_accrual"),
         )
     ),
     Mutation(
@@ -249,27 +249,27 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "accrue: a member's day",
-        {"accrue": [("  within(points, most[3], member_before, 3)\n", "")]},
+        {"accrue": [("  within(points, most[3], member_before, EARN_CEILING.MEMBER_DAY_POINTS)\n", "")]},
     ),
     Mutation(
         "accrue: a terminal's day",
-        {"accrue": [("  within(points, most[4], terminal_before, 4)\n", "")]},
+        {"accrue": [("  within(points, most[4], terminal_before, EARN_CEILING.TERMINAL_DAY_POINTS)\n", "")]},
     ),
     Mutation(
-        "unaccrue: gives the day's room back",
-        {"unaccrue": [("if member_less > 0 then", "if false then")]},
+        "reverse_accrual: gives the day's room back",
+        {"reverse_accrual": [("if member_less > 0 then", "if false then")]},
     ),
     Mutation(
-        "unaccrue: its bill may earn again",
-        {"unaccrue": [("if earned_before then call('SET'", "if false then call('SET'")]},
+        "reverse_accrual: its bill may earn again",
+        {"reverse_accrual": [("if earned_before then call('SET'", "if false then call('SET'")]},
     ),
     Mutation(
-        "unaccrue: once",
-        {"unaccrue": [("if record.status ~= 'accrued' then", "if false then")]},
+        "reverse_accrual: once",
+        {"reverse_accrual": [("if record.status ~= 'accrued' then", "if false then")]},
     ),
     Mutation(
-        "unaccrue: no more than is left",
-        {"unaccrue": [("local back = math.min(points, left)", "local back = points")]},
+        "reverse_accrual: no more than is left",
+        {"reverse_accrual": [("local back = math.min(points, left)", "local back = points")]},
     ),
     Mutation(
         "issue: once",

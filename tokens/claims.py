@@ -21,6 +21,8 @@ REFRESH_BEFORE_EXPIRY_SECONDS: Final = 10
 SLOTS_AHEAD_MAX: Final = 48  # 96 s: five codes fetched at once, 20 s apart, with room for used ones
 
 LIFETIME_SLOTS: Final = CODE_LIFETIME_SECONDS // SLOT_SECONDS
+SLOTS_PER_REFRESH: Final = (CODE_LIFETIME_SECONDS - REFRESH_BEFORE_EXPIRY_SECONDS) // SLOT_SECONDS
+"""Slots from one code that a member's app shows to the next."""
 MEMBER_NUMBERS: Final = 100_000_000  # what 18 digits have room for
 EXPIRES_AT_MAX: Final = 2**40  # the year 36812 bounds the computations
 TEXT_CHARACTERS_MAX: Final = 512  # a scanned text, white space included; our longest code has 203
@@ -63,7 +65,7 @@ class CodeRefusal(Enum):
 
 
 class CodeClaim(msgspec.Struct, frozen=True):
-    """A genuine code. A msgspec.Struct because it is made in 0.2 µs, a frozen dataclass in 1.3."""
+    """A genuine code. A Struct is made faster than a frozen dataclass (`python -m tests.measure_path`)."""
 
     form: CodeForm
     member_number: int

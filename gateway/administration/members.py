@@ -37,7 +37,7 @@ async def set_member_status(
             configuration = await read_configuration(connection)
             addresses = Addresses(lambda: configuration, system_clock, cluster=settings.valkey_cluster)
             memberships = Memberships(HotStore(hot, assemble()), addresses)
-            valid_from = memberships.after_every_code() if revoke_codes else None
+            valid_from = memberships.end_of_issued_codes() if revoke_codes else None
             status = await keep_member_status(connection, member_id, blocked=blocked, codes_valid_from=valid_from)
         number = member_number(member_id)
         assert number is not None

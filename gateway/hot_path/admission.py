@@ -1,14 +1,14 @@
-"""Who is let in: how many scans a worker has in hand, and when it refuses further ones early.
+"""Admission of scans: how many a worker has in flight, and when it refuses further ones early.
 
 Guarantees:
-  * A short burst waits: up to `VERIFY_IN_FLIGHT_MAX` scans are in hand at once.
-  * A queue that does not go away is cut: after `STANDING_SECONDS` with `VERIFY_STANDING_MAX` or more in hand the worker
-    sheds: it takes only as many as keep it busy and refuses the rest (`overloaded`) at once. Those it takes are
-    answered soon, instead of all of them late (Nichols and Jacobson, "Controlling Queue Delay", 2012: a standing queue
-    brings no throughput, only delay).
+  * A short burst waits: up to `VERIFY_IN_FLIGHT_MAX` scans are in flight at once.
+  * A standing queue is cut: after `STANDING_SECONDS` with `VERIFY_STANDING_MAX` or more in flight the worker sheds. It
+    admits only as many as keep it busy and refuses the rest (`overloaded`) at once. Those it admits are answered soon,
+    instead of all of them late (Nichols and Jacobson, "Controlling Queue Delay", 2012: a standing queue brings no
+    throughput, only delay).
   * It stops shedding `CALM_SECONDS` after the last refusal.
 
-Not thread-safe; a worker has one event loop.
+Its benchmark is `make bench-overload`. Not thread-safe; a worker has one event loop.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ CALM_SECONDS: Final = 1.0
 
 
 class Admission:
-    """Counts what is in hand. `clock` is monotonic, in seconds."""
+    """Counts the scans in flight. `clock` is monotonic, in seconds."""
 
     __slots__ = ("_clock", "_full_since", "_refused_at", "in_flight", "shedding")
 
@@ -33,7 +33,7 @@ class Admission:
         self.shedding = False
 
     def refuses(self) -> bool:
-        """Whether a scan that comes now has to be refused; the caller does refuse it then."""
+        """Return whether to refuse a scan that comes now. The caller must refuse it then: the time is noted."""
         if self.in_flight < VERIFY_STANDING_MAX:
             self._full_since = None
             if self.shedding and self._clock() - self._refused_at > CALM_SECONDS:
@@ -50,11 +50,11 @@ class Admission:
         return False
 
     def enter(self) -> None:
-        """A scan was let in."""
+        """Count a scan that was admitted."""
         self.in_flight += 1
 
     def leave(self) -> None:
-        """A scan was answered."""
+        """Count a scan that was answered."""
         self.in_flight -= 1
         if self.in_flight < VERIFY_STANDING_MAX:
             self._full_since = None

@@ -1,13 +1,14 @@
-"""The short way of a scan through HTTP: `POST /v1/verify` without uvicorn's request cycle and its ASGI messages.
+"""The fast path of a scan through HTTP: `POST /v1/verify` without uvicorn's request cycle and its ASGI messages.
 
-uvicorn's cycle costs a third of a worker's time: an event, two messages and their checks, eight headers looked at by
-two patterns each, two writes. A scan needs none of it: its body is there with its head, its answer is one piece.
+Written for speed, measured by `make bench`: uvicorn's cycle makes an event, two messages with their checks, looks at
+eight headers by two patterns each, and writes twice. A scan needs none of it: its body came with its head, its response
+is one piece.
 
 Guarantees: taken only where a request came whole (head and body in one piece), asks for nothing special (no
-100-continue, no HTTP/1.0) and nothing before it on its connection waits for an answer; every other request goes
-uvicorn's way, with its time-outs and limits. Answers leave in the order of requests; keep-alive and draining are
-uvicorn's own: the protocol sees this cycle as it sees its own. One answer is one write. What stands in headers is made
-here of constants and numbers.
+100-continue, no HTTP/1.0) and nothing before it on its connection waits for a response; every other request takes the
+slow path, uvicorn's cycle, with its time-outs and limits. Responses leave in the order of requests; keep-alive and
+draining are uvicorn's own, because the protocol sees this cycle as it sees its own. One response is one write. Headers
+are made here of constants and numbers only.
 """
 
 import asyncio
@@ -29,13 +30,13 @@ _COMMON: Final = b"cache-control: no-store\r\n%b" % SECURITY_LINES
 
 
 class AnswersScans(Protocol):
-    """What answers a scan, of whatever kind the answer is; raises nothing."""
+    """Answers a scan, applied or refused; raises nothing."""
 
     async def __call__(self, scope: Scope, body: bytes) -> Answer: ...
 
 
 class Connection(Protocol):
-    """What a cycle needs of the connection it is on."""
+    """The part of a connection that a cycle uses."""
 
     transport: asyncio.Transport
     flow: FlowControl
@@ -46,18 +47,18 @@ class Connection(Protocol):
 
 
 class _Unawaited:
-    """Instead of an event that nobody waits for. One for all: a cycle that named itself would be left to the garbage
-    collector, with all that a scan holds."""
+    """Takes the place of an event that nobody waits for. One for all cycles, for speed (`make bench`): a cycle that
+    referred to itself would be left to the garbage collector, with everything a scan holds."""
 
     def set(self) -> None:
-        """Tells nobody."""
+        """Do nothing."""
 
 
 _NOBODY_WAITS: Final = _Unawaited()
 
 
 class ScanCycle:
-    """One scan on a connection. Has what uvicorn's protocol asks of a cycle: `body` to add to, `message_event` to set,
+    """One scan on a connection. Has the attributes that uvicorn's protocol uses of a cycle: `body`, `message_event`,
     `response_complete`, `keep_alive`, `disconnected`, `more_body`."""
 
     def __init__(self, connection: Connection, answers: AnswersScans, scope: Any, *, keep_alive: bool) -> None:
@@ -72,8 +73,10 @@ class ScanCycle:
         self.message_event = _NOBODY_WAITS
 
     def begin(self, loop: asyncio.AbstractEventLoop, tasks: set[asyncio.Task[None]]) -> None:
-        """Answers in a task of its own, which is in `tasks` while it runs (a callback for its end would cost a turn of
-        the loop)."""
+        """Answer in a task of its own, which is in `tasks` while it runs.
+
+        The task removes itself, for speed (`make bench`): a callback for its end would cost a turn of the loop.
+        """
         self._task = loop.create_task(self._run(tasks))
         tasks.add(self._task)
 

@@ -89,8 +89,8 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, bytes]:
         reason = "nested too deeply" if isinstance(fault, RecursionError) else str(fault)
         raise malformed(f"not JSON: {reason}", "body") from None
     canonical = _encode(value)
-    # The canonical encoding is the shortest there is of this value, so a body of the same length cannot hold a member
-    # twice; only others pay for the slow look (6 µs for a 300-byte body).
+    # The canonical encoding is the shortest of this value, so a body of the same length cannot hold a member twice;
+    # only other bodies are decoded once more. Written for speed, measured by `python -m tests.measure_path`.
     if len(canonical) != len(body):
         try:
             refuse_duplicate_members(body)

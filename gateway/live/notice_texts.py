@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.problems.amounts import money, number
-from gateway.problems.kinds import Language
+from gateway.problems.kinds import LANGUAGES, Language
 from redemption.domain.redemptions import BENEFIT_PREFIX, POINTS
-
-LANGUAGES: Final[tuple[Language, ...]] = ("zh-Hant", "zh-Hans", "en")
 
 # By kind and reason: title and sentence, in the order of LANGUAGES. {what} is a list of what moved.
 _TEXTS: Final[dict[tuple[str, str | None], tuple[tuple[str, str, str], tuple[str, str, str]]]] = {

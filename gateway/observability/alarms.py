@@ -28,6 +28,7 @@ LAG_SECONDS: Final = (10.0, 60.0)
 BACKLOG_ENTRIES: Final = (10_000, 100_000)
 MEMORY_SHARE: Final = (0.80, 0.95)
 STALE_SECONDS: Final = 60.0
+"""Configuration older than this is also named on /readyz; scans go on with it."""
 LATENCY_P99_MS: Final = 100.0
 LATENCY_SCANS_MIN: Final = 20
 REFUSED_SHARE: Final = 0.3

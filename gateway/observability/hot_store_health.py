@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 def call_that_changes_nothing(library: Library) -> tuple[str | int, ...]:
     """Return a call of a function of this library that changes nothing: refused where the library is missing."""
-    return ("FCALL_RO", library.function("look"), 3, "{b0}:member:", "{b0}:lots:", "{b0}:uses:", 0, 0)
+    return ("FCALL_RO", library.function("read_member"), 3, "{b0}:member:", "{b0}:lots:", "{b0}:uses:", 0, 0)
 
 
 class LibraryCheck:

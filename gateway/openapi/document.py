@@ -23,7 +23,7 @@ from gateway.openapi.tags import TAGS
 from gateway.problems.documents import KINDS, RETRY_AFTER_SECONDS, Problem, malformed, refused
 from gateway.problems.kinds import Kind
 from redemption.domain.limits import RATE_WINDOW_SECONDS
-from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.outcomes import Outcome, RateSubject, Refusal
 
 SECURITY: Final[dict[str, dict[str, str]]] = {
     "terminal": {
@@ -59,6 +59,7 @@ _SCHEMAS: Final = "#/components/schemas/{name}"
 
 # Further members in the example of a kind: leg, asked, available.
 _FIGURES: Final[dict[str, tuple[int | None, int, int]]] = {
+    "rate_limited": (None, RateSubject.TOMBSTONES, -1),
     "leg_not_allowed_here": (0, -1, -1),
     "benefit_unknown": (1, -1, -1),
     "benefit_not_now": (1, -1, -1),

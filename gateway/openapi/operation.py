@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
-from gateway.auth.authentication import Role, TerminalScope
+from redemption.credentials import Role, TerminalScope
 
 Caller = Literal["terminal", "member", "back_office", "anybody"]
 Method = Literal["GET", "POST", "DELETE"]

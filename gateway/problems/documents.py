@@ -18,7 +18,8 @@ from gateway.problems.kinds import Kind, Language, Unit, kind
 from redemption.domain.commands import BenefitLeg, Leg, PointsLeg
 from redemption.domain.errors import RefusedError
 from redemption.domain.limits import RATE_WINDOW_SECONDS
-from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.outcomes import Outcome, RateSubject, Refusal
+from redemption.domain.text import grouped
 
 CONTENT_TYPE: Final = b"application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
@@ -160,7 +161,7 @@ def refused(
     """
     extensions: dict[str, Any] = {}
     if refusal.outcome is Outcome.RATE_LIMITED:
-        whose = _RATE_SUBJECTS[refusal.asked - 1]
+        whose = _RATE_SUBJECTS[RateSubject(refusal.asked)]
         seconds = max(refusal.available, retry_after)
         rate_headers: tuple[tuple[bytes, bytes], ...] = ()
         if refusal.quota >= 0:
@@ -228,20 +229,14 @@ def _unit_of(asked: int, legs: Sequence[Leg]) -> Unit | None:
     return found.pop() if len(found) == 1 else None
 
 
-_RATE_SUBJECTS: Final = (
-    "terminal",
-    "outlet",
-    "member",
-    "terminal's guesses of digits",
-    "terminal's cancels of unknown keys",
-    "key",
-)
-"""Owners of an exceeded rate, by their number in redemption/service.py and redemption/call_rates.py."""
-
-
-def grouped(amount: int) -> str:
-    """Return a number as a detail writes it: 2 000."""
-    return f"{amount:,}".replace(",", " ")
+_RATE_SUBJECTS: Final[dict[RateSubject, str]] = {
+    RateSubject.TERMINAL: "terminal",
+    RateSubject.OUTLET: "outlet",
+    RateSubject.MEMBER: "member",
+    RateSubject.GUESSES: "terminal's guesses of digits",
+    RateSubject.TOMBSTONES: "terminal's cancels of unknown keys",
+    RateSubject.OFFICE_KEY: "key",
+}
 
 
 _DETAILS: Final[dict[Outcome, str]] = {

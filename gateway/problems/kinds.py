@@ -3,13 +3,15 @@
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 TYPE_BASE: Final = "https://tong.invalid/problems/"
 """`type` is an identifier, not an address (RFC 9457 §3.1.1); every kind is described at /docs. `.invalid`: RFC 2606."""
 
 Retry = Literal["same_key", "new_key", "new_code", "never"]
 Language = Literal["zh-Hant", "zh-Hans", "en"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+"""The order of the languages wherever a text has one entry for each."""
 
 
 Unit = Literal["points", "uses", "money", "leg", "seconds", "count"]

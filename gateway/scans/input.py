@@ -1,4 +1,4 @@
-"""What every call of a till has in common: its key, the code it scanned, its bill, and what a fault means to it."""
+"""Shared parsing and validation of terminal requests: key, code, bill, and problems for faults of the hot store."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ from redemption.domain.outcomes import Outcome, Refusal
 from redemption.hot.faults import HotStoreFault, NotSent, ServerRefused, TooManyInFlight
 from redemption.known_keys import KeyRecord
 from redemption.service import MemberMissing, Redemptions
-from tokens.claims import CODE_LIFETIME_SECONDS, DIGITS_NONCE, CodeClaim, CodeRefusal, Standing
+from tokens.claims import CODE_LIFETIME_SECONDS, DIGITS_NONCE, CodeClaim, CodeRefusal, Refused, Standing
 from tokens.codec import CodeReader
 from tokens.offline import STEP_SECONDS
 
@@ -25,7 +25,7 @@ _KEY: Final = re.compile(rf"[!-~]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}", re.ASC
 
 
 def idempotency_key(value: str | None) -> str:
-    """The till's key of this request. Raises `idempotency_key_missing`, also for one that is no key."""
+    """Return the idempotency key of a request. Raises `idempotency_key_missing`, also for a malformed one."""
     if value is None or _KEY.fullmatch(value) is None:
         what = "is missing" if value is None else "is malformed"
         raise Problem(
@@ -38,7 +38,7 @@ def idempotency_key(value: str | None) -> str:
 
 
 def fingerprint(operation: bytes, canonical: bytes) -> str:
-    """What a key was used for: 128 bits over the operation and the request's canonical encoding, as 22 characters of
+    """Return the fingerprint of a request: 128 bits over the operation and the canonical encoding, in 22 characters of
     base64."""
     digest = hashlib.blake2b(canonical, digest_size=16, person=operation).digest()
     return b2a_base64(digest)[:22].decode()
@@ -47,7 +47,7 @@ def fingerprint(operation: bytes, canonical: bytes) -> str:
 async def read_code_unguessed(
     redemptions: Redemptions, terminal: Terminal, reader: CodeReader, text: str, now: float
 ) -> CodeClaim:
-    """The genuine code behind what was scanned, whatever its standing in time, for a call without a key.
+    """Return the genuine code behind a scanned text, valid or expired, for a call without a key.
 
     18 digits that nobody made are counted, so that guessing ends, whichever call is used for it. A terminal or outlet
     that has guessed too often is refused genuine digits too: it must not learn that they are.
@@ -56,11 +56,13 @@ async def read_code_unguessed(
     """
     claim = reader.read(text, now)
     if isinstance(claim, CodeClaim):
-        wait = await ask_hot_store(redemptions.guessed(terminal, guesses=0)) if claim.nonce == DIGITS_NONCE else None
+        wait = (
+            await ask_hot_store(redemptions.count_guesses(terminal, guesses=0)) if claim.nonce == DIGITS_NONCE else None
+        )
         if wait is None:
             return claim
     else:
-        wait = await ask_hot_store(redemptions.guessed(terminal)) if claim.is_guess else None
+        wait = await ask_hot_store(redemptions.count_guesses(terminal)) if claim.is_guess else None
         if wait is None:
             problem = Problem(f"code_{claim.reason.value}", claim.detail)
             problem.guess = claim.is_guess
@@ -77,45 +79,58 @@ async def read_code_of_key(
     *,
     key: str,
     fingerprint: str,
-    asks: bool,
 ) -> CodeClaim | KeyRecord:
-    """The genuine code behind what was scanned; or, where none can be read, what the key stands for already.
+    """Return the genuine code behind a scanned text; or, where none can be read, what the key stands for already.
 
-    The key comes before the code, so a repeat is answered however old, retired or revoked its code is by now, and is
-    never counted as a guess. Where the key stands for nothing, the refusal is kept under it: with the fingerprint
-    `TOMBSTONE` as a tombstone. `asks` is False where the function that is called next looks at the guesses itself.
+    A terminal or outlet that has guessed too often is answered by its key only, for genuine digits too: it must not
+    learn that they are genuine.
 
     Raises `code_malformed`, `code_forged`, `rate_limited` and the faults of `ask_hot_store`.
     """
     claim = reader.read(text, now)
-    if isinstance(claim, CodeClaim):
-        if asks and claim.nonce == DIGITS_NONCE:
-            wait = await ask_hot_store(redemptions.guessed(terminal, guesses=0))
-            if wait is not None:
-                record = await ask_hot_store(redemptions.known_keys.find(terminal, key))
-                if record is None:
-                    raise _guessed_too_often(wait)
-                return record
+    if isinstance(claim, Refused):
+        return await settle_by_key(redemptions, terminal, claim, key=key, fingerprint=fingerprint)
+    if claim.nonce != DIGITS_NONCE:
         return claim
-    is_forged = claim.reason is CodeRefusal.FORGED
-    refusal = Refusal(Outcome.CODE_FORGED if is_forged else Outcome.CODE_MALFORMED, detail=claim.detail)
+    wait = await ask_hot_store(redemptions.count_guesses(terminal, guesses=0))
+    if wait is None:
+        return claim
+    record = await ask_hot_store(redemptions.known_keys.find(terminal, key))
+    if record is None:
+        raise _guessed_too_often(wait)
+    return record
+
+
+async def settle_by_key(
+    redemptions: Redemptions, terminal: Terminal, unread: Refused, *, key: str, fingerprint: str
+) -> KeyRecord:
+    """Return what a key stands for whose code cannot be read.
+
+    The key comes before the code, so a repeat is answered however old, retired or revoked its code is by now, and is
+    never counted as a guess. Where the key stands for nothing, the refusal is kept under it: with the fingerprint
+    `TOMBSTONE` as a tombstone.
+
+    Raises `code_malformed`, `code_forged`, `rate_limited` and the faults of `ask_hot_store`.
+    """
+    is_forged = unread.reason is CodeRefusal.FORGED
+    refusal = Refusal(Outcome.CODE_FORGED if is_forged else Outcome.CODE_MALFORMED, detail=unread.detail)
     found = await ask_hot_store(
         redemptions.known_keys.settle(
-            terminal, key, fingerprint, refusal, is_guess=claim.is_guess, was_ever_taken=is_forged
+            terminal, key, fingerprint, refusal, is_guess=unread.is_guess, was_ever_taken=is_forged
         )
     )
     if isinstance(found, Refusal):
         problem = refused(found)
-        problem.guess = claim.is_guess and found.outcome is Outcome.CODE_FORGED and not found.replayed
+        problem.guess = unread.is_guess and found.outcome is Outcome.CODE_FORGED and not found.replayed
         raise problem
     return found
 
 
 async def repeat_of(redemptions: Redemptions, terminal: Terminal, key: str | None, fingerprint: str) -> bool:
-    """Whether this very request was decided under its key before. Raises the faults of `ask_hot_store`.
+    """Return whether this very request was decided under its key before. Raises the faults of `ask_hot_store`.
 
-    For what is looked at before the code and depends on where the terminal is now: a repeat from before it moved is
-    answered by the key.
+    For checks that come before the code and depend on the terminal's business: a repeat from before the terminal moved
+    is answered by the key.
     """
     if key is None:
         return False
@@ -130,7 +145,7 @@ def _guessed_too_often(wait: int) -> Problem:
 
 
 def check_bill(bill: Bill | None, terminal: Terminal) -> None:
-    """Raises `malformed` for a bill that contradicts itself or the business."""
+    """Raise `malformed` for a bill that contradicts itself or the business."""
     if bill is None:
         return
     if bill.currency != terminal.business.currency:
@@ -140,7 +155,7 @@ def check_bill(bill: Bill | None, terminal: Terminal) -> None:
 
 
 def code_use(claim: CodeClaim) -> CodeUse:
-    """A genuine code as the domain sees it."""
+    """Return a genuine code as the domain uses it."""
     standing = claim.standing
     if claim.device_number is not None:
         expired = standing is Standing.EXPIRED or standing is Standing.NOT_YET
@@ -156,7 +171,7 @@ def code_use(claim: CodeClaim) -> CodeUse:
 
 
 async def ask_hot_store(call: Awaitable[T], *, changes: bool = True) -> T:
-    """Awaits a use case and says a fault in the contract's words.
+    """Await a use case and raise its faults as problems of the contract.
 
     Raises `overloaded`, `unavailable`; the latter with `outcome: unknown` only where a call that changes something may
     have arrived.

@@ -18,9 +18,11 @@ and nothing else (RFC 9112, 6.1), blanks around a value are no part of it (RFC 9
 next request). What cannot be read never gives an answer in the place of what came whole before it on the connection:
 that is answered first, then the connection ends.
 
-While a worker sheds (gateway/hot_path/admission.py), scans that it will not take are answered here, before the parser
-has seen them: a refusal through parser and application costs half of what a scan costs, and three times the load would
-leave nothing for the scans that are taken.
+While a worker sheds (gateway/hot_path/admission.py), scans that it will not admit are answered here, before the parser
+has seen them: refusals through parser and application would leave no time for the scans that are admitted.
+
+Three places are written for speed. `make bench` measures the fast path (`_begin_request`) and the timer that all
+responses of a connection share (`on_response_complete`, `_close_in`); `make bench-overload` measures `_turned_away`.
 """
 
 import asyncio
@@ -142,7 +144,7 @@ class BoundedProtocol(WriteBounded):
         if not self._fed(data):
             return
         if self._scan is not None and not self.transport.is_closing():
-            self._take_the_slow_path(self._scan)
+            self._take_slow_path(self._scan)
         if self._in_body:
             if self._quiet_bytes > QUIET_BYTES_MAX:
                 self._end_request(f"more than {QUIET_BYTES_MAX} bytes that are no part of the body")
@@ -231,7 +233,8 @@ class BoundedProtocol(WriteBounded):
             for name in ONCE:
                 if names.count(name) > 1:
                     self._refuse_head(f"the header {name.decode()} is a duplicate")
-        if (host := last.get(b"host")) != self._host:  # a caller names the same one in every request
+        # A caller names the same host in every request, so it is checked once (`make bench`).
+        if (host := last.get(b"host")) != self._host:
             self._check_host(host)
         if b"transfer-encoding" in last:
             self._check_transfer_encoding(last[b"transfer-encoding"])
@@ -259,7 +262,7 @@ class BoundedProtocol(WriteBounded):
         raise HeadRefused
 
     def _begin_request(self) -> None:
-        if self.url == _SCAN_URL and self._may_take_the_fast_path():
+        if self.url == _SCAN_URL and self._may_take_fast_path():
             self.scope["method"], self.scope["query_string"] = "POST", b""
             self.scope["path"], self.scope["raw_path"] = VERIFY_PATH, _SCAN_URL
             self._scan = self.cycle = ScanCycle(  # type: ignore[assignment]  # it has what the protocol asks of a cycle
@@ -270,7 +273,7 @@ class BoundedProtocol(WriteBounded):
         if self.url.endswith(STREAMS):
             self.scope[ABORT] = self._cut_off  # type: ignore[typeddict-unknown-key]
 
-    def _may_take_the_fast_path(self) -> bool:
+    def _may_take_fast_path(self) -> bool:
         parser, before = self.parser, self.cycle
         return (
             parser.get_method() == b"POST"
@@ -295,17 +298,15 @@ class BoundedProtocol(WriteBounded):
             self._scan = None
             scan.begin(self.loop, self.tasks)
 
-    def _take_the_slow_path(self, scan: ScanCycle) -> None:
-        """Take the slow path of a body that is still to come: uvicorn's cycle waits for it, within its bounds of time
-        and size."""
+    def _take_slow_path(self, scan: ScanCycle) -> None:
+        """Give a scan to uvicorn's cycle, which waits for the rest of its body within the time and size of bodies."""
         self._scan = self.cycle = None  # type: ignore[assignment]
         super().on_headers_complete()
         self.cycle.body += scan.body
         self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
-        """Complete a response as uvicorn does, but for the timer of an idle connection, which uvicorn makes anew each
-        time."""
+        """Go on as uvicorn does, but without a new timer for each response. Written for speed (`make bench`)."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._watch_writing()
@@ -319,7 +320,7 @@ class BoundedProtocol(WriteBounded):
             self._parse_on()
 
     def _close_in(self, seconds: float) -> None:
-        """Close the connection after this many seconds unless a request comes until then."""
+        """Close the connection in `seconds` unless a request comes. One timer for all responses (`make bench`)."""
         self._closes_at = self.loop.time() + seconds
         if self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
@@ -338,8 +339,7 @@ class BoundedProtocol(WriteBounded):
                 self.transport.close()
 
     def default_head(self) -> bytes:
-        """Return the headers that every answer of this server has, as one piece; uvicorn makes a new list each
-        second."""
+        """Return the headers of every response as one piece, joined once for each of uvicorn's lists (`make bench`)."""
         headers = self.server_state.default_headers
         if headers is not self._default_headers:
             self._default_headers = headers
@@ -381,9 +381,10 @@ class BoundedProtocol(WriteBounded):
             self._end_request(f"the body was not complete after {BODY_SECONDS:.0f} s")
 
     def _turned_away(self, data: bytes) -> bool:
-        """Answer a scan that is not taken, if it came whole and alone on a connection with nothing in hand.
+        """Refuse a scan that is not admitted, if it came whole and alone on an idle connection.
 
-        Everything else takes the parser's and the application's path to the same answer.
+        Returns False for everything else, which gets the same response through parser and application. Written for
+        speed, measured by `make bench-overload`.
         """
         idle = not self._in_head and not self._in_body and (self.cycle is None or self.cycle.response_complete)
         if not idle or not data.startswith(_SCAN) or _SPECIAL.search(data):

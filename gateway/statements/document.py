@@ -10,9 +10,10 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from gateway.problems.kinds import Language
 from gateway.statements.facts import title_of
 from gateway.statements.tables import Column, StreamedTable, figure_tables
-from gateway.statements.texts import TEXTS, Language
+from gateway.statements.texts import TEXTS
 from redemption.settlement.figures import Statement
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.formats.money import money_text
+from gateway.problems.kinds import Language
 from gateway.statements.tables import CellKind
-from gateway.statements.texts import TEXTS, Language
+from gateway.statements.texts import TEXTS
 from redemption.settlement.figures import Statement
 
 

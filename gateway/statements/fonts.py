@@ -15,7 +15,7 @@ from typing import Final
 
 import typst
 
-from gateway.statements.texts import Language
+from gateway.problems.kinds import Language
 from redemption.domain.errors import ConfigurationError
 
 FONT_PACKAGE: Final = "noto_cjk_sans_otc"

@@ -15,11 +15,12 @@ import orjson
 import typst
 
 from gateway.formats.money import money_text
+from gateway.problems.kinds import Language
 from gateway.statements.facts import facts_of, title_of
 from gateway.statements.fonts import REGIONS, FoundFont
 from gateway.statements.printing import PrintedText, breakable
 from gateway.statements.tables import SUMMED, Column, Section, StreamedTable, Table, figure_tables
-from gateway.statements.texts import TEXTS, Language
+from gateway.statements.texts import TEXTS
 from redemption.settlement.figures import Statement
 
 PAPER_ROWS_MAX: Final = 500

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from gateway.problems.kinds import LANGUAGES, Language
 from gateway.statements.tables import SECTIONS, Section
-from gateway.statements.texts import LANGUAGES, Language
 from redemption.settlement.figures import Scope
 
 __all__ = ["FORMATS", "LANGUAGES", "SECTIONS", "Format", "Language", "Section", "StatementRequest"]

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from gateway.formats.spreadsheets import BYTE_ORDER_MARK, csv_bytes
+from gateway.problems.kinds import Language
 from gateway.statements.tables import Column, StreamedTable, Table
-from gateway.statements.texts import TEXTS, Language
+from gateway.statements.texts import TEXTS
 from redemption.settlement.figures import Statement
 
 

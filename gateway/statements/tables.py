@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Literal, cast
 
-from gateway.statements.texts import TEXTS, Language
+from gateway.problems.kinds import Language
+from gateway.statements.texts import TEXTS
 from redemption.settlement.figures import Row, Statement, StatementException, StatementLine, Sums
 
 CellKind = Literal["text", "word", "integer", "money", "day", "time"]

@@ -1,9 +1,8 @@
 """Words of a statement in Traditional Chinese, Simplified Chinese and English: headings, columns, values."""
 
-from typing import Final, Literal, get_args
+from typing import Final
 
-Language = Literal["zh-Hant", "zh-Hans", "en"]
-LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+from gateway.problems.kinds import LANGUAGES, Language
 
 _WORDS: Final[dict[str, tuple[str, str, str]]] = {
     # Headings.

@@ -18,6 +18,7 @@ from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]
 
 from gateway.formats.money import digits_of
 from gateway.formats.spreadsheets import open_workbook, write_text
+from gateway.problems.kinds import Language
 from gateway.statements.facts import facts_of, title_of
 from gateway.statements.tables import (
     COLUMNS,
@@ -29,7 +30,7 @@ from gateway.statements.tables import (
     Table,
     figure_tables,
 )
-from gateway.statements.texts import TEXTS, Language
+from gateway.statements.texts import TEXTS
 from redemption.domain.errors import RefusedError
 from redemption.settlement.figures import Statement
 

@@ -23,6 +23,7 @@ from redemption.domain import members
 from redemption.domain.clock import Clock
 from redemption.domain.limits import MEMBER_NAME_CHARACTERS_MAX
 from redemption.domain.outcomes import Outcome
+from redemption.domain.redemptions import BENEFIT_PREFIX
 from redemption.hot import keys
 from redemption.hot.store import HotStore
 
@@ -169,8 +170,8 @@ async def _carry(
     """Load one member into the hot store. Returns the reason where it is refused."""
     member_id = members.member_id(entry.number)
     bucket = members.bucket_of(entry.number, buckets)
-    enrolled = store.call(
-        "enrol",
+    upserted = store.call(
+        "upsert_member",
         member=keys.member(bucket, member_id),
         tier=entry.tier,
         name=row["display_name"],
@@ -178,7 +179,7 @@ async def _carry(
         deadline_seconds=CALL_SECONDS,
     )
     if not issue:
-        await enrolled
+        await upserted
         return None
     issue_id = _issue_id(member_id)
     lots = _opening_lots(entry, known, clock())
@@ -194,7 +195,7 @@ async def _carry(
         deadline_seconds=CALL_SECONDS,
     )
     # Both are sent at once, in this order, on one connection; neither needs the other's answer.
-    reply: list[Any] = (await asyncio.gather(enrolled, issued))[1]
+    reply: list[Any] = (await asyncio.gather(upserted, issued))[1]
     if reply[1] == Outcome.UNAVAILABLE:
         return f"bucket {bucket} is frozen until it is rebuilt"
     return None if reply[1] == 0 else "more lots or points than a member may have"
@@ -214,7 +215,7 @@ def _opening_lots(entry: MemberEntry, known: Known, moment: float) -> Counter[st
         lots[f"points/{month_after(moment, lot.expires_in_months, known.zone)}.{lot.business}"] += lot.points
     for grant in entry.benefits:
         month = month_after(moment, grant.expires_in_months, known.zone)
-        lots[f"benefit:{grant.benefit}/{month}.{known.grantors[grant.benefit]}"] += grant.uses
+        lots[f"{BENEFIT_PREFIX}{grant.benefit}/{month}.{known.grantors[grant.benefit]}"] += grant.uses
     for paid_in in entry.stored_value:
         lots[f"{known.currencies[paid_in.business]}/-.{paid_in.business}"] += paid_in.amount_minor
     return lots

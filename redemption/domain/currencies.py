@@ -1,7 +1,7 @@
 """The decimals of currencies: one table for the whole product, from the list that ISO 4217's maintainer publishes.
 
 Guarantees: every amount that is read from text or printed goes by `decimals_of`. The pages carry the same table
-(gateway/pages/currency_table.py writes it for them), because a browser's own table is about display habits: it says 0
+(gateway/pages/product_tables.py writes it for them), because a browser's own table is about display habits: it says 0
 for IQD, which has 3. A test pins the table, so that a new edition of the list cannot move the point of booked amounts
 without somebody deciding it.
 """

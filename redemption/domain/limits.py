@@ -1,10 +1,13 @@
 """Every bound of the product in one place, with the relations between them asserted.
 
 A limit that is missing here does not exist; a loop, a queue, a size or a wait without one is a defect. The hot-store
-functions get the ones they need from here when the library is assembled, so no number is written in two places.
+functions get the ones they need from here when the library is assembled, and the limits of codes come from
+tokens/claims.py, so no number is written in two places.
 """
 
 from typing import Final
+
+from tokens import claims
 
 # Numbers. Lua keeps integers exactly only below 2^53 (IEEE 754 binary64).
 SAFE_INTEGER_MAX: Final = 2**53 - 1
@@ -12,13 +15,13 @@ AMOUNT_MINOR_MAX: Final = 10**12  # it is ten thousand million yuan in fen; no b
 POINTS_MAX: Final = 10**12
 
 # Identity.
-MEMBER_NUMBERS: Final = 100_000_000  # 18 digits have room for so many
+MEMBER_NUMBERS: Final = claims.MEMBER_NUMBERS
 BUCKETS_DEFAULT: Final = 64
 BUCKETS_MAX: Final = 1024  # two base-32 characters of a redemption id carry the bucket
 
 # Requests.
 BODY_BYTES_MAX: Final = 16_384
-CODE_CHARACTERS_MAX: Final = 512
+CODE_CHARACTERS_MAX: Final = claims.TEXT_CHARACTERS_MAX
 IDEMPOTENCY_KEY_CHARACTERS_MAX: Final = 64
 BILL_REFERENCE_CHARACTERS_MAX: Final = 64
 CATEGORY_CHARACTERS_MAX: Final = 32
@@ -26,10 +29,8 @@ BILL_LINES_MAX: Final = 50
 LEGS_MAX: Final = 8
 BENEFIT_USES_MAX: Final = 100
 CODES_PER_REQUEST_MAX: Final = 5
-# Codes: a slot is two seconds of Unix time, and a code may be made so many slots ahead (tokens.claims has the same
-# numbers; a test holds them equal).
-SLOT_SECONDS: Final = 2
-SLOTS_AHEAD_MAX: Final = 48
+SLOT_SECONDS: Final = claims.SLOT_SECONDS
+SLOTS_AHEAD_MAX: Final = claims.SLOTS_AHEAD_MAX  # slots ahead of now for which a code may be made
 
 # Connections of the gateway (gateway/server/protocol.py).
 HEAD_BYTES_MAX: Final = 16_384
@@ -159,10 +160,11 @@ VERIFY_IN_FLIGHT_MAX: Final = 1_024
 VERIFY_STANDING_MAX: Final = 64  # twice what keeps a worker busy (docs/explanation/performance.md); more only wait
 HOT_IN_FLIGHT_MAX: Final = 1_280
 
-# A code lives at most 30 s and may be fetched at most 96 s ahead (tokens.claims); its marker must outlive both, and a
-# refusal must be remembered until the body it refused can no longer be taken.
-assert CODE_MARKER_SECONDS > 30 + 96 + 60
-assert REFUSAL_MARK_SECONDS > 30 + 96 + 60
+# The marker of a code must outlive the code, fetched as far ahead as may be, and a refusal must be remembered until the
+# body it refused can no longer be taken. A minute is left for clocks that differ.
+_CODE_SECONDS_MAX: Final = claims.CODE_LIFETIME_SECONDS + SLOTS_AHEAD_MAX * SLOT_SECONDS
+assert CODE_MARKER_SECONDS > _CODE_SECONDS_MAX + 60
+assert REFUSAL_MARK_SECONDS > _CODE_SECONDS_MAX + 60
 assert max(REFUSAL_MARK_SECONDS, CODE_MARKER_SECONDS) < REDEMPTION_RETENTION_SECONDS
 # Whatever can be cancelled can be cancelled by its key: the record of the key outlives the window, which begins
 # at the scan or, of a hold, at the capture (a hold's key lives longer by the hold's own time).
@@ -174,7 +176,7 @@ assert GUESSES_PER_OUTLET_THEN < GUESSES_PER_OUTLET
 assert SEEN_KEPT_CHARACTERS + len("12345678,1234567890;") <= 64
 assert AMOUNT_MINOR_MAX * BILL_LINES_MAX < SAFE_INTEGER_MAX
 assert POINTS_MAX * LEGS_MAX < SAFE_INTEGER_MAX
-assert (CODES_PER_REQUEST_MAX - 1) * 10 < SLOTS_AHEAD_MAX  # codes fetched ahead are 20 s apart
+assert (CODES_PER_REQUEST_MAX - 1) * claims.SLOTS_PER_REFRESH < SLOTS_AHEAD_MAX  # so far apart are codes fetched ahead
 assert LEGS_MAX * 200 + 1_024 < CONTEXT_BYTES_MAX  # a leg of a context has under 200 bytes, all the rest under 1 KiB
 assert HOLD_SECONDS_MAX < REDEMPTION_RETENTION_SECONDS
 assert LISTED_DEFAULT <= LISTED_MAX <= LISTED_CANDIDATES_MAX < HOT_IN_FLIGHT_MAX

@@ -39,7 +39,7 @@ _PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
 
 def member_id(number: int) -> str:
     """Return the public id of a member number: `member_id(1)` is `mem_0000001`."""
-    # Two characters at a time: 0.4 µs instead of 1.2, and every scan asks.
+    # Every scan asks, so two characters are looked up at a time. Written for speed (`python -m tests.measure_path`).
     last, middle, first = _PAIRS[number & 1023], _PAIRS[number >> 10 & 1023], _PAIRS[number >> 20 & 1023]
     return f"{MEMBER_PREFIX}{ALPHABET[number >> 30]}{first}{middle}{last}"
 

@@ -54,11 +54,36 @@ class Outcome(IntEnum):
     LIMIT_REACHED = 92
 
 
+@unique
+class RateSubject(IntEnum):
+    """Whose rate a call exceeded: `asked` of a `RATE_LIMITED` refusal."""
+
+    TERMINAL = 1
+    OUTLET = 2
+    MEMBER = 3
+    GUESSES = 4
+    """Of a terminal or outlet: digits that nobody made, and ids of members not scanned there."""
+    TOMBSTONES = 5
+    """Of a terminal or outlet: cancels that find nothing under their key."""
+    OFFICE_KEY = 6
+
+
+@unique
+class EarnCeiling(IntEnum):
+    """The ceiling that an accrual reached (redemption/rules/policy.py); written into idempotency records."""
+
+    NONE = 0
+    BILL_MINOR = 1
+    BILL_POINTS = 2
+    MEMBER_DAY_POINTS = 3
+    TERMINAL_DAY_POINTS = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A reason why nothing was applied. `asked` and `available` are in the unit of the leg; -1 where they do not apply.
 
-    Of `RATE_LIMITED`, `asked` says whose rate, `available` the seconds to wait, `quota` how many calls a window has.
+    Of `RATE_LIMITED`, `asked` is a `RateSubject`, `available` the seconds to wait, `quota` how many calls a window has.
     """
 
     outcome: Outcome

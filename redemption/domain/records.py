@@ -1,7 +1,7 @@
 """The record of a redemption as the hot store keeps it: one text, its fields as lines.
 
-`2` comes first (the version of the layout), then the fields in this order; those at the end that are empty are left
-out. functions/lifecycle.lua reads and writes the same (RECORD_FIELDS there; a test holds the two equal).
+The first line is the version of the layout, the next are the fields in this order; the empty ones at the end are left
+out. The hot store's functions get version and fields from here (redemption/hot/library.py).
 
     status         held | captured | partially_refunded | refunded | voided | expired | reversed
     at             unix milliseconds of the scan           member, tier, name, business   of that moment

@@ -1,4 +1,4 @@
-"""Texts that name things, and the characters that they may not have.
+"""Text that people read: which characters a name may not have, and numbers in sentences.
 
 Guarantees: what `fault_of` passes can be stored (PostgreSQL has no U+0000, UTF-8 no lone surrogates), stays on its line
 and cannot turn the text around it about (Unicode Standard Annex 9). Emoji pass, with the joiners they are made of.
@@ -37,3 +37,8 @@ def _kind_of(character: str) -> str | None:
     if category == "Cs":
         return "half of a surrogate pair"
     return None
+
+
+def grouped(number: int) -> str:
+    """Return a number as people read it in a sentence: 2 000."""
+    return f"{number:,}".replace(",", " ")

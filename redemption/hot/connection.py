@@ -164,10 +164,10 @@ class HotConnection:
             raise
 
     def _limit(self, future: "asyncio.Future[Reply]", deadline_seconds: float) -> None:
-        """Give the call up after this many seconds.
+        """Give the call up after its deadline.
 
-        One timer serves all calls, because nearly all have the same time: setting and cancelling one for each cost 2.5
-        µs a call, this 0.5. Replies come in order, so finished calls are at the front.
+        One timer for all calls, for speed (`make bench`): nearly all have the same deadline, and setting and cancelling
+        a timer for each costs more. Replies come in order, so calls that are done are at the front.
         """
         loop, waiting = future.get_loop(), self._waiting
         ends = loop.time() + deadline_seconds

@@ -11,11 +11,13 @@ in order. Assembling turns these into local names, so no function writes ARGV[7]
 import hashlib
 import re
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cached_property
 from importlib import resources
 
-from redemption.domain import limits
-from redemption.domain.outcomes import Outcome
+from redemption.domain import limits, records
+from redemption.domain.outcomes import EarnCeiling, Outcome, RateSubject
+from tokens.claims import DIGITS_NONCE
 
 SHARED_FILES = ("prelude", "lifecycle")
 FUNCTION_FILES = (
@@ -26,12 +28,12 @@ FUNCTION_FILES = (
     "cancel",
     "sweep",
     "accrue",
-    "unaccrue",
+    "reverse_accrual",
     "issue",
-    "enrol",
-    "look",
+    "upsert_member",
+    "read_member",
     "prepare",
-    "free",
+    "next_free_slots",
     "count",
     "status",
     "guess",
@@ -129,10 +131,21 @@ def signature(lua: str) -> Signature:
     return Signature(tuple(words["keys"]), tuple(words["args"]), tuple(words["flags"]))
 
 
+def _numbers(values: type[IntEnum]) -> str:
+    return f"{{{', '.join(f'{value.name} = {value.value}' for value in values)}}}"
+
+
 def _constants() -> str:
-    outcomes = ", ".join(f"{outcome.name} = {outcome.value}" for outcome in Outcome)
+    """Return the constants that Lua and Python share, as Lua: numbered values, limits and the layout of records."""
     bounds = ", ".join(f"{name} = {getattr(limits, name)}" for name in LUA_LIMITS)
-    return f"local OUTCOME = {{{outcomes}}}\nlocal LIMIT = {{{bounds}}}\n"
+    fields = ", ".join(f"'{name}'" for name in records.RECORD_FIELDS)
+    return (
+        f"local OUTCOME = {_numbers(Outcome)}\n"
+        f"local RATE_SUBJECT, EARN_CEILING = {_numbers(RateSubject)}, {_numbers(EarnCeiling)}\n"
+        f"local LIMIT = {{{bounds}}}\n"
+        f"local DIGITS_MARKER, DIGITS_USED = '{DIGITS_NONCE}', ',{DIGITS_NONCE},'\n"
+        f"local RECORD_VERSION, RECORD_FIELDS = '{records.VERSION}', {{{fields}}}\n"
+    )
 
 
 def _registered(name: str, lua: str, contract: Signature) -> str:

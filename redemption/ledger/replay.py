@@ -20,6 +20,7 @@ from typing import Any
 from redemption.domain.limits import CODE_MARKER_SECONDS, REDEMPTION_RETENTION_SECONDS, USES_SECONDS
 from redemption.domain.members import member_number
 from redemption.domain.records import record_text
+from redemption.domain.redemptions import BENEFIT_PREFIX, POINTS
 from redemption.hot import keys
 from redemption.ledger.expected_state import (
     ExpectedState,
@@ -97,7 +98,7 @@ class Replay:
         elif kind == "refund" or (kind == "reverse" and subject.startswith("rdm_")):
             self._give_back(transaction, record)
         elif kind == "reverse":
-            self._unaccrue(transaction, record)
+            self._reverse_accrual(transaction, record)
 
     def image(self, now: float) -> ExpectedState:
         """Return the expected keys of the hot store at `now`, without those that are forgotten by then."""
@@ -158,14 +159,14 @@ class Replay:
             "taken": ";".join(f"{part.leg},{part.asset},{part.lot},{part.taken}" for part in parts),
             "basket": basket_of(context),
         }
-        counted = [part for part in parts if part.asset.startswith("benefit:")]
+        counted = [part for part in parts if part.asset.startswith(BENEFIT_PREFIX)]
         if counted:
             fields["uses"] = self._count(transaction, counted, restore)
         hold_seconds = restore.get("hold_seconds", 0)
         if held:
             fields["hold_until"] = str(at_ms + hold_seconds * 1000)
             fields["place"] = place_of(context)
-            points = sum(part.taken for part in parts if part.asset == "points")
+            points = sum(part.taken for part in parts if part.asset == POINTS)
             if points:
                 self._add("held", points)
         fields["balance"] = self._balance(at_ms, context["business"])
@@ -263,7 +264,7 @@ class Replay:
             "growth": str(growth),
             "growth_after": str(self._numbers["growth"]),
             "crossing": "1" if crossing else "0",
-            "balance": str(self._sum("points", at_ms)),
+            "balance": str(self._sum(POINTS, at_ms)),
             "context": context_text(context),
             "counted": self._counted(context, at_ms),
         }
@@ -271,7 +272,7 @@ class Replay:
         self._use_code(transaction)
         self._answer(transaction, "0", transaction.subject_id)
 
-    def _unaccrue(self, transaction: Transaction, record: Record) -> None:
+    def _reverse_accrual(self, transaction: Transaction, record: Record) -> None:
         back = sum(move.amount for move in transaction.moves if move.target == "I")
         owed = int(record.fields["points"]) - back
         if owed:
@@ -279,7 +280,7 @@ class Replay:
         self._add("growth", -int(record.fields["growth"]))
         record.fields |= {"status": "reversed", "taken_back": str(back), "owed": str(owed)}
         self._keep(transaction, record)
-        balance = self._sum("points", transaction.at_ms)
+        balance = self._sum(POINTS, transaction.at_ms)
         if transaction.context.get("key"):
             self._answer(transaction, "0", str(back), str(owed), str(balance))
 
@@ -309,7 +310,7 @@ class Replay:
         self._touched.add(name)
 
     def _end_hold(self, record: Record) -> None:
-        points = sum(part.taken for part in record.parts if part.asset == "points")
+        points = sum(part.taken for part in record.parts if part.asset == POINTS)
         if points:
             self._add("held", -points)
 
@@ -385,7 +386,7 @@ class Replay:
         if restore.get("stay"):
             stay = keys.stay(who.bucket, who.member_id, transaction.context["business"], restore["stay"])
         for part in parts:
-            benefit = part.asset.removeprefix("benefit:")
+            benefit = part.asset.removeprefix(BENEFIT_PREFIX)
             for counter, name in ((month, benefit), (month, benefit + day), (stay, benefit)):
                 if counter:
                     counts = self._counters.setdefault(counter, {})
@@ -395,10 +396,10 @@ class Replay:
 
     def _uncount(self, record: Record, part: Part, amount: int) -> None:
         uses = record.fields.get("uses")
-        if uses is None or amount == 0 or not part.asset.startswith("benefit:"):
+        if uses is None or amount == 0 or not part.asset.startswith(BENEFIT_PREFIX):
             return
         month, day, *stay = uses.split()
-        benefit = part.asset.removeprefix("benefit:")
+        benefit = part.asset.removeprefix(BENEFIT_PREFIX)
         for counter, name in ((month, benefit), (month, benefit + day), *((each, benefit) for each in stay)):
             counts = self._counters.get(counter, {})
             if counts.get(name, 0) > 0:

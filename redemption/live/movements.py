@@ -13,14 +13,11 @@ import orjson
 
 from redemption.domain.limits import SLOT_SECONDS
 from redemption.ledger.entries import ACCOUNTS, Entry, Position
+from tokens.offline import MARKER_PREFIX, STEP_SECONDS
 
 AVAILABLE: Final = "member_available"
 HELD: Final = "member_held"
 REDEEMED: Final = "business_redeemed"
-OFFLINE_MARKER: Final = "o"
-STEP_SECONDS: Final = 30
-"""The marker of a code that a device made is `o<device>`, its slot a step (tokens/offline.py; a test holds them
-equal)."""
 _USE_CODES: Final = frozenset(("redeem", "hold", "accrue"))
 
 
@@ -139,15 +136,15 @@ def _reason(kind: str, subject_id: str, of_the_scan: bool) -> str | None:
 
 
 def _code(used: Any, at: int) -> CodeUsed | None:
-    """Return the code that was used.
+    """Return the code of a context's pair of slot and marker; None where it has none.
 
-    A nonce may look like the marker of a device; a step of 30 s and a slot of two seconds are never near the same
-    moment.
+    A nonce may look like the marker of a device (tokens/offline.py), but the moment of a device's step and that of a
+    slot of the same number are never near each other.
     """
     if not isinstance(used, list) or len(used) != 2:
         return None
     slot, marker = used
-    device = marker.removeprefix(OFFLINE_MARKER)
+    device = marker.removeprefix(MARKER_PREFIX)
     is_step = abs(slot * STEP_SECONDS - at) < abs(slot * SLOT_SECONDS - at)
     return CodeUsed(slot, int(device) if is_step and device.isdecimal() else None)
 

@@ -1,13 +1,13 @@
 """The basket that saves most, from benefits and points; stored value is the member's money and saves nothing.
 
 The largest saving wins; among equal ones fewer legs, then fewer points, then the smaller ids and uses. It is found by
-trying every set of benefits that may stand together, with every number of uses, and the points that still fit; a branch
-that cannot reach the best so far is not followed. A basket stays within `LEGS_MAX` legs.
+trying every set of benefits that may be used together, with every number of uses, and the points that still fit; a
+branch that cannot reach the best so far is not followed. A basket stays within `LEGS_MAX` legs.
 
 Bounded: the `CANDIDATES_MAX` benefits that save most on their own are looked at, and at most `STEPS_MAX` uses of a
-benefit are priced (8 ms at most, measured with 300 random members). Where either cuts off something the answer says
-that it is not exact; it is then still a basket that is granted, and never saves less than the greedy one (the dearest
-benefits that may stand together, then points) or than points alone.
+benefit are priced (docs/reference/rules.md says how long that takes). Where either cuts off something the answer says that it is
+not exact; it is then still a basket that is granted, and never saves less than the greedy one (the dearest benefits
+that may be used together, then points) or than points alone.
 """
 
 from collections.abc import Mapping
@@ -15,10 +15,18 @@ from typing import Final, NamedTuple
 
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.limits import LEGS_MAX, POINTS_MAX
-from redemption.rules.basket import points_value, points_within, rank_of
 from redemption.rules.definitions import BenefitDefinition, PointRules
 from redemption.rules.eligibility import not_together
-from redemption.rules.remainder import Remainder, remainder_of, uses_that_fit, value_on
+from redemption.rules.pricing import (
+    Remainder,
+    points_share,
+    points_value,
+    points_within,
+    rank_of,
+    remainder_of,
+    uses_that_fit,
+    value_on,
+)
 
 CANDIDATES_MAX: Final = 10
 STEPS_MAX: Final = 500
@@ -27,7 +35,7 @@ Key = tuple[int, int, int, tuple[tuple[str, int], ...]]
 
 
 class Candidate(NamedTuple):
-    """A benefit that may be used alone, the uses that are there and have room, and what those take off alone."""
+    """A benefit that may be used alone, the uses that the bill has room for, and their value on their own."""
 
     benefit_id: str
     definition: BenefitDefinition
@@ -42,7 +50,7 @@ class PointsSupply(NamedTuple):
     balance: int
 
     def within(self, room: int) -> tuple[int, int]:
-        """The most that points can take off within `room` minor units: the fewest points for it, and their value."""
+        """Return the fewest points that take off the most within `room` minor units, and their value."""
         rules = self.rules
         most = min(self.balance, POINTS_MAX, points_within(rules, room))
         value = points_value(rules, most)
@@ -55,7 +63,7 @@ class PointsSupply(NamedTuple):
 def best_basket(
     catalogue: Mapping[str, BenefitDefinition], candidates: list[Candidate], supply: PointsSupply, bill: Bill
 ) -> tuple[tuple[Leg, ...], int, bool]:
-    """The best basket's legs in canonical order, what it saves, and whether nothing better can exist."""
+    """Return the best basket's legs in canonical order, its saving, and whether no better one can exist."""
     ranked = sorted(candidates, key=lambda candidate: (-candidate.alone, candidate.benefit_id))
     search = _Search(catalogue, ranked[:CANDIDATES_MAX], supply, bill)
     exact = search.run() and len(ranked) <= CANDIDATES_MAX
@@ -75,7 +83,7 @@ class _Search:
         self.ranked = ranked
         self.ordered = sorted(ranked, key=lambda one: (rank_of(one.definition.discount), one.benefit_id))
         self.supply = supply
-        self.share = bill.amount_minor * supply.rules.share_percent // 100
+        self.share = points_share(supply.rules, bill)
         rules = [one.definition.categories for one in ranked] + [supply.rules.categories]
         self.whole = remainder_of(bill, by_category=any(categories is not None for categories in rules))
         legs = {one.benefit_id: BenefitLeg(one.benefit_id) for one in ranked}
@@ -86,7 +94,7 @@ class _Search:
         self.steps = 0
 
     def run(self) -> bool:
-        """All sets with every benefit used as often as it fits, for a good bound; then all. False: out of steps."""
+        """Try the sets with every benefit used as often as it fits, for a good bound; then all. False: out of steps."""
         self._close(self.whole, 0)
         self._greedy()
         self._descend(0, self.whole, 0, fewer_uses=False)
@@ -146,7 +154,7 @@ class _Search:
         self._descend(index + 1, remainder, saving, fewer_uses=fewer_uses)
 
     def _hope(self, index: int, remainder: Remainder) -> int:
-        """More than this cannot be added: what each of the others, and the points, would take now if it came first."""
+        """Return a bound on the saving still to come: each other benefit and the points, valued as if first."""
         hope = 0
         if len(self.chosen) < LEGS_MAX:
             for one in self.ordered[index:]:
@@ -164,7 +172,7 @@ class _Search:
         return any(one in self.without_points for one, _ in self.chosen)
 
     def _close(self, remainder: Remainder, saving: int) -> None:
-        """Considers what is chosen, without points and with those that still fit."""
+        """Consider the chosen benefits without points and with the points that still fit."""
         self._keep(saving, 0)
         if len(self.chosen) < LEGS_MAX and not self._without_points():
             points, value = self.supply.within(self._room(remainder))

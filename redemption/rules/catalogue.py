@@ -1,14 +1,15 @@
-"""Whether the pool of benefits makes sense as a whole: what no single definition can know; which categories it names.
+"""Checks of the pool of benefits as a whole, which no single definition can make, and the categories it names.
 
-Guarantees: a catalogue without findings names only what exists, can be used on some day, and counts its money in one
-currency per benefit. Finding nothing is not a judgement on whether it is what the group meant.
+Guarantees: a catalogue without findings names only things that exist, can be used on some day, and counts its money in
+one currency per benefit. Does not guarantee that it is what the group meant.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from redemption.domain.limits import BILL_LINES_MAX
-from redemption.rules.definitions import POINTS, BenefitDefinition, EarnRules, NoDiscount
+from redemption.domain.redemptions import POINTS
+from redemption.rules.definitions import BenefitDefinition, EarnRules, NoDiscount
 from redemption.rules.eligibility import Place
 
 
@@ -19,7 +20,7 @@ def check_catalogue(
     outlets: Mapping[str, str],
     tiers: Collection[str],
 ) -> list[str]:
-    """What is wrong, a sentence each. `currencies`: business to its currency; `outlets`: outlet to its business."""
+    """Return the faults, a sentence each. `currencies`: business to its currency; `outlets`: outlet to its business."""
     found: list[str] = []
     for benefit_id, definition in catalogue.items():
         if benefit_id == POINTS:
@@ -92,8 +93,8 @@ def _twice(names: Iterable[object]) -> list[object]:
 
 
 def categories_at(place: Place, earn: EarnRules, catalogue: Mapping[str, BenefitDefinition]) -> tuple[str, ...]:
-    """The categories that a rule names for bills of this outlet: of benefits that may be used here, of its terms for
-    points, of what its purchases earn. In order, at most as many as a bill has lines."""
+    """Return the categories that a rule names for bills of this outlet: of benefits that may be used here, of its terms
+    for points, of its terms for earning. In order, at most as many as a bill has lines."""
     found = {*(place.points.categories or ()), *earn.categories}
     for definition in catalogue.values():
         if definition.categories is not None and may_be_used_at(place, definition):

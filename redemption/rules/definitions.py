@@ -1,8 +1,8 @@
-"""What stands in the group file and in PostgreSQL about points, benefits, earning and levels: the definitions.
+"""Definitions of points, benefits, earning and levels, as the group file and PostgreSQL have them.
 
 Plain immutable values with their limits; msgspec refuses what breaks one, with its place. They say nothing about a
-member. How they are applied is in basket.py, offers.py and earning.py, with examples in docs/reference/rules.md; what
-must hold between them (names that exist, one currency) is checked by catalogue.py.
+member. They are applied by eligibility.py, pricing.py, offers.py and earning.py; docs/reference/rules.md has examples. What must
+hold between them (names that exist, one currency) is checked by catalogue.py.
 """
 
 import datetime
@@ -14,12 +14,10 @@ from redemption.domain.commands import BenefitId, Category
 from redemption.domain.limits import AMOUNT_MINOR_MAX, POINTS_MAX
 
 BENEFITS_MAX: Final = 500
-"""Benefits of one group: what every worker keeps in memory and reads again at a change."""
+"""Benefits of one group; every worker keeps them in memory and reads them again at a change."""
 NAMES_MAX: Final = 200
 """Businesses, outlets, categories or exclusions that one rule may list."""
 HOURS_MAX: Final = 8
-POINTS: Final = "points"
-"""Stands for all points in `excludes`, so no benefit may have it as its id."""
 
 Slug = Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,31}$")]
 OutletId = Annotated[str, Meta(pattern="^out_[a-z0-9_-]{1,40}$")]
@@ -121,7 +119,8 @@ class BenefitDefinition(Struct, frozen=True, forbid_unknown_fields=True):
     """One benefit of the pool. None: no such restriction. All restrictions must hold together.
 
     `granted_by` is the business that puts it up. `exclusive`: with no other benefit and no points; stored value is
-    money and may stand beside it. Of one `stacking_group` at most one benefit may be in a basket.
+    money and may stand beside it. Of one `stacking_group` at most one benefit may be in a basket. `excludes` names
+    benefits and, as `points`, all points; so no benefit may have that id.
     """
 
     name: Annotated[dict[str, str], Meta(min_length=1, max_length=20)]

@@ -1,7 +1,7 @@
-"""What a member may use at a place for a bill, and the best basket: the arithmetic behind `POST /v1/prepare`.
+"""Offers to a member at a place for a bill, and the best basket: the arithmetic behind `POST /v1/prepare`.
 
-Guarantees: pure. Whatever is offered (a benefit's one use, the points, the stored value, the best basket) is granted by
-`price` of basket.py and covered by the holding it was made from; test_rules_offers_random.py holds the two together.
+Guarantees: pure. Everything offered (a benefit's one use, the points, the stored value, the best basket) is granted by
+`price` of pricing.py and covered by the holding it was made from; test_rules_offers_random.py holds the two together.
 Each maximum holds on its own, not beside the others; the best basket is one that holds together.
 """
 
@@ -12,18 +12,23 @@ from datetime import datetime
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.limits import AMOUNT_MINOR_MAX, BENEFIT_USES_MAX
 from redemption.domain.outcomes import Outcome, Refusal
-from redemption.rules.basket import Place, price
+from redemption.domain.redemptions import BENEFIT_PREFIX, POINTS
 from redemption.rules.best import Candidate, PointsSupply, best_basket
-from redemption.rules.definitions import POINTS, BenefitDefinition, NoDiscount
-from redemption.rules.eligibility import not_together, points_objection
-from redemption.rules.remainder import eligible_of, uses_that_fit, value_on
-
-_BENEFIT_ASSET = "benefit:"
+from redemption.rules.definitions import BenefitDefinition, NoDiscount
+from redemption.rules.eligibility import (
+    Place,
+    eligible_of,
+    exhaustion_objection,
+    not_together,
+    points_objection,
+    tier_objection,
+)
+from redemption.rules.pricing import points_share, price, uses_that_fit, value_on
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a member has: `lots` by (asset, lot) with what may be spent of each now, and the uses that caps count."""
+    """A member's holding: `lots` by (asset, lot) with the amount to spend of each, and the uses that caps count."""
 
     tier: str
     lots: Mapping[tuple[str, str], int]
@@ -75,12 +80,12 @@ def offers(
     bill: Bill | None,
     local: datetime,
 ) -> Offers:
-    """Everything a till may propose. `ranks`: rank by tier; `local` is now, in the outlet's zone."""
+    """Return everything a till may propose. `ranks`: rank by tier; `local` is now, in the outlet's zone."""
     assets = _by_asset(holding)
     listed = [
-        _offer(place, catalogue, ranks, holding, asset.removeprefix(_BENEFIT_ASSET), amount, bill, local)
+        _offer(place, catalogue, ranks, holding, asset.removeprefix(BENEFIT_PREFIX), amount, bill, local)
         for asset, amount in assets.items()
-        if asset.startswith(_BENEFIT_ASSET)
+        if asset.startswith(BENEFIT_PREFIX)
     ]
     listed.sort(key=lambda offer: (not offer.usable, -offer.value_minor, offer.benefit_id))
     listed = [_with_exclusions(catalogue, offer, listed) for offer in listed]
@@ -113,7 +118,7 @@ def offers(
 
 
 def remaining_uses(benefit_id: str, definition: BenefitDefinition, holding: Holding, in_lots: int) -> int:
-    """What lots and caps leave of a benefit; never negative."""
+    """Return the uses that lots and caps leave of a benefit; never negative."""
     left = in_lots
     for cap, used in (
         (definition.per_day, holding.used_today),
@@ -147,7 +152,8 @@ def _offer(
     priced = price(place, catalogue, (BenefitLeg(benefit_id),), bill, local)
     refusal = priced.verdict if priced.verdict.outcome is not Outcome.APPLIED else None
     if definition is not None:
-        refusal = _first(refusal, _exhausted(benefit_id, left), too_low(benefit_id, definition, holding.tier, ranks))
+        too_low = tier_objection(benefit_id, definition, holding.tier, ranks)
+        refusal = _first(refusal, exhaustion_objection(benefit_id, left), too_low)
     most = 0 if refusal is not None or definition is None else _most_uses(definition, left, bill)
     return Offer(benefit_id, refusal is None, sum(priced.values), left, in_lots, most, refusal)
 
@@ -176,26 +182,13 @@ def _with_exclusions(catalogue: Mapping[str, BenefitDefinition], offer: Offer, l
     return replace(offer, excludes=tuple(sorted(excluded)))
 
 
-def _exhausted(benefit_id: str, left: int) -> Refusal | None:
-    if left > 0:
-        return None
-    return Refusal(Outcome.BENEFIT_EXHAUSTED, 0, 1, 0, f"{benefit_id} has no use left for now")
-
-
-def too_low(benefit_id: str, definition: BenefitDefinition, tier: str, ranks: Mapping[str, int]) -> Refusal | None:
-    wanted = definition.minimum_tier
-    if wanted is None or (wanted in ranks and ranks.get(tier, -1) >= ranks[wanted]):
-        return None
-    return Refusal(Outcome.TIER_TOO_LOW, 0, detail=f"{benefit_id} is for {wanted} and above, the member is {tier}")
-
-
 def _first(*refusals: Refusal | None) -> Refusal | None:
     found = [refusal for refusal in refusals if refusal is not None]
     return min(found, key=lambda refusal: refusal.outcome) if found else None
 
 
 def _supply(place: Place, balance: int, bill: Bill | None) -> PointsSupply:
-    """The points that may be used here at all: none where the business's terms stand against them."""
+    """Return the points that may be used here at all: none where the business's terms refuse them."""
     rules = place.points
     if points_objection(rules, max(balance, 1), 0, bill) is not None:
         balance = 0
@@ -205,11 +198,11 @@ def _supply(place: Place, balance: int, bill: Bill | None) -> PointsSupply:
 def _points_room(place: Place, bill: Bill | None) -> int:
     if bill is None:
         return AMOUNT_MINOR_MAX
-    return min(eligible_of(bill, place.points.categories), bill.amount_minor * place.points.share_percent // 100)
+    return min(eligible_of(bill, place.points.categories), points_share(place.points, bill))
 
 
 def _candidates(catalogue: Mapping[str, BenefitDefinition], listed: list[Offer], bill: Bill) -> list[Candidate]:
-    """The usable benefits that save money, with as many uses as the member has and the bill has room for."""
+    """Return the usable benefits that save money, with as many uses as the member has and the bill has room for."""
     candidates = []
     for offer in listed:
         if not offer.usable or isinstance(catalogue[offer.benefit_id].discount, NoDiscount):

@@ -1,6 +1,6 @@
-"""What a basket that somebody put together comes to for this member: the values of its legs, or why it is refused.
+"""The quote of a chosen basket for one member: the values of its legs, or the refusal.
 
-Guarantees: pure; the same outcome and values that functions/redeem.lua and `price` of basket.py come to for the same
+Guarantees: pure; the same outcome and values as functions/redeem.lua and `price` of pricing.py give for the same
 holding, so that a page can show a saving before it is taken and never has to compute one itself
 (tests/property/test_rules_quote_random.py).
 """
@@ -13,10 +13,11 @@ from msgspec import structs
 
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.outcomes import Outcome, Refusal
-from redemption.rules.basket import Place, Priced, price
-from redemption.rules.definitions import POINTS, BenefitDefinition
-from redemption.rules.eligibility import state_detail
-from redemption.rules.offers import Holding, remaining_uses, too_low
+from redemption.domain.redemptions import BENEFIT_PREFIX, POINTS
+from redemption.rules.definitions import BenefitDefinition
+from redemption.rules.eligibility import Place, state_detail, tier_objection
+from redemption.rules.offers import Holding, remaining_uses
+from redemption.rules.pricing import Priced, price
 
 
 def quote(
@@ -28,7 +29,7 @@ def quote(
     bill: Bill | None,
     local: datetime,
 ) -> Priced:
-    """Examine and value a basket for what a member has. Arguments are those of `offers`."""
+    """Return the verdict on a basket and its values for a member's holding. Arguments are those of `offers`."""
     priced = price(place, catalogue, legs, bill, local)
     found = None if priced.verdict.outcome is Outcome.APPLIED else priced.verdict
     assets: Counter[str] = Counter()
@@ -42,12 +43,12 @@ def quote(
             if definition is not None and (bill is None or bill.stay is None):
                 definition = structs.replace(definition, per_stay=None)  # no stay, no counter of it
             if definition is not None:
-                in_lots = assets[f"benefit:{leg.benefit_id}"] + used[leg.benefit_id]
+                in_lots = assets[f"{BENEFIT_PREFIX}{leg.benefit_id}"] + used[leg.benefit_id]
                 left = remaining_uses(leg.benefit_id, definition, holding, in_lots) - used[leg.benefit_id]
                 refusal = _benefit_refusal(leg, definition, left, index, holding.tier, ranks)
             if refusal is None:
                 used[leg.benefit_id] += leg.uses
-                assets[f"benefit:{leg.benefit_id}"] -= leg.uses
+                assets[f"{BENEFIT_PREFIX}{leg.benefit_id}"] -= leg.uses
         else:
             is_points = isinstance(leg, PointsLeg)
             asset = POINTS if is_points else place.currency
@@ -66,10 +67,10 @@ def quote(
 def _benefit_refusal(
     leg: BenefitLeg, definition: BenefitDefinition, left: int, index: int, tier: str, ranks: Mapping[str, int]
 ) -> Refusal | None:
-    """Return what the member's uses and level have against a leg; as in the function, uses come first."""
+    """Return the objection of the member's uses and level to a leg; as in the function, uses come first."""
     if leg.uses > left:
         refusal = Refusal(Outcome.BENEFIT_EXHAUSTED, index, leg.uses, max(0, left))
-    elif too_low(leg.benefit_id, definition, tier, ranks) is not None:
+    elif tier_objection(leg.benefit_id, definition, tier, ranks) is not None:
         refusal = Refusal(Outcome.TIER_TOO_LOW, index)
     else:
         return None

@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 
 from redemption.domain.commands import BenefitId, Category
 from redemption.domain.limits import AMOUNT_MINOR_MAX
+from redemption.domain.redemptions import BENEFIT_PREFIX, POINTS
 
 AGREEMENTS_MAX: Final = 10_000
 """Versions of all agreements: what a settling process reads at a change."""
@@ -123,9 +124,9 @@ class Agreement:
 
 def instrument_of(asset: str) -> Instrument:
     """Return the instrument of a ledger asset: `points`, `benefit:<id>` or a currency."""
-    if asset == "points":
+    if asset == POINTS:
         return "points"
-    return "benefit" if asset.startswith("benefit:") else "stored_value"
+    return "benefit" if asset.startswith(BENEFIT_PREFIX) else "stored_value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class Agreements:
         instrument = instrument_of(asset)
         subjects: list[tuple[str | None, str | None]] = [(None, None)]
         if instrument == "benefit":
-            benefit_id = asset.removeprefix("benefit:")
+            benefit_id = asset.removeprefix(BENEFIT_PREFIX)
             named = [(None, category) for category in sorted(self.categories.get(benefit_id, ()))]
             subjects = [(benefit_id, None), *named, *subjects]
         for benefit, category in subjects:

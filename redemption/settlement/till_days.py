@@ -16,9 +16,10 @@ from typing import Any, Final, Literal, NamedTuple
 
 from redemption.database import Connection
 from redemption.domain.limits import CUT_OFF_HOUR_MAX, RECONCILED_MOVEMENTS_MAX
+from redemption.domain.redemptions import BENEFIT_PREFIX, UNIT
 from redemption.queries import named_queries
 from redemption.settlement.definitions import instrument_of
-from redemption.settlement.uses import UNIT_FIELD, Places
+from redemption.settlement.uses import Places
 
 SUBJECTS_AT_ONCE: Final = 500
 HISTORY_DAYS: Final = 120
@@ -159,9 +160,9 @@ def _worth(legs: object) -> dict[str, tuple[int, int]]:
     """Return for each asset in a basket its units and what they take off the bill."""
     worth: dict[str, tuple[int, int]] = {}
     for leg in legs if isinstance(legs, list) else ():
-        if not isinstance(leg, dict) or leg.get("kind") not in UNIT_FIELD:
+        if not isinstance(leg, dict) or leg.get("kind") not in UNIT:
             continue
-        units, value = leg.get(UNIT_FIELD[leg["kind"]]), leg.get("value_minor")
+        units, value = leg.get(UNIT[leg["kind"]]), leg.get("value_minor")
         if type(units) is not int or type(value) is not int or units <= 0:
             continue
         asset = _asset_of(leg)
@@ -172,7 +173,7 @@ def _worth(legs: object) -> dict[str, tuple[int, int]]:
 
 def _asset_of(leg: Mapping[str, Any]) -> str:
     if leg["kind"] == "benefit":
-        return f"benefit:{leg.get('benefit_id')}"
+        return f"{BENEFIT_PREFIX}{leg.get('benefit_id')}"
     return "points" if leg["kind"] == "points" else ""
 
 

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from redemption.domain.redemptions import BENEFIT_PREFIX, UNIT
 from redemption.settlement.business_days import OutletDay
 from redemption.settlement.definitions import instrument_of
 from redemption.settlement.rating import split
-
-UNIT_FIELD = {"points": "points", "benefit": "uses", "stored_value": "amount_minor"}
 
 
 class Use(NamedTuple):
@@ -156,9 +155,9 @@ def _legs_of(legs: object, asset: str) -> list[tuple[int, int]]:
     for leg in legs if isinstance(legs, list) else ():
         if not isinstance(leg, dict) or leg.get("kind") != instrument:
             continue
-        if instrument == "benefit" and leg.get("benefit_id") != asset.removeprefix("benefit:"):
+        if instrument == "benefit" and leg.get("benefit_id") != asset.removeprefix(BENEFIT_PREFIX):
             continue
-        units, value = leg.get(UNIT_FIELD[instrument]), leg.get("value_minor")
+        units, value = leg.get(UNIT[instrument]), leg.get("value_minor")
         if type(units) is int and type(value) is int and units > 0 and value >= 0:
             found.append((units, value))
     return found

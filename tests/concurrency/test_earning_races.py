@@ -78,8 +78,12 @@ def tight(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_sides, "configuration", lambda: replace(group, policy=policy))
 
 
-MEMBERS_DAY: Removal = ("accrue", "  within(points, most[3], member_before, 3)\n", "")
-TERMINALS_DAY: Removal = ("accrue", "  within(points, most[4], terminal_before, 4)\n", "")
+MEMBERS_DAY: Removal = ("accrue", "  within(points, most[3], member_before, EARN_CEILING.MEMBER_DAY_POINTS)\n", "")
+TERMINALS_DAY: Removal = (
+    "accrue",
+    "  within(points, most[4], terminal_before, EARN_CEILING.TERMINAL_DAY_POINTS)\n",
+    "",
+)
 ONE_BILL: Removal = ("accrue", "  consider(OUTCOME.POSSIBLE_DUPLICATE)\n", "")
 
 

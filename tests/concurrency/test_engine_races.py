@@ -348,7 +348,7 @@ async def test_a_reversed_accrual_is_taken_back_or_owed_and_never_below_nothing(
 
 
 async def test_control_a_reversal_that_takes_all_back_makes_balances_negative() -> None:
-    async with without(("unaccrue", "local back = math.min(points, left)", "local back = points")) as side:
+    async with without(("reverse_accrual", "local back = math.min(points, left)", "local back = points")) as side:
         assert await reversal_or_spend(side, await side.subjects(6, points=0)) != []
 
 

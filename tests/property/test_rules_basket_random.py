@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from redemption.domain.commands import BenefitLeg, Bill, BillLine, Leg, PointsLeg, StoredValueLeg
 from redemption.domain.outcomes import NO_REFUSAL, Outcome
-from redemption.rules.basket import Place, price
 from redemption.rules.definitions import AmountOff, BenefitDefinition, Item, PercentOff, PointRules
-from redemption.rules.remainder import remainder_of
+from redemption.rules.eligibility import Place
+from redemption.rules.pricing import price, remainder_of
 from tests.support.engine.rule_cases import NOON, baskets, benefits, bills, catalogues, places
 
 Catalogue = dict[str, BenefitDefinition]

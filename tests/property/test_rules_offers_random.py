@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg, StoredValueLeg
 from redemption.domain.outcomes import NO_REFUSAL
-from redemption.rules.basket import Place, price
 from redemption.rules.definitions import BenefitDefinition
+from redemption.rules.eligibility import Place
 from redemption.rules.offers import Holding, offers
+from redemption.rules.pricing import price
 from tests.support.engine.rule_cases import NOON, RANKS, bills, catalogues, granted_to, holdings, places
 
 Catalogue = dict[str, BenefitDefinition]

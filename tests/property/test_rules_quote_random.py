@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from redemption.domain.commands import BenefitLeg, Bill, Leg, PointsLeg
 from redemption.domain.outcomes import NO_REFUSAL
-from redemption.rules.basket import Place, price
-from redemption.rules.definitions import POINTS, BenefitDefinition
+from redemption.domain.redemptions import POINTS
+from redemption.rules.definitions import BenefitDefinition
+from redemption.rules.eligibility import Place
 from redemption.rules.offers import Holding, offers
+from redemption.rules.pricing import price
 from redemption.rules.quote import quote
 from tests.support.engine.rule_cases import NOON, RANKS, baskets, bills, catalogues, granted_to, holdings, places
 

@@ -1,7 +1,10 @@
 """ARCHITECTURE.md is a map: every path it names is there, and it names the places of the product."""
 
+import ast
 import re
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 _QUOTED = re.compile(r"`([^`\n]+)`")
@@ -43,6 +46,12 @@ def test_every_package_of_the_product_has_its_place_in_the_architecture() -> Non
     assert len(packages) >= 8
     unnamed = [package for package in packages if f"{package}/" not in text]
     assert not unnamed, f"an engineer would not find {unnamed}"
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "gateway/hot_path").glob("*.py")), ids=lambda path: path.name)
+def test_a_module_of_the_hot_path_names_its_benchmark(module: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+    assert "make bench" in docstring or "tests.measure_path" in docstring
 
 
 def test_the_check_tells_paths_from_other_things() -> None:

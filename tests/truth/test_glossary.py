@@ -10,6 +10,7 @@ import pytest
 
 from gateway.live import notice_texts
 from gateway.observability import alarms
+from gateway.problems import kinds
 from gateway.problems.documents import KINDS
 from gateway.statements.texts import TEXTS as STATEMENT_TEXTS
 
@@ -50,9 +51,9 @@ def of_gateway() -> Iterator[tuple[str, str, str]]:
     notices = [(f"notice of {movement}", each) for movement, texts in notice_texts._TEXTS.items() for each in texts]
     parts = (notice_texts._BILL, notice_texts._BILL_EXPECTED, notice_texts._POINTS, notice_texts._NOTHING)
     for place, each in (*notices, *(("a part of notices", part) for part in parts)):
-        yield from ((place, *pair) for pair in zip(notice_texts.LANGUAGES, each, strict=True))
+        yield from ((place, *pair) for pair in zip(kinds.LANGUAGES, each, strict=True))
     for code in alarms.CODES:
-        for language in notice_texts.LANGUAGES:
+        for language in kinds.LANGUAGES:
             yield from ((f"alarm {code}", language, text) for text in alarms._WORDS[code][language].values())
     for language, statement in STATEMENT_TEXTS.items():
         yield from ((f"statement's {key}", language, text) for key, text in statement.items())

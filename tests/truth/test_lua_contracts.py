@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from gateway.problems.documents import KIND_OF_OUTCOME, KINDS
-from redemption.domain import limits, records
-from redemption.domain.outcomes import Outcome
+from redemption.domain import limits
+from redemption.domain.outcomes import EarnCeiling, Outcome, RateSubject
 from redemption.hot.library import FUNCTION_FILES, LUA_LIMITS, SHARED_FILES, assemble, signature
 from redemption.hot.store import HotStore
-from tokens import claims
+from tests.mutations import MUTATIONS, Mutation
+from tests.support.engine.driver import changed_source
 
 FOLDER = resources.files("redemption.hot") / "functions"
 WRITTEN_OUT = {"redeem": "redeem"}
@@ -96,11 +97,18 @@ def test_every_lua_file_is_a_function_or_shared() -> None:
     assert set(lua_files()) == {*FUNCTION_FILES, *SHARED_FILES}
 
 
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.guard)
+def test_a_mutation_finds_the_guard_that_it_takes_out(mutation: Mutation) -> None:
+    for name, pairs in mutation.changes.items():
+        assert changed_source(name, pairs) != changed_source(name, [])
+
+
 @pytest.mark.parametrize("name", sorted(lua_files()))
 def test_outcomes_and_limits_used_in_lua_exist_in_python(name: str) -> None:
     text = lua_files()[name]
-    for used in re.findall(r"\bOUTCOME\.(\w+)", text):
-        assert used in Outcome.__members__
+    for table, values in (("OUTCOME", Outcome), ("RATE_SUBJECT", RateSubject), ("EARN_CEILING", EarnCeiling)):
+        for used in re.findall(rf"\b{table}\.(\w+)", text):
+            assert used in values.__members__
     for used in re.findall(r"\b(?:LIMIT|SECONDS)\.(\w+)", text):
         assert used in LUA_LIMITS
         assert isinstance(getattr(limits, used), int)
@@ -141,22 +149,6 @@ def test_nothing_is_refused_once_the_ledger_has_its_entry(name: str) -> None:
     """Lua has no rollback, and the XADD is the first write: no error is raised after it."""
     _, _, after = lua_files()[name].partition("\nappend(ledger")
     assert "error(" not in after
-
-
-def test_a_record_has_the_same_fields_in_lua_and_python() -> None:
-    text = lua_files()["lifecycle"]
-    fields = re.search(r"RECORD_FIELDS = \{(.*?)\}", text, re.DOTALL)
-    assert fields is not None
-    assert tuple(re.findall(r"'(\w+)'", fields[1])) == records.RECORD_FIELDS
-    assert f"RECORD_VERSION = '{records.VERSION}'" in text
-
-
-def test_constants_of_codes_are_those_of_the_domain() -> None:
-    assert claims.SLOTS_AHEAD_MAX == limits.SLOTS_AHEAD_MAX
-    assert claims.MEMBER_NUMBERS == limits.MEMBER_NUMBERS
-    assert claims.TEXT_CHARACTERS_MAX == limits.CODE_CHARACTERS_MAX
-    ahead_seconds = claims.SLOTS_AHEAD_MAX * claims.SLOT_SECONDS
-    assert claims.CODE_LIFETIME_SECONDS + ahead_seconds < limits.CODE_MARKER_SECONDS
 
 
 def test_every_refusal_of_the_domain_has_a_place_at_the_edge_or_is_not_made_yet() -> None:

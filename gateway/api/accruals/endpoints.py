@@ -94,7 +94,7 @@ async def accrue(request: Request) -> Response:
     code, record = None, None
     if wanted.code is not None:
         claim = await read_code_of_key(
-            state.redemptions, terminal, state.reader, wanted.code, state.clock(), key=key, fingerprint=asked, asks=True
+            state.redemptions, terminal, state.reader, wanted.code, state.clock(), key=key, fingerprint=asked
         )
         if isinstance(claim, KeyRecord):
             record = claim
@@ -102,7 +102,7 @@ async def accrue(request: Request) -> Response:
             code, number = code_use(claim), claim.member_number
     done: Accrual | Refusal | None
     if record is not None:
-        done = refusal_of_key(record, asked) or await ask_hot_store(state.redemptions.known_keys.accrual_of(record))
+        done = refusal_of_key(record, asked) or await ask_hot_store(state.redemptions.known_keys.find_accrual(record))
     else:
         assert number is not None
         purchase = Purchase(terminal, number, code, key, asked, wanted.bill, wanted.confirm_duplicate)
@@ -148,11 +148,9 @@ async def reverse_accrual(request: Request) -> Response:
     key = idempotency_key(given_key) if given_key is not None else None
     terminal = calling_terminal(request, body)
     accrual_id = request.path_params["accrual_id"]
-    done = await ask_hot_store(
-        state.accruals.reverse(
-            terminal, accrual_id, key=key, fingerprint=fingerprint(b"unaccrue", accrual_id.encode() + canonical)
-        )
-    )
+    # The name is part of fingerprints that are stored with keys: with another one their repeats would be refused.
+    asked = fingerprint(b"unaccrue", accrual_id.encode() + canonical)
+    done = await ask_hot_store(state.accruals.reverse(terminal, accrual_id, key=key, fingerprint=asked))
     if done is None:
         raise Problem("not_found", "No accrual of this business has this id")
     outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"

@@ -20,9 +20,8 @@ from gateway.scans.input import ask_hot_store
 from redemption.domain.clock import instant
 from redemption.domain.commands import CodesRequest
 from redemption.domain.outcomes import Refusal
-from tokens.claims import CODE_LIFETIME_SECONDS, REFRESH_BEFORE_EXPIRY_SECONDS, SLOT_SECONDS
+from tokens.claims import SLOTS_PER_REFRESH
 
-SLOTS_PER_REFRESH: Final = (CODE_LIFETIME_SECONDS - REFRESH_BEFORE_EXPIRY_SECONDS) // SLOT_SECONDS
 _decoder: Final = msgspec.json.Decoder(CodesRequest)
 
 
@@ -47,7 +46,9 @@ async def issue_codes(request: Request) -> Response:
         require_json(request.headers.get("content-type"))
     wanted, _ = decode(body or b"{}", _decoder)
     number = await authenticate_member(request.headers.get("authorization"), state.members)
-    slots = await ask_hot_store(state.memberships.free_slots(number, wanted.count, SLOTS_PER_REFRESH), changes=False)
+    slots = await ask_hot_store(
+        state.memberships.next_free_slots(number, wanted.count, SLOTS_PER_REFRESH), changes=False
+    )
     if isinstance(slots, Refusal):
         raise refused(slots)
     if not slots:

@@ -62,7 +62,7 @@ async def enrol_device(request: Request) -> Response:
             raise malformed("not the id of a device", "replaces")
     number = await counted_member(request)
     kid = state.issuer.current_kid
-    member = await ask_hot_store(state.memberships.member(number), changes=False)
+    member = await ask_hot_store(state.memberships.find(number), changes=False)
     if member is not None and member.status == "blocked":
         raise refused(Refusal(Outcome.MEMBER_BLOCKED))
     try:

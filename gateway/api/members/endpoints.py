@@ -80,7 +80,7 @@ async def read_benefits(request: Request) -> Response:
 async def _member(request: Request) -> MemberState:
     state: State = request.app.state.tong
     number = await counted_member(request)
-    member = await ask_hot_store(state.memberships.member(number), changes=False)
+    member = await ask_hot_store(state.memberships.find(number), changes=False)
     if member is None:
         raise Problem("not_found", "This member is not known here")
     return member

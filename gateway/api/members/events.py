@@ -185,7 +185,7 @@ def _with_balance(
 async def _member(state: State, number: int) -> MemberState | None:
     """What the member has now; None when the hot store does not say: a notice is not held back for it."""
     try:
-        return await state.memberships.member(number)
+        return await state.memberships.find(number)
     except (HotStoreFault, TimeoutError):
         return None
 

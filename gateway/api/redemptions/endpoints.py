@@ -185,7 +185,6 @@ async def cancel(request: Request) -> Response:
             state.clock(),
             key=key,
             fingerprint=TOMBSTONE,
-            asks=True,
         )
         behind = claim if isinstance(claim, KeyRecord) else code_use(claim)
         good_until = 0 if isinstance(claim, KeyRecord) else claim.expires_at

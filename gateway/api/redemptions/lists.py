@@ -139,7 +139,7 @@ async def search_redemptions(request: Request) -> Response:
     place = place_of_cursor(wanted.cursor, tuple[str, int, str])
     terminal = calling_terminal(request, body)
     claim = await read_code_unguessed(state.redemptions, terminal, state.reader, wanted.code, state.clock())
-    member = await ask_hot_store(state.memberships.of_code(terminal, code_use(claim)), changes=False)
+    member = await ask_hot_store(state.memberships.find_by_code(terminal, code_use(claim)), changes=False)
     if isinstance(member, Refusal):
         raise refused(member)
     found = RedemptionFilter(

@@ -20,9 +20,9 @@ from gateway.scans.input import ask_hot_store, check_bill, code_use, read_code_u
 from gateway.scans.serializers import balance_of, member_head
 from redemption.domain.commands import Bill, Leg, PrepareRequest
 from redemption.domain.outcomes import Outcome, Refusal
-from redemption.rules.basket import Priced
 from redemption.rules.definitions import BenefitDefinition
 from redemption.rules.offers import Offer
+from redemption.rules.pricing import Priced
 
 _REASON: Final = ("code", "detail", "operator_hint")
 _REASON_OF_BASKET: Final = (*_REASON, "leg", "asked", "available")

@@ -15,7 +15,7 @@ import orjson
 from gateway.api.settlement.reconciliation_schemas import bill_fields, head_fields
 from gateway.api.settlement.reconciliation_texts import explanation_of
 from gateway.formats.spreadsheets import BYTE_ORDER_MARK, csv_bytes, open_workbook, write_text
-from gateway.statements.texts import Language
+from gateway.problems.kinds import Language
 from redemption.settlement.reconciliation import CLASSES
 from redemption.settlement.reconciling import Document, Reconciliation
 

@@ -6,8 +6,8 @@ from msgspec import Meta, Struct
 
 from gateway.api.settlement.reconciliation_texts import explanation_of, list_note_text
 from gateway.api.settlement.schemas import Business, Count, Cursor, Day, Minor, Who
+from gateway.problems.kinds import Language
 from gateway.scans.schemas import Instant
-from gateway.statements.texts import Language
 from redemption.domain.commands import Currency, Reference
 from redemption.domain.limits import TILL_LIST_NOTED_ROWS_MAX, TILL_LIST_ROWS_MAX
 from redemption.settlement.reconciliation import CLASSES, Class, ListNote, Note, instant

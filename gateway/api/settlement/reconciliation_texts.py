@@ -5,7 +5,7 @@ The words are those of the glossary of the pages: 核銷 for a redemption, 門�
 
 from typing import Any, Final
 
-from gateway.statements.texts import LANGUAGES, Language
+from gateway.problems.kinds import LANGUAGES, Language
 from redemption.settlement.reconciliation import Class, ListNote, Note
 
 _Texts = tuple[str, str, str]

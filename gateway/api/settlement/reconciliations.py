@@ -37,7 +37,7 @@ from gateway.openapi.operation import Returns
 from gateway.openapi.parameters import one_of, query
 from gateway.problems import groups
 from gateway.problems.documents import Problem, language_of, malformed
-from gateway.statements.texts import LANGUAGES, Language
+from gateway.problems.kinds import LANGUAGES, Language
 from redemption.domain.limits import RECONCILED_ITEMS_SHOWN, TILL_LIST_BYTES_MAX
 from redemption.settlement.reconciliation import CLASSES
 from redemption.settlement.reconciling import Document, ReconcileRefused, Reconciliation, Upload

@@ -61,7 +61,7 @@ async def sign_ins(request: Request) -> Response:
     members = []
     for each in told["members"]:
         number = member_number(each["member_id"])
-        member = None if number is None else await ask_hot_store(state.memberships.member(number), changes=False)
+        member = None if number is None else await ask_hot_store(state.memberships.find(number), changes=False)
         if member is None:
             continue
         members.append(

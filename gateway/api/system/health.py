@@ -10,12 +10,11 @@ from gateway.api.state import State
 from gateway.api.system import examples
 from gateway.api.system.schemas import HealthAnswer, PublicKeysAnswer, ReadinessAnswer
 from gateway.http.responses import answer
+from gateway.observability.alarms import STALE_SECONDS
 from gateway.openapi.operation import Returns, operation
 from gateway.problems.documents import Problem
 
 ALL_FROZEN = "the buckets of all members are frozen: run `tong rebuild --all` (docs/guides/operations.md)"
-STALE_SECONDS = 60.0
-"""Configuration older than this is named on /readyz; scans go on with it."""
 
 
 @operation(

@@ -62,7 +62,7 @@ async def demo_members_and_terminals(settings: Settings, own_members: Collection
         issuer = development_issuer(settings, system_clock)
         members = []
         for row in numbers:
-            member = await memberships.member(row["member_number"])
+            member = await memberships.find(row["member_number"])
             members.append(
                 {
                     "member_id": row["member_id"],

@@ -39,7 +39,7 @@ end
 if by_id then
   if cancelled_before(cancelled, till_key) then return {accrual_id, OUTCOME.CANCELLED, 1, -1, -1} end
   local wait = guessed_too_often(here, guess_terminal, guess_outlet, false)
-  if wait then return {accrual_id, OUTCOME.RATE_LIMITED, 0, 4, wait} end
+  if wait then return {accrual_id, OUTCOME.RATE_LIMITED, 0, RATE_SUBJECT.GUESSES, wait} end
 end
 local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'owed', 'last_business',
   'last_purchase', 'growth', 'seen')
@@ -91,17 +91,17 @@ end
 local day = text(date_of(seconds, tonumber(utc_offset))[2])
 local of_member, of_terminal = earned_member .. day, earned_terminal .. day
 local most = split(ceilings, ',', 4)
-local function within(asked_here, ceiling, before, number)
+local function within(asked_here, ceiling, before, which_ceiling)
   local room = integer(ceiling) - before
-  if asked_here > room then consider(OUTCOME.EARNING_LIMIT_REACHED, asked_here, math.max(0, room), number) end
+  if asked_here > room then consider(OUTCOME.EARNING_LIMIT_REACHED, asked_here, math.max(0, room), which_ceiling) end
 end
 -- Growth counts for a bill too: where a level earns nothing it is still given.
-within(integer(amount), most[1], 0, 1)
-within(math.max(points, integer(growth)), most[2], 0, 2)
+within(integer(amount), most[1], 0, EARN_CEILING.BILL_MINOR)
+within(math.max(points, integer(growth)), most[2], 0, EARN_CEILING.BILL_POINTS)
 local member_before, terminal_before = integer(call('GET', of_member) or 0), integer(call('GET', of_terminal) or 0)
 if points > 0 then
-  within(points, most[3], member_before, 3)
-  within(points, most[4], terminal_before, 4)
+  within(points, most[3], member_before, EARN_CEILING.MEMBER_DAY_POINTS)
+  within(points, most[4], terminal_before, EARN_CEILING.TERMINAL_DAY_POINTS)
 end
 if outcome ~= 0 then
   remember(idempotency, remembered_for, fingerprint, text(outcome), text(asked), text(available), text(which))

@@ -32,7 +32,7 @@ if id == '' then
     -- Nothing was applied under this key: nothing ever will be.
     if not (seen and tombstoned(seen)) then
       local wait = tombstoned_too_often(tombstones_terminal, tombstones_outlet)
-      if wait then return {call_id, OUTCOME.RATE_LIMITED, '', 5, wait} end
+      if wait then return {call_id, OUTCOME.RATE_LIMITED, '', RATE_SUBJECT.TOMBSTONES, wait} end
     end
     leave_tombstone(idempotency, seen, cancelled, till_key, tonumber(lasts), seconds)
     return {call_id, 0, 'tombstoned'}

@@ -1,16 +1,10 @@
 -- What capture, void, refund, cancel and the sweeper share: reading a redemption with what became of each part, and
 -- giving value back.
 --
--- A record is one text, its fields as lines in the order of RECORD_FIELDS, the empty ones at the end left out
--- (redemption/domain/records.py reads and writes the same). Its `taken` never changes: "<leg>,<asset>,<lot>,<amount>;…".
+-- A record is one text, its fields as lines in the order of RECORD_FIELDS (redemption/domain/records.py, put in by
+-- redemption/hot/library.py), the empty ones at the end left out. Its `taken` never changes: "<leg>,<asset>,<lot>,<amount>;…".
 -- `captured` and `refunded` are numbers for the same parts, in the same order; a record without `captured` was captured
 -- whole, unless it is a hold.
-
-local RECORD_VERSION = '2'
-local RECORD_FIELDS = {
-  'status', 'at', 'member', 'tier', 'name', 'business', 'balance', 'taken', 'basket', 'hold_until', 'uses', 'place',
-  'captured', 'refunded', 'captured_at', 'ended', 'cancelled', 'bill',
-}
 
 -- The redemption behind a key, or nil: the fields that are not empty, `id`, and the `text` they are from.
 local function read_redemption(key)
@@ -203,10 +197,10 @@ local function give_back_captured(record, key, ledger, lots, kind, status, month
   keep_record(key, record)
 end
 
--- What reads tell of one member: {seconds, [tier, name, status, codes_valid_from, held, growth, owed], [lot, amount, …],
--- code used, day suffix, [benefit or benefit:day, count, …] of this month, [benefit, count, …] of the stay}. An empty
--- `marker` asks for no code, an empty `stay` for no stay.
-local function read_member(seconds, member, lots, code, uses, stay, utc_offset, outlet_offset, marker)
+-- Returns one member as reads show it: {seconds, [tier, name, status, codes_valid_from, held, growth, owed],
+-- [lot, amount, …], code used, day suffix, [benefit or benefit:day, count, …] of this month, [benefit, count, …] of the
+-- stay}. An empty `marker` asks for no code, an empty `stay` for no stay.
+local function member_reply(seconds, member, lots, code, uses, stay, utc_offset, outlet_offset, marker)
   local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held', 'growth', 'owed')
   if not state[1] then return {seconds, {}} end
   for i = 1, 7 do state[i] = state[i] or '' end

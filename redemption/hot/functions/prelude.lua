@@ -262,8 +262,8 @@ local function count_call(subject, window)
 end
 
 -- Counts one call of a terminal, its outlet and a member; one whose name is empty is not counted. Every function that a till calls
--- begins with it, so that all calls share one count. Returns whose rate is exceeded (nil, 1 terminal, 2 outlet, 3
--- member), what the terminal has left in this window, and the seconds until the next.
+-- begins with it, so that all calls share one count. Returns the RATE_SUBJECT whose rate is exceeded (or
+-- nil), what the terminal has left in this window, and the seconds until the next.
 local function over_rate(here, seconds, rate_terminal, rate_outlet, rate_member)
   local window = floor(seconds / LIMIT.RATE_WINDOW_SECONDS)
   local reset = (window + 1) * LIMIT.RATE_WINDOW_SECONDS - seconds
@@ -273,8 +273,8 @@ local function over_rate(here, seconds, rate_terminal, rate_outlet, rate_member)
   local of_outlet = rate_outlet ~= '' and count_call(rate_outlet, window) or 0
   local of_member = rate_member ~= '' and count_call(rate_member, window) or 0
   redis.set_repl(redis.REPL_ALL)
-  local exceeded = of_terminal > here.rate_terminal and 1 or of_outlet > here.rate_outlet and 2
-    or of_member > here.rate_member and 3 or nil
+  local exceeded = of_terminal > here.rate_terminal and RATE_SUBJECT.TERMINAL
+    or of_outlet > here.rate_outlet and RATE_SUBJECT.OUTLET or of_member > here.rate_member and RATE_SUBJECT.MEMBER or nil
   return exceeded, math.max(0, here.rate_terminal - of_terminal), reset
 end
 
@@ -322,7 +322,7 @@ end
 -- its own nonce or by the digits shown with it; the digits by any use in their slot.
 local function code_used(uses, marker)
   if not uses then return false end
-  return marker == 'digits' or find(uses, ',' .. marker .. ',', 1, true) or find(uses, ',digits,', 1, true)
+  return marker == DIGITS_MARKER or find(uses, ',' .. marker .. ',', 1, true) or find(uses, DIGITS_USED, 1, true)
 end
 
 -- `uses` as read before.

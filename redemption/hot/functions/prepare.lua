@@ -9,13 +9,13 @@
 --   uses, stay        prefix of the counters of uses per month and day; the counter of the stay
 --   good              1: the code is neither expired nor of a revoked device; only then the mark is left
 --
--- returns: {outcome, whose rate or -1, seconds until the next window or -1 [, read_member's reply (lifecycle.lua)]}
+-- returns: {outcome, whose rate or -1, seconds until the next window or -1 [, member_reply's table (lifecycle.lua)]}
 
 local seconds = now()
 local here = till_named(till)
 local exceeded, _, reset = over_rate(here, seconds, rate_terminal, rate_outlet, rate_member)
 if exceeded then return {OUTCOME.RATE_LIMITED, exceeded, reset} end
-local found = read_member(seconds, member, lots, code, uses, stay, utc_offset, outlet_offset, marker)
+local found = member_reply(seconds, member, lots, code, uses, stay, utc_offset, outlet_offset, marker)
 local state, used = found[2], found[4]
 if state[1] and good == '1' and used == 0 and state[3] ~= 'blocked'
     and tonumber(code_time) >= integer(state[4] ~= '' and state[4] or 0) then

@@ -55,9 +55,9 @@ if texts[2] then
   return answer(0, 1, -1, -1, -1, original.text, seen[3])
 end
 -- After the key: a repeat is no guess, and is answered alike whether its digits are genuine or not (reject.lua).
-if marker == 'digits' then
+if marker == DIGITS_MARKER then
   local wait = guessed_too_often(here, guess_terminal, guess_outlet, false)
-  if wait then return answer(OUTCOME.RATE_LIMITED, 0, -1, 4, wait) end
+  if wait then return answer(OUTCOME.RATE_LIMITED, 0, -1, RATE_SUBJECT.GUESSES, wait) end
 end
 
 local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held', 'seen')
@@ -188,7 +188,7 @@ if held then
   call('ZADD', holds, until_millis, redemption_id)
   if points_taken > 0 then points_held = call('HINCRBY', member, 'held', text(points_taken)) end
 end
-local record = '2\n' .. (held and 'held' or 'captured') .. '\n' .. text(millis) .. '\n' .. member_id .. '\n' .. tier
+local record = RECORD_VERSION .. '\n' .. (held and 'held' or 'captured') .. '\n' .. text(millis) .. '\n' .. member_id .. '\n' .. tier
   .. '\n' .. name .. '\n' .. here.business .. '\n' .. text(sum_of(assets, 'points')) .. ','
   .. text(points_held) .. ',' .. text(sum_of(assets, here.currency)) .. '\n' .. concat(taken, ';') .. '\n' .. basket
 -- What a hold is ended with where no till does it is its own place.

@@ -11,8 +11,8 @@
 --   frozen_names       the keys of whose buckets any may have held this key's record, by blanks; empty where no code of this
 --                      text was ever taken
 --
--- returns: {outcome, seconds to wait or -1, record, whose rate is exceeded or -1}; the record is what the key stands for, and
---          the outcome 0; or it is empty
+-- returns: {outcome, seconds to wait or -1, record, RATE_SUBJECT whose rate is exceeded or -1}; the record is what the key
+--          stands for, and the outcome 0; or it is empty
 --
 -- Keeps I6, I12. The key comes first: a repeat is never a guess.
 
@@ -28,7 +28,7 @@ for _, name in ipairs(split(frozen_names, ' ', LIMIT.BUCKETS_MAX)) do
   if call('EXISTS', name) == 1 then return {OUTCOME.UNAVAILABLE, -1, '', -1} end
 end
 local wait = guesses == '1' and guessed_too_often(here, guess_terminal, guess_outlet, true)
-if wait then return {OUTCOME.RATE_LIMITED, wait, '', 4} end
+if wait then return {OUTCOME.RATE_LIMITED, wait, '', RATE_SUBJECT.GUESSES} end
 if fingerprint == '-' then
   remember(idempotency, SECONDS.REFUSAL_MARK_SECONDS, '-', text(OUTCOME.CANCELLED))
 else

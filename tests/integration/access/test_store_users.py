@@ -271,7 +271,7 @@ def test_what_a_user_lacks_ends_a_function_and_shows_in_the_log_that_the_suite_l
 
     async def without_a_right() -> list[str]:
         await engine_of_gateway.ask("ACL", "SETUSER", users.GATEWAY, "clearselectors", "(+fcall +fcall_ro ~*)")
-        name = engine_of_gateway.library.function("enrol")
+        name = engine_of_gateway.library.function("upsert_member")
         with pytest.raises(Exception, match="ACL failure"):
             await engine_of_gateway.ask("FCALL", name, 1, "{b0}:member:mem_1", "gold", "x", "active")
         found = await engine_of_gateway.denied()

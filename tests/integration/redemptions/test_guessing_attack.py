@@ -61,7 +61,7 @@ def test_a_day_of_guessing_at_an_outlet_gets_few_answers_and_the_chance_of_one_c
     for second in range(0, DAY, STEP_SECONDS):
         slot = (START_MS // 1000 + second) // 2
         for till in tills:
-            while engine.run(engine.redemptions.guessed(till)) is None:
+            while engine.run(engine.redemptions.count_guesses(till)) is None:
                 answered += 1
                 hits += not isinstance(read_digits(guess(random), keys, slot), Refused)
         engine.advance(STEP_SECONDS)
@@ -85,13 +85,13 @@ def test_many_outlets_together_get_little_more_than_the_groups_bound_and_an_hone
     ]
     answered = 0
     for till in tills:  # one outlet after the other, as much as it can
-        while engine.run(engine.redemptions.guessed(till)) is None:
+        while engine.run(engine.redemptions.count_guesses(till)) is None:
             answered += 1
     assert answered > GUESSES_IN_GROUP, "the bound of the group was met"
     assert answered <= GUESSES_IN_GROUP + OUTLETS * GUESSES_PER_OUTLET_THEN
-    assert engine.run(engine.redemptions.guessed(world.TERMINALS[2], guesses=0)) is None, "it never guessed"
+    assert engine.run(engine.redemptions.count_guesses(world.TERMINALS[2], guesses=0)) is None, "it never guessed"
     engine.advance(GUESS_WINDOW_SECONDS)
-    assert engine.run(engine.redemptions.guessed(tills[0])) is None, "the next window begins anew"
+    assert engine.run(engine.redemptions.count_guesses(tills[0])) is None, "the next window begins anew"
 
 
 def test_without_the_bound_the_same_day_would_be_long_enough() -> None:

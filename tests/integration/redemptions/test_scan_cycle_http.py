@@ -1,4 +1,4 @@
-"""The short way of a scan through HTTP beside the long one: the same answers, in order, however a request comes."""
+"""The fast path of a scan through HTTP beside the slow one: the same answers, in order, however a request comes."""
 
 import asyncio
 import json
@@ -66,7 +66,7 @@ async def test_five_thousand_requests_in_one_write_are_all_answered(stack: Stack
         assert (await line.answer())[0] == 200
 
 
-@pytest.mark.parametrize("pieces", [1, 2], ids=["short way", "long way"])
+@pytest.mark.parametrize("pieces", [1, 2], ids=["fast path", "slow path"])
 async def test_blanks_around_a_headers_value_are_no_part_of_it(
     stack: Stack, tong: TongClient, member: Member, pieces: int
 ) -> None:

@@ -15,12 +15,11 @@ import uvloop
 from redemption.accruals import Accruals, Reversed
 from redemption.accruals import Purchase as ProductPurchase
 from redemption.addresses import Addresses
-from redemption.call_rates import GUESSES
 from redemption.cancellation import Cancellations, Cancelled
 from redemption.configuration.current import Configuration, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.members import bucket_of, member_id
-from redemption.domain.outcomes import Outcome, Refusal
+from redemption.domain.outcomes import Outcome, RateSubject, Refusal
 from redemption.domain.records import record_fields
 from redemption.domain.redemptions import Accrual, Redemption, Scanned
 from redemption.hot import keys
@@ -200,7 +199,7 @@ class Engine:
         if isinstance(found, Refusal):
             return answer_of(found)
         refusal = found.refusal(scan.fingerprint)
-        result = refusal if refusal is not None else await self.redemptions.known_keys.scan_of(found)
+        result = refusal if refusal is not None else await self.redemptions.known_keys.find_scan(found)
         return first_answer(result) if isinstance(result, Scanned) else answer_of(result)
 
     def cancel_key(self, terminal: Terminal, key: str, code: Code | None) -> Answer:
@@ -245,7 +244,7 @@ class Engine:
         return self.run(self.redemptions.find(redemption_id, business))
 
     def member(self, number: int) -> MemberState | None:
-        return self.run(self.memberships.member(number))
+        return self.run(self.memberships.find(number))
 
     def issue(self, issue_id: str, number: int, lots: dict[tuple[str, str], int]) -> Answer:
         bucket, identifier = bucket_of(number, self.configuration.buckets), member_id(number)
@@ -298,7 +297,7 @@ def answer_of(value: Redemption | Refusal | Cancelled | Accrual | Reversed | Non
     """A value of the product in the words of the model."""
     if value is None:
         return ("not found",)
-    if isinstance(value, Refusal) and (value.outcome, value.asked) == (Outcome.RATE_LIMITED, GUESSES):
+    if isinstance(value, Refusal) and (value.outcome, value.asked) == (Outcome.RATE_LIMITED, RateSubject.GUESSES):
         return "refused", value.outcome, value.leg, value.asked, -1, value.replayed  # a TTL, which goes by real time
     if isinstance(value, Refusal):
         return "refused", value.outcome, value.leg, value.asked, value.available, value.replayed

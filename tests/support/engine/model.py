@@ -16,7 +16,7 @@ from redemption.domain import limits
 from redemption.domain.commands import BenefitLeg, Leg, PointsLeg
 from redemption.domain.members import member_id
 from redemption.domain.outcomes import Outcome
-from redemption.rules.basket import price
+from redemption.rules.pricing import price
 from tests.support.engine.commands import Scan, Step
 
 Answer = tuple[Any, ...]

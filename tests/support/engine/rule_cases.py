@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from redemption.domain.commands import BenefitLeg, Bill, BillLine, Leg, PointsLeg, StoredValueLeg
-from redemption.rules.basket import Place
 from redemption.rules.definitions import (
     AmountOff,
     BenefitDefinition,
@@ -23,6 +22,7 @@ from redemption.rules.definitions import (
     PercentOff,
     PointRules,
 )
+from redemption.rules.eligibility import Place
 from redemption.rules.offers import Holding
 
 IDS = ("alpha", "beta", "gamma", "delta")

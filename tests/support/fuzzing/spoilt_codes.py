@@ -220,7 +220,7 @@ async def _device_revoked(till: Till, codes: Codes, sample: str) -> None:
 
 async def _codes_revoked(till: Till, codes: Codes, sample: str) -> None:
     members = till.worker.state.memberships
-    assert await members.set_status(till.member.number, blocked=False, codes_valid_from=members.after_every_code())
+    assert await members.set_status(till.member.number, blocked=False, codes_valid_from=members.end_of_issued_codes())
 
 
 async def _blocked(till: Till, codes: Codes, sample: str) -> None:

@@ -180,7 +180,7 @@ class Life:
             self.refund,
             self.cancel,
             self.accrue,
-            self.unaccrue,
+            self.reverse_accrual,
         ]
         for _ in range(calls):
             await self.chance.choice(kinds)()
@@ -285,7 +285,7 @@ class Life:
         if answer.status_code == 201:
             self.accrued.append(answer.json()["accrual_id"])
 
-    async def unaccrue(self) -> None:
+    async def reverse_accrual(self) -> None:
         if self.accrued and self.chance.random() < 0.7:
             await self._ask(f"/v1/accruals/{self.accrued.pop()}/reverse", {})
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from gateway.live.notice_texts import LANGUAGES
 from gateway.observability.alarms import CODES, Earlier, alarm_document, judge
 from gateway.observability.metrics import VERIFY_SECONDS_BUCKETS
 from gateway.observability.stats_format import (
@@ -17,6 +16,7 @@ from gateway.observability.stats_format import (
     quantile_ms,
     quantiles_ms,
 )
+from gateway.problems.kinds import LANGUAGES
 
 WRITER = Writer(0.1, 3, 0, 0, 0)
 WORKER = Worker("w-1", 1, "host", 0, 0, 0, 0, True, 0.2, [])

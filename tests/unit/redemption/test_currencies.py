@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.formats.money import money_text
-from gateway.pages.currency_table import TABLE, table_text
+from gateway.pages.product_tables import tables
 from gateway.problems.amounts import money
 from redemption.domain.currencies import decimals_of, is_currency, other_decimals
 from redemption.settlement.till_lists.reading import TillList, TillListRefused, read_csv
@@ -83,8 +83,9 @@ def test_statements_and_the_members_activity_print_the_same_decimals(currency: s
     assert money(minor, currency).replace(" ", "") == f"{text}{currency}"
 
 
-def test_the_pages_carry_the_same_table() -> None:
-    assert TABLE.read_text(encoding="utf-8") == table_text(), "run `python -m gateway.pages.currency_table`"
+def test_the_pages_carry_the_same_constants() -> None:
+    for path, text in tables().items():
+        assert path.read_text(encoding="utf-8") == text, "run `python -m gateway.pages.product_tables`"
 
 
 def test_nothing_else_of_the_product_has_a_table_of_its_own() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from redemption.domain.commands import BenefitLeg, Bill, BillLine, Leg, PointsLeg, StoredValueLeg
 from redemption.domain.outcomes import NO_REFUSAL, Outcome
-from redemption.rules.basket import Priced, price
 from redemption.rules.definitions import AmountOff, BenefitDefinition, Hours, Item, PercentOff
+from redemption.rules.pricing import Priced, price
 from tests.support.engine.rule_cases import NOON, PLACE, benefit, bill, with_points
 
 

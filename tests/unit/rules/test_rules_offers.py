@@ -6,10 +6,10 @@ from typing import Any
 from redemption.domain.commands import BenefitLeg, PointsLeg
 from redemption.domain.limits import LEGS_MAX
 from redemption.domain.outcomes import NO_REFUSAL, Outcome
-from redemption.rules.basket import price
 from redemption.rules.best import CANDIDATES_MAX
 from redemption.rules.definitions import AmountOff, BenefitDefinition, Item, PercentOff, PointRules
 from redemption.rules.offers import Holding, Offers, offers
+from redemption.rules.pricing import price
 from tests.support.engine.rule_cases import NOON, PLACE, benefit, bill, with_points
 
 RANKS = {"standard": 0, "silver": 1, "gold": 2}

@@ -6,14 +6,12 @@ import hmac
 import pytest
 
 from redemption.domain.limits import CODE_MARKER_SECONDS
-from redemption.live import movements
 from tokens import base64url
 from tokens.claims import SLOT_SECONDS, CodeClaim, CodeForm, CodeRefusal, Refused, Standing, slot_at
 from tokens.codec import CodeIssuer, CodeReader
 from tokens.keyring import KeyRing
 from tokens.offline import (
     DEVICE_NUMBERS,
-    MARKER_PREFIX,
     SKEW_SECONDS,
     STEP_SECONDS,
     derive_device_key,
@@ -100,7 +98,6 @@ def test_the_clock_of_a_device_may_be_a_minute_off_and_no_more() -> None:
 
 def test_the_marker_of_a_used_step_outlives_its_window_and_is_no_slots() -> None:
     assert STEP_SECONDS + 2 * SKEW_SECONDS < CODE_MARKER_SECONDS
-    assert (movements.OFFLINE_MARKER, movements.STEP_SECONDS) == (MARKER_PREFIX, STEP_SECONDS)
     good_steps = {step for step in range(STEP - 10, STEP + 10) if read(code(step)).standing is Standing.VALID}
     good_slots = set(range(slot_at(NOW) - 100, slot_at(NOW) + 100))
     assert good_steps

@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useId } from 'preact/hooks'
 
 import { money, moment, named, whole } from '../shared/format'
+import { BILL_REFERENCE_CHARACTERS_MAX, CODE_DIGITS } from '../shared/limits'
 import { Icon, type IconName } from '../shared/parts/icon'
 import { Choice, Empty, Notice, Waiting, type Tone } from '../shared/parts/parts'
 import { shared } from '../shared/texts'
@@ -125,7 +126,7 @@ function FindForm() {
               onInput={(event) => {
                 digits.value = event.currentTarget.value
                 const bare = digits.value.replace(/\D/g, '')
-                if (bare.length === 18) void findByCode(bare)
+                if (bare.length === CODE_DIGITS) void findByCode(bare)
               }} />
           </div>
           <button type="button" class="button quiet" onClick={() => (findsByCode.value = false)}>{t.back}</button>
@@ -135,7 +136,7 @@ function FindForm() {
           <button type="button" class="button quiet" onClick={() => (findsByCode.value = true)}><Icon name="scan" />{t.findByCode}</button>
           <div class="field">
             <label for={`${field}-reference`}>{t.reference}</label>
-            <input id={`${field}-reference`} class="input" maxLength={64} autocomplete="off" spellcheck={false} value={reference}
+            <input id={`${field}-reference`} class="input" maxLength={BILL_REFERENCE_CHARACTERS_MAX} autocomplete="off" spellcheck={false} value={reference}
               onInput={(event) => set({ reference: event.currentTarget.value.trim() })} />
           </div>
           <div class="find-days">

@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useId } from 'preact/hooks'
 
 import { grouped, money } from '../shared/format'
+import { AMOUNT_MINOR_MAX, BILL_REFERENCE_CHARACTERS_MAX, CODE_DIGITS } from '../shared/limits'
 import { Icon } from '../shared/parts/icon'
 import { Notice, Waiting } from '../shared/parts/parts'
 import { shared } from '../shared/texts'
@@ -12,12 +13,11 @@ import { BillParts } from './basket/bill_parts_view'
 import { inEnglish, scanner } from './texts'
 import { billMinor, currency, notTaken, reference, scanned, swallowed, terminal } from './till'
 
-const MOST_MINOR = 10 ** 12
 const KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '00', '0'] as const
 
 function press(key: string): void {
   const next = Number(`${billMinor.peek()}${key}`)
-  if (next <= MOST_MINOR) billMinor.value = next
+  if (next <= AMOUNT_MINOR_MAX) billMinor.value = next
 }
 
 function backspace(): void {
@@ -69,7 +69,7 @@ function BillEntry() {
       <div class="row">
         <div class="field grow">
           <label for={field} class="unseen">{t.reference}</label>
-          <input id={field} class="input" maxLength={64} autocomplete="off" spellcheck={false} placeholder={`${t.reference} · ${t.referenceHint}`}
+          <input id={field} class="input" maxLength={BILL_REFERENCE_CHARACTERS_MAX} autocomplete="off" spellcheck={false} placeholder={`${t.reference} · ${t.referenceHint}`}
             pattern="[!-~]+( [!-~]+)*" value={reference.value} onInput={(event) => (reference.value = event.currentTarget.value.trim())} />
         </div>
         <button type="button" class="button quiet" disabled={billMinor.value === 0} onClick={clear}>{t.clear}</button>
@@ -135,7 +135,7 @@ function Digits({ onClose }: { onClose: () => void }) {
       class="card padded stack"
       onSubmit={(event) => {
         event.preventDefault()
-        if (typed.value.length === 18) void scanned(typed.value)
+        if (typed.value.length === CODE_DIGITS) void scanned(typed.value)
       }}
     >
       <div class="field">
@@ -147,7 +147,7 @@ function Digits({ onClose }: { onClose: () => void }) {
       </div>
       <div class="row">
         <button type="button" class="button quiet" onClick={onClose}>{t.back}</button>
-        <button class="button large grow" disabled={typed.value.length !== 18}>{t.go}</button>
+        <button class="button large grow" disabled={typed.value.length !== CODE_DIGITS}>{t.go}</button>
       </div>
     </form>
   )

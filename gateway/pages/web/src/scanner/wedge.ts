@@ -6,6 +6,7 @@
  * types is left alone: into a field it goes as ever, elsewhere it is told key by key, and is taken back where it turns
  * out to have been the beginning of a code.
  */
+import { CODE_CHARACTERS_MAX } from '../shared/limits'
 import { MODIFIERS, codeOf, isWhole, isTakenByInputMethod, strokeOf, type Stroke } from './keystrokes'
 
 export const GAP_MS = 50
@@ -13,7 +14,6 @@ export const SLOW_GAP_MS = 300
 export const SILENCE_MS = 120
 export const LONG_SILENCE_MS = 450
 export const SHORTEST = 12
-export const LONGEST = 512
 /** Quick keys in a row that no person presses. */
 const MACHINE_KEYS = 4
 
@@ -99,7 +99,7 @@ export function listen({ onCode, onKey, onMark, onUnreadable }: Heard): Wedge {
   function found(): Found | null {
     for (const mark of marks) {
       const own = strokes.slice(mark.at)
-      const text = own.length <= LONGEST ? codeOf(own) : null
+      const text = own.length <= CODE_CHARACTERS_MAX ? codeOf(own) : null
       if (text !== null && (isMachine || !inField || isFast(own))) return { text, mark, strokes: own }
     }
     return null
@@ -123,7 +123,7 @@ export function listen({ onCode, onKey, onMark, onUnreadable }: Heard): Wedge {
     const mark = marks.at(-1)
     if (!isMachine || !mark) return false
     const own = strokes.slice(mark.at)
-    if (own.length < SHORTEST || own.length > LONGEST) return false
+    if (own.length < SHORTEST || own.length > CODE_CHARACTERS_MAX) return false
     if (own.some((each) => each.typed === '')) {
       mark.takeBack()
       forget()
@@ -183,7 +183,7 @@ export function listen({ onCode, onKey, onMark, onUnreadable }: Heard): Wedge {
       quickKeys = 0
     }
     inField = editable
-    if (strokes.length <= LONGEST) strokes.push(stroke)
+    if (strokes.length <= CODE_CHARACTERS_MAX) strokes.push(stroke)
     quickKeys += 1
     isMachine ||= quickKeys >= MACHINE_KEYS
     clearTimeout(silence)

@@ -1,4 +1,4 @@
-// Written by `python -m gateway.pages.currency_table`; do not edit.
+// Written by `python -m gateway.pages.product_tables`; do not edit.
 /** Currencies that do not have two decimals (ISO 4217). */
 export const CURRENCY_DECIMALS: Readonly<Partial<Record<string, number>>> = {
   BHD: 3,

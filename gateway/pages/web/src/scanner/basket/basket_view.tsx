@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useId } from 'preact/hooks'
 
 import { money, whole } from '../../shared/format'
+import { BILL_REFERENCE_CHARACTERS_MAX } from '../../shared/limits'
 import { Icon } from '../../shared/parts/icon'
 import { Choice, Notice, TierChip } from '../../shared/parts/parts'
 import { shared } from '../../shared/texts'
@@ -120,7 +121,7 @@ export function Stay({ onDone }: { onDone?: () => void }) {
   return (
     <div class="field">
       <label for={field}>{t.stay}</label>
-      <input id={field} class="input" maxLength={64} autocomplete="off" spellcheck={false} placeholder={t.referenceHint} pattern="[!-~]+( [!-~]+)*"
+      <input id={field} class="input" maxLength={BILL_REFERENCE_CHARACTERS_MAX} autocomplete="off" spellcheck={false} placeholder={t.referenceHint} pattern="[!-~]+( [!-~]+)*"
         value={stay.value} onChange={(event) => {
           stay.value = event.currentTarget.value.trim()
           onDone?.()

@@ -6,7 +6,7 @@
 --
 --   uses              prefix of the counters of uses per month and day
 --
--- returns: read_member's reply (lifecycle.lua), or {seconds, {}} when there is no such member
+-- returns: member_reply's table (lifecycle.lua), or {seconds, {}} when there is no such member
 
 local seconds = now()
-return read_member(seconds, member, lots, '', uses, '', utc_offset, outlet_offset, '')
+return member_reply(seconds, member, lots, '', uses, '', utc_offset, outlet_offset, '')

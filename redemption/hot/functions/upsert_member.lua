@@ -1,4 +1,5 @@
--- Puts a member's state where scans look for it. Changes no value, so the ledger has no entry of it.
+-- Writes a member's state where scans read it: of a new member, or of one whose state changed. Changes no value, so the
+-- ledger has no entry of it.
 --
 -- keys: member
 -- args: tier name status

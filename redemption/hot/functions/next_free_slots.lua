@@ -39,7 +39,7 @@ local function next_slot(start, usable)
   return nil
 end
 local function unused(key) return call('EXISTS', key) == 0 end
-local function good_for_jwt(key) return not find(call('GET', key) or '', ',digits,', 1, true) end
+local function good_for_jwt(key) return not find(call('GET', key) or '', DIGITS_USED, 1, true) end
 
 local reply, start = {0, -1}, from
 for i = 1, math.min(tonumber(count), LIMIT.CODES_PER_REQUEST_MAX) do
