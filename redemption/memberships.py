@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 from redemption.addresses import Addresses, MemberAddress
 from redemption.call_rates import MEMBER, own_calls, rate_refusal
@@ -18,6 +18,7 @@ from redemption.rules.offers import Holding, Offers, offers
 from redemption.rules.quote import quote
 from redemption.service import MemberMissing
 
+MemberStatus = Literal["active", "blocked"]
 NEVER = 999_999
 """Sorts what never expires behind every month."""
 
@@ -39,7 +40,7 @@ class MemberState:
     member_id: str
     tier: str
     display_name: str
-    status: str
+    status: MemberStatus
     codes_valid_from: int
     points_held: int
     growth: int
@@ -215,7 +216,7 @@ def _member_state(member_id: str, reply: list[Any]) -> MemberState:
         member_id=member_id,
         tier=tier,
         display_name=name,
-        status=status,
+        status=cast(MemberStatus, status),
         codes_valid_from=int(valid_from or 0),
         points_held=int(held or 0),
         growth=int(growth or 0),

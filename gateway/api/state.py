@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from gateway.api.settlement.limiter import SettlementLimiter
+from gateway.api.statistics.feed import OperationsFeed
 from gateway.auth.authentication import KeyAuthenticator
 from gateway.live.parts import LiveParts
 from gateway.observability.hot_store_health import HotStoreHealth
@@ -48,6 +49,7 @@ class State:
     names: DisplayNames
     watch: HotStoreHealth
     live: LiveParts
+    feed: OperationsFeed
     weaknesses: list[ConfigurationWarning] = field(default_factory=list)
     frozen: dict[int, str] = field(default_factory=dict)
     """Buckets in which no value moves until a rebuild, and why; as of the last second."""

@@ -1,4 +1,4 @@
-"""POST /v1/verify, the endpoint the project exists for: an ASGI application without Request and Response objects.
+"""POST /v1/verify: an ASGI application without Request and Response objects.
 
 The order of the checks is the order of the contract's refusals. Nothing is logged on this path. A refusal is an answer;
 `outcome: unknown` is only said where a call may have reached the hot store.
@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.auth.authentication import TERMINAL, KeyAuthenticator, TerminalScope
 from gateway.hot_path.admission import Admission
+from gateway.hot_path.scan_answer import scan_body
 from gateway.hot_path.scan_cycle import Answer
 from gateway.http.body import ClientGone, bounded, decode, read_body, require_json
 from gateway.http.responses import JSON, header, send_answer
@@ -20,6 +21,7 @@ from gateway.observability.metrics import APPLIED, REPLAYED, Metrics
 from gateway.observability.scan_counters import ScanCounters
 from gateway.openapi.operation import Returns, operation
 from gateway.openapi.parameters import IDEMPOTENCY_KEY
+from gateway.openapi.problem_schema import EarlierRedemption
 from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed, refused
 from gateway.scans import examples
@@ -34,7 +36,6 @@ from gateway.scans.input import (
     repeat_of,
 )
 from gateway.scans.schemas import RedemptionAnswer
-from gateway.scans.serializers import redemption_document, scan_body
 from redemption.configuration.current import Terminal
 from redemption.domain.clock import Clock
 from redemption.domain.commands import Leg, VerifyRequest
@@ -58,7 +59,8 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else str(value, "latin-1")
 
 
-def _told(problem: Problem, accept_language: str | None) -> Answer:
+def _refusal_answer(problem: Problem, accept_language: str | None) -> Answer:
+    """Return status, body and headers of a problem."""
     return problem.kind.status, problem.body(accept_language), problem.headers
 
 
@@ -90,8 +92,7 @@ def _told(problem: Problem, accept_language: str | None) -> Answer:
     rated=True,
 )
 class VerifyEndpoint:
-    """What answers `POST /v1/verify`: an ASGI application, or (`answer`) for the short way of
-    gateway/hot_path/scan_cycle.py."""
+    """The endpoint: an ASGI application, or (`answer`) for the fast path of gateway/hot_path/scan_cycle.py."""
 
     def __init__(
         self,
@@ -118,7 +119,7 @@ class VerifyEndpoint:
             body = await read_body(receive)
         except Problem as problem:
             self._count(scope, problem, problem.kind.code, time.perf_counter() - started)
-            status, body, headers = _told(problem, header(scope, b"accept-language"))
+            status, body, headers = _refusal_answer(problem, header(scope, b"accept-language"))
         except ClientGone:
             return
         else:
@@ -135,7 +136,7 @@ class VerifyEndpoint:
             answer, outcome = await self._answer(scope, named, bounded(body))
         except Problem as problem:
             refusal, outcome = problem, problem.kind.code
-            answer = _told(problem, _text(named.get(b"accept-language")))
+            answer = _refusal_answer(problem, _text(named.get(b"accept-language")))
         self._count(scope, refusal, outcome, time.perf_counter() - started)
         return answer
 
@@ -239,13 +240,13 @@ class VerifyEndpoint:
         return problem
 
     async def _earlier(self, redemption_id: str, terminal: Terminal) -> dict[str, Any] | None:
-        """Return what a cashier is told of the redemption that a possible duplicate repeats. None where it cannot be
-        read now: the refusal does not wait for it."""
+        """Return the redemption that a possible duplicate repeats, for its refusal. None where it cannot be read now:
+        the refusal does not wait for it."""
         try:
             found = await self._redemptions.find(redemption_id, terminal.business.business_id)
         except (HotStoreFault, TimeoutError):
             return None
         if found is None:
             return None
-        told = redemption_document(found)
-        return {name: told[name] for name in ("redemption_id", "status", "created_at", "bill")}
+        earlier: dict[str, Any] = msgspec.to_builtins(EarlierRedemption.of(found))
+        return earlier

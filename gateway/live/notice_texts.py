@@ -1,7 +1,7 @@
 """Texts of a movement for the member, in the three languages: a title, and a sentence that explains it."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, Protocol
 
 from gateway.problems.amounts import money, number
 from gateway.problems.kinds import Language
@@ -83,8 +83,21 @@ _BILL_EXPECTED: Final = (
 _JOINT: Final = ("、", "、", ", ")
 
 
+class BillAmounts(Protocol):
+    """The amounts of a bill that a sentence names, minor units; None where a movement does not say them."""
+
+    @property
+    def amount_minor(self) -> int: ...
+    @property
+    def discount_minor(self) -> int | None: ...
+    @property
+    def payable_minor(self) -> int | None: ...
+    @property
+    def currency(self) -> str: ...
+
+
 def title_of(kind: str, reason: str | None, language: Language) -> str:
-    """A few words."""
+    """Return the title of a movement: a few words."""
     return _TEXTS[kind, reason][0][LANGUAGES.index(language)]
 
 
@@ -92,20 +105,20 @@ def explanation_of(
     kind: str,
     reason: str | None,
     moved: Mapping[str, int],
-    bill: Mapping[str, Any] | None,
+    bill: BillAmounts | None,
     benefit_names: Mapping[str, str],
     language: Language,
 ) -> str:
-    """One sentence. `moved` are positive amounts by asset; `bill` with what came off it, where that is known."""
+    """Explain a movement in one sentence. `moved` are positive amounts by asset."""
     index = LANGUAGES.index(language)
     what = _JOINT[index].join(_amount(asset, amount, benefit_names, index) for asset, amount in moved.items() if amount)
     sentence = _TEXTS[kind, reason][1][index].format(what=what or _NOTHING[index])
-    if bill is not None and bill["payable_minor"] is not None and what:
+    if bill is not None and bill.discount_minor is not None and bill.payable_minor is not None and what:
         texts = _BILL_EXPECTED if kind == "hold" else _BILL
         sentence += texts[index].format(
-            amount=money(bill["amount_minor"], bill["currency"]),
-            discount=money(bill["discount_minor"], bill["currency"]),
-            payable=money(bill["payable_minor"], bill["currency"]),
+            amount=money(bill.amount_minor, bill.currency),
+            discount=money(bill.discount_minor, bill.currency),
+            payable=money(bill.payable_minor, bill.currency),
         )
     return sentence
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.http.event_streams import MemberSeats, StreamLimiter
-from gateway.live.operations_feed import OperationsFeed
 from gateway.observability.metrics import Metrics
 from gateway.observability.scan_counters import ScanCounters
 from gateway.observability.stats_aggregator import StatsAggregator
@@ -50,7 +49,6 @@ class LiveParts:
     counters: ScanCounters
     stats_store: StatsStore
     figures: StatsAggregator
-    feed: OperationsFeed
     member_seats: MemberSeats
     operations_seats: StreamLimiter
     begin: Callable[[], None]
@@ -82,9 +80,17 @@ async def live_parts(
         metrics.streams.labels("operations").set(operations_seats.open)
         stale, frozen = standing()
         return Worker(
-            name, os.getpid(), socket.gethostname(), since_ms, hot.in_flight, member_seats.open, operations_seats.open,
-            hot.connected, round(stale, 1), frozen,
-        )  # fmt: skip
+            worker=name,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            since_ms=since_ms,
+            in_flight=hot.in_flight,
+            member_streams=member_seats.open,
+            operations_streams=operations_seats.open,
+            connected=hot.connected,
+            stale_seconds=round(stale, 1),
+            frozen=frozen,
+        )
 
     figures = StatsAggregator(stats_store, counters, metrics, clock, worker)
 
@@ -102,7 +108,6 @@ async def live_parts(
             counters=counters,
             stats_store=stats_store,
             figures=figures,
-            feed=OperationsFeed(figures, stats_store, hot, clock),
             member_seats=member_seats,
             operations_seats=operations_seats,
             begin=begin,

@@ -7,7 +7,7 @@ minute where Prometheus takes rates over some.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.observability.stats_format import (
     Alarmed,
@@ -20,7 +20,6 @@ from gateway.observability.stats_format import (
     refused,
 )
 from gateway.problems.kinds import Language
-from redemption.domain.clock import instant
 
 LAG_SECONDS: Final = (10.0, 60.0)
 BACKLOG_ENTRIES: Final = (10_000, 100_000)
@@ -267,20 +266,19 @@ def _over(code: str, value: float, thresholds: tuple[float, float]) -> Iterable[
         yield _Found(code, value, warning, False)
 
 
-def alarm_document(code: str, alarmed: Alarmed, language: Language) -> dict[str, Any]:
-    """An alarm in words, critical ones and warnings alike."""
+class AlarmTexts(NamedTuple):
+    """The words of an alarm in one language."""
+
+    title: str
+    text: str
+    unit: str
+
+
+def alarm_texts(code: str, alarmed: Alarmed, language: Language) -> AlarmTexts:
+    """Explain an alarm: which figure went over which threshold, what it means and what to do."""
     words, index = _WORDS[code], _LANGUAGES.index(language)
     value, threshold = _figure(alarmed.value), _figure(alarmed.threshold)
-    return {
-        "code": code,
-        "severity": "critical" if alarmed.critical else "warning",
-        "title": words.titles[index],
-        "text": words.texts[index].format(value=value, threshold=threshold),
-        "value": alarmed.value,
-        "threshold": alarmed.threshold,
-        "unit": words.unit,
-        "since": instant(alarmed.since_ms),
-    }
+    return AlarmTexts(words.titles[index], words.texts[index].format(value=value, threshold=threshold), words.unit)
 
 
 def _figure(value: float) -> str:

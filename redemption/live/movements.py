@@ -8,12 +8,17 @@ used.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, cast
 
 import orjson
 
 from redemption.domain.limits import SLOT_SECONDS
 from redemption.ledger.entries import ACCOUNTS, Entry, Position
+
+MovementKind = Literal[
+    "identify", "redeem", "hold", "capture", "release", "refund", "reverse", "accrue", "issue", "expire", "adjust"
+]
+MovementReason = Literal["voided", "expired", "cancelled", "accrual_reversed"]
 
 AVAILABLE: Final = "member_available"
 HELD: Final = "member_held"
@@ -68,8 +73,8 @@ class Movement:
     businesses took of each asset, negative where it was given back."""
 
     position: Position
-    kind: str
-    reason: str | None
+    kind: MovementKind
+    reason: MovementReason | None
     subject_id: str
     at_ms: int
     business: str | None
@@ -109,7 +114,7 @@ def movement(
             redeemed[posting.asset] = redeemed.get(posting.asset, 0) + posting.amount
     return Movement(
         position=position,
-        kind=shown,
+        kind=cast(MovementKind, shown),
         reason=_reason(kind, subject_id, "legs" in context),
         subject_id=subject_id,
         at_ms=at_ms,
@@ -124,7 +129,7 @@ def movement(
     )
 
 
-def _reason(kind: str, subject_id: str, of_the_scan: bool) -> str | None:
+def _reason(kind: str, subject_id: str, of_the_scan: bool) -> MovementReason | None:
     """Why something ended. A hold that ran out ends with the context of its scan, one that was voided with the
     till's."""
     if kind == "release":

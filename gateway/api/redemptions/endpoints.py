@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,7 +12,7 @@ from gateway.api.redemptions import examples
 from gateway.api.redemptions.schemas import CancelAnswer
 from gateway.api.state import State
 from gateway.http.body import decode, read_body, require_json
-from gateway.http.responses import Headers, answer
+from gateway.http.responses import Headers, respond
 from gateway.openapi.operation import Parameter, Returns, operation
 from gateway.openapi.parameters import STEP_KEY
 from gateway.problems import groups
@@ -30,7 +29,6 @@ from gateway.scans.input import (
     repeat_of,
 )
 from gateway.scans.schemas import REDEMPTION_ID_EXAMPLE, REDEMPTION_ID_PATTERN, RedemptionView
-from gateway.scans.serializers import redemption_body, redemption_document
 from redemption.domain.commands import CancelRequest, CaptureRequest, RefundRequest, VoidRequest
 from redemption.domain.outcomes import Refusal
 from redemption.domain.redemptions import Redemption
@@ -71,7 +69,7 @@ async def read_redemption(request: Request) -> Response:
     )
     if found is None:
         raise Problem("not_found", NOT_FOUND)
-    return answer(200, redemption_body(found))
+    return respond(RedemptionView.of(found))
 
 
 @operation(
@@ -197,8 +195,7 @@ async def cancel(request: Request) -> Response:
         state.metrics.steps.labels("cancel", done.outcome.name.lower()).inc()
         raise refused(done)
     state.metrics.steps.labels("cancel", done.effect).inc()
-    redemption = redemption_document(done.redemption) if done.redemption is not None else None
-    return answer(200, orjson.dumps({"effect": done.effect, "redemption": redemption}))
+    return respond(CancelAnswer.of(done))
 
 
 async def _step(
@@ -238,7 +235,7 @@ async def _step(
     if isinstance(done, Refusal):
         raise refused(done, currency=terminal.business.currency, legs=step.legs)
     headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
-    return answer(200, redemption_body(done), headers)
+    return respond(RedemptionView.of(done), headers=headers)
 
 
 ENDPOINTS: Final = (read_redemption, capture_redemption, void_redemption, refund_redemption, cancel)

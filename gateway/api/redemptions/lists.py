@@ -4,24 +4,22 @@ import re
 from typing import Final
 
 import msgspec
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.callers import calling_terminal, counted_terminal
 from gateway.api.redemptions import examples
-from gateway.api.redemptions.schemas import RedemptionsAnswer
+from gateway.api.redemptions.schemas import ListedRedemption, RedemptionsAnswer
 from gateway.api.state import State
 from gateway.http.body import decode, read_body, require_json
 from gateway.http.queries import CURSOR_CHARACTERS_MAX, Query, cursor_of, place_of_cursor
-from gateway.http.responses import answer
+from gateway.http.responses import respond
 from gateway.openapi.operation import Returns, operation
 from gateway.openapi.parameters import one_of, query, whole_number
 from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed, refused
 from gateway.scans.examples import REFERENCE
 from gateway.scans.input import ask_hot_store, code_use, read_code_unguessed
-from gateway.scans.serializers import redemption_document
 from redemption.domain.commands import REFERENCE_PATTERN, SearchRequest
 from redemption.domain.limits import (
     BILL_REFERENCE_CHARACTERS_MAX,
@@ -163,10 +161,9 @@ async def _page(state: State, wanted: RedemptionFilter, place: tuple[str, int, s
         page: Page = await state.lists.page(wanted, after, limit, round(state.clock() * 1000), find)
     except LedgerAway:
         raise Problem("unavailable", "The ledger cannot be reached; a redemption can be read by its id") from None
-    documents = [{**redemption_document(item.redemption), "outlet_id": item.outlet_id} for item in page.items]
     following = page.next_place
     cursor = None if following is None else cursor_of((order, following.at_ms, following.redemption_id), more=True)
-    return answer(200, orjson.dumps({"redemptions": documents, "next_cursor": cursor}))
+    return respond(RedemptionsAnswer(tuple(ListedRedemption.of_item(item) for item in page.items), cursor))
 
 
 def _bill_reference(query: Query) -> str | None:

@@ -17,8 +17,8 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.names import group_names
 from gateway.api.state import State
-from gateway.api.system.group import group_names
 from gateway.http.responses import answer
 from gateway.problems.documents import Problem
 from gateway.scans.input import ask_hot_store
@@ -44,7 +44,7 @@ async def sign_ins(request: Request) -> Response:
     wanted = told["pages_access_token"].encode()
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), wanted):
         raise Problem("unauthenticated", "The address that `tong up` prints has the token; `tong demo pages` prints it")
-    names = await group_names(request)
+    names = await group_names(state.names)
     businesses = {business.business_id: business for business in names.businesses}
     tiers = {tier.tier_id: tier.name for tier in names.tiers}
     terminals = []

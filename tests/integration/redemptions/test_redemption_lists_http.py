@@ -129,9 +129,9 @@ async def test_every_status_lists_what_has_it_and_nothing_else(ground: Ground) -
     await until_true("the hold has expired", expired)
     async with ground.stack.hot() as hot, ground.stack.ledger() as ledger:
         await until_drained(hot, ledger)
-    for status, redemption_id in made.items():
-        found = await listed(ground, here, f"&status={status}")
-        assert [(each["redemption_id"], each["status"]) for each in found] == [(redemption_id, status)]
+    for name, redemption_id in made.items():
+        found = await listed(ground, here, f"&status={name}")
+        assert [(each["redemption_id"], each["status"]) for each in found] == [(redemption_id, name)]
     assert sorted(ids(await listed(ground, here))) == sorted(made.values())
 
 
