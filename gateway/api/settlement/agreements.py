@@ -10,9 +10,9 @@ from gateway.api.settlement import examples
 from gateway.api.settlement.access import actor_name, body_of, caller, id_in_path, refused, seen_business
 from gateway.api.settlement.limiter import SettlementLimiter
 from gateway.api.settlement.operations import AGREEMENT_ID, BUSINESS, CURSOR, LIMIT, settlement_operation
-from gateway.api.settlement.schemas import AgreementAdded, AgreementsAnswer
-from gateway.api.settlement.serializers import agreement_version, answered
+from gateway.api.settlement.schemas import AgreementAdded, AgreementsAnswer, AgreementVersion
 from gateway.http.queries import Query, cursor_of
+from gateway.http.responses import respond
 from gateway.openapi.operation import Returns
 from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed
@@ -42,8 +42,8 @@ async def list_agreements(request: Request) -> Response:
     limiter, who = await caller(request)
     page = await limiter.run(limiter.pages.agreements(seen_business(request, who, business), None, after, limit))
     last = (page.items[-1].agreement_id, page.items[-1].version) if page.items else None
-    versions = [agreement_version(each) for each in page.items]
-    return answered(AgreementsAnswer(versions, cursor_of(last, more=page.more)))
+    versions = [AgreementVersion.of(each) for each in page.items]
+    return respond(AgreementsAnswer(versions, cursor_of(last, more=page.more)))
 
 
 @settlement_operation(
@@ -67,8 +67,8 @@ async def read_agreement(request: Request) -> Response:
     if not page.items:  # a cursor is only given where there are more
         raise Problem("not_found", "There is no such agreement, or it is between other businesses")
     last = (agreement_id, page.items[-1].version) if page.items else None
-    versions = [agreement_version(each) for each in page.items]
-    return answered(AgreementsAnswer(versions, cursor_of(last, more=page.more)))
+    versions = [AgreementVersion.of(each) for each in page.items]
+    return respond(AgreementsAnswer(versions, cursor_of(last, more=page.more)))
 
 
 @settlement_operation(
@@ -99,7 +99,7 @@ async def add_version(request: Request) -> Response:
     result = await limiter.run(_add(limiter, agreement_id, definition, actor_name(who)), changes=True)
     if isinstance(result, AgreementRefused):
         raise refused(result)
-    return answered(AgreementAdded(result.agreement_id, result.version), 201 if result.fresh else 200)
+    return respond(AgreementAdded(result.agreement_id, result.version), 201 if result.fresh else 200)
 
 
 async def _add(

@@ -23,12 +23,13 @@ from gateway.api.settlement.schemas import (
     DisputeAnswer,
     DisputeRequest,
     DisputesAnswer,
+    ExceptionAnswer,
     ExceptionsAnswer,
     ResolveRequest,
 )
-from gateway.api.settlement.serializers import answered, dispute_answer, exception_answer
 from gateway.auth.authentication import Administrator
 from gateway.http.queries import Query, cursor_of
+from gateway.http.responses import respond
 from gateway.openapi.operation import Returns
 from gateway.openapi.parameters import one_of, query
 from gateway.problems import groups
@@ -60,8 +61,8 @@ async def list_exceptions(request: Request) -> Response:
     limiter, who = await caller(request)
     page = await limiter.run(limiter.pages.exceptions(seen_business(request, who, business), after, limit))
     last = (page.items[-1].use.occurred_at, page.items[-1].use.line_id) if page.items else None
-    found = [exception_answer(each) for each in page.items]
-    return answered(ExceptionsAnswer(found, cursor_of(last, more=page.more)))
+    found = [ExceptionAnswer.of(each) for each in page.items]
+    return respond(ExceptionsAnswer(found, cursor_of(last, more=page.more)))
 
 
 @settlement_operation(
@@ -85,7 +86,7 @@ async def list_disputes(request: Request) -> Response:
     limiter, who = await caller(request)
     page = await limiter.run(limiter.pages.disputes(seen_business(request, who, business), resolved, after, limit))
     last = (page.items[-1].dispute.opened_at, page.items[-1].dispute.dispute_id) if page.items else None
-    return answered(DisputesAnswer([dispute_answer(each) for each in page.items], cursor_of(last, more=page.more)))
+    return respond(DisputesAnswer([DisputeAnswer.of(each) for each in page.items], cursor_of(last, more=page.more)))
 
 
 @settlement_operation(
@@ -99,7 +100,7 @@ async def list_disputes(request: Request) -> Response:
 async def read_dispute(request: Request) -> Response:
     """One dispute."""
     limiter, who = await caller(request)
-    return answered(dispute_answer(await _seen(limiter, who, id_in_path(request, "dispute_id"))))
+    return respond(DisputeAnswer.of(await _seen(limiter, who, id_in_path(request, "dispute_id"))))
 
 
 @settlement_operation(
@@ -127,7 +128,7 @@ async def open_dispute(request: Request) -> Response:
     result = await limiter.run(limiter.disputes.open(line_id, business, wanted.reason, actor_name(who)), changes=True)
     if isinstance(result, DisputeRefused):
         raise refused(result)
-    return answered(dispute_answer(DisputeOfLine(result, *sides)), 201)
+    return respond(DisputeAnswer.of(DisputeOfLine(result, *sides)), 201)
 
 
 @settlement_operation(
@@ -162,7 +163,7 @@ async def resolve_dispute(request: Request) -> Response:
     )
     if isinstance(result, DisputeRefused):
         raise refused(result)
-    return answered(dispute_answer(DisputeOfLine(result, found.issuer, found.acceptor)))
+    return respond(DisputeAnswer.of(DisputeOfLine(result, found.issuer, found.acceptor)))
 
 
 async def _seen(limiter: SettlementLimiter, who: Administrator, dispute_id: str) -> DisputeOfLine:

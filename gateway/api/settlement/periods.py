@@ -24,6 +24,7 @@ from gateway.api.settlement.operations import BUSINESS, COUNTERPARTY, CURSOR, LI
 from gateway.api.settlement.schemas import (
     ApproveRequest,
     CloseRequest,
+    LineAnswer,
     LinesAnswer,
     MonthClosed,
     NetsAnswer,
@@ -31,13 +32,14 @@ from gateway.api.settlement.schemas import (
     PeriodAnswer,
     PeriodsAnswer,
 )
-from gateway.api.settlement.serializers import answered, line_answer, month_text, nets_answer, period_answer
 from gateway.http.files import FileAnswer, not_modified
 from gateway.http.queries import Query, cursor_of, month_of_text
+from gateway.http.responses import respond
 from gateway.openapi.operation import Parameter, Returns
 from gateway.openapi.parameters import one_of, query
 from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed
+from gateway.scans.schemas import month_text
 from redemption.settlement.browsing import PeriodFilter
 from redemption.settlement.periods import CLOSE_SECONDS, Period, PeriodRefused, Status
 
@@ -76,7 +78,7 @@ async def list_periods(request: Request) -> Response:
     wanted = PeriodFilter(month, seen_business(request, who, business), counterparty, status)
     page = await limiter.run(limiter.pages.periods(wanted, after, limit))
     last = (page.items[-1].month, page.items[-1].party_low, page.items[-1].party_high) if page.items else None
-    return answered(PeriodsAnswer([period_answer(each) for each in page.items], cursor_of(last, more=page.more)))
+    return respond(PeriodsAnswer([PeriodAnswer.of(each) for each in page.items], cursor_of(last, more=page.more)))
 
 
 @settlement_operation(
@@ -90,7 +92,7 @@ async def list_periods(request: Request) -> Response:
 async def read_period(request: Request) -> Response:
     """One period by its id; a closed one also by its number or its SHA-256."""
     limiter, who = await caller(request)
-    return answered(period_answer(await seen_period(limiter, who, request.path_params["period"])))
+    return respond(PeriodAnswer.of(await seen_period(limiter, who, request.path_params["period"])))
 
 
 @settlement_operation(
@@ -122,7 +124,7 @@ async def close_month(request: Request) -> Response:
     if isinstance(result, PeriodRefused):
         raise refused(result)
     lines = sum(period.lines for period in result.periods)
-    return answered(MonthClosed(month_text(month), len(result.periods), lines, result.exceptions))
+    return respond(MonthClosed(month_text(month), len(result.periods), lines, result.exceptions))
 
 
 @settlement_operation(
@@ -143,7 +145,7 @@ async def approve_period(request: Request) -> Response:
     business = known_business(request, who.acts_for(wanted.business, "business"))
     period = await seen_period(limiter, who, request.path_params["period"])
     result = await limiter.run(limiter.periods.approve(period.period_id, business, actor_name(who)), changes=True)
-    return _told(result)
+    return _period_response(result)
 
 
 @settlement_operation(
@@ -163,15 +165,15 @@ async def pay_period(request: Request) -> Response:
     period = await seen_period(limiter, who, request.path_params["period"])
     if period.party_low == period.party_high:
         raise Problem("own_use", "A business's own use: nothing is owed")
-    return _told(
+    return _period_response(
         await limiter.run(limiter.periods.pay(period.period_id, wanted.reference, actor_name(who)), changes=True)
     )
 
 
-def _told(result: Period | PeriodRefused) -> Response:
+def _period_response(result: Period | PeriodRefused) -> Response:
     if isinstance(result, PeriodRefused):
         raise refused(result)
-    return answered(period_answer(result))
+    return respond(PeriodAnswer.of(result))
 
 
 @settlement_operation(
@@ -194,7 +196,7 @@ async def list_lines(request: Request) -> Response:
     period = await seen_period(limiter, who, request.path_params["period"])
     page = await limiter.run(limiter.pages.lines(period, after, limit))
     last = (page.items[-1].occurred_at, page.items[-1].line_id) if page.items else None
-    return answered(LinesAnswer([line_answer(each) for each in page.items], cursor_of(last, more=page.more)))
+    return respond(LinesAnswer([LineAnswer.of(each) for each in page.items], cursor_of(last, more=page.more)))
 
 
 @settlement_operation(
@@ -266,7 +268,7 @@ async def read_nets(request: Request) -> Response:
     periods = await limiter.run(limiter.periods.listed(month))
     totals = [total for period in periods for total in period.totals]
     provisional = not periods or any(period.status == "open" for period in periods)
-    return answered(nets_answer(month, provisional=provisional, totals=totals, business=seen))
+    return respond(NetsAnswer.of(month, provisional=provisional, totals=totals, business=seen))
 
 
 ENDPOINTS: Final = (

@@ -9,7 +9,6 @@ import tempfile
 from contextlib import ExitStack
 from typing import IO, Any, Final, Literal
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,19 +19,19 @@ from gateway.api.settlement.limiter import SettlementLimiter
 from gateway.api.settlement.operations import BUSINESS, CURSOR, DAY, LIMIT, RECONCILIATION_ID, reconciliation_operation
 from gateway.api.settlement.reconciliation_files import FILE_FORMS, MEDIA_TYPES, file_name, write_file
 from gateway.api.settlement.reconciliation_schemas import (
+    ReconciledBill,
     ReconciledBillsAnswer,
     ReconciliationAnswer,
+    ReconciliationHead,
     ReconciliationsAnswer,
     TillListRequest,
-    bill_fields,
-    head_fields,
 )
 from gateway.api.state import State
 from gateway.auth.authentication import Administrator, administrator
 from gateway.http.body import read_upload
 from gateway.http.files import FileAnswer
 from gateway.http.queries import Query, cursor_of
-from gateway.http.responses import answer
+from gateway.http.responses import respond
 from gateway.openapi.operation import Returns
 from gateway.openapi.parameters import one_of, query
 from gateway.problems import groups
@@ -106,7 +105,7 @@ async def reconcile(request: Request) -> Response:
         if isinstance(result, ReconcileRefused):
             raise _refused(result)
         found, is_fresh = result
-        return answer(201 if is_fresh else 200, await _whole(limiter, found, _language(request)))
+        return respond(await _whole(limiter, found, _language(request)), 201 if is_fresh else 200)
 
 
 @reconciliation_operation(
@@ -133,8 +132,8 @@ async def list_reconciliations(request: Request) -> Response:
     shown = found[:limit]
     last = (shown[-1].created_at, shown[-1].reconciliation_id) if shown else None
     cursor = cursor_of(last, more=len(found) > limit)
-    heads = [head_fields(each, _language(request)) for each in shown]
-    return answer(200, orjson.dumps({"reconciliations": heads, "next_cursor": cursor}))
+    language = _language(request)
+    return respond(ReconciliationsAnswer([ReconciliationHead.of(each, language) for each in shown], cursor))
 
 
 @reconciliation_operation(
@@ -148,7 +147,7 @@ async def list_reconciliations(request: Request) -> Response:
 async def read_reconciliation(request: Request) -> Response:
     """A reconciliation: its sums, and the first bills of each class that somebody has to look at."""
     limiter, who, _ = await _caller(request)
-    return answer(200, await _whole(limiter, await _seen(request, limiter, who), _language(request)))
+    return respond(await _whole(limiter, await _seen(request, limiter, who), _language(request)))
 
 
 @reconciliation_operation(
@@ -174,10 +173,9 @@ async def list_bills(request: Request) -> Response:
     begin = max(begin, after or 0)
     stop = max(begin, min(end, begin + limit))
     language = _language(request)
-    bills = [
-        bill_fields(item, language) for item in await limiter.run(limiter.reconciliations.items(found, begin, stop))
-    ]
-    return answer(200, orjson.dumps({"bills": bills, "next_cursor": cursor_of(stop, more=stop < end)}))
+    items = await limiter.run(limiter.reconciliations.items(found, begin, stop))
+    bills = [ReconciledBill.of(item, language) for item in items]
+    return respond(ReconciledBillsAnswer(bills, cursor_of(stop, more=stop < end)))
 
 
 @reconciliation_operation(
@@ -245,7 +243,8 @@ def _language(request: Request) -> Language:
     return language_of(request.headers.get("accept-language"))
 
 
-async def _whole(limiter: SettlementLimiter, found: Reconciliation, language: Language) -> bytes:
+async def _whole(limiter: SettlementLimiter, found: Reconciliation, language: Language) -> ReconciliationAnswer:
+    """Return a reconciliation with the first bills of each class but `matched`."""
     bills: list[Document] = []
     _, end = found.places_of(None)
     for kind in CLASSES:
@@ -256,8 +255,7 @@ async def _whole(limiter: SettlementLimiter, found: Reconciliation, language: La
             )
     matched = found.totals_of("matched")["bills"]
     left_out = end - matched - len(bills)
-    shown = [bill_fields(bill, language) for bill in bills]
-    return orjson.dumps({**head_fields(found, language), "bills": shown, "bills_left_out": left_out})
+    return ReconciliationAnswer.with_bills(found, bills, left_out, language)
 
 
 def _form_of(content_type: str | None) -> tuple[Literal["csv", "json"], str | None]:

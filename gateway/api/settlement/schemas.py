@@ -1,17 +1,24 @@
-"""What settlement answers and takes, as types: gateway/api/settlement/serializers.py makes them of the domain's values,
-so what is described is what is sent. Money is in minor units of the named currency; negative amounts are given back.
+"""Schemas of settlement, each with what builds it.
+
+Money is in minor units of the named currency; negative amounts are given back.
 """
 
-from typing import Annotated, Final, Literal
+import datetime
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Final, Literal, Self
 
 from msgspec import Meta, Struct
 
-from gateway.scans.schemas import Instant
+from gateway.scans.schemas import Instant, month_text
 from redemption.domain.commands import Currency
+from redemption.settlement import netting
+from redemption.settlement.agreements import ListedAgreement
+from redemption.settlement.browsing import DisputeOfLine
 from redemption.settlement.definitions import AgreementDefinition, AgreementId
 from redemption.settlement.disputes import TEXT_CHARACTERS_MAX
-from redemption.settlement.lines import Reason
-from redemption.settlement.periods import REFERENCE_CHARACTERS_MAX, Status
+from redemption.settlement.lines import Line, Reason, Unsettled
+from redemption.settlement.periods import REFERENCE_CHARACTERS_MAX, Period, Status
+from redemption.settlement.reconciliation import instant
 
 PERIOD_ID_PATTERN: Final = r"^[0-9]{6}\.[a-z][a-z0-9_-]{0,31}\.[a-z][a-z0-9_-]{0,31}$"
 PERIOD_ID_EXAMPLE: Final = "202611.hotel.mall"
@@ -34,18 +41,23 @@ TEXT_PATTERN: Final = "^[^\\x00]*$"
 """Any text but U+0000, which PostgreSQL does not take."""
 
 
+def moment(value: datetime.datetime) -> str:
+    """Return RFC 3339 in UTC with milliseconds."""
+    return str(instant(value))
+
+
 class CloseRequest(Struct, forbid_unknown_fields=True):
-    """Nothing more is to be said."""
+    """An empty object."""
 
 
 class ApproveRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """Which side consents; a key of one business may leave it out."""
+    """The side that consents; a key of one business may leave it out."""
 
     business: Business | None = None
 
 
 class PayRequest(Struct, forbid_unknown_fields=True):
-    """That it was paid."""
+    """The bank's reference of a payment that was made."""
 
     reference: Annotated[
         str,
@@ -71,7 +83,7 @@ class ResolveRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
     note: Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS_MAX, pattern=TEXT_PATTERN)]
     amount_minor: Annotated[
         Annotated[int, Meta(ge=-(10**12), le=10**12)] | None,
-        Meta(description="what the line counts from now on, before tax; null or absent: it stands"),
+        Meta(description="the line's amount from now on, before tax; null or absent: unchanged"),
     ] = None
 
 
@@ -84,6 +96,18 @@ class AgreementVersion(Struct):
     superseded: Annotated[bool, Meta(description="a higher version is there")]
     added_by: Who
     added_at: Instant
+
+    @classmethod
+    def of(cls, listed: ListedAgreement) -> Self:
+        """Build it of a version as it is stored."""
+        return cls(
+            agreement_id=listed.agreement_id,
+            version=listed.version,
+            definition=listed.definition,
+            superseded=listed.superseded,
+            added_by=listed.added_by,
+            added_at=moment(listed.added_at),
+        )
 
 
 class AgreementsAnswer(Struct):
@@ -113,14 +137,37 @@ class PeriodTotal(Struct):
     amount_minor: Minor
     tax_minor: Minor
 
+    @classmethod
+    def of(cls, total: netting.Total) -> Self:
+        """Build it of a total of the period."""
+        return cls(
+            issuer=total.issuer,
+            acceptor=total.acceptor,
+            asset=total.asset,
+            currency=total.currency,
+            lines=total.lines,
+            units=total.units,
+            face_value_minor=total.face_value_minor,
+            amount_minor=total.amount_minor,
+            tax_minor=total.tax_minor,
+        )
+
 
 class Payment(Struct):
-    """Who pays whom. The amount is positive, tax is in it."""
+    """A payment from one business to another. The amount is positive, tax is in it."""
 
     payer: Business
     payee: Business
     currency: Currency
     amount_minor: Annotated[int, Meta(ge=1)]
+
+    @classmethod
+    def all_of(cls, found: Iterable[netting.Payment]) -> list[Self]:
+        """Build them in the order they were computed."""
+        return [
+            cls(payer=each.payer, payee=each.payee, currency=each.currency, amount_minor=each.amount_minor)
+            for each in found
+        ]
 
 
 class PeriodAnswer(Struct):
@@ -140,6 +187,27 @@ class PeriodAnswer(Struct):
     approved_by: list[Business]
     payment_reference: str | None
     open_disputes: Count
+
+    @classmethod
+    def of(cls, period: Period) -> Self:
+        """Build it of a period, open or closed."""
+        businesses = [period.party_low, period.party_high]
+        return cls(
+            period_id=period.period_id,
+            month=month_text(period.month),
+            businesses=businesses if businesses[0] != businesses[1] else businesses[:1],
+            status=period.status,
+            number=period.number,
+            sha256=period.sha256,
+            lines=period.lines,
+            totals=[PeriodTotal.of(total) for total in period.totals],
+            nets=Payment.all_of(netting.pair_nets(period.totals)),
+            closed_by=period.closed_by,
+            closed_at=instant(period.closed_at),
+            approved_by=list(period.approved_by),
+            payment_reference=period.payment_reference,
+            open_disputes=period.open_disputes,
+        )
 
 
 class PeriodsAnswer(Struct):
@@ -183,6 +251,33 @@ class LineAnswer(Struct):
     local_day: Day
     month: SettledMonth
 
+    @classmethod
+    def of(cls, line: Line) -> Self:
+        """Build it of a line."""
+        return cls(
+            line_id=line.line_id,
+            kind=line.kind,
+            ledger_kind=line.ledger_kind,
+            redemption_id=line.subject_id,
+            issuer=line.issuer,
+            acceptor=line.acceptor,
+            asset=line.asset,
+            units=line.units,
+            face_value_minor=line.face_value_minor,
+            amount_minor=line.amount_minor,
+            tax_minor=line.tax_minor,
+            currency=line.currency,
+            agreement_id=line.agreement_id,
+            agreement_version=line.agreement_version,
+            reference=line.reference,
+            belongs_to=line.belongs_to,
+            outlet=line.outlet,
+            bill_reference=line.bill_reference,
+            occurred_at=moment(line.occurred_at),
+            local_day=line.local_day.isoformat(),
+            month=month_text(line.period_month),
+        )
+
 
 class LinesAnswer(Struct):
     """In the order that the period's hash takes them."""
@@ -209,6 +304,27 @@ class ExceptionAnswer(Struct):
     occurred_at: Instant
     local_day: Day
 
+    @classmethod
+    def of(cls, unsettled: Unsettled) -> Self:
+        """Build it of a use without a line."""
+        use = unsettled.use
+        return cls(
+            line_id=use.line_id,
+            reason=unsettled.reason,
+            ledger_kind=use.ledger_kind,
+            redemption_id=use.subject_id,
+            issuer=use.issuer,
+            acceptor=use.acceptor,
+            asset=use.asset,
+            units=use.units,
+            face_value_minor=use.face_value_minor,
+            currency=use.currency,
+            outlet=use.outlet,
+            bill_reference=use.bill_reference,
+            occurred_at=moment(use.occurred_at),
+            local_day=use.local_day.isoformat(),
+        )
+
 
 class ExceptionsAnswer(Struct):
     """Oldest first."""
@@ -226,7 +342,7 @@ class BusinessNet(Struct):
 
 
 class NetsAnswer(Struct):
-    """Who pays whom in a month. A key of one business sees its own part."""
+    """The payments of a month. A key of one business sees its own part."""
 
     month: SettledMonth
     provisional: Annotated[bool, Meta(description="the month is not closed: this changes yet")]
@@ -236,9 +352,31 @@ class NetsAnswer(Struct):
         list[Payment], Meta(description="a proposal: these few transfers bring every net of the group to zero")
     ]
 
+    @classmethod
+    def of(cls, month: int, *, provisional: bool, totals: Sequence[netting.Total], business: str | None) -> Self:
+        """Build it of the totals of a month: all of the group, or the part of which `business` is a side."""
+        pairs = netting.pair_nets(totals)
+        nets = netting.business_nets(pairs)
+
+        def seen(found: Iterable[netting.Payment]) -> list[Payment]:
+            return Payment.all_of(each for each in found if business in (None, each.payer, each.payee))
+
+        return cls(
+            month=month_text(month),
+            provisional=provisional,
+            pairs=seen(pairs),
+            businesses=[
+                BusinessNet(business=name, currency=currency, amount_minor=net)
+                for currency, of_currency in sorted(nets.items())
+                for name, net in sorted(of_currency.items())
+                if business in (None, name)
+            ],
+            transfers=seen(netting.settle_up(nets)),
+        )
+
 
 class DisputeAnswer(Struct):
-    """A dispute on a line. Resolved when `resolved_at` is there; without a correction the line stands."""
+    """A dispute on a line. Resolved when `resolved_at` is not null; without a correction the line is unchanged."""
 
     dispute_id: Annotated[str, Meta(examples=[DISPUTE_ID_EXAMPLE])]
     line_id: LineId
@@ -251,6 +389,24 @@ class DisputeAnswer(Struct):
     note: str | None
     resolved_by: Who | None
     resolved_at: Instant | None
+
+    @classmethod
+    def of(cls, found: DisputeOfLine) -> Self:
+        """Build it of a dispute and the two sides of its line."""
+        dispute = found.dispute
+        return cls(
+            dispute_id=dispute.dispute_id,
+            line_id=dispute.line_id,
+            businesses=sorted((found.issuer, found.acceptor)),
+            raised_by=dispute.raised_by,
+            reason=dispute.reason,
+            opened_by=dispute.opened_by,
+            opened_at=moment(dispute.opened_at),
+            correction_id=dispute.correction_id,
+            note=dispute.note,
+            resolved_by=dispute.resolved_by,
+            resolved_at=instant(dispute.resolved_at),
+        )
 
 
 class DisputesAnswer(Struct):
