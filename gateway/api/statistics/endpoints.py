@@ -14,7 +14,8 @@ from gateway.api.callers import counted_administrator
 from gateway.api.names import LocalizedNames, localized_names
 from gateway.api.state import State
 from gateway.api.statistics import examples
-from gateway.api.statistics.schemas import LastRefusal, RefusalsAnswer, SeriesAnswer, SnapshotAnswer, series_row
+from gateway.api.statistics.history_schemas import LastRefusal, RefusalsAnswer, SeriesAnswer, series_row
+from gateway.api.statistics.schemas import SnapshotAnswer
 from gateway.http.event_streams import UNKNOWN_EVENT_ID, EventStream, ending, reset
 from gateway.http.responses import respond
 from gateway.observability.stats_format import decode_sample

@@ -9,7 +9,8 @@ from collections import deque
 from typing import Final
 
 from gateway.api.names import LocalizedNames
-from gateway.api.statistics.schemas import LastRefusal, RefusalsAnswer, SnapshotAnswer
+from gateway.api.statistics.history_schemas import LastRefusal, RefusalsAnswer
+from gateway.api.statistics.schemas import SnapshotAnswer
 from gateway.http.event_streams import event
 from gateway.observability.stats_aggregator import StatsAggregator
 from redemption.domain.clock import Clock

@@ -1,16 +1,15 @@
-"""Schemas of the operations page, each with what builds it of the samples of gateway/observability/.
+"""Schemas of the operations page's snapshot, each with what builds it of the samples of gateway/observability/.
 
 Guarantees: a view of one business holds scans of that business only; workers, ledger and hot store are the same for
 all. Everything here is a pure function of its arguments.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal, Self
 
-import msgspec
 from msgspec import Meta, Struct
 
-from gateway.api.names import BusinessName, LocalizedNames, Name, OutletName
+from gateway.api.names import LocalizedNames, Name
 from gateway.observability.alarms import FIGURES_STALE_SECONDS, MINUTE_SAMPLES, alarm_texts
 from gateway.observability.metrics import APPLIED, REPLAYED
 from gateway.observability.scan_counters import NOBODY
@@ -35,20 +34,6 @@ from redemption.domain.clock import instant
 
 Count = Annotated[int, Meta(ge=0)]
 Figure = Annotated[float | None, Meta(description="null: not known")]
-
-SERIES_COLUMNS: Final = (
-    "at",
-    "accepted",
-    "refused",
-    "p50_ms",
-    "p95_ms",
-    "p99_ms",
-    "lag_seconds",
-    "backlog_entries",
-    "open_holds",
-    "memory_bytes",
-    "workers",
-)
 
 
 class WorkerFigures(Struct):
@@ -114,7 +99,7 @@ class RefusedByReason(Struct):
         """Build one for each reason, the most frequent first."""
         found = [(count, code) for code, count in outcomes.items() if code not in (APPLIED, REPLAYED)]
         return tuple(
-            cls(code=code, title=_title(code, language), total=count, last_minute=minute.get(code, 0))
+            cls(code=code, title=refusal_title(code, language), total=count, last_minute=minute.get(code, 0))
             for count, code in sorted(found, key=lambda each: (-each[0], each[1]))
         )
 
@@ -360,85 +345,6 @@ def _per_second(outcomes: Mapping[str, int], minute: Sequence[Sample]) -> float:
     return round(accepted(outcomes) / max(1, seconds), 2)
 
 
-def _title(code: str, language: Language) -> str:
+def refusal_title(code: str, language: Language) -> str:
     """Return the cashier's sentence for a refusal; the code itself where it is none of the kinds."""
     return KINDS[code].hints[language] if code in KINDS else code
-
-
-SeriesRow = tuple[float | None, ...]
-
-
-def series_row(sample: Sample, scope: str | None) -> SeriesRow:
-    """Build the row of a second, in the order of SERIES_COLUMNS."""
-    outlets = of_business(sample.outlets, scope).values()
-    outcomes = outcomes_of(outlets)
-    writer = sample.writer
-    return (
-        sample.at,
-        accepted(outcomes),
-        refused(outcomes),
-        *quantiles_ms(latencies_of(outlets)),
-        None if writer is None else round(writer.lag_seconds, 3),
-        None if writer is None else writer.backlog_entries,
-        None if writer is None else writer.open_holds,
-        sample.memory_bytes,
-        len(sample.workers),
-    )
-
-
-class SeriesAnswer(Struct, rename={"since": "from"}):
-    """One row a second, oldest first; a second that is missing was not sampled."""
-
-    since: Instant
-    to: Instant
-    step_seconds: Count
-    columns: tuple[str, ...]
-    rows: tuple[SeriesRow, ...]
-
-    @classmethod
-    def of(cls, rows: Sequence[SeriesRow], since: int, now: int) -> Self:
-        """Build it of the seconds after `since`, Unix seconds."""
-        return cls(
-            since=instant(since * 1000),
-            to=instant(now * 1000),
-            step_seconds=1,
-            columns=SERIES_COLUMNS,
-            rows=tuple(rows),
-        )
-
-
-_decode_refusal: Final = msgspec.json.Decoder(tuple[int, str | None, str | None, str | None, str, str]).decode
-
-
-class LastRefusal(Struct):
-    """A call of a till that was refused."""
-
-    at: Instant
-    business: BusinessName | None
-    outlet: OutletName | None
-    terminal_id: str | None
-    code: str
-    title: Name
-    path: Annotated[str, Meta(examples=["/v1/verify"])]
-
-    @classmethod
-    def of(cls, text: bytes, names: LocalizedNames, scope: str | None) -> Self | None:
-        """Build it of a refusal as gateway/observability/scan_counters.py kept it; None outside the scope."""
-        at_ms, business, outlet, terminal, code, path = _decode_refusal(text)
-        if scope is not None and business != scope:
-            return None
-        return cls(
-            at=instant(at_ms),
-            business=names.business(business),
-            outlet=names.outlet(outlet),
-            terminal_id=terminal,
-            code=code,
-            title=_title(code, names.language),
-            path=path,
-        )
-
-
-class RefusalsAnswer(Struct):
-    """The last refusals, newest first."""
-
-    refusals: tuple[LastRefusal, ...]
