@@ -1,4 +1,4 @@
-"""What a worker is made of, put together once by the lifespan and handed to every endpoint."""
+"""The parts of a worker, composed once by the lifespan and handed to every endpoint."""
 
 from dataclasses import dataclass, field
 
@@ -27,7 +27,7 @@ from tokens.keyring import KeyRingFile
 
 @dataclass(slots=True)
 class State:
-    """The parts of one gateway worker. `draining` is set when it is told to stop: readiness then says 503."""
+    """The parts of one gateway worker. `draining` is set when it begins to stop: readiness then answers 503."""
 
     settings: Settings
     clock: Clock
@@ -58,6 +58,6 @@ class State:
     draining: bool = False
 
     def drain(self) -> None:
-        """The worker is about to stop: it is not ready any more, and its streams end."""
+        """Begin to stop: readiness answers 503 and streams end."""
         self.draining = True
         self.live.drain()

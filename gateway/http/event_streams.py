@@ -101,7 +101,7 @@ class EventStream(EventSourceResponse):
             abort: Callable[[], None] | None = scope.get(ABORT)
             if abort is not None:
                 abort()
-                await asyncio.sleep(0)  # the server hears that the connection is gone before this returns
+                await asyncio.sleep(0)  # lets the server notice that the connection is gone before this returns
         finally:
             self._done()
 

@@ -13,8 +13,11 @@ LANGUAGES: Final[tuple[Language, ...]] = ("zh-Hant", "zh-Hans", "en")
 _TEXTS: Final[dict[tuple[str, str | None], tuple[tuple[str, str, str], tuple[str, str, str]]]] = {
     ("identify", None): (
         ("已出示會員碼", "已出示会员码", "Code shown"),
-        ("會員碼只用於核對會員，未扣除任何項目", "会员码仅用于核对会员，未扣除任何项目",
-         "The code was used to confirm your membership; nothing was used"),
+        (
+            "會員碼只用於核對會員，未扣除任何項目",
+            "会员码仅用于核对会员，未扣除任何项目",
+            "The code was used to confirm your membership; nothing was used",
+        ),
     ),
     ("redeem", None): (
         ("已使用", "已使用", "Used"),
@@ -22,8 +25,11 @@ _TEXTS: Final[dict[tuple[str, str | None], tuple[tuple[str, str, str], tuple[str
     ),
     ("hold", None): (
         ("已預留", "已预留", "On hold"),
-        ("預留 {what}，結帳時才會扣除，未使用會自動退回", "预留 {what}，结账时才会扣除，未使用会自动退回",
-         "{what} on hold; used at check-out, otherwise released automatically"),
+        (
+            "預留 {what}，結帳時才會扣除，未使用會自動退回",
+            "预留 {what}，结账时才会扣除，未使用会自动退回",
+            "{what} on hold; used at check-out, otherwise released automatically",
+        ),
     ),
     ("capture", None): (
         ("預留已結算", "预留已结算", "Hold captured"),
@@ -31,8 +37,11 @@ _TEXTS: Final[dict[tuple[str, str | None], tuple[tuple[str, str, str], tuple[str
     ),
     ("release", "voided"): (
         ("預留已取消", "预留已取消", "Hold released"),
-        ("商戶取消預留，退回 {what}", "商户取消预留，退回 {what}",
-         "The business released the hold: {what} available again"),
+        (
+            "商戶取消預留，退回 {what}",
+            "商户取消预留，退回 {what}",
+            "The business released the hold: {what} available again",
+        ),
     ),
     ("release", "expired"): (
         ("預留已到期", "预留已到期", "Hold expired"),
@@ -66,7 +75,7 @@ _TEXTS: Final[dict[tuple[str, str | None], tuple[tuple[str, str, str], tuple[str
         ("調整", "调整", "Corrected"),
         ("更正 {what}", "更正 {what}", "{what} corrected"),
     ),
-}  # fmt: skip
+}
 _POINTS: Final = ("{n} 積分", "{n} 积分", "{n} points")
 _NOTHING: Final = ("無", "无", "nothing")
 _BILL: Final = (
@@ -79,7 +88,7 @@ _BILL_EXPECTED: Final = (
     "；账单 {amount}，预计抵扣 {discount}，预计应付 {payable}",
     "; bill {amount}, expected discount {discount}, expected to pay {payable}",
 )
-"""A hold has taken nothing yet."""
+"""Of a hold, which has taken nothing yet."""
 _JOINT: Final = ("、", "、", ", ")
 
 

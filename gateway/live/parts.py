@@ -1,7 +1,7 @@
-"""The parts of a worker behind its live pages, put together and taken down: notices, devices, figures.
+"""Composition of a worker's parts behind its live pages: notices, devices, figures.
 
-Guarantees: nothing of it is waited for by a scan; each part's task ends before the worker does. A worker does not serve
-before it knows which devices are revoked.
+Guarantees: no scan waits for any of them; each part's task ends before the worker does. A worker does not serve before
+it knows which devices are revoked.
 """
 
 import asyncio
@@ -32,15 +32,15 @@ from redemption.live.tail import LedgerTail
 
 
 class Standing(Protocol):
-    """What a report says of the worker itself, beside its streams."""
+    """Reads the worker's own part of a report."""
 
     def __call__(self) -> tuple[float, list[int]]:
-        """Age of the configuration in seconds, and the frozen buckets."""
+        """Return the age of the configuration in seconds, and the frozen buckets."""
 
 
 @dataclass(slots=True)
 class LiveParts:
-    """Everything that live pages are served from."""
+    """The parts that live pages are served from."""
 
     tail: LedgerTail
     history: MemberHistory
@@ -55,7 +55,7 @@ class LiveParts:
     """Starts the tasks, once the worker is whole."""
 
     def drain(self) -> None:
-        """Ends every stream: the worker is about to stop."""
+        """End every stream, because the worker is about to stop."""
         self.tail.close("draining")
         self.figures.wake()
 
@@ -64,7 +64,7 @@ class LiveParts:
 async def live_parts(
     *, valkey_url: str, pool: Pool, hot: HotConnection, metrics: Metrics, clock: Clock, standing: Standing
 ) -> AsyncIterator[LiveParts]:
-    """Raises PostgreSQL's faults: without it the revoked devices are not known."""
+    """Compose the parts and stop them at the end. Raises PostgreSQL's faults: revoked devices must be known first."""
     client = open_raw_client(valkey_url)
     revoked = RevokedDevices(pool)
     tasks: list[asyncio.Task[None]] = []

@@ -1,4 +1,4 @@
-"""What every call of a till has in common: its key, the code it scanned, its bill, and what a fault means to it."""
+"""Shared parsing and validation of terminal requests: key, code, bill; and faults as problems."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ _KEY: Final = re.compile(rf"[!-~]{{1,{IDEMPOTENCY_KEY_CHARACTERS_MAX}}}", re.ASC
 
 
 def idempotency_key(value: str | None) -> str:
-    """The till's key of this request. Raises `idempotency_key_missing`, also for one that is no key."""
+    """Return the till's key of this request. Raises `idempotency_key_missing` where it is missing or malformed."""
     if value is None or _KEY.fullmatch(value) is None:
         what = "is missing" if value is None else "is malformed"
         raise Problem(
@@ -38,7 +38,7 @@ def idempotency_key(value: str | None) -> str:
 
 
 def fingerprint(operation: bytes, canonical: bytes) -> str:
-    """What a key was used for: 128 bits over the operation and the request's canonical encoding, as 22 characters of
+    """Return the fingerprint of a request: 128 bits over the operation and the canonical encoding, as 22 characters of
     base64."""
     digest = hashlib.blake2b(canonical, digest_size=16, person=operation).digest()
     return b2a_base64(digest)[:22].decode()
@@ -47,10 +47,10 @@ def fingerprint(operation: bytes, canonical: bytes) -> str:
 async def read_code_unguessed(
     redemptions: Redemptions, terminal: Terminal, reader: CodeReader, text: str, now: float
 ) -> CodeClaim:
-    """The genuine code behind what was scanned, whatever its standing in time, for a call without a key.
+    """Read a genuine code, also an expired one, for a call without a key.
 
-    18 digits that nobody made are counted, so that guessing ends, whichever call is used for it. A terminal or outlet
-    that has guessed too often is refused genuine digits too: it must not learn that they are.
+    Counts 18 digits that the gateway never made, so that guessing ends, whichever call is used for it. A terminal or
+    outlet that has guessed too often is refused genuine digits too: it must not learn that they are genuine.
 
     Raises `code_malformed`, `code_forged`, `rate_limited` and the faults of `ask_hot_store`.
     """
@@ -79,11 +79,11 @@ async def read_code_of_key(
     fingerprint: str,
     asks: bool,
 ) -> CodeClaim | KeyRecord:
-    """The genuine code behind what was scanned; or, where none can be read, what the key stands for already.
+    """Read a genuine code or, where none can be read, return what the key was used for before.
 
     The key comes before the code, so a repeat is answered however old, retired or revoked its code is by now, and is
-    never counted as a guess. Where the key stands for nothing, the refusal is kept under it: with the fingerprint
-    `TOMBSTONE` as a tombstone. `asks` is False where the function that is called next looks at the guesses itself.
+    never counted as a guess. Where the key was never used, the refusal is kept under it, with the fingerprint
+    `TOMBSTONE` as a tombstone. `asks` is False where the function that is called next checks the guesses itself.
 
     Raises `code_malformed`, `code_forged`, `rate_limited` and the faults of `ask_hot_store`.
     """
@@ -112,10 +112,10 @@ async def read_code_of_key(
 
 
 async def repeat_of(redemptions: Redemptions, terminal: Terminal, key: str | None, fingerprint: str) -> bool:
-    """Whether this very request was decided under its key before. Raises the faults of `ask_hot_store`.
+    """Return whether this very request was decided under its key before. Raises the faults of `ask_hot_store`.
 
-    For what is looked at before the code and depends on where the terminal is now: a repeat from before it moved is
-    answered by the key.
+    For checks that come before the code and depend on the terminal's place now: a repeat of a request from its earlier
+    place is answered by the key.
     """
     if key is None:
         return False
@@ -124,23 +124,21 @@ async def repeat_of(redemptions: Redemptions, terminal: Terminal, key: str | Non
 
 
 def _guessed_too_often(wait: int) -> Problem:
-    return Problem(
-        "rate_limited", "Too many codes that nobody made", retry_after=max(1, wait), scope="guesses of digits"
-    )
+    return Problem("rate_limited", "Too many guessed codes", retry_after=max(1, wait), scope="guesses of digits")
 
 
 def check_bill(bill: Bill | None, terminal: Terminal) -> None:
-    """Raises `malformed` for a bill that contradicts itself or the business."""
+    """Raise `malformed` for a bill that contradicts itself or the business."""
     if bill is None:
         return
     if bill.currency != terminal.business.currency:
         raise malformed(f"this business bills in {terminal.business.currency}", "bill.currency")
     if sum(line.amount_minor for line in bill.lines) > bill.amount_minor:
-        raise malformed("the lines are more than the bill's amount_minor", "bill.lines")
+        raise malformed("the sum of the lines is more than the bill's amount_minor", "bill.lines")
 
 
 def code_use(claim: CodeClaim) -> CodeUse:
-    """A genuine code as the domain sees it."""
+    """Convert a genuine code to the domain's value."""
     standing = claim.standing
     if claim.device_number is not None:
         expired = standing is Standing.EXPIRED or standing is Standing.NOT_YET
@@ -156,7 +154,7 @@ def code_use(claim: CodeClaim) -> CodeUse:
 
 
 async def ask_hot_store(call: Awaitable[T], *, changes: bool = True) -> T:
-    """Awaits a use case and says a fault in the contract's words.
+    """Await a use case and translate its faults to problems.
 
     Raises `overloaded`, `unavailable`; the latter with `outcome: unknown` only where a call that changes something may
     have arrived.

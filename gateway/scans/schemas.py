@@ -1,4 +1,4 @@
-"""Schemas of scans: the answer of verify, redemptions as they stand later, and what other features' schemas share.
+"""Schemas of scans: the answer of verify, later views of a redemption, and parts that other features' schemas share.
 
 Every answer is built where it is described, by `of`, so a new field is a change of this file only. The answer of verify
 is the exception: gateway/hot_path/scan_answer.py writes it, for speed, and a test holds it equal to `RedemptionAnswer`.
@@ -98,7 +98,7 @@ class StoredValueLotPart(Struct):
 
 
 class MemberHead(Struct):
-    """Whose code it was: as much as a cashier needs."""
+    """The member of a code, as far as a cashier needs it."""
 
     member_id: MemberId
     tier: Tier
@@ -106,7 +106,7 @@ class MemberHead(Struct):
 
     @classmethod
     def of(cls, whose: MemberState | Redemption | Accrual) -> Self:
-        """Build it of a member, or of what a scan wrote down of the member."""
+        """Build it of a member, or of a record that names one."""
         return cls(member_id=whose.member_id, tier=whose.tier, display_name=whose.display_name)
 
 
@@ -150,21 +150,21 @@ _NOTHING_TAKEN: Final[frozenset[Status]] = frozenset({"voided", "expired", "reve
 
 
 class PointsProgress(PointsTaken, tag_field="kind", tag="points"):
-    """A points leg as it stands."""
+    """A points leg with its captures and refunds."""
 
     captured_points: Annotated[PointsCount, Meta(description=_CAPTURED)]
     refunded_points: Annotated[PointsCount, Meta(description=_REFUNDED)]
 
 
 class BenefitProgress(BenefitTaken, tag_field="kind", tag="benefit"):
-    """A benefit leg as it stands."""
+    """A benefit leg with its captures and refunds."""
 
     captured_uses: Annotated[UsesCount, Meta(description=_CAPTURED)]
     refunded_uses: Annotated[UsesCount, Meta(description=_REFUNDED)]
 
 
 class StoredValueProgress(StoredValueTaken, tag_field="kind", tag="stored_value"):
-    """A stored-value leg as it stands."""
+    """A stored-value leg with its captures and refunds."""
 
     captured_amount_minor: Annotated[AmountMinor, Meta(description=_CAPTURED)]
     refunded_amount_minor: Annotated[AmountMinor, Meta(description=_REFUNDED)]
@@ -174,7 +174,7 @@ LegProgress = PointsProgress | BenefitProgress | StoredValueProgress
 
 
 def _progress(leg: dict[str, Any], parts: Sequence[Part]) -> LegProgress:
-    """Build a leg as it stands, of what was asked for and the parts that were taken for it."""
+    """Build a leg with its captures and refunds, of the leg as asked for and the parts that were taken for it."""
     captured, refunded = sum(part.captured for part in parts), sum(part.refunded for part in parts)
     if leg["kind"] == "points":
         return PointsProgress(
@@ -280,7 +280,7 @@ class RedemptionAnswer(Struct):
 
 
 class RedemptionView(Struct):
-    """One redemption as it stands: what was taken, and what became of it."""
+    """One redemption now: what was taken, captured and refunded."""
 
     redemption_id: RedemptionId
     status: Status
@@ -289,7 +289,7 @@ class RedemptionView(Struct):
     member: MemberHead
     legs: tuple[LegProgress, ...]
     bill: Annotated[
-        BillAnswer | None, Meta(description="with what is off it now, after capture and refunds; null when it had none")
+        BillAnswer | None, Meta(description="with the discount left after capture and refunds; null when it had none")
     ]
     balance: Annotated[Balance, Meta(description="after this step; in a look-up, after the scan")]
 

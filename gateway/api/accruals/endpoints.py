@@ -76,11 +76,11 @@ async def accrue(request: Request) -> Response:
     require_json(request.headers.get("content-type"))
     wanted, canonical = decode(body, _accrual)
     if (wanted.code is None) == (wanted.member_id is None):
-        raise malformed("either code or member_id", "body")
+        raise malformed("needs either code or member_id", "body")
     key = idempotency_key(request.headers.get("idempotency-key"))
     number = member_number(wanted.member_id) if wanted.member_id is not None else None
     if wanted.code is None and number is None:
-        raise malformed("not a member id", "member_id")
+        raise malformed("is not a member id", "member_id")
     terminal = calling_terminal(request, body)
     asked = fingerprint(b"accrue", canonical)
     try:

@@ -55,7 +55,7 @@ def _used_code(used: CodeUsed | None) -> UsedScanCode | UsedOfflineCode | None:
 
 
 class NoticeBill(Struct):
-    """The bill, and what came off it where that is known."""
+    """The bill, and the discount where it is known."""
 
     reference: Reference | None
     amount_minor: AmountMinor
@@ -371,7 +371,7 @@ class Notice(Movement):
 
 
 class StreamReady(Struct):
-    """The event `ready`: the member's balance at the begin of a stream."""
+    """The event `ready`: the member's balance at the beginning of a stream."""
 
     as_of: Instant
     balance: NoticeBalance | None

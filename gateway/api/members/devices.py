@@ -57,7 +57,7 @@ async def enrol_device(request: Request) -> Response:
     if wanted.replaces is not None:
         replaces = device_number(wanted.replaces)
         if replaces is None:
-            raise malformed("not the id of a device", "replaces")
+            raise malformed("is not the id of a device", "replaces")
     number = await counted_member(request)
     kid = state.issuer.current_kid
     member = await ask_hot_store(state.memberships.member(number), changes=False)
@@ -115,7 +115,7 @@ async def list_devices(request: Request) -> Response:
             DEVICE_ID_EXAMPLE,
         ),
     ),
-    returns=(Returns("Revoked, now or before.", Device, examples.REVOKED),),
+    returns=(Returns("The device, revoked by this call or an earlier one.", Device, examples.REVOKED),),
     refusals=(*groups.MEMBER, "unavailable", "not_found"),
 )
 async def revoke_device(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What a till does with a redemption that is there: look it up, capture, void, refund it, or cancel what it may be."""
+"""Operations on one redemption: look it up, capture, void or refund it, or cancel one whose outcome is unknown."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
@@ -61,7 +61,7 @@ _REDEMPTION_ID: Final = Parameter(
     refusals=(*groups.KEY_OF_CALLER, *groups.STORE, "not_found"),
 )
 async def read_redemption(request: Request) -> Response:
-    """The redemption as it stands. Another business's id is as unknown as one that never was."""
+    """The redemption as it is now. An id of another business is answered as an unknown one."""
     state: State = request.app.state.tong
     terminal = await counted_terminal(request)
     found = await ask_hot_store(
@@ -83,9 +83,7 @@ async def read_redemption(request: Request) -> Response:
     request=CaptureRequest,
     request_required=False,
     request_examples=examples.CAPTURE,
-    returns=(
-        Returns("Captured; what was not is available again.", RedemptionView, examples.CAPTURED, replayable=True),
-    ),
+    returns=(Returns("Captured; the rest is available again.", RedemptionView, examples.CAPTURED, replayable=True),),
     refusals=(*groups.STEP, *groups.ENDED, "already_captured", "exceeds_hold"),
 )
 async def capture_redemption(request: Request) -> Response:
@@ -167,7 +165,7 @@ async def cancel(request: Request) -> Response:
     by_id = wanted.redemption_id is not None
     by_key = wanted.idempotency_key is not None and wanted.code is not None
     if by_id == by_key or (by_id and (wanted.idempotency_key or wanted.code)):
-        raise malformed("either redemption_id, or idempotency_key and code as they were sent", "body")
+        raise malformed("needs either redemption_id, or idempotency_key and code as they were sent", "body")
     key = "" if by_id else idempotency_key(wanted.idempotency_key)
     terminal = calling_terminal(request, body)
     if by_id:
@@ -204,15 +202,17 @@ async def _step(
     decoder: msgspec.json.Decoder[Any],
     use_case: Callable[[Step], Awaitable[Redemption | Refusal | None]],
 ) -> Response:
-    """What capture, void and refund have in common. A body may be left out; so may the Idempotency-Key, but for
-    a refund of a part."""
+    """Run capture, void or refund and return its answer.
+
+    A body may be left out, and so may the Idempotency-Key, except for a partial refund.
+    """
     state: State = request.app.state.tong
     body = await read_body(request.receive)
     if body:
         require_json(request.headers.get("content-type"))
     wanted, canonical = decode(body or b"{}", decoder)
     if getattr(wanted, "legs", None) == ():
-        raise malformed("an empty list says nothing: name what is meant, or leave legs out for all of it", "legs")
+        raise malformed("is an empty list: name the legs, or leave `legs` out for all of them", "legs")
     given_key = request.headers.get("idempotency-key")
     # A refund of a part moves value again when it is repeated; all else finds that it was done before.
     wants_key = name == "refund" and getattr(wanted, "legs", None) is not None

@@ -37,7 +37,7 @@ _search: Final = msgspec.json.Decoder(SearchRequest)
 _reference: Final = re.compile(REFERENCE_PATTERN)
 _FAR_FUTURE_MS: Final = 4_000_000_000_000
 _BY_TIME, _BY_DEADLINE = "t", "d"
-"""Which order a cursor is of; a cursor of the one is refused by the other."""
+"""The order that a cursor is of; a cursor of one order is refused by the other."""
 
 
 _DAY_OR_INSTANT: Final = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T.+)?$", "maxLength": 40}
@@ -51,7 +51,10 @@ _OUTLET: Final = {"type": "string", "pattern": "^out_[a-z0-9_-]{1,40}$"}
 _FILTERS: Final = (
     query("bill_reference", "The till's own number of the bill.", _REFERENCE, REFERENCE),
     query(
-        "status", "How they stand. `held`: open holds, in the order of their deadlines.", one_of(*STATUSES), "captured"
+        "status",
+        "Only of this status. `held`: open holds, in the order of their deadlines.",
+        one_of(*STATUSES),
+        "captured",
     ),
     query("outlet", "Scanned at this outlet.", _OUTLET, "out_hotel_lobby"),
     query(
@@ -78,11 +81,11 @@ _FILTERS: Final = (
     "Redemptions",
     "terminal",
     parameters=_FILTERS,
-    returns=(Returns("A page of them; none is an empty list.", RedemptionsAnswer, examples.LISTED),),
+    returns=(Returns("A page; the list is empty where there are none.", RedemptionsAnswer, examples.LISTED),),
     refusals=("malformed", *groups.KEY_OF_CALLER, *groups.STORE),
 )
 async def list_redemptions(request: Request) -> Response:
-    """The redemptions of this business as they stand, newest first; with `status=held` the open holds, by deadline.
+    """The redemptions of this business as they are now, newest first; with `status=held` the open holds, by deadline.
 
     A page may hold fewer than `limit` and still have a `next_cursor`. Redemptions are listed for 30 days.
     """
@@ -117,7 +120,7 @@ async def list_redemptions(request: Request) -> Response:
     scopes=("redeem", "hold", "refund"),
     request=SearchRequest,
     request_examples=examples.SEARCH,
-    returns=(Returns("A page of them; none is an empty list.", RedemptionsAnswer, examples.LISTED),),
+    returns=(Returns("A page; the list is empty where there are none.", RedemptionsAnswer, examples.LISTED),),
     refusals=(
         *groups.BODY,
         *groups.KEY_OF_CALLER,
@@ -176,7 +179,7 @@ def _bill_reference(query: Query) -> str | None:
 
 
 def _oldest_ms(state: State) -> int:
-    """Return since when the hot store still knows how redemptions stand."""
+    """Return since when the hot store keeps redemptions, Unix milliseconds."""
     return round((state.clock() - REDEMPTION_RETENTION_SECONDS) * 1000)
 
 

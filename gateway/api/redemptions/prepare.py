@@ -1,4 +1,4 @@
-"""POST /v1/prepare: who is it, what may be used here for this bill, and the value of a basket. Uses nothing up."""
+"""POST /v1/prepare: the member, what may be used here for this bill, and the value of a basket. Uses nothing up."""
 
 from typing import Final
 

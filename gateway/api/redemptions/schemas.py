@@ -59,7 +59,7 @@ class CancelAnswer(Struct):
 
 
 class Reader(Struct, frozen=True):
-    """Whom texts are for: the language, and the business whose currency hints name."""
+    """The reader of a text: its language, and the currency of the business."""
 
     accept_language: str | None
     currency: str
@@ -214,7 +214,7 @@ class QuotedBasket(Struct):
 
 
 class PrepareAnswer(Struct):
-    """Who it is and what may be used here. The code is still good."""
+    """The member and what may be used here. The code is still good."""
 
     member: MemberHead
     balance: Balance

@@ -36,7 +36,7 @@ _definition: Final = msgspec.json.Decoder(AgreementDefinition)
     refusals=("malformed", *groups.SETTLEMENT),
 )
 async def list_agreements(request: Request) -> Response:
-    """Every version of every agreement, by id and number; a business sees those that can count for it."""
+    """Every version of every agreement, by id and number; a business sees those that can apply to it."""
     query = Query(request, "business", "limit", "cursor")
     business, limit, after = query.business(), query.limit(), query.cursor(tuple[str, int])
     limiter, who = await caller(request)
@@ -79,7 +79,7 @@ async def read_agreement(request: Request) -> Response:
     request=AgreementDefinition,
     request_examples=examples.DEFINITIONS,
     returns=(
-        Returns("It was in force already; nothing was added.", AgreementAdded, examples.ADDED),
+        Returns("The same version was in force already; nothing was added.", AgreementAdded, examples.ADDED),
         Returns("Added.", AgreementAdded, examples.ADDED, 201),
     ),
     refusals=(*groups.BODY, *groups.SETTLEMENT_OF_GROUP, "agreement_conflict"),
@@ -87,7 +87,7 @@ async def read_agreement(request: Request) -> Response:
 async def add_version(request: Request) -> Response:
     """Adds an agreement, or supersedes it by a further version. For keys of the whole group.
 
-    What is in force already adds nothing (200), so it can be repeated safely. Nothing that is closed changes.
+    A version that is in force already is not added again (200), so repeating is safe. Closed periods never change.
     """
     definition = await body_of(request, _definition)
     limiter, who = await caller(request)
@@ -95,7 +95,7 @@ async def add_version(request: Request) -> Response:
     try:
         agreement_id = msgspec.convert(request.path_params["agreement_id"], AgreementId)
     except msgspec.ValidationError:
-        raise malformed("is no id: a letter, then up to 31 of a-z, 0-9, - and _", "agreement_id") from None
+        raise malformed("is not an id: a letter, then up to 31 of a-z, 0-9, - and _", "agreement_id") from None
     result = await limiter.run(_add(limiter, agreement_id, definition, actor_name(who)), changes=True)
     if isinstance(result, AgreementRefused):
         raise refused(result)

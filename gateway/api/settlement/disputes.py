@@ -17,9 +17,7 @@ from gateway.api.settlement.access import (
     refused,
     seen_business,
 )
-from gateway.api.settlement.limiter import SettlementLimiter
-from gateway.api.settlement.operations import BUSINESS, CURSOR, DISPUTE_ID, LIMIT, LINE_ID, settlement_operation
-from gateway.api.settlement.schemas import (
+from gateway.api.settlement.dispute_schemas import (
     DisputeAnswer,
     DisputeRequest,
     DisputesAnswer,
@@ -27,6 +25,8 @@ from gateway.api.settlement.schemas import (
     ExceptionsAnswer,
     ResolveRequest,
 )
+from gateway.api.settlement.limiter import SettlementLimiter
+from gateway.api.settlement.operations import BUSINESS, CURSOR, DISPUTE_ID, LIMIT, LINE_ID, settlement_operation
 from gateway.auth.authentication import Administrator
 from gateway.http.queries import Query, cursor_of
 from gateway.http.responses import respond
@@ -51,7 +51,7 @@ _RESOLVED: Final[dict[str, bool | None]] = {"open": False, "resolved": True, "al
         LIMIT,
         CURSOR,
     ),
-    returns=(Returns("A page of them.", ExceptionsAnswer, examples.EXCEPTIONS),),
+    returns=(Returns("A page of uses.", ExceptionsAnswer, examples.EXCEPTIONS),),
     refusals=("malformed", *groups.SETTLEMENT),
 )
 async def list_exceptions(request: Request) -> Response:
@@ -110,13 +110,13 @@ async def read_dispute(request: Request) -> Response:
     parameters=(LINE_ID,),
     request=DisputeRequest,
     request_examples=examples.DISPUTE,
-    returns=(Returns("It is open, now or before.", DisputeAnswer, examples.OPENED, 201),),
+    returns=(Returns("The open dispute, opened by this call or an earlier one.", DisputeAnswer, examples.OPENED, 201),),
     refusals=(*groups.BODY, *groups.SETTLEMENT, "own_use", "already_disputed"),
 )
 async def open_dispute(request: Request) -> Response:
     """One side of a line says that it is wrong. Its period cannot be approved until that is resolved.
 
-    A line has at most one open dispute: the same sent again answers that one.
+    A line has at most one open dispute: the same request again returns it.
     """
     wanted = await body_of(request, _dispute)
     limiter, who = await caller(request)
@@ -142,11 +142,11 @@ async def open_dispute(request: Request) -> Response:
     refusals=(*groups.BODY, *groups.SETTLEMENT, "already_resolved"),
 )
 async def resolve_dispute(request: Request) -> Response:
-    """Ends a dispute: with the amount that both sides agree on, by a correcting line in an open month; or with the line
-    as it stands.
+    """Ends a dispute: with the amount that both sides agree on, by a correcting line in an open month; or without a
+    change of the line.
 
     An amount is recorded by a key of the whole group. A key of one business can only withdraw the dispute that its
-    business raised. The same again answers the same.
+    business raised. Repeating it returns the same answer.
     """
     wanted = await body_of(request, _resolve)
     limiter, who = await caller(request)

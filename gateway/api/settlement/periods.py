@@ -1,4 +1,4 @@
-"""Months and periods: listed, closed, approved by both sides, paid; their lines, and the file their hash is over."""
+"""Months and periods: listed, closed, approved by both sides, paid; their lines, and the file that is hashed."""
 
 import datetime
 import hashlib
@@ -44,7 +44,7 @@ from redemption.settlement.browsing import PeriodFilter
 from redemption.settlement.periods import CLOSE_SECONDS, Period, PeriodRefused, Status
 
 SETTLED_SECONDS: Final = 20.0
-"""How long a close waits for what the ledger has to be settled."""
+"""How long a close waits for the ledger to be settled."""
 _STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 _SPOOLED_BYTES: Final = 1024 * 1024
 
@@ -103,13 +103,13 @@ async def read_period(request: Request) -> Response:
     request=CloseRequest,
     request_required=False,
     request_examples={"nothing": {}},
-    returns=(Returns("Closed, now or before.", MonthClosed, examples.MONTH_CLOSED),),
+    returns=(Returns("The closed month, closed by this call or an earlier one.", MonthClosed, examples.MONTH_CLOSED),),
     refusals=(*groups.BODY, *groups.SETTLEMENT_OF_GROUP, "month_not_over", "earlier_month_open", "period_altered"),
 )
 async def close_month(request: Request) -> Response:
     """Closes a month for the whole group: its lines are frozen, each pair's period is numbered and hashed.
 
-    For keys of the whole group. Waits until what the ledger has is settled. A month that is closed is answered the same
+    For keys of the whole group. Waits until the whole ledger is settled. For a closed month the answer is the same
     again, after every hash was computed anew from the lines.
     """
     await body_of(request, _close, optional=True)
@@ -139,7 +139,7 @@ async def close_month(request: Request) -> Response:
     refusals=(*groups.BODY, *groups.SETTLEMENT, "period_not_closed", "period_disputed", "own_use"),
 )
 async def approve_period(request: Request) -> Response:
-    """The consent of one side to a closed period. Again, it changes nothing."""
+    """Records the consent of one side to a closed period. Repeating it changes nothing."""
     wanted = await body_of(request, _approve, optional=True)
     limiter, who = await caller(request)
     business = known_business(request, who.acts_for(wanted.business, "business"))
@@ -159,7 +159,7 @@ async def approve_period(request: Request) -> Response:
     refusals=(*groups.BODY, *groups.SETTLEMENT, "period_not_closed", "period_not_approved", "period_paid", "own_use"),
 )
 async def pay_period(request: Request) -> Response:
-    """Notes that an approved period was paid, under the bank's reference. The same again changes nothing."""
+    """Records that an approved period was paid, with the bank's reference. Repeating it changes nothing."""
     wanted = await body_of(request, _pay)
     limiter, who = await caller(request)
     period = await seen_period(limiter, who, request.path_params["period"])
@@ -216,9 +216,9 @@ async def list_lines(request: Request) -> Response:
     refusals=(*groups.SETTLEMENT, "period_not_closed", "period_altered"),
 )
 async def export_period(request: Request) -> Response:
-    """The lines of a closed period exactly as its SHA-256 is over them: fields apart by tabs, one line each.
+    """The lines of a closed period exactly as its SHA-256 takes them: fields separated by tabs, one line each.
 
-    The ETag is that hash. It is computed anew while the file is made; where it differs, that is said and nothing sent.
+    The ETag is that hash. It is computed anew while the file is made; where it differs, the answer is a problem.
     """
     limiter, who = await caller(request)
     period = await seen_period(limiter, who, request.path_params["period"])
@@ -257,7 +257,7 @@ async def export_period(request: Request) -> Response:
 async def read_nets(request: Request) -> Response:
     """Who pays whom in a month: by pair, over all pairs, and as few transfers as settle everything.
 
-    A key of one business gets what it is a side of. Of a month that is not closed it is as of now.
+    A key of one business sees payments of which it is a side. An open month is provisional: as of now.
     """
     query = Query(request, "month", "business")
     month, business = query.month(), query.business()

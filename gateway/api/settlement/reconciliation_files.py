@@ -49,7 +49,7 @@ Batches = AsyncIterator[list[Document]]
 
 
 def file_name(found: Reconciliation, form: FileForm) -> str:
-    """`tong-reconciliation-mall-2026-11-22.csv`."""
+    """Return a file name like `tong-reconciliation-mall-2026-11-22.csv`."""
     place = found.outlet or found.business
     return f"tong-reconciliation-{place}-{found.day.isoformat()}.{form}"
 
@@ -127,7 +127,7 @@ def _add_csv(file: IO[bytes], batch: list[Document], currency: str, language: La
 
 
 def cells_of(item: Document, currency: str, language: Language) -> list[str | int]:
-    """A bill as cells, one for each column; several values are apart by spaces."""
+    """Return a bill as cells, one for each column; several values are separated by spaces."""
     elsewhere = item["elsewhere"] or {}
     times = [row["occurred_at"] for row in item["rows"] if row["occurred_at"]]
     ids = dict.fromkeys(movement["redemption_id"] for movement in item["movements"])

@@ -1,7 +1,7 @@
-"""A till's day against the ledger: sent as a list, answered with where they differ, kept as a file.
+"""Reconciliation of a till's day with the ledger: a list is uploaded, the differences are returned and kept.
 
-A terminal's key and a key with the role settlement may call; both see their own business. The caller is asked for its
-key before its list is read: nobody unknown can make a worker take megabytes in.
+A terminal's key and a key with the role settlement may call; both see their own business. The key is checked before
+the list is read, so that an unknown caller cannot make a worker read megabytes.
 """
 
 import datetime
@@ -56,7 +56,7 @@ _ANY: Final = (*CLASSES, None)
     parameters=(
         query(
             "day",
-            "Which business day the list is of, in the zone of the outlets (of the group, where they differ).",
+            "The business day of the list, in the zone of the outlets (of the group, where they differ).",
             DAY,
             "2026-11-22",
             required=True,
@@ -81,14 +81,14 @@ _ANY: Final = (*CLASSES, None)
 async def reconcile(request: Request) -> Response:
     """Compares a till's list of a day with the ledger, bill by bill, and keeps the answer for download.
 
-    The list is CSV (`text/csv`; its charset is found out where none is named) or JSON. It is taken whole, or every
-    wrong row is named. Bills that do not match are explained in the reader's language.
+    The list is CSV (`text/csv`; its charset is detected where none is named) or JSON. It is accepted whole, or
+    every wrong row is named. Bills that do not match are explained in the reader's language.
     The same list against an unchanged ledger is the same reconciliation (200), so it can be repeated safely.
     """
     query = Query(request, "business", "outlet", "day")
     business, outlet, day = query.business(), query.text("outlet", _OUTLET, "the id of an outlet"), query.day("day")
     if day is None:
-        raise malformed("is missing: which day the list is of, written like 2026-11-22", "day")
+        raise malformed("is missing: the day of the list, written like 2026-11-22", "day")
     form, charset = _form_of(request.headers.get("content-type"))
     _refuse_by_length(request.headers.get("content-length"))
     limiter, who = _known(request)
@@ -118,11 +118,11 @@ async def reconcile(request: Request) -> Response:
         LIMIT,
         CURSOR,
     ),
-    returns=(Returns("A page of them.", ReconciliationsAnswer, examples.RECONCILIATIONS),),
+    returns=(Returns("A page of reconciliations.", ReconciliationsAnswer, examples.RECONCILIATIONS),),
     refusals=("malformed", *groups.SETTLEMENT),
 )
 async def list_reconciliations(request: Request) -> Response:
-    """Those that are still kept, newest first."""
+    """The reconciliations that are still kept, newest first."""
     query = Query(request, "business", "day", "limit", "cursor")
     business, day, limit = query.business(), query.day("day"), query.limit()
     after = query.cursor(tuple[datetime.datetime, str])
@@ -145,7 +145,7 @@ async def list_reconciliations(request: Request) -> Response:
     refusals=groups.SETTLEMENT,
 )
 async def read_reconciliation(request: Request) -> Response:
-    """A reconciliation: its sums, and the first bills of each class that somebody has to look at."""
+    """A reconciliation: its sums, and the first bills of each class that needs attention."""
     limiter, who, _ = await _caller(request)
     return respond(await _whole(limiter, await _seen(request, limiter, who), _language(request)))
 
@@ -214,7 +214,7 @@ async def download_reconciliation(request: Request) -> Response:
 
 
 def _known(request: Request) -> tuple[SettlementLimiter, Administrator]:
-    """The limiter, and what the holder of the key may see; whether a terminal signed is for `_caller` to ask."""
+    """Return the limiter and what the holder of the key may see. `_caller` checks the signature of a terminal."""
     state: State = request.app.state.tong
     holder = state.authenticator.holder(request.headers.get("authorization"))
     if holder.terminal is not None:
@@ -223,7 +223,7 @@ def _known(request: Request) -> tuple[SettlementLimiter, Administrator]:
 
 
 async def _caller(request: Request) -> tuple[SettlementLimiter, Administrator, str]:
-    """The limiter, what the caller may see, and its name for the record. Counts the call."""
+    """Count the call and return the limiter, what the caller may see, and its name for the record."""
     limiter, who = _known(request)
     if who.roles:  # a terminal has none
         await count_office(request.app.state.tong, who.key_id)
@@ -259,7 +259,7 @@ async def _whole(limiter: SettlementLimiter, found: Reconciliation, language: La
 
 
 def _form_of(content_type: str | None) -> tuple[Literal["csv", "json"], str | None]:
-    """CSV or JSON, and the charset where one is named. Raises `unsupported_media_type`."""
+    """Return the form of a list, and the charset where one is named. Raises `unsupported_media_type`."""
     kind, _, parameters = (content_type or "").lower().partition(";")
     charset: str | None = None
     for parameter in parameters.split(";"):
@@ -273,12 +273,12 @@ def _form_of(content_type: str | None) -> tuple[Literal["csv", "json"], str | No
     raise Problem(
         "unsupported_media_type",
         "Content-Type must be text/csv (charset utf-8, gb18030, gbk, gb2312, big5, utf-16 or one of their other names;"
-        " without one it is found out) or application/json in UTF-8",
+        " without one it is detected) or application/json in UTF-8",
     )
 
 
 def _refuse_by_length(content_length: str | None) -> None:
-    """Raises `body_too_large` before a byte of it is read."""
+    """Raise `body_too_large` before a byte of the body is read."""
     if content_length is not None and content_length.isdigit() and int(content_length[:18]) > TILL_LIST_BYTES_MAX:
         raise Problem("body_too_large", f"A list may have {TILL_LIST_BYTES_MAX} bytes")
 

@@ -13,17 +13,15 @@ from gateway.scans.schemas import Instant, month_text
 from redemption.domain.commands import Currency
 from redemption.settlement import netting
 from redemption.settlement.agreements import ListedAgreement
-from redemption.settlement.browsing import DisputeOfLine
 from redemption.settlement.definitions import AgreementDefinition, AgreementId
-from redemption.settlement.disputes import TEXT_CHARACTERS_MAX
-from redemption.settlement.lines import Line, Reason, Unsettled
+from redemption.settlement.lines import Line
 from redemption.settlement.periods import REFERENCE_CHARACTERS_MAX, Period, Status
 from redemption.settlement.reconciliation import instant
 
 PERIOD_ID_PATTERN: Final = r"^[0-9]{6}\.[a-z][a-z0-9_-]{0,31}\.[a-z][a-z0-9_-]{0,31}$"
 PERIOD_ID_EXAMPLE: Final = "202611.hotel.mall"
 LINE_ID_EXAMPLE: Final = "stl_17-1-1763780645678-0-1"
-DISPUTE_ID_EXAMPLE: Final = "dsp_stl_17-1-1763780645678-0-1-1"
+
 
 Business = Annotated[str, Meta(description="id of a business", examples=["hotel"])]
 PeriodId = Annotated[str, Meta(pattern=PERIOD_ID_PATTERN, examples=[PERIOD_ID_EXAMPLE])]
@@ -68,23 +66,6 @@ class PayRequest(Struct, forbid_unknown_fields=True):
             description="the bank's reference of the payment",
         ),
     ]
-
-
-class DisputeRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """What is wrong with a line, and which side says so; a key of one business may leave the side out."""
-
-    reason: Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS_MAX, pattern=TEXT_PATTERN)]
-    business: Business | None = None
-
-
-class ResolveRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """How a dispute ends."""
-
-    note: Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS_MAX, pattern=TEXT_PATTERN)]
-    amount_minor: Annotated[
-        Annotated[int, Meta(ge=-(10**12), le=10**12)] | None,
-        Meta(description="the line's amount from now on, before tax; null or absent: unchanged"),
-    ] = None
 
 
 class AgreementVersion(Struct):
@@ -286,53 +267,6 @@ class LinesAnswer(Struct):
     next_cursor: Cursor
 
 
-class ExceptionAnswer(Struct):
-    """A use that has no line yet. It is tried again when an agreement is added."""
-
-    line_id: LineId
-    reason: Reason
-    ledger_kind: str
-    redemption_id: str
-    issuer: Business
-    acceptor: Business
-    asset: Asset
-    units: int
-    face_value_minor: int | None
-    currency: str | None
-    outlet: str | None
-    bill_reference: str | None
-    occurred_at: Instant
-    local_day: Day
-
-    @classmethod
-    def of(cls, unsettled: Unsettled) -> Self:
-        """Build it of a use without a line."""
-        use = unsettled.use
-        return cls(
-            line_id=use.line_id,
-            reason=unsettled.reason,
-            ledger_kind=use.ledger_kind,
-            redemption_id=use.subject_id,
-            issuer=use.issuer,
-            acceptor=use.acceptor,
-            asset=use.asset,
-            units=use.units,
-            face_value_minor=use.face_value_minor,
-            currency=use.currency,
-            outlet=use.outlet,
-            bill_reference=use.bill_reference,
-            occurred_at=moment(use.occurred_at),
-            local_day=use.local_day.isoformat(),
-        )
-
-
-class ExceptionsAnswer(Struct):
-    """Oldest first."""
-
-    exceptions: list[ExceptionAnswer]
-    next_cursor: Cursor
-
-
 class BusinessNet(Struct):
     """What a business receives over all its pairs; negative: pays."""
 
@@ -373,44 +307,3 @@ class NetsAnswer(Struct):
             ],
             transfers=seen(netting.settle_up(nets)),
         )
-
-
-class DisputeAnswer(Struct):
-    """A dispute on a line. Resolved when `resolved_at` is not null; without a correction the line is unchanged."""
-
-    dispute_id: Annotated[str, Meta(examples=[DISPUTE_ID_EXAMPLE])]
-    line_id: LineId
-    businesses: Annotated[list[Business], Meta(min_length=2, max_length=2)]
-    raised_by: Business
-    reason: str
-    opened_by: Who
-    opened_at: Instant
-    correction_id: str | None
-    note: str | None
-    resolved_by: Who | None
-    resolved_at: Instant | None
-
-    @classmethod
-    def of(cls, found: DisputeOfLine) -> Self:
-        """Build it of a dispute and the two sides of its line."""
-        dispute = found.dispute
-        return cls(
-            dispute_id=dispute.dispute_id,
-            line_id=dispute.line_id,
-            businesses=sorted((found.issuer, found.acceptor)),
-            raised_by=dispute.raised_by,
-            reason=dispute.reason,
-            opened_by=dispute.opened_by,
-            opened_at=moment(dispute.opened_at),
-            correction_id=dispute.correction_id,
-            note=dispute.note,
-            resolved_by=dispute.resolved_by,
-            resolved_at=instant(dispute.resolved_at),
-        )
-
-
-class DisputesAnswer(Struct):
-    """Oldest first."""
-
-    disputes: list[DisputeAnswer]
-    next_cursor: Cursor

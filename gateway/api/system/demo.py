@@ -1,10 +1,10 @@
-"""GET /v1/demo/sign-ins: whom one may be in the development stack, for its pages to offer.
+"""GET /v1/demo/sign-ins: members and terminals of the development stack, for its pages to offer.
 
-Guarantees: it is there only in the development stack, for a caller on this machine who addressed this machine (a name
-that an outsider points at 127.0.0.1 is not taken: DNS rebinding); everybody else sees a path that does not exist. Of
-those who may see it, only who has the token of `demo.json` (mode 0600) gets an answer: other users of the machine do
-not. The token reaches the pages behind the `#` of the address that `tong up` prints, so no log and no `Referer` has it.
-What it returns is `demo.json`, with names.
+Guarantees: it exists only in the development stack, for a caller on this machine who addressed this machine (a name
+that an outsider points at 127.0.0.1 is not accepted: DNS rebinding); everybody else gets `not_found`. Of these callers,
+only one with the token of `demo.json` (mode 0600) gets an answer: other users of the machine do not. The token reaches
+the pages behind the `#` of the address that `tong up` prints, so no log and no `Referer` has it. The answer is
+`demo.json`, with names.
 """
 
 import asyncio

@@ -15,7 +15,7 @@ from redemption.rules.catalogue import categories_at, may_be_used_at
 
 
 class HealthAnswer(Struct):
-    """The process is alive."""
+    """The process is running."""
 
     status: Literal["ok"]
 
