@@ -162,7 +162,7 @@ async def member_others(browser: Browser, demo: Demo, folder: Path) -> None:
 
 
 async def home(browser: Browser, demo: Demo, folder: Path) -> None:
-    """The way in, on a phone and on a limiter."""
+    """The way in, on a phone and on a desk."""
     for name, size, locale in (("phone", PHONE, "zh-TW"), ("desktop", DESKTOP, "en-GB")):
         async with visiting(browser, demo["base_url"], size=size, locale=locale) as visitor:
             await visitor.open("/")
@@ -255,7 +255,7 @@ async def scanner_states(visitor: Visitor, demo: Demo, tier: str, shoot: Callabl
 
 
 async def scanner_page(browser: Browser, demo: Demo, folder: Path) -> None:
-    """Each state on a phone, a tablet and a limiter, in light and dark, in three languages."""
+    """Each state on a phone, a tablet and a desk, in light and dark, in three languages."""
     variants: tuple[tuple[str, tuple[int, int], str, str, str], ...] = (
         ("phone", PHONE, "light", "zh-TW", "gold"),
         ("tablet", TABLET_LYING, "dark", "en-GB", "diamond"),
@@ -317,7 +317,7 @@ async def traffic(demo: Demo) -> None:
 
 
 async def ops_page(browser: Browser, demo: Demo, folder: Path) -> None:
-    """Operations while the group is at work: limiter in light and dark, tablet and phone, with a place unfolded."""
+    """Operations while the group is at work: desk in light and dark, tablet and phone, with a place unfolded."""
     session = {"operations": {"credential": demo["admin_api_key"], "label": ""}}
     variants: tuple[tuple[str, tuple[int, int], str, str], ...] = (
         ("desktop", DESKTOP, "light", "zh-TW"),

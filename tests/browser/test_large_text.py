@@ -25,7 +25,7 @@ LONG = "wolfeschlegelsteinhausenberg"
 NINE_DIGITS = 999_999_999
 LARGE = [((390, 844), "light"), ((390, 844), "dark"), ((844, 390), "light"), ((844, 390), "dark")]
 NARROW = [(320, 640), (720, 450)]
-"""The width of WCAG 1.4.10, and a limiter's window at a zoom of 200 %."""
+"""The width of WCAG 1.4.10, and a desk's window at a zoom of 200 %."""
 WINDOWS = [
     *(pytest.param(size, theme, True, id=f"{size[0]}x{size[1]} {theme}, text at 200 %") for size, theme in LARGE),
     *(pytest.param(size, "light", False, id=f"{size[0]}x{size[1]}") for size in NARROW),

@@ -212,5 +212,5 @@ async def test_the_group_tells_what_everything_is_called(tong: TongClient) -> No
     assert [tier["tier"] for tier in told["tiers"]] == ["standard", "silver", "gold", "diamond"]
     hotel = next(each for each in told["businesses"] if each["business_id"] == "hotel")
     assert hotel["name"]["zh-Hant"] == "通逸酒店"
-    assert hotel["outlets"][0]["name"]["en"] == "Front limiter"
+    assert hotel["outlets"][0]["name"]["en"] == "Front desk"
     assert "dining-80" in {each["benefit_id"] for each in told["benefits"]}

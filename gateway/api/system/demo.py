@@ -39,16 +39,16 @@ async def sign_ins(request: Request) -> Response:
         text = await asyncio.to_thread((state.settings.home / "demo.json").read_text, encoding="utf-8")
     except OSError:
         raise Problem("not_found", "The development stack has not written demo.json") from None
-    told: dict[str, Any] = json.loads(text)
+    demo: dict[str, Any] = json.loads(text)
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    wanted = told["pages_access_token"].encode()
+    wanted = demo["pages_access_token"].encode()
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), wanted):
         raise Problem("unauthenticated", "The address that `tong up` prints has the token; `tong demo pages` prints it")
     names = await group_names(state.names)
     businesses = {business.business_id: business for business in names.businesses}
     tiers = {tier.tier_id: tier.name for tier in names.tiers}
     terminals = []
-    for each in told["terminals"]:
+    for each in demo["terminals"]:
         business = businesses.get(each["business"])
         outlets = {} if business is None else {outlet.outlet_id: outlet.name for outlet in business.outlets}
         terminals.append(
@@ -59,7 +59,7 @@ async def sign_ins(request: Request) -> Response:
             }
         )
     members = []
-    for each in told["members"]:
+    for each in demo["members"]:
         number = member_number(each["member_id"])
         member = None if number is None else await ask_hot_store(state.memberships.member(number), changes=False)
         if member is None:
@@ -74,7 +74,7 @@ async def sign_ins(request: Request) -> Response:
                 "access_token": each["access_token"],
             }
         )
-    document = {"members": members, "terminals": terminals, "admin_api_key": told["admin_api_key"]}
+    document = {"members": members, "terminals": terminals, "admin_api_key": demo["admin_api_key"]}
     return answer(200, orjson.dumps(document))
 
 

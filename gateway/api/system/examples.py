@@ -4,7 +4,7 @@ from typing import Any, Final
 
 TERMINAL_EXAMPLE: Final[dict[str, Any]] = {
     "terminal_id": "trm_hotel_1",
-    "outlet": {"outlet_id": "out_hotel_lobby", "name": {"zh-Hant": "大堂前台", "en": "Front limiter"}},
+    "outlet": {"outlet_id": "out_hotel_lobby", "name": {"zh-Hant": "大堂前台", "en": "Front desk"}},
     "business": {
         "business_id": "hotel",
         "currency": "CNY",
@@ -24,7 +24,7 @@ EXAMPLE: Final[dict[str, Any]] = {
             "business_id": "hotel",
             "currency": "CNY",
             "name": {"zh-Hant": "通逸酒店", "zh-Hans": "通逸酒店", "en": "Tong Hotel"},
-            "outlets": [{"outlet_id": "out_hotel_lobby", "name": {"zh-Hant": "大堂前台", "en": "Front limiter"}}],
+            "outlets": [{"outlet_id": "out_hotel_lobby", "name": {"zh-Hant": "大堂前台", "en": "Front desk"}}],
         }
     ],
     "benefits": [{"benefit_id": "dining-80", "name": {"zh-Hant": "餐飲八折", "en": "20 % off dinner"}}],

@@ -65,7 +65,7 @@ async def test_a_redemption_is_told_with_place_and_balance_and_which_code_it_use
     assert told["subject_id"] == answer.json()["redemption_id"]
     assert told["at"] == answer.json()["created_at"]
     assert told["business"] == {"business_id": "hotel", "name": "Tong Hotel"}
-    assert told["outlet"] == {"outlet_id": "out_hotel_lobby", "name": "Front limiter"}
+    assert told["outlet"] == {"outlet_id": "out_hotel_lobby", "name": "Front desk"}
     assert told["code"] == {"form": "scan", "expires_at": code.expires_at}
     assert told["bill"]["payable_minor"] == answer.json()["bill"]["payable_minor"]
     assert [lot["amount"] for lot in told["changes"][0]["lots"]] == [500, 100]

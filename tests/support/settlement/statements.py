@@ -47,8 +47,8 @@ async def name_everything(pool: Pool) -> None:
     """Names for businesses, outlets and a benefit; the gym has none, like one that was loaded without."""
     for business, names in NAMES.items():
         await pool.execute("UPDATE business SET name = $2 WHERE business_id = $1", business, names)
-        limiter = {"zh-Hant": f"{names['zh-Hant']}前台", "en": f"{names['en']} limiter"}
-        await pool.execute("UPDATE outlet SET name = $2 WHERE business_id = $1", business, limiter)
+        desk = {"zh-Hant": f"{names['zh-Hant']}前台", "en": f"{names['en']} desk"}
+        await pool.execute("UPDATE outlet SET name = $2 WHERE business_id = $1", business, desk)
     await pool.execute(
         "INSERT INTO benefit (benefit_id, definition) VALUES ('breakfast', $1)",
         {"name": {"zh-Hant": "雙人早餐", "zh-Hans": "双人早餐", "en": "Breakfast"}},
