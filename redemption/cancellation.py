@@ -6,7 +6,7 @@ member or the terminal's place (ADR 0010).
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from redemption.addresses import Addresses
 from redemption.call_rates import CallRates, rate_refusal, tombstone_seconds
@@ -35,7 +35,7 @@ from redemption.service import check_same_call, step_arguments
 class Cancelled:
     """The effect of a cancel: `reversed` with the redemption, or `tombstoned`."""
 
-    effect: str
+    effect: Literal["reversed", "tombstoned"]
     redemption: Redemption | None
 
 
@@ -159,7 +159,6 @@ class Cancellations:
             return rate_refusal(self._addresses.configuration.policy, reply[3], reply[4])
         if outcome is not Outcome.APPLIED:
             return Refusal(outcome)
-        effect = reply[2].decode()
-        if effect == "tombstoned":
-            return Cancelled(effect, None)
-        return Cancelled(effect, after_step(redemption_told(reply[3]), reply[4], replayed=False))
+        if reply[2] == b"tombstoned":
+            return Cancelled("tombstoned", None)
+        return Cancelled("reversed", after_step(redemption_told(reply[3]), reply[4], replayed=False))

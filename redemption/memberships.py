@@ -5,7 +5,7 @@ Guarantees: they change no value and use up no code. Each is one round trip to o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 from redemption.addresses import Addresses, MemberAddress
 from redemption.call_rates import own_calls, rate_refusal
@@ -21,6 +21,7 @@ from redemption.rules.pricing import Priced
 from redemption.rules.quote import quote
 from redemption.service import MemberMissing
 
+MemberStatus = Literal["active", "blocked"]
 NEVER = 999_999
 """The month by which a lot that never expires is sorted: after every other."""
 
@@ -42,7 +43,7 @@ class MemberState:
     member_id: str
     tier: str
     display_name: str
-    status: str
+    status: MemberStatus
     codes_valid_from: int
     points_held: int
     growth: int
@@ -222,7 +223,7 @@ def _member_state(member_id: str, reply: list[Any]) -> MemberState:
         member_id=member_id,
         tier=tier,
         display_name=name,
-        status=status,
+        status=cast(MemberStatus, status),
         codes_valid_from=int(valid_from or 0),
         points_held=int(held or 0),
         growth=int(growth or 0),

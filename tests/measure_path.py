@@ -1,4 +1,5 @@
-"""Time of the gateway's own part of a scan: `python -m tests.measure_path`. docs/explanation/performance.md has the figures.
+"""Time of the gateway's own part of a scan: `python -m tests.measure_path`. docs/explanation/performance.md has the
+figures.
 
 From a whole request to a whole response, with the hot store's reply canned: no sockets, no uvicorn, no Lua. Beside it
 the parts that are measured alone. Figures are CPU time, the least of the rounds, because other work only adds to it.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.support.servers.stack import Stack, running_stack
 
-CONFIGURATION = Path(__file__).parent / "support" / "schemathesis.toml"
+CONFIGURATION = Path(__file__).parent / "support" / "fuzzing" / "schemathesis.toml"
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 SETTLEMENT, RECONCILIATIONS, BACK_OFFICE = "/settlement/", "/reconciliations", "/(settlement|ops)/"
 

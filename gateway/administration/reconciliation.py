@@ -4,13 +4,14 @@ import asyncio
 import datetime
 import sys
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-import orjson
+import msgspec
 
 from gateway.api.settlement.reconciliation_files import FILE_FORMS, write_file
-from gateway.api.settlement.reconciliation_schemas import head_fields
+from gateway.api.settlement.reconciliation_schemas import ReconciliationHead
 from gateway.formats.printing import table
+from gateway.http.responses import encode
 from gateway.problems.amounts import money
 from redemption.database import Pool
 from redemption.domain.clock import system_clock
@@ -63,22 +64,22 @@ async def reconcile(
 
 
 def _tell(found: Reconciliation, *, as_json: bool) -> None:
-    head: dict[str, Any] = head_fields(found, "en")
+    head = ReconciliationHead.of(found, "en")
     if as_json:
-        sys.stdout.write(orjson.dumps(head, option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(msgspec.json.format(encode(head), indent=2).decode() + "\n")
         return
     place = found.outlet or found.business
-    note = ", not over yet" if head["provisional"] else ""
+    note = ", not over yet" if head.provisional else ""
     sys.stdout.write(f"{found.reconciliation_id}  {place}  {found.day} ({found.time_zone}{note})\n")
-    totals = [(kind, head["totals"][kind]) for kind in CLASSES]
-    currency = head["currency"]
+    totals = [(kind, getattr(head.totals, kind)) for kind in CLASSES]
+    currency = head.currency
     rows = [
-        (kind, str(total["bills"]), money(total["list_minor"], currency), money(total["ledger_minor"], currency))
+        (kind, str(total.bills), money(total.list_minor, currency), money(total.ledger_minor, currency))
         for kind, total in totals
     ]
     for line in table(("class", "bills", "list", "ledger"), rows):
         sys.stdout.write(f"{line}\n")
-    for listed in head["notes"]:
-        numbers = ", ".join(map(str, listed["rows"][:ROWS_TOLD]))
-        more = ", …" if listed["rows_total"] > ROWS_TOLD else ""
-        sys.stdout.write(f"note: {listed['explanation']} (rows {numbers}{more})\n")
+    for listed in head.notes:
+        numbers = ", ".join(map(str, listed.rows[:ROWS_TOLD]))
+        more = ", …" if listed.rows_total > ROWS_TOLD else ""
+        sys.stdout.write(f"note: {listed.explanation} (rows {numbers}{more})\n")

@@ -1,1 +1,1 @@
-"""The HTTP interface, a folder for each feature: operations beside their endpoints, schemas, serializers."""
+"""The HTTP interface, a folder for each feature: operations beside their endpoints, schemas that build the answers."""

@@ -1,7 +1,7 @@
-"""Who calls: credentials as the operation demands them, and counts of calls at the edge.
+"""Authentication of callers as the operation demands it, and counts of calls at the edge.
 
-What runs a function of the hot store anyway (verify, prepare, steps, cancel, accruals, codes) is counted inside it;
-every other call that writes or tells is counted here (redemption/call_rates.py). A call without a good credential is
+Calls that run a function of the hot store (verify, prepare, steps, cancel, accruals, codes) are counted inside it;
+every other call that writes or reads is counted here (redemption/call_rates.py). A call without a good credential is
 not counted: it is refused from memory. tests/support/api/access_matrix.py says for each route which count applies.
 """
 

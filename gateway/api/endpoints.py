@@ -1,6 +1,6 @@
 """Every endpoint of the interface but verify, which is in gateway/hot_path/.
 
-Those asked most stand first: the router looks at one route after the other, a microsecond each.
+The most frequent come first, because the router tries one route after the other, a microsecond each.
 """
 
 from typing import Any, Final

@@ -1,8 +1,9 @@
-"""What a worker is made of, put together once by the lifespan and handed to every endpoint."""
+"""The parts of a worker, composed once by the lifespan and handed to every endpoint."""
 
 from dataclasses import dataclass, field
 
 from gateway.api.settlement.limiter import SettlementLimiter
+from gateway.api.statistics.feed import OperationsFeed
 from gateway.auth.authentication import KeyAuthenticator
 from gateway.live.parts import LiveParts
 from gateway.observability.hot_store_health import HotStoreHealth
@@ -26,7 +27,7 @@ from tokens.keyring import KeyRingFile
 
 @dataclass(slots=True)
 class State:
-    """The parts of one gateway worker. `draining` is set when it is told to stop: readiness then says 503."""
+    """The parts of one gateway worker. `draining` is set when it begins to stop: readiness then answers 503."""
 
     settings: Settings
     clock: Clock
@@ -48,6 +49,7 @@ class State:
     names: DisplayNames
     watch: HotStoreHealth
     live: LiveParts
+    feed: OperationsFeed
     weaknesses: list[ConfigurationWarning] = field(default_factory=list)
     frozen: dict[int, str] = field(default_factory=dict)
     """Buckets in which no value moves until a rebuild, and why; as of the last second."""
@@ -56,6 +58,6 @@ class State:
     draining: bool = False
 
     def drain(self) -> None:
-        """The worker is about to stop: it is not ready any more, and its streams end."""
+        """Begin to stop: readiness answers 503 and streams end."""
         self.draining = True
         self.live.drain()

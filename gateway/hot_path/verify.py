@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.auth.authentication import TERMINAL, KeyAuthenticator
 from gateway.hot_path.admission import Admission
+from gateway.hot_path.scan_answer import scan_body
 from gateway.hot_path.scan_cycle import Answer
 from gateway.http.body import ClientGone, bounded, decode, read_body, require_json
 from gateway.http.responses import JSON, header, send_answer
@@ -24,6 +25,7 @@ from gateway.observability.metrics import APPLIED, REPLAYED, Metrics
 from gateway.observability.scan_counters import ScanCounters
 from gateway.openapi.operation import Returns, operation
 from gateway.openapi.parameters import IDEMPOTENCY_KEY
+from gateway.openapi.problem_schema import EarlierRedemption
 from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed, refused
 from gateway.scans import examples
@@ -38,7 +40,6 @@ from gateway.scans.input import (
     settle_by_key,
 )
 from gateway.scans.schemas import RedemptionAnswer
-from gateway.scans.serializers import redemption_document, scan_body
 from redemption.configuration.current import Terminal
 from redemption.credentials import TerminalScope
 from redemption.domain.clock import Clock
@@ -271,13 +272,13 @@ class VerifyEndpoint:
         return problem
 
     async def _earlier(self, redemption_id: str, terminal: Terminal) -> dict[str, Any] | None:
-        """Return the fields that a cashier sees of the redemption that a possible duplicate repeats. None where it
-        cannot be read now: the refusal does not wait for it."""
+        """Return the redemption that a possible duplicate repeats, for its refusal. None where it cannot be read now:
+        the refusal does not wait for it."""
         try:
             found = await self._redemptions.find(redemption_id, terminal.business.business_id)
         except (HotStoreFault, TimeoutError):
             return None
         if found is None:
             return None
-        document = redemption_document(found)
-        return {name: document[name] for name in ("redemption_id", "status", "created_at", "bill")}
+        earlier: dict[str, Any] = msgspec.to_builtins(EarlierRedemption.of(found))
+        return earlier

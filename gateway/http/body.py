@@ -1,7 +1,7 @@
 """Reading and decoding request bodies: bounded in size and time, and refused with the place of the fault.
 
-Stricter than JSON parsers are: a member that stands twice in an object is refused (RFC 8259 §4 leaves it open, and a
-till whose two `points` disagree must hear of it), numbers must be whole, unknown members are named.
+Stricter than JSON parsers: a duplicate key in an object is refused (RFC 8259 §4 leaves it open, and a till whose two
+`points` disagree must learn of it), numbers must be whole, unknown members are named.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class ClientGone(RefusedError):
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises `body_too_large`, `malformed` when it does not come in time, `ClientGone`."""
+    """Read the whole body. Raises `body_too_large`, `malformed` where it is not complete in time, `ClientGone`."""
     message = await receive()  # almost always the whole body, without a timer
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
@@ -40,7 +40,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 async def read_upload(receive: Receive, bytes_max: int, seconds: float) -> bytes:
-    """A whole body that may be larger and slower than one of JSON. Raises as `read_body` does."""
+    """Read a whole body that may be larger and slower than one of JSON. Raises as `read_body` does."""
     try:
         async with asyncio.timeout(seconds):
             return await _read_rest(await receive(), receive, bytes_max)
@@ -61,14 +61,14 @@ async def _read_rest(message: Message, receive: Receive, bytes_max: int) -> byte
 
 
 def bounded(body: Buffer, bytes_max: int = BODY_BYTES_MAX) -> Buffer:
-    """The body. Raises `body_too_large`."""
+    """Return the body. Raises `body_too_large`."""
     if len(body) > bytes_max:
         raise Problem("body_too_large", f"A body may have {bytes_max} bytes here")
     return body
 
 
 def require_json(content_type: str | None) -> None:
-    """Raises `unsupported_media_type` unless the body says it is JSON (in UTF-8)."""
+    """Raise `unsupported_media_type` unless the Content-Type is JSON in UTF-8."""
     kind, _, parameters = (content_type or "").partition(";")
     if kind.strip().lower() != "application/json" or (
         "charset" in parameters.lower() and "utf-8" not in parameters.lower()
@@ -77,7 +77,7 @@ def require_json(content_type: str | None) -> None:
 
 
 def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, bytes]:
-    """The value and its canonical encoding (defaults left out), which fingerprints the request.
+    """Return the value and its canonical encoding (defaults left out), which fingerprints the request.
 
     Raises `malformed` with place and reason.
     """
@@ -94,20 +94,20 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, bytes]:
     if len(canonical) != len(body):
         try:
             refuse_duplicate_members(body)
-        except (ValueError, RecursionError):  # in a part that the type passes over unread
-            raise malformed("not JSON: a part that means nothing here cannot be read", "body") from None
+        except (ValueError, RecursionError):  # in a part that the decoder skips
+            raise malformed("not JSON: a part that is not used here cannot be read", "body") from None
     return value, canonical
 
 
 def refuse_duplicate_members(body: bytes) -> None:
-    """Raises `malformed` when an object of this valid JSON text has a member twice."""
+    """Raise `malformed` where an object of this valid JSON text has a duplicate key."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         members = dict(pairs)
         if len(members) != len(pairs):
             names = [name for name, _ in pairs]
             twice = next(name for name in names if names.count(name) > 1)
-            raise malformed("stands twice in one object", twice)
+            raise malformed("is a duplicate key", twice)
         return members
 
     json.loads(body, object_pairs_hook=unique)

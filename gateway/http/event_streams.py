@@ -2,19 +2,20 @@
 
 Guarantees: a stream takes a seat before anything is read for it and gives it back however it ends; a client that does
 not read for `SEND_SECONDS` loses its connection, with what was buffered for it; a heartbeat every `HEARTBEAT_SECONDS`.
-What is sent, and when a stream ends by itself, is its endpoint's to say (gateway/api/members/events.py,
+Endpoints decide what is sent and when a stream ends by itself (gateway/api/members/events.py,
 gateway/api/statistics/endpoints.py).
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Final
 
-import orjson
+from msgspec import Struct
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
+from gateway.http.responses import encode
 from gateway.problems.documents import Problem
 from redemption.domain.limits import STREAMS_PER_MEMBER_MAX
 
@@ -24,11 +25,17 @@ RETRY_AFTER_SECONDS: Final = 5
 TOO_MANY_MISSED: Final = "too_many_missed"
 UNKNOWN_EVENT_ID: Final = "unknown_event_id"
 ABORT: Final = "tong.abort"
-"""Where gateway/server/protocol.py leaves in the scope of a stream's request how its connection is cut."""
+"""Key of the scope of a stream's request under which gateway/server/protocol.py leaves how to cut its connection."""
+
+
+class Reason(Struct):
+    """Why a stream begins anew or ends."""
+
+    reason: str
 
 
 class StreamLimiter:
-    """How many streams of one kind a worker has open, in all and for each caller."""
+    """Counts the open streams of one kind, in all and for each caller, and refuses more than the bounds."""
 
     def __init__(self, most: int, most_of_one: int) -> None:
         self._most = most
@@ -37,7 +44,7 @@ class StreamLimiter:
         self.open = 0
 
     def take(self, caller: object) -> Callable[[], None]:
-        """Takes a seat; what is returned gives it back, once. Raises `rate_limited`, `overloaded`."""
+        """Take a seat and return a function that gives it back. Raises `rate_limited`, `overloaded`."""
         if self._taken.get(caller, 0) >= self._most_of_one:
             raise Problem(
                 "rate_limited",
@@ -47,7 +54,7 @@ class StreamLimiter:
             )
         if self.open >= self._most:
             raise Problem(
-                "overloaded", "This worker has as many streams as it may have", retry_after=RETRY_AFTER_SECONDS
+                "overloaded", "This worker has its maximum number of streams open", retry_after=RETRY_AFTER_SECONDS
             )
         self._taken[caller] = self._taken.get(caller, 0) + 1
         self.open += 1
@@ -73,7 +80,7 @@ class MemberSeats(StreamLimiter):
 
 
 class EventStream(EventSourceResponse):
-    """A stream over an iterator of whole events as bytes. `done` is called once when it is over, however it is."""
+    """A stream over an iterator of whole events as bytes. Calls `done` once when it is over, however it ends."""
 
     def __init__(self, events: AsyncIterator[bytes], done: Callable[[], None]) -> None:
         super().__init__(
@@ -94,22 +101,22 @@ class EventStream(EventSourceResponse):
             abort: Callable[[], None] | None = scope.get(ABORT)
             if abort is not None:
                 abort()
-                await asyncio.sleep(0)  # the server hears that the connection is gone before this returns
+                await asyncio.sleep(0)  # lets the server notice that the connection is gone before this returns
         finally:
             self._done()
 
 
-def event(name: str, document: Any, identifier: str | None = None) -> bytes:
-    """One event, whole. JSON has no line ends of its own."""
+def event(name: str, document: Struct, identifier: str | None = None) -> bytes:
+    """Write one event whole. Encoded JSON has no line ends."""
     head = f"id: {identifier}\nevent: {name}\ndata: " if identifier is not None else f"event: {name}\ndata: "
-    return head.encode() + orjson.dumps(document) + b"\n\n"
+    return head.encode() + encode(document) + b"\n\n"
 
 
 def reset(reason: str) -> bytes:
-    """The event that tells a client to read its state anew: what it missed cannot be told."""
-    return event("reset", {"reason": reason})
+    """Write the event after which a client reads its state anew, because events are missing."""
+    return event("reset", Reason(reason))
 
 
 def ending(reason: str) -> bytes:
-    """The last event of a stream that the server ends."""
-    return event("end", {"reason": reason})
+    """Write the last event of a stream that the server ends."""
+    return event("end", Reason(reason))

@@ -1,4 +1,4 @@
-"""Files that are answered: sent from disk, with a name to keep them under and, where they no longer change, an ETag.
+"""Answers that are files: sent from disk, with a file name and, where they no longer change, an ETag.
 
 Guarantees: what a file took (its space, the place in the worker) is given back when it was sent or could not be; a
 client that reads too slowly is cut off after DOWNLOAD_SECONDS.
@@ -18,13 +18,13 @@ DOWNLOAD_SECONDS: Final = 900.0
 
 
 def not_modified(request: Request, sha256: str) -> bool:
-    """Whether the client has this file already (RFC 9110 §13.1.2)."""
+    """Return whether the client has this file already (RFC 9110 §13.1.2)."""
     given = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     return f'"{sha256}"' in given or given == ["*"]
 
 
 class FileAnswer(Response):
-    """The whole of an open file, which this closes with everything else in `held`. `name`: visible ASCII, no quotes."""
+    """An open file as an answer. Closes `held` when it was sent or could not be. `name`: visible ASCII, no quotes."""
 
     def __init__(self, file: IO[bytes], media_type: str, name: str, sha256: str | None, held: ExitStack) -> None:
         size = file.seek(0, os.SEEK_END)

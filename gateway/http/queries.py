@@ -1,6 +1,6 @@
-"""What stands in a query string: read strictly, bounded, and refused with the name of the parameter.
+"""Query parameters: read strictly, bounded, and refused with the name of the parameter.
 
-A cursor is opaque to callers: the place of the last item of a page, which only the same list takes back.
+A cursor is opaque to callers: it holds the place of the last item of a page, and only the same list accepts it.
 """
 
 import base64
@@ -24,51 +24,51 @@ T = TypeVar("T")
 
 
 class Query:
-    """The parameters of a request. Raises `malformed` for one that the call does not have, or that stands twice."""
+    """The parameters of a request. Raises `malformed` for an unknown parameter and for one given twice."""
 
     def __init__(self, request: Request, *names: str) -> None:
         self._values: dict[str, str] = {}
         for name, value in request.query_params.multi_items():
             if name not in names:
-                raise malformed(f"there is no such parameter; this call has {', '.join(names) or 'none'}", name[:64])
+                raise malformed(f"is not a parameter of this call, which has {', '.join(names) or 'none'}", name[:64])
             if name in self._values:
-                raise malformed("stands twice", name)
+                raise malformed("is given twice", name)
             self._values[name] = value
 
     def text(self, name: str, pattern: str, what: str) -> str | None:
-        """A value that has the whole pattern. `what` says what it is to be."""
+        """Return a value that matches the whole pattern; None where it is absent. `what` names it in the refusal."""
         value = self._values.get(name)
         if value is not None and re.fullmatch(pattern, value, re.ASCII) is None:
             raise malformed(f"is not {what}", name)
         return value
 
     def one_of(self, name: str, choices: Sequence[T], default: T) -> T:
-        """One of some words."""
+        """Return one of the choices; the default where it is absent."""
         value = self._values.get(name)
         if value is None:
             return default
         if value not in choices:
-            raise malformed(f"is none of {', '.join(str(choice) for choice in choices)}", name)
+            raise malformed(f"is not one of {', '.join(str(choice) for choice in choices)}", name)
         return next(choice for choice in choices if choice == value)
 
     def business(self, name: str = "business") -> str | None:
-        """The id of a business."""
+        """Return the id of a business; None where it is absent."""
         return self.text(name, "[a-z][a-z0-9_-]{0,31}", "the id of a business")
 
     def month(self, name: str = "month") -> int | None:
-        """`2026-11` as 202611."""
+        """Return `2026-11` as 202611; None where it is absent."""
         value = self._values.get(name)
         return None if value is None else month_of_text(value, name)
 
     def day(self, name: str) -> datetime.date | None:
-        """`2026-11-22`."""
+        """Return a day written like `2026-11-22`; None where it is absent."""
         value = self._values.get(name)
         if value is None:
             return None
         try:
             return datetime.date.fromisoformat(value)
         except ValueError:
-            raise malformed("is no day, written like 2026-11-22", name) from None
+            raise malformed("is not a day, written like 2026-11-22", name) from None
 
     def start(self, name: str, zone: ZoneInfo) -> float | None:
         """Return an instant as Unix seconds; a day (`2026-11-22`) is its first moment in `zone`."""
@@ -96,14 +96,14 @@ class Query:
             ) from None
 
     def limit(self, default: int = PAGE_ITEMS_DEFAULT, most: int = PAGE_ITEMS_MAX) -> int:
-        """How many items a page has."""
+        """Return how many items a page has."""
         value = self._values.get("limit", str(default))
         if not value.isascii() or not value.isdigit() or len(value) > 6 or not 1 <= int(value) <= most:
-            raise malformed(f"is no whole number from 1 to {most}", "limit")
+            raise malformed(f"is not a whole number from 1 to {most}", "limit")
         return int(value)
 
     def cursor(self, shape: type[T]) -> T | None:
-        """The place after which the page begins, of the shape that `cursor_of` was given."""
+        """Return the place after which the page begins, as `cursor_of` was given it; None where it is absent."""
         return place_of_cursor(self._values.get("cursor"), shape)
 
 
@@ -115,7 +115,7 @@ def place_of_cursor(value: str | None, shape: type[T]) -> T | None:
         if len(value) > CURSOR_CHARACTERS_MAX:
             raise ValueError
         place = base64.b64decode(value + "=" * (-len(value) % 4), b"-_", validate=True)
-        if b"\\u0000" in place:  # in no text of ours, and PostgreSQL takes none
+        if b"\\u0000" in place:  # no cursor of ours has it, and PostgreSQL refuses it
             raise ValueError
         return msgspec.json.decode(place, type=shape)
     except (ValueError, binascii.Error, msgspec.DecodeError):
@@ -123,15 +123,15 @@ def place_of_cursor(value: str | None, shape: type[T]) -> T | None:
 
 
 def month_of_text(value: str, place: str) -> int:
-    """`2026-11` or `202611` as 202611. Raises `malformed`."""
+    """Return `2026-11` or `202611` as 202611. Raises `malformed`."""
     found = _MONTH.fullmatch(value)
     if found is None:
-        raise malformed("is no month, written like 2026-11", place)
+        raise malformed("is not a month, written like 2026-11", place)
     return int(found[1] + found[2])
 
 
 def cursor_of(place: Any, *, more: bool) -> str | None:
-    """What `Query.cursor` takes back; None on the last page."""
+    """Return a cursor for `Query.cursor`; None on the last page."""
     if not more:
         return None
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")

@@ -1,7 +1,10 @@
-"""Plain ASGI answers: the two messages of a response and the headers every API answer has."""
+"""JSON answers: schemas encoded as they are described, and the headers that every answer of the API has."""
 
-from typing import Final
+from typing import Any, Final, TypeVar
 
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
 from starlette.responses import Response
 from starlette.types import Scope, Send
 
@@ -10,18 +13,31 @@ from gateway.problems.documents import CONTENT_TYPE as PROBLEM_JSON
 
 JSON: Final = b"application/json"
 Headers = tuple[tuple[bytes, bytes], ...]
+S = TypeVar("S", bound=Struct)
+encode: Final = msgspec.json.Encoder().encode
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """The first header of that (lower-case) name as text, or None: a loop over a dozen pairs beats a mapping."""
+    """Return the first header of that (lower-case) name as text, or None. Scans the list, which is faster than making
+    a mapping of it."""
     for key, value in scope["headers"]:
         if key == name:
             return str(value, "latin-1")
     return None
 
 
+def respond(value: Struct, status: int = 200, headers: Headers = ()) -> Response:
+    """Return an answer whose body is the JSON of a schema: the one that the operation names."""
+    return answer(status, encode(value), headers)
+
+
+def extended(schema: type[S], value: Struct, **more: Any) -> S:
+    """Build a schema of the fields of `value` and of `more`. Raises TypeError where one is missing or unknown."""
+    return schema(**(asdict(value) | more))
+
+
 def answer(status: int, body: bytes, headers: Headers = ()) -> Response:
-    """The same answer for an endpoint that returns a Response."""
+    """Return a JSON answer of bytes that are encoded already; an error status makes it a problem document."""
     response = Response(body, status, media_type=(JSON if status < 400 else PROBLEM_JSON).decode())
     response.headers["cache-control"] = "no-store"
     response.raw_headers.extend(headers)
@@ -29,7 +45,7 @@ def answer(status: int, body: bytes, headers: Headers = ()) -> Response:
 
 
 async def send_answer(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:
-    """A whole JSON answer; an error status makes it a problem document."""
+    """Send a JSON answer as the two ASGI messages; an error status makes it a problem document."""
     await send(
         {
             "type": "http.response.start",

@@ -1,9 +1,9 @@
-"""Headers that every answer of every path has, whoever made it.
+"""Security headers of every answer of every path.
 
-    x-content-type-options        a browser takes an answer for what it says it is, and for nothing else
-    referrer-policy               no address of ours travels to another site
-    cross-origin-resource-policy  no page of another site embeds what is answered here
-    cache-control: no-store       unless the answer says something else: what a caller is told is nobody's copy
+    x-content-type-options        a browser trusts the Content-Type and guesses no other
+    referrer-policy               no address of this site reaches another site
+    cross-origin-resource-policy  no page of another site embeds an answer
+    cache-control: no-store       unless the answer sets another: no cache keeps what a caller reads
 
 Cross-origin reading (CORS) is closed: no answer carries Access-Control-Allow-Origin but /openapi.json, which is public
 and the same for everybody. Pages bring their own Content-Security-Policy (gateway/pages/).
@@ -19,12 +19,12 @@ SECURITY_HEADERS: Final = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 SECURITY_LINES: Final = b"".join(b"%s: %s\r\n" % pair for pair in SECURITY_HEADERS)
-"""The same for an answer that is written by hand."""
+"""The same as bytes, for answers that are written by hand."""
 _DEFAULTS: Final = (*SECURITY_HEADERS, (b"cache-control", b"no-store"))
 
 
 def with_security_headers(send: Send) -> Send:
-    """`send` that adds what an answer has not said itself."""
+    """Return a `send` that adds the headers an answer has not set itself."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,7 +1,7 @@
 """Texts of a movement for the member, in the three languages: a title, and a sentence that explains it."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, Protocol
 
 from gateway.problems.amounts import money, number
 from gateway.problems.kinds import LANGUAGES, Language
@@ -11,8 +11,11 @@ from redemption.domain.redemptions import BENEFIT_PREFIX, POINTS
 _TEXTS: Final[dict[tuple[str, str | None], tuple[tuple[str, str, str], tuple[str, str, str]]]] = {
     ("identify", None): (
         ("已出示會員碼", "已出示会员码", "Code shown"),
-        ("會員碼只用於核對會員，未扣除任何項目", "会员码仅用于核对会员，未扣除任何项目",
-         "The code was used to confirm your membership; nothing was used"),
+        (
+            "會員碼只用於核對會員，未扣除任何項目",
+            "会员码仅用于核对会员，未扣除任何项目",
+            "The code was used to confirm your membership; nothing was used",
+        ),
     ),
     ("redeem", None): (
         ("已使用", "已使用", "Used"),
@@ -20,8 +23,11 @@ _TEXTS: Final[dict[tuple[str, str | None], tuple[tuple[str, str, str], tuple[str
     ),
     ("hold", None): (
         ("已預留", "已预留", "On hold"),
-        ("預留 {what}，結帳時才會扣除，未使用會自動退回", "预留 {what}，结账时才会扣除，未使用会自动退回",
-         "{what} on hold; used at check-out, otherwise released automatically"),
+        (
+            "預留 {what}，結帳時才會扣除，未使用會自動退回",
+            "预留 {what}，结账时才会扣除，未使用会自动退回",
+            "{what} on hold; used at check-out, otherwise released automatically",
+        ),
     ),
     ("capture", None): (
         ("預留已結算", "预留已结算", "Hold captured"),
@@ -29,8 +35,11 @@ _TEXTS: Final[dict[tuple[str, str | None], tuple[tuple[str, str, str], tuple[str
     ),
     ("release", "voided"): (
         ("預留已取消", "预留已取消", "Hold released"),
-        ("商戶取消預留，退回 {what}", "商户取消预留，退回 {what}",
-         "The business released the hold: {what} available again"),
+        (
+            "商戶取消預留，退回 {what}",
+            "商户取消预留，退回 {what}",
+            "The business released the hold: {what} available again",
+        ),
     ),
     ("release", "expired"): (
         ("預留已到期", "预留已到期", "Hold expired"),
@@ -64,7 +73,7 @@ _TEXTS: Final[dict[tuple[str, str | None], tuple[tuple[str, str, str], tuple[str
         ("調整", "调整", "Corrected"),
         ("更正 {what}", "更正 {what}", "{what} corrected"),
     ),
-}  # fmt: skip
+}
 _POINTS: Final = ("{n} 積分", "{n} 积分", "{n} points")
 _NOTHING: Final = ("無", "无", "nothing")
 _BILL: Final = (
@@ -77,12 +86,25 @@ _BILL_EXPECTED: Final = (
     "；账单 {amount}，预计抵扣 {discount}，预计应付 {payable}",
     "; bill {amount}, expected discount {discount}, expected to pay {payable}",
 )
-"""A hold has taken nothing yet."""
+"""Of a hold, which has taken nothing yet."""
 _JOINT: Final = ("、", "、", ", ")
 
 
+class BillAmounts(Protocol):
+    """The amounts of a bill that a sentence names, minor units; None where a movement does not say them."""
+
+    @property
+    def amount_minor(self) -> int: ...
+    @property
+    def discount_minor(self) -> int | None: ...
+    @property
+    def payable_minor(self) -> int | None: ...
+    @property
+    def currency(self) -> str: ...
+
+
 def title_of(kind: str, reason: str | None, language: Language) -> str:
-    """A few words."""
+    """Return the title of a movement: a few words."""
     return _TEXTS[kind, reason][0][LANGUAGES.index(language)]
 
 
@@ -90,20 +112,20 @@ def explanation_of(
     kind: str,
     reason: str | None,
     moved: Mapping[str, int],
-    bill: Mapping[str, Any] | None,
+    bill: BillAmounts | None,
     benefit_names: Mapping[str, str],
     language: Language,
 ) -> str:
-    """One sentence. `moved` are positive amounts by asset; `bill` with what came off it, where that is known."""
+    """Explain a movement in one sentence. `moved` are positive amounts by asset."""
     index = LANGUAGES.index(language)
     what = _JOINT[index].join(_amount(asset, amount, benefit_names, index) for asset, amount in moved.items() if amount)
     sentence = _TEXTS[kind, reason][1][index].format(what=what or _NOTHING[index])
-    if bill is not None and bill["payable_minor"] is not None and what:
+    if bill is not None and bill.discount_minor is not None and bill.payable_minor is not None and what:
         texts = _BILL_EXPECTED if kind == "hold" else _BILL
         sentence += texts[index].format(
-            amount=money(bill["amount_minor"], bill["currency"]),
-            discount=money(bill["discount_minor"], bill["currency"]),
-            payable=money(bill["payable_minor"], bill["currency"]),
+            amount=money(bill.amount_minor, bill.currency),
+            discount=money(bill.discount_minor, bill.currency),
+            payable=money(bill.payable_minor, bill.currency),
         )
     return sentence
 

@@ -1,7 +1,7 @@
-"""The parts of a worker behind its live pages, put together and taken down: notices, devices, figures.
+"""Composition of a worker's parts behind its live pages: notices, devices, figures.
 
-Guarantees: nothing of it is waited for by a scan; each part's task ends before the worker does. A worker does not serve
-before it knows which devices are revoked.
+Guarantees: no scan waits for any of them; each part's task ends before the worker does. A worker does not serve before
+it knows which devices are revoked.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.http.event_streams import MemberSeats, StreamLimiter
-from gateway.live.operations_feed import OperationsFeed
 from gateway.observability.metrics import Metrics
 from gateway.observability.scan_counters import ScanCounters
 from gateway.observability.stats_aggregator import StatsAggregator
@@ -33,15 +32,15 @@ from redemption.live.tail import LedgerTail
 
 
 class Standing(Protocol):
-    """What a report says of the worker itself, beside its streams."""
+    """Reads the worker's own part of a report."""
 
     def __call__(self) -> tuple[float, list[int]]:
-        """Age of the configuration in seconds, and the frozen buckets."""
+        """Return the age of the configuration in seconds, and the frozen buckets."""
 
 
 @dataclass(slots=True)
 class LiveParts:
-    """Everything that live pages are served from."""
+    """The parts that live pages are served from."""
 
     tail: LedgerTail
     history: MemberHistory
@@ -50,14 +49,13 @@ class LiveParts:
     counters: ScanCounters
     stats_store: StatsStore
     figures: StatsAggregator
-    feed: OperationsFeed
     member_seats: MemberSeats
     operations_seats: StreamLimiter
     begin: Callable[[], None]
     """Starts the tasks, once the worker is whole."""
 
     def drain(self) -> None:
-        """Ends every stream: the worker is about to stop."""
+        """End every stream, because the worker is about to stop."""
         self.tail.close("draining")
         self.figures.wake()
 
@@ -66,7 +64,7 @@ class LiveParts:
 async def live_parts(
     *, valkey_url: str, pool: Pool, hot: HotConnection, metrics: Metrics, clock: Clock, standing: Standing
 ) -> AsyncIterator[LiveParts]:
-    """Raises PostgreSQL's faults: without it the revoked devices are not known."""
+    """Compose the parts and stop them at the end. Raises PostgreSQL's faults: revoked devices must be known first."""
     client = open_raw_client(valkey_url)
     revoked = RevokedDevices(pool)
     tasks: list[asyncio.Task[None]] = []
@@ -82,9 +80,17 @@ async def live_parts(
         metrics.streams.labels("operations").set(operations_seats.open)
         stale, frozen = standing()
         return Worker(
-            name, os.getpid(), socket.gethostname(), since_ms, hot.in_flight, member_seats.open, operations_seats.open,
-            hot.connected, round(stale, 1), frozen,
-        )  # fmt: skip
+            worker=name,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            since_ms=since_ms,
+            in_flight=hot.in_flight,
+            member_streams=member_seats.open,
+            operations_streams=operations_seats.open,
+            connected=hot.connected,
+            stale_seconds=round(stale, 1),
+            frozen=frozen,
+        )
 
     figures = StatsAggregator(stats_store, counters, metrics, clock, worker)
 
@@ -102,7 +108,6 @@ async def live_parts(
             counters=counters,
             stats_store=stats_store,
             figures=figures,
-            feed=OperationsFeed(figures, stats_store, hot, clock),
             member_seats=member_seats,
             operations_seats=operations_seats,
             begin=begin,

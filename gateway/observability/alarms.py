@@ -22,7 +22,6 @@ from gateway.observability.stats_format import (
     refused,
 )
 from gateway.problems.kinds import Language
-from redemption.domain.clock import instant
 
 LAG_SECONDS: Final = (10.0, 60.0)
 BACKLOG_ENTRIES: Final = (10_000, 100_000)
@@ -181,20 +180,20 @@ def _over(code: str, value: float, thresholds: tuple[float, float]) -> Iterable[
         yield _Found(code, value, warning, False)
 
 
-def alarm_document(code: str, alarmed: Alarmed, language: Language) -> dict[str, Any]:
-    """Return an alarm as text, critical ones and warnings alike."""
+class AlarmTexts(NamedTuple):
+    """The words of an alarm in one language."""
+
+    title: str
+    text: str
+    unit: str
+
+
+def alarm_texts(code: str, alarmed: Alarmed, language: Language) -> AlarmTexts:
+    """Explain an alarm: which figure went over which threshold, what it means and what to do."""
     words = _WORDS[code]
     value, threshold = _figure(alarmed.value), _figure(alarmed.threshold)
-    return {
-        "code": code,
-        "severity": "critical" if alarmed.critical else "warning",
-        "title": words[language]["title"],
-        "text": words[language]["text"].format(value=value, threshold=threshold),
-        "value": alarmed.value,
-        "threshold": alarmed.threshold,
-        "unit": words["unit"],
-        "since": instant(alarmed.since_ms),
-    }
+    text = words[language]["text"].format(value=value, threshold=threshold)
+    return AlarmTexts(words[language]["title"], text, words["unit"])
 
 
 def _figure(value: float) -> str:

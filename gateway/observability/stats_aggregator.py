@@ -4,8 +4,8 @@ The last hour's samples are kept for pages of operations.
 
 Guarantees: what was counted reaches the totals exactly once while the hot store keeps its data: a report whose telling
 failed is sent again unchanged, under the same number. No scan waits for anything here; a second's work is about a
-millisecond, in pieces (docs/explanation/performance.md). While the hot store is away the figures do not change and are marked as
-stale.
+millisecond, in pieces (docs/explanation/performance.md). While the hot store is away the figures do not change and are
+marked as stale.
 """
 
 import asyncio

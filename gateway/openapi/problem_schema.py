@@ -1,11 +1,12 @@
 """The schema of a problem document (RFC 9457)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway.problems.kinds import Retry
-from gateway.scans.schemas import BillAnswer, Instant, RedemptionId
+from gateway.scans.schemas import BillAnswer, Instant, RedemptionId, RedemptionView
+from redemption.domain.redemptions import Redemption, Status
 
 
 class FieldFault(Struct, omit_defaults=True):
@@ -21,9 +22,15 @@ class EarlierRedemption(Struct):
     """The redemption that a possible duplicate repeats."""
 
     redemption_id: RedemptionId
-    status: Literal["held", "captured", "partially_refunded"]
+    status: Status
     created_at: Instant
     bill: Annotated[BillAnswer | None, Meta(description="null when it had none")]
+
+    @classmethod
+    def of(cls, redemption: Redemption) -> Self:
+        """Build it of the redemption as it stands now."""
+        view = RedemptionView.of(redemption)
+        return cls(redemption_id=view.redemption_id, status=view.status, created_at=view.created_at, bill=view.bill)
 
 
 class ProblemAnswer(Struct, omit_defaults=True):

@@ -120,10 +120,14 @@ class Problem(RefusedError):
         if code in ("overloaded", "unavailable", "rate_limited"):
             self.headers += ((b"retry-after", str(retry_after).encode()),)
 
-    def body(self, accept_language: str | None) -> bytes:
-        """Return the document, JSON in UTF-8."""
-        kind = self.kind
+    def hint(self, accept_language: str | None) -> str:
+        """Return the sentence for the cashier in the caller's language."""
         asked, available = self.figures or (None, None)
+        return self.kind.hint(language_of(accept_language), asked, available)
+
+    def body(self, accept_language: str | None) -> bytes:
+        """Return the document as JSON in UTF-8."""
+        kind = self.kind
         return orjson.dumps(
             {
                 "type": kind.type_uri,
@@ -133,7 +137,7 @@ class Problem(RefusedError):
                 "outcome": "unknown" if self.unknown else kind.outcome,
                 "retry": kind.retry,
                 "detail": self.detail,
-                "operator_hint": kind.hint(language_of(accept_language), asked, available),
+                "operator_hint": self.hint(accept_language),
                 **self.extensions,
             }
         )

@@ -1,1 +1,1 @@
-"""What the endpoints of terminals share: parsing, validation and serialization of scans."""
+"""What the endpoints of terminals share: parsing, validation and schemas of scans."""

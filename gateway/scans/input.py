@@ -49,8 +49,8 @@ async def read_code_unguessed(
 ) -> CodeClaim:
     """Return the genuine code behind a scanned text, valid or expired, for a call without a key.
 
-    18 digits that nobody made are counted, so that guessing ends, whichever call is used for it. A terminal or outlet
-    that has guessed too often is refused genuine digits too: it must not learn that they are.
+    Counts 18 digits that the gateway never made, so that guessing ends, whichever call is used for it. A terminal or
+    outlet that has guessed too often is refused genuine digits too: it must not learn that they are genuine.
 
     Raises `code_malformed`, `code_forged`, `rate_limited` and the faults of `ask_hot_store`.
     """
@@ -139,9 +139,7 @@ async def repeat_of(redemptions: Redemptions, terminal: Terminal, key: str | Non
 
 
 def _guessed_too_often(wait: int) -> Problem:
-    return Problem(
-        "rate_limited", "Too many codes that nobody made", retry_after=max(1, wait), scope="guesses of digits"
-    )
+    return Problem("rate_limited", "Too many guessed codes", retry_after=max(1, wait), scope="guesses of digits")
 
 
 def check_bill(bill: Bill | None, terminal: Terminal) -> None:
@@ -151,7 +149,7 @@ def check_bill(bill: Bill | None, terminal: Terminal) -> None:
     if bill.currency != terminal.business.currency:
         raise malformed(f"this business bills in {terminal.business.currency}", "bill.currency")
     if sum(line.amount_minor for line in bill.lines) > bill.amount_minor:
-        raise malformed("the lines are more than the bill's amount_minor", "bill.lines")
+        raise malformed("the sum of the lines is more than the bill's amount_minor", "bill.lines")
 
 
 def code_use(claim: CodeClaim) -> CodeUse:

@@ -1,11 +1,19 @@
-"""Schemas of scans: what verify answers, and the words that other features' schemas share."""
+"""Schemas of scans: the answer of verify, later views of a redemption, and parts that other features' schemas share.
 
-from typing import Annotated, Final, Literal
+Every answer is built where it is described, by `of`, so a new field is a change of this file only. The answer of verify
+is the exception: gateway/hot_path/scan_answer.py writes it, for speed, and a test holds it equal to `RedemptionAnswer`.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal, Self, overload
 
 from msgspec import Meta, Struct
 
+from redemption.domain.clock import instant
 from redemption.domain.commands import AmountMinor, BenefitId, Currency, Reference
 from redemption.domain.limits import POINTS_MAX
+from redemption.domain.redemptions import UNIT, Accrual, Part, Redemption, Status
+from redemption.memberships import Lot, MemberState
 
 REDEMPTION_ID_PATTERN: Final = "^rdm_[0-9a-z]{18}$"
 
@@ -41,12 +49,36 @@ Tier = Annotated[str, Meta(description="id of the member's level", examples=["go
 Held = Annotated[PointsCount, Meta(description="set aside by holds")]
 
 
+@overload
+def month_text(yyyymm: int) -> str: ...
+
+
+@overload
+def month_text(yyyymm: int | None) -> str | None: ...
+
+
+def month_text(yyyymm: int | None) -> str | None:
+    """Return 202711 as 2027-11; None, which never ends, as None."""
+    return None if yyyymm is None else f"{yyyymm // 100:04d}-{yyyymm % 100:02d}"
+
+
+def month_of_points(yyyymm: int | None) -> str:
+    """Return the month of a lot of points, which always ends."""
+    assert yyyymm is not None
+    return month_text(yyyymm)
+
+
 class LotPart(Struct):
     """Points of one lot: the business that issued them and the month in which they expire."""
 
     issuer: Annotated[str, Meta(description="the business that issued them", examples=["hotel"])]
     points: PointsCount
     expires_month: Month
+
+    @classmethod
+    def of(cls, lot: Lot) -> Self:
+        """Build it of a lot that a member holds."""
+        return cls(issuer=lot.issuer, points=lot.amount, expires_month=month_of_points(lot.expires_month))
 
 
 class BenefitLotPart(Struct):
@@ -66,11 +98,16 @@ class StoredValueLotPart(Struct):
 
 
 class MemberHead(Struct):
-    """Whose code it was: as much as a cashier needs."""
+    """The member of a code, as far as a cashier needs it."""
 
     member_id: MemberId
     tier: Tier
     display_name: DisplayName
+
+    @classmethod
+    def of(cls, whose: MemberState | Redemption | Accrual) -> Self:
+        """Build it of a member, or of a record that names one."""
+        return cls(member_id=whose.member_id, tier=whose.tier, display_name=whose.display_name)
 
 
 Value = Annotated[AmountMinor, Meta(description="what it takes off the bill, minor units")]
@@ -109,29 +146,83 @@ _CAPTURED: Final = "what of it was captured; 0 while it is held"
 
 _REFUNDED: Final = "what of that was given back"
 
+_NOTHING_TAKEN: Final[frozenset[Status]] = frozenset({"voided", "expired", "reversed", "refunded"})
+
 
 class PointsProgress(PointsTaken, tag_field="kind", tag="points"):
-    """A points leg as it stands."""
+    """A points leg with its captures and refunds."""
 
     captured_points: Annotated[PointsCount, Meta(description=_CAPTURED)]
     refunded_points: Annotated[PointsCount, Meta(description=_REFUNDED)]
 
 
 class BenefitProgress(BenefitTaken, tag_field="kind", tag="benefit"):
-    """A benefit leg as it stands."""
+    """A benefit leg with its captures and refunds."""
 
     captured_uses: Annotated[UsesCount, Meta(description=_CAPTURED)]
     refunded_uses: Annotated[UsesCount, Meta(description=_REFUNDED)]
 
 
 class StoredValueProgress(StoredValueTaken, tag_field="kind", tag="stored_value"):
-    """A stored-value leg as it stands."""
+    """A stored-value leg with its captures and refunds."""
 
     captured_amount_minor: Annotated[AmountMinor, Meta(description=_CAPTURED)]
     refunded_amount_minor: Annotated[AmountMinor, Meta(description=_REFUNDED)]
 
 
 LegProgress = PointsProgress | BenefitProgress | StoredValueProgress
+
+
+def _progress(leg: dict[str, Any], parts: Sequence[Part]) -> LegProgress:
+    """Build a leg with its captures and refunds, of the leg as asked for and the parts that were taken for it."""
+    captured, refunded = sum(part.captured for part in parts), sum(part.refunded for part in parts)
+    if leg["kind"] == "points":
+        return PointsProgress(
+            points=leg["points"],
+            value_minor=leg["value_minor"],
+            lots=tuple(
+                LotPart(issuer=part.issuer, points=part.taken, expires_month=month_of_points(part.expires_month))
+                for part in parts
+            ),
+            captured_points=captured,
+            refunded_points=refunded,
+        )
+    if leg["kind"] == "benefit":
+        return BenefitProgress(
+            benefit_id=leg["benefit_id"],
+            uses=leg["uses"],
+            value_minor=leg["value_minor"],
+            lots=tuple(
+                BenefitLotPart(issuer=part.issuer, uses=part.taken, expires_month=month_text(part.expires_month))
+                for part in parts
+            ),
+            captured_uses=captured,
+            refunded_uses=refunded,
+        )
+    return StoredValueProgress(
+        amount_minor=leg["amount_minor"],
+        value_minor=leg["value_minor"],
+        lots=tuple(
+            StoredValueLotPart(
+                issuer=part.issuer, amount_minor=part.taken, expires_month=month_text(part.expires_month)
+            )
+            for part in parts
+        ),
+        captured_amount_minor=captured,
+        refunded_amount_minor=refunded,
+    )
+
+
+def _taken_off(leg: dict[str, Any], parts: Sequence[Part], status: Status) -> int:
+    """Return what a leg takes off the bill now, minor units. A part's share of the value is rounded down."""
+    value: int = leg["value_minor"]
+    if status == "held":
+        return value
+    if status in _NOTHING_TAKEN:
+        return 0
+    left = sum(part.captured - part.refunded for part in parts)
+    asked: int = leg[UNIT[leg["kind"]]]
+    return value * left // asked
 
 
 class BillAnswer(Struct):
@@ -143,6 +234,17 @@ class BillAnswer(Struct):
     discount_minor: Annotated[AmountMinor, Meta(description="what the legs take off it")]
     payable_minor: Annotated[AmountMinor, Meta(description="what is left to charge")]
 
+    @classmethod
+    def of(cls, bill: dict[str, Any], discount_minor: int) -> Self:
+        """Build it of a bill as a record has it."""
+        return cls(
+            reference=bill["reference"],
+            amount_minor=bill["amount_minor"],
+            currency=bill["currency"],
+            discount_minor=discount_minor,
+            payable_minor=bill["amount_minor"] - discount_minor,
+        )
+
 
 class Balance(Struct):
     """What the member has left."""
@@ -150,6 +252,15 @@ class Balance(Struct):
     points: PointsCount
     points_held: Held
     stored_value_minor: Annotated[AmountMinor, Meta(description="in the currency of the business")]
+
+    @classmethod
+    def of_member(cls, member: MemberState, currency: str) -> Self:
+        """Build it of what a member holds now."""
+        return cls(
+            points=member.sum_of("points"),
+            points_held=member.points_held,
+            stored_value_minor=member.sum_of(currency),
+        )
 
 
 HoldEnd = Annotated[Instant | None, Meta(description="when a hold ends by itself; null when it is none")]
@@ -169,18 +280,41 @@ class RedemptionAnswer(Struct):
 
 
 class RedemptionView(Struct):
-    """One redemption as it stands: what was taken, and what became of it."""
+    """One redemption now: what was taken, captured and refunded."""
 
     redemption_id: RedemptionId
-    status: Literal["held", "captured", "partially_refunded", "refunded", "voided", "expired", "reversed"]
+    status: Status
     created_at: Instant
     hold_expires_at: HoldEnd
     member: MemberHead
     legs: tuple[LegProgress, ...]
     bill: Annotated[
-        BillAnswer | None, Meta(description="with what is off it now, after capture and refunds; null when it had none")
+        BillAnswer | None, Meta(description="with the discount left after capture and refunds; null when it had none")
     ]
     balance: Annotated[Balance, Meta(description="after this step; in a look-up, after the scan")]
+
+    @classmethod
+    def of(cls, redemption: Redemption) -> "RedemptionView":
+        """Build it of a redemption at any time after its scan."""
+        parts = [[part for part in redemption.parts if part.leg == index] for index in range(len(redemption.legs))]
+        legs = list(zip(redemption.legs, parts, strict=True))
+        discount_minor = sum(_taken_off(leg, of_leg, redemption.status) for leg, of_leg in legs)
+        hold_until_ms = redemption.hold_until_ms if redemption.status == "held" else None
+        balance = redemption.balance
+        return RedemptionView(
+            redemption_id=redemption.redemption_id,
+            status=redemption.status,
+            created_at=instant(redemption.at_ms),
+            hold_expires_at=None if hold_until_ms is None else instant(hold_until_ms),
+            member=MemberHead.of(redemption),
+            legs=tuple(_progress(leg, of_leg) for leg, of_leg in legs),
+            bill=None if redemption.bill is None else BillAnswer.of(redemption.bill, discount_minor),
+            balance=Balance(
+                points=balance.points,
+                points_held=balance.points_held,
+                stored_value_minor=balance.stored_value_minor,
+            ),
+        )
 
 
 BusinessId = Annotated[str, Meta(description="id of a business", examples=["hotel"])]

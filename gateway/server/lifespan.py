@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gateway.api.settlement.limiter import POOL_SIZE, SettlementLimiter
 from gateway.api.state import State
+from gateway.api.statistics.feed import OperationsFeed
 from gateway.auth.authentication import KeyAuthenticator
 from gateway.live.parts import live_parts
 from gateway.observability.hot_store_health import HotStoreHealth, LibraryCheck
@@ -118,6 +119,7 @@ async def running(settings: Settings, clock: Clock) -> AsyncIterator[State]:
             names=DisplayNames(pool, lambda: configuration.current.version),
             watch=HotStoreHealth(hot, library, settings.buckets, settings.backlog_max, check),
             live=live,
+            feed=OperationsFeed(live.figures, live.stats_store, hot, clock),
             frozen=frozen,
             weaknesses=await weaknesses(settings),
         )

@@ -8,7 +8,7 @@ import os
 from base64 import b32encode
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal, cast, get_args
 
 import msgspec
 import orjson
@@ -21,7 +21,8 @@ from redemption.domain.records import record_fields
 
 REDEMPTION_PREFIX: Final = "rdm_"
 ACCRUAL_PREFIX: Final = "acr_"
-STATUSES: Final = ("held", "captured", "partially_refunded", "refunded", "voided", "expired", "reversed")
+Status = Literal["held", "captured", "partially_refunded", "refunded", "voided", "expired", "reversed"]
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 POINTS: Final = "points"
 BENEFIT_PREFIX: Final = "benefit:"
 UNIT: Final = {"points": "points", "benefit": "uses", "stored_value": "amount_minor"}
@@ -103,7 +104,7 @@ class Redemption(msgspec.Struct, frozen=True):
     """
 
     redemption_id: str
-    status: str
+    status: Status
     at_ms: int
     hold_until_ms: int | None
     member_id: str
@@ -120,7 +121,7 @@ class Redemption(msgspec.Struct, frozen=True):
 class Scanned(msgspec.Struct, frozen=True):
     """The result of a scan, of this call or of the first call with its key.
 
-    The record's lines are the answer (gateway/scans/serializers.py); later steps are appended behind them and are no
+    The record's lines are the answer (gateway/hot_path/scan_answer.py); later steps are appended behind them and are no
     part of it.
     """
 
@@ -137,7 +138,7 @@ def redemption_from_record(redemption_id: str, text: bytes) -> Redemption:
         hold_until = int(record["hold_until"]) if "hold_until" in record else None
         return Redemption(
             redemption_id=redemption_id,
-            status=record["status"],
+            status=cast(Status, record["status"]),
             at_ms=int(record["at"]),
             hold_until_ms=hold_until,
             member_id=record["member"],

@@ -7,7 +7,7 @@ moment behind the hot store: `watermark` says how far it is.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 import asyncpg
 
@@ -36,12 +36,17 @@ class Cursor:
 FIRST_PAGE: Final = Cursor(round(_LAST.timestamp() * 1000), Position(2**62, 0))
 
 
+ActivityStatus = Literal[
+    "identified", "held", "captured", "partially_refunded", "refunded", "voided", "expired", "reversed", "accrued"
+]
+
+
 @dataclass(frozen=True, slots=True)
 class ActivityEntry:
     """A movement and the present state of its subject. `status` is None for a movement that opens nothing."""
 
     movement: Movement
-    status: str | None
+    status: ActivityStatus | None
     given_back: Mapping[str, int]
 
 
@@ -117,10 +122,11 @@ class MemberHistory:
 _POSTING_KEY: Final = ("epoch", "entry_ms", "entry_seq", "occurred_at")
 
 
-def became(steps: Iterable[Movement]) -> tuple[str, dict[str, int]]:
+def became(steps: Iterable[Movement]) -> tuple[ActivityStatus | None, dict[str, int]]:
     """Return the status of a redemption, accrual or identity check and what came back, from all its movements in
     order."""
-    status, taken = "", 0
+    status: ActivityStatus | None = None
+    taken = 0
     given_back: dict[str, int] = {}
     for step in steps:
         taken += sum(step.redeemed.values())
@@ -133,7 +139,7 @@ def became(steps: Iterable[Movement]) -> tuple[str, dict[str, int]]:
         elif step.kind == "accrue":
             status = "accrued"
         elif step.kind == "release":
-            status = step.reason or ""
+            status = "expired" if step.reason == "expired" else "voided"
         elif step.kind == "refund":
             status = "partially_refunded" if taken > 0 else "refunded"
         elif step.kind == "reverse":

@@ -7,13 +7,18 @@ used.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, cast
 
 import orjson
 
 from redemption.domain.limits import SLOT_SECONDS
 from redemption.ledger.entries import ACCOUNTS, Entry, Position
 from tokens.offline import MARKER_PREFIX, STEP_SECONDS
+
+MovementKind = Literal[
+    "identify", "redeem", "hold", "capture", "release", "refund", "reverse", "accrue", "issue", "expire", "adjust"
+]
+MovementReason = Literal["voided", "expired", "cancelled", "accrual_reversed"]
 
 AVAILABLE: Final = "member_available"
 HELD: Final = "member_held"
@@ -67,8 +72,8 @@ class Movement:
     """
 
     position: Position
-    kind: str
-    reason: str | None
+    kind: MovementKind
+    reason: MovementReason | None
     subject_id: str
     at_ms: int
     business: str | None
@@ -108,7 +113,7 @@ def movement(
             redeemed[posting.asset] = redeemed.get(posting.asset, 0) + posting.amount
     return Movement(
         position=position,
-        kind=shown,
+        kind=cast(MovementKind, shown),
         reason=_reason(kind, subject_id, "legs" in context),
         subject_id=subject_id,
         at_ms=at_ms,
@@ -123,7 +128,7 @@ def movement(
     )
 
 
-def _reason(kind: str, subject_id: str, of_the_scan: bool) -> str | None:
+def _reason(kind: str, subject_id: str, of_the_scan: bool) -> MovementReason | None:
     """Return why something ended.
 
     A hold that expired ends with the context of its scan, one that was voided with the till's.

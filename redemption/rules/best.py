@@ -5,9 +5,9 @@ trying every set of benefits that may be used together, with every number of use
 branch that cannot reach the best so far is not followed. A basket stays within `LEGS_MAX` legs.
 
 Bounded: the `CANDIDATES_MAX` benefits that save most on their own are looked at, and at most `STEPS_MAX` uses of a
-benefit are priced (docs/reference/rules.md says how long that takes). Where either cuts off something the answer says that it is
-not exact; it is then still a basket that is granted, and never saves less than the greedy one (the dearest benefits
-that may be used together, then points) or than points alone.
+benefit are priced (docs/reference/rules.md says how long that takes). Where either cuts off something the answer says
+that it is not exact; it is then still a basket that is granted, and never saves less than the greedy one (the dearest
+benefits that may be used together, then points) or than points alone.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Definitions of points, benefits, earning and levels, as the group file and PostgreSQL have them.
 
 Plain immutable values with their limits; msgspec refuses what breaks one, with its place. They say nothing about a
-member. They are applied by eligibility.py, pricing.py, offers.py and earning.py; docs/reference/rules.md has examples. What must
-hold between them (names that exist, one currency) is checked by catalogue.py.
+member. They are applied by eligibility.py, pricing.py, offers.py and earning.py; docs/reference/rules.md has examples.
+What must hold between them (names that exist, one currency) is checked by catalogue.py.
 """
 
 import datetime

@@ -5,7 +5,8 @@ basket is granted whole or refused whole (eligibility.py says why). No value is 
 and each is rounded down once. What is left of a bill is never negative, and its parts add up to it, to the minor unit.
 
 Legs take from the bill in one canonical order: benefits (percentages, then amounts, then items, then those without
-money; equal ones by id), then points, then stored value (the smaller leg first). docs/reference/rules.md has it with examples.
+money; equal ones by id), then points, then stored value (the smaller leg first). docs/reference/rules.md has it with
+examples.
 
 The parts of a bill are its categories and, last, the amount that no line names; the latter counts only for rules
 without categories. A leg takes from all its parts in proportion to what is left of them, so that no category is used up

@@ -3,7 +3,6 @@
 from typing import Final
 
 import msgspec
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,7 +11,7 @@ from gateway.api.accruals.schemas import ACCRUAL_ID_EXAMPLE, ACCRUAL_ID_PATTERN,
 from gateway.api.callers import calling_terminal
 from gateway.api.state import State
 from gateway.http.body import decode, read_body, require_json
-from gateway.http.responses import Headers, answer
+from gateway.http.responses import Headers, respond
 from gateway.openapi.operation import Parameter, Returns, operation
 from gateway.openapi.parameters import IDEMPOTENCY_KEY, STEP_KEY
 from gateway.problems import groups
@@ -28,7 +27,6 @@ from gateway.scans.input import (
     read_code_of_key,
     repeat_of,
 )
-from gateway.scans.serializers import accrual_document, reversed_document
 from redemption.accruals import Purchase, refusal_of_key
 from redemption.domain.commands import AccrualRequest, VoidRequest
 from redemption.domain.members import member_number
@@ -78,11 +76,11 @@ async def accrue(request: Request) -> Response:
     require_json(request.headers.get("content-type"))
     wanted, canonical = decode(body, _accrual)
     if (wanted.code is None) == (wanted.member_id is None):
-        raise malformed("either code or member_id", "body")
+        raise malformed("needs either code or member_id", "body")
     key = idempotency_key(request.headers.get("idempotency-key"))
     number = member_number(wanted.member_id) if wanted.member_id is not None else None
     if wanted.code is None and number is None:
-        raise malformed("not a member id", "member_id")
+        raise malformed("is not a member id", "member_id")
     terminal = calling_terminal(request, body)
     asked = fingerprint(b"accrue", canonical)
     try:
@@ -120,7 +118,7 @@ async def accrue(request: Request) -> Response:
         state.metrics.points_issued.labels(business).inc(done.points)
         state.live.counters.issued(terminal, done.points)
     headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
-    return answer(201, orjson.dumps(accrual_document(done)), headers)
+    return respond(AccrualAnswer.of(done), 201, headers)
 
 
 @operation(
@@ -158,7 +156,7 @@ async def reverse_accrual(request: Request) -> Response:
     if isinstance(done, Refusal):
         raise refused(done, currency=terminal.business.currency)
     headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
-    return answer(200, orjson.dumps(reversed_document(done)), headers)
+    return respond(AccrualReversedAnswer.of(done), headers=headers)
 
 
 ENDPOINTS: Final = (accrue, reverse_accrual)

@@ -1,17 +1,22 @@
-"""Schemas of accruals."""
+"""Schemas of accruals, each with what builds it: a new field of an answer is a change of this file only."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from msgspec import Meta, Struct
 
+from gateway.http.responses import extended
 from gateway.scans.schemas import (
     BusinessId,
     Instant,
     MemberHead,
     Month,
     PointsCount,
+    month_text,
 )
+from redemption.accruals import Reversed
+from redemption.domain.clock import instant
 from redemption.domain.commands import AmountMinor, Currency, Reference
+from redemption.domain.redemptions import Accrual
 
 ACCRUAL_ID_PATTERN: Final = "^acr_[0-9a-z]{18}$"
 
@@ -27,6 +32,12 @@ class EarningBill(Struct):
     amount_minor: AmountMinor
     currency: Currency
 
+    @classmethod
+    def of(cls, accrual: Accrual) -> Self:
+        """Build it of the bill in the accrual's context."""
+        bill = accrual.context["bill"]
+        return cls(reference=bill["reference"], amount_minor=bill["amount_minor"], currency=bill["currency"])
+
 
 class EarnedBalance(Struct):
     """What the member has now."""
@@ -34,10 +45,11 @@ class EarnedBalance(Struct):
     points: PointsCount
 
 
-class Accrual(Struct):
-    """What every view of an accrual tells."""
+class AnyAccrual(Struct):
+    """The fields of every view of an accrual."""
 
     accrual_id: AccrualId
+    status: Literal["accrued", "reversed"]
     created_at: Instant
     member: MemberHead
     points: Annotated[PointsCount, Meta(description="earned, with level and bonus")]
@@ -51,15 +63,46 @@ class Accrual(Struct):
     balance: EarnedBalance
 
 
-class AccrualAnswer(Accrual):
+class AccrualAnswer(AnyAccrual):
     """Points a purchase earned."""
 
     status: Literal["accrued"]
 
+    @classmethod
+    def of(cls, accrual: Accrual) -> Self:
+        """Build it of an accrual as it was made."""
+        return cls(
+            accrual_id=accrual.accrual_id,
+            status="accrued",
+            created_at=instant(accrual.at_ms),
+            member=MemberHead.of(accrual),
+            points=accrual.points,
+            points_settled=accrual.settled,
+            crossing_bonus=accrual.crossing,
+            issuer=accrual.business_id,
+            expires_month=month_text(int(accrual.lot.partition(".")[0])),
+            growth_value=accrual.growth,
+            growth_value_total=accrual.growth_after,
+            bill=EarningBill.of(accrual),
+            balance=EarnedBalance(points=accrual.balance_points),
+        )
 
-class AccrualReversedAnswer(Accrual):
+
+class AccrualReversedAnswer(AnyAccrual):
     """An accrual taken back."""
 
     status: Literal["reversed"]
     points_taken_back: Annotated[PointsCount, Meta(description="what was left of them")]
     points_owed: Annotated[PointsCount, Meta(description="the rest: paid from the next points earned")]
+
+    @classmethod
+    def of(cls, done: Reversed) -> Self:
+        """Build it of an accrual as it was made and what was taken back of it."""
+        return extended(
+            cls,
+            AccrualAnswer.of(done.accrual),
+            status="reversed",
+            balance=EarnedBalance(points=done.balance_points),
+            points_taken_back=done.taken_back,
+            points_owed=done.owed,
+        )

@@ -1,1 +1,1 @@
-"""What a member's app calls: balance, benefits, codes, devices, activity, live notices."""
+"""Operations of a member's app: balance, benefits, codes, devices, activity, live notices."""

@@ -3,21 +3,19 @@
 from typing import Final
 
 import msgspec
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.members import examples
-from gateway.api.members.schemas import CodesAnswer
+from gateway.api.members.schemas import CodesAnswer, IssuedCode
 from gateway.api.state import State
 from gateway.auth.authentication import authenticate_member
 from gateway.http.body import decode, read_body, require_json
-from gateway.http.responses import answer
+from gateway.http.responses import respond
 from gateway.openapi.operation import Returns, operation
 from gateway.problems import groups
 from gateway.problems.documents import Problem, refused
 from gateway.scans.input import ask_hot_store
-from redemption.domain.clock import instant
 from redemption.domain.commands import CodesRequest
 from redemption.domain.outcomes import Refusal
 from tokens.claims import SLOTS_PER_REFRESH
@@ -53,19 +51,9 @@ async def issue_codes(request: Request) -> Response:
         raise refused(slots)
     if not slots:
         raise Problem("rate_limited", "This member used every code of the next seconds; fetch a fresh one shortly")
-    codes = []
-    for slot in slots:
-        code = state.issuer.issue(number, slot)
-        codes.append(
-            {
-                "code": code.code,
-                "digits": code.digits,
-                "expires_at": instant(code.expires_at * 1000),
-                "refresh_at": instant(code.refresh_at * 1000),
-            }
-        )
+    codes = tuple(IssuedCode.of(state.issuer.issue(number, slot)) for slot in slots)
     state.metrics.codes_issued.inc(len(slots))
-    return answer(200, orjson.dumps({"codes": codes}))
+    return respond(CodesAnswer(codes))
 
 
 ENDPOINTS: Final = (issue_codes,)

@@ -1,15 +1,17 @@
-"""/v1/me/devices: the devices that make codes without network. A device's key is told once, when it is enrolled."""
+"""/v1/me/devices: the devices that make codes without network.
 
-from typing import Any, Final
+A device's key is in the answer to its enrolment and in no other.
+"""
+
+from typing import Final
 
 import msgspec
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.callers import counted_member
 from gateway.api.members import examples
-from gateway.api.members.live_schemas import (
+from gateway.api.members.schemas import (
     DEVICE_ID_EXAMPLE,
     DEVICE_ID_PATTERN,
     Device,
@@ -19,18 +21,14 @@ from gateway.api.members.live_schemas import (
 )
 from gateway.api.state import State
 from gateway.http.body import decode, read_body, require_json
-from gateway.http.responses import answer
+from gateway.http.responses import respond
 from gateway.openapi.operation import Parameter, Returns, operation
 from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed, refused
 from gateway.scans.input import ask_hot_store
-from redemption.devices.store import Device as StoredDevice
 from redemption.devices.store import DevicesAway, DevicesExhausted, device_number
-from redemption.domain.clock import instant
 from redemption.domain.limits import DEVICES_PER_MEMBER_MAX
 from redemption.domain.outcomes import Outcome, Refusal
-from tokens import base64url
-from tokens.offline import STEP_SECONDS
 
 _decoder: Final = msgspec.json.Decoder(DeviceRequest)
 NOT_FOUND: Final = "This member has no such device"
@@ -45,11 +43,11 @@ AWAY: Final = "Devices cannot be read or changed at this moment; see the list be
     "member",
     request=DeviceRequest,
     request_examples=examples.ENROL,
-    returns=(Returns("Enrolled; the key is told once.", EnrolledDevice, examples.ENROLLED, 201),),
+    returns=(Returns("Enrolled; the key is given this once.", EnrolledDevice, examples.ENROLLED, 201),),
     refusals=(*groups.BODY, *groups.MEMBER, *groups.STORE, "member_blocked", "not_found", "devices_exhausted"),
 )
 async def enrol_device(request: Request) -> Response:
-    """A device may make codes by itself from now on, with the key that is told here and never again. A blocked member
+    """A device may make codes by itself from now on, with the key that is given here and never again. A blocked member
     enrols none."""
     state: State = request.app.state.tong
     body = await read_body(request.receive)
@@ -59,7 +57,7 @@ async def enrol_device(request: Request) -> Response:
     if wanted.replaces is not None:
         replaces = device_number(wanted.replaces)
         if replaces is None:
-            raise malformed("not the id of a device", "replaces")
+            raise malformed("is not the id of a device", "replaces")
     number = await counted_member(request)
     kid = state.issuer.current_kid
     member = await ask_hot_store(state.memberships.find(number), changes=False)
@@ -78,17 +76,7 @@ async def enrol_device(request: Request) -> Response:
     if device is None:
         raise Problem("not_found", NOT_FOUND)
     key = state.issuer.enrol(number, device.device_number, kid)
-    return answer(
-        201,
-        orjson.dumps(
-            {
-                **_document(device, kid),
-                "key": base64url.encode(key.secret),
-                "code_prefix": key.code_prefix,
-                "step_seconds": STEP_SECONDS,
-            }
-        ),
-    )
+    return respond(EnrolledDevice.with_key(Device.of(device, kid), key), 201)
 
 
 @operation(
@@ -109,7 +97,7 @@ async def list_devices(request: Request) -> Response:
     except DevicesAway:
         raise Problem("unavailable", AWAY) from None
     kid = state.issuer.current_kid
-    return answer(200, orjson.dumps({"devices": [_document(device, kid) for device in devices]}))
+    return respond(DevicesAnswer(tuple(Device.of(device, kid) for device in devices)))
 
 
 @operation(
@@ -127,7 +115,7 @@ async def list_devices(request: Request) -> Response:
             DEVICE_ID_EXAMPLE,
         ),
     ),
-    returns=(Returns("Revoked, now or before.", Device, examples.REVOKED),),
+    returns=(Returns("The device, revoked by this call or an earlier one.", Device, examples.REVOKED),),
     refusals=(*groups.MEMBER, "unavailable", "not_found"),
 )
 async def revoke_device(request: Request) -> Response:
@@ -141,17 +129,7 @@ async def revoke_device(request: Request) -> Response:
         raise Problem("unavailable", AWAY) from None
     if device is None:
         raise Problem("not_found", NOT_FOUND)
-    return answer(200, orjson.dumps(_document(device, state.issuer.current_kid)))
-
-
-def _document(device: StoredDevice, current_kid: str) -> dict[str, Any]:
-    return {
-        "device_id": device.device_id,
-        "name": device.name,
-        "created_at": instant(round(device.created_at.timestamp() * 1000)),
-        "revoked_at": None if device.revoked_at is None else instant(round(device.revoked_at.timestamp() * 1000)),
-        "key_current": device.kid == current_kid,
-    }
+    return respond(Device.of(device, state.issuer.current_kid))
 
 
 ENDPOINTS: Final = (enrol_device, list_devices, revoke_device)

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,12 +10,11 @@ from gateway.api.members import examples
 from gateway.api.members.benefits import member_benefits
 from gateway.api.members.schemas import MeAnswer, MyBenefitsAnswer
 from gateway.api.state import State
-from gateway.http.responses import answer
+from gateway.http.responses import respond
 from gateway.openapi.operation import Returns, operation
 from gateway.problems import groups
 from gateway.problems.documents import Problem, language_of
 from gateway.scans.input import ask_hot_store
-from gateway.scans.serializers import lot
 from redemption.memberships import MemberState
 
 
@@ -31,32 +29,7 @@ from redemption.memberships import MemberState
 )
 async def read_me(request: Request) -> Response:
     """Level, growth value, points by lot (first to expire first), stored value by currency."""
-    member = await _member(request)
-    stored: dict[str, int] = {}
-    for held in member.lots:
-        if held.asset != "points" and ":" not in held.asset:
-            stored[held.asset] = stored.get(held.asset, 0) + held.amount
-    return answer(
-        200,
-        orjson.dumps(
-            {
-                "member_id": member.member_id,
-                "tier": member.tier,
-                "display_name": member.display_name,
-                "status": member.status,
-                "growth_value": member.growth,
-                "balance": {
-                    "points": member.sum_of("points"),
-                    "points_held": member.points_held,
-                    "points_owed": member.owed,
-                    "stored_value": [
-                        {"currency": currency, "amount_minor": amount} for currency, amount in sorted(stored.items())
-                    ],
-                },
-                "lots": [lot(held) for held in member.lots if held.asset == "points"],
-            }
-        ),
-    )
+    return respond(MeAnswer.of(await _member(request)))
 
 
 @operation(
@@ -74,7 +47,7 @@ async def read_benefits(request: Request) -> Response:
     member = await _member(request)
     language = language_of(request.headers.get("accept-language"))
     benefits = member_benefits(member, state.configuration.current, language, state.clock())
-    return answer(200, orjson.dumps({"benefits": benefits}))
+    return respond(MyBenefitsAnswer(benefits))
 
 
 async def _member(request: Request) -> MemberState:

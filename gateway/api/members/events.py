@@ -1,35 +1,24 @@
 """GET /v1/me/events and /v1/me/activity: a member's own movements, while they happen and afterwards."""
 
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.callers import count_member, counted_member
 from gateway.api.members import examples
-from gateway.api.members.live_schemas import ActivityAnswer
+from gateway.api.members.activity_schemas import ActivityAnswer, ActivityEntry, Notice, NoticeBalance, StreamReady
+from gateway.api.names import LocalizedNames, localized_names
 from gateway.api.state import State
-from gateway.api.system.group import group_names
 from gateway.auth.authentication import member_and_expiry
 from gateway.http.event_streams import TOO_MANY_MISSED, UNKNOWN_EVENT_ID, EventStream, ending, event, reset
-from gateway.http.responses import answer
-from gateway.live.notices import (
-    LocalizedNames,
-    balance,
-    cursor_from,
-    cursor_text,
-    deed,
-    notice,
-    position_from,
-    position_text,
-    spoken,
-)
+from gateway.http.responses import respond
+from gateway.live.event_ids import cursor_from, cursor_text, position_from, position_text
 from gateway.openapi.operation import EVENT_STREAM, Parameter, Returns, operation
 from gateway.openapi.parameters import query, whole_number
 from gateway.problems import groups
-from gateway.problems.documents import Problem, language_of, malformed
+from gateway.problems.documents import Problem, malformed
 from redemption.domain.clock import instant
 from redemption.domain.limits import ACTIVITY_PAGE_DEFAULT, ACTIVITY_PAGE_MAX, NOTICES_MISSED_MAX
 from redemption.domain.members import bucket_of, member_id
@@ -37,7 +26,7 @@ from redemption.hot.faults import HotStoreFault
 from redemption.ledger.entries import Entry, Position, decode_entry
 from redemption.ledger.reader import LedgerAway
 from redemption.ledger.streams import ValkeyAway
-from redemption.live.history import FIRST_PAGE
+from redemption.live.history import FIRST_PAGE, Cursor
 from redemption.live.movements import Movement, movement_of_entry
 from redemption.live.tail import Item, Listener
 from redemption.memberships import MemberState
@@ -55,7 +44,7 @@ TAKE_SECONDS: Final = 300.0
         Parameter(
             "Last-Event-ID",
             "header",
-            "`id` of the last event that was seen: what happened since comes first, without loss and without double. "
+            "`id` of the last event that was seen: the events since then come first, each exactly once. "
             "Any other text gets the event `reset`, then the stream.",
             {"type": "string"},
             "1795316645678-0",
@@ -64,8 +53,8 @@ TAKE_SECONDS: Final = 300.0
     ),
     returns=(
         Returns(
-            "Server-sent events until the access token ends: `ready` (where things stand), `notice` (an entry of the "
-            "activity with the `balance` that is left), `reset` (too much was missed: read the activity), `end` (why "
+            "Server-sent events until the access token ends: `ready` (the balance now), `notice` (an entry of the "
+            "activity with the `balance` after it), `reset` (too much was missed: read the activity), `end` (why "
             "the server ends the stream). A comment every 15 s keeps it open.",
             None,
             examples.NOTICES,
@@ -76,11 +65,10 @@ TAKE_SECONDS: Final = 300.0
 )
 async def events(request: Request) -> Response:
     """Live notices of the member's own redemptions, holds, captures, refunds, reversals, accruals and expiry: what was
-    taken, where, and what is left. With `Last-Event-ID` what was missed comes first; an id that this stream did not
-    give, or that is too far back, gets the event `reset`."""
+    taken, where, and what is left. With `Last-Event-ID` the missed notices come first; an id of another stream, or one
+    too far back, gets the event `reset`."""
     state: State = request.app.state.tong
     number, expires_at = await member_and_expiry(request.headers.get("authorization"), state.members)
-    language = language_of(request.headers.get("accept-language"))
     given = request.headers.get("last-event-id", "")
     since = position_from(given) if given else None
     if state.draining:
@@ -89,7 +77,7 @@ async def events(request: Request) -> Response:
     give_back = state.live.member_seats.take(number)
     listener: Listener | None = None
     try:
-        names = spoken(await group_names(request), language)
+        names = await localized_names(state.names, request.headers.get("accept-language"))
         bucket = bucket_of(number, state.settings.buckets)
         listener = await state.live.tail.listen(bucket, member_id(number))
         missed: list[Movement] | str = []
@@ -110,10 +98,10 @@ async def events(request: Request) -> Response:
         state.live.tail.leave(heard)
         give_back()
 
-    return EventStream(_told(state, number, heard, missed, names, expires_at), done)
+    return EventStream(_member_events(state, number, heard, missed, names, expires_at), done)
 
 
-async def _told(
+async def _member_events(
     state: State,
     number: int,
     listener: Listener,
@@ -121,18 +109,17 @@ async def _told(
     names: LocalizedNames,
     expires_at: float,
 ) -> AsyncIterator[bytes]:
-    """Yields the events of one page: what it missed or why that cannot be told, the balance, then what comes."""
+    """Yield the events of one page: notices it missed or `reset`, then `ready`, then notices as they come."""
     member = await _member(state, number)
+    catalogue = state.configuration.current.benefits
     if isinstance(missed, str):
         yield reset(missed)
     elif missed:
         yield b"".join(
-            event("notice", {**_with_balance(state, each, names, member), "missed": True}, position_text(each.position))
-            for each in missed
+            _notice_event(Notice.with_balance(each, member, names, catalogue, missed=True)) for each in missed
         )
-    left = balance(member, names) if member is not None else None
-    ready = {"as_of": instant(round(state.clock() * 1000)), "balance": left}
-    yield event("ready", ready, position_text(listener.after))
+    left = None if member is None else NoticeBalance.after(member, names)
+    yield event("ready", StreamReady(instant(round(state.clock() * 1000)), left), position_text(listener.after))
     while True:
         left_seconds = expires_at - state.clock()
         if left_seconds <= 0:
@@ -141,17 +128,15 @@ async def _told(
         movements = _movements(await listener.take(min(left_seconds, TAKE_SECONDS)))
         if movements:
             member = await _member(state, number)
-            yield b"".join(
-                event("notice", _with_balance(state, each, names, member), position_text(each.position))
-                for each in movements
-            )
+            catalogue = state.configuration.current.benefits
+            yield b"".join(_notice_event(Notice.with_balance(each, member, names, catalogue)) for each in movements)
         if listener.ended is not None:
             yield ending(listener.ended)
             return
 
 
 async def _missed(state: State, listener: Listener, number: int, since: Position) -> list[Movement] | str:
-    """Returns what happened after `since` and before the listener began, or the reason why that cannot be told.
+    """Return the movements after `since` and before the listener began, or the reason of a `reset`.
 
     The stream first, then PostgreSQL: what the writer trims in between is in PostgreSQL by then.
     """
@@ -169,21 +154,17 @@ async def _missed(state: State, listener: Listener, number: int, since: Position
 
 
 def _movements(items: list[Item]) -> list[Movement]:
-    """What can be read of them; what cannot is a dead letter of the ledger writer's, and counted there."""
+    """Return the entries that can be read. The ledger writer counts the others as dead letters."""
     decoded = [(position, decode_entry(fields)) for position, fields in items]
     return [movement_of_entry(position, entry) for position, entry in decoded if isinstance(entry, Entry)]
 
 
-def _with_balance(
-    state: State, movement: Movement, names: LocalizedNames, member: MemberState | None
-) -> dict[str, Any]:
-    catalogue = state.configuration.current.benefits
-    left = balance(member, names, movement.changes, catalogue) if member is not None else None
-    return {**notice(movement, names), "balance": left}
+def _notice_event(notice: Notice) -> bytes:
+    return event("notice", notice, notice.event_id)
 
 
 async def _member(state: State, number: int) -> MemberState | None:
-    """What the member has now; None when the hot store does not say: a notice is not held back for it."""
+    """Return the member as of now; None where the hot store does not answer, so that no notice waits for it."""
     try:
         return await state.memberships.find(number)
     except (HotStoreFault, TimeoutError):
@@ -214,51 +195,48 @@ async def activity(request: Request) -> Response:
     state: State = request.app.state.tong
     limit, before = _page(request)
     number = await counted_member(request)
-    names = spoken(await group_names(request), language_of(request.headers.get("accept-language")))
+    names = await localized_names(state.names, request.headers.get("accept-language"))
     bucket = bucket_of(number, state.settings.buckets)
     try:
         asked_at = round(state.clock() * 1000)
         last = await _last(state, bucket)
         watermark = await state.live.history.watermark(bucket)
-        deeds, following = await state.live.history.page(member_id(number), before, limit)
+        entries, following = await state.live.history.page(member_id(number), before, limit)
     except LedgerAway:
         raise Problem("unavailable", "The ledger cannot be reached") from None
     as_of = asked_at if last is not None and last <= watermark else watermark.ms
-    return answer(
-        200,
-        orjson.dumps(
-            {
-                "as_of": instant(as_of),
-                "activity": [deed(each, names) for each in deeds],
-                "next_cursor": cursor_text(following) if following is not None else None,
-            }
-        ),
+    return respond(
+        ActivityAnswer(
+            as_of=instant(as_of),
+            activity=tuple(ActivityEntry.of_entry(each, names) for each in entries),
+            next_cursor=cursor_text(following) if following is not None else None,
+        )
     )
 
 
 async def _last(state: State, bucket: int) -> Position | None:
-    """The newest entry of the bucket; None when the hot store does not say, and the history is shown nevertheless."""
+    """Return the position of the bucket's newest entry; None where the hot store does not answer."""
     try:
         return await state.live.tail.last(bucket)
     except ValkeyAway:
         return None
 
 
-def _page(request: Request) -> tuple[int, Any]:
-    """Size and beginning of the page that is asked for. Raises `malformed`."""
+def _page(request: Request) -> tuple[int, Cursor]:
+    """Return size and beginning of the page that is asked for. Raises `malformed`."""
     unknown = request.query_params.keys() - {"limit", "cursor"}
     if unknown:
-        raise malformed("limit and cursor are all that this call takes", "query")
+        raise malformed("this call takes only limit and cursor", "query")
     limit_text = request.query_params.get("limit", str(ACTIVITY_PAGE_DEFAULT))
     limit = int(limit_text) if limit_text.isascii() and limit_text.isdecimal() and len(limit_text) <= 3 else 0
     if not 1 <= limit <= ACTIVITY_PAGE_MAX:
-        raise malformed(f"a whole number from 1 to {ACTIVITY_PAGE_MAX}", "limit")
+        raise malformed(f"is not a whole number from 1 to {ACTIVITY_PAGE_MAX}", "limit")
     text = request.query_params.get("cursor")
     if text is None:
         return limit, FIRST_PAGE
     before = cursor_from(text)
     if before is None:
-        raise malformed("not a cursor of this call", "cursor")
+        raise malformed("is not a valid cursor for this list", "cursor")
     return limit, before
 
 

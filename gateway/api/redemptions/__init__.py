@@ -1,1 +1,1 @@
-"""What a till calls beside verify: prepare, cancel, capture, void, refund, lists."""
+"""Operations of tills beside verify: prepare, cancel, capture, void, refund, lists."""

@@ -1,10 +1,9 @@
-"""What a till does with a redemption that is there: look it up, capture, void, refund it, or cancel what it may be."""
+"""Operations on one redemption: look it up, capture, void or refund it, or cancel one whose outcome is unknown."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,7 +12,7 @@ from gateway.api.redemptions import examples
 from gateway.api.redemptions.schemas import CancelAnswer
 from gateway.api.state import State
 from gateway.http.body import decode, read_body, require_json
-from gateway.http.responses import Headers, answer
+from gateway.http.responses import Headers, respond
 from gateway.openapi.operation import Parameter, Returns, operation
 from gateway.openapi.parameters import STEP_KEY
 from gateway.problems import groups
@@ -30,7 +29,6 @@ from gateway.scans.input import (
     repeat_of,
 )
 from gateway.scans.schemas import REDEMPTION_ID_EXAMPLE, REDEMPTION_ID_PATTERN, RedemptionView
-from gateway.scans.serializers import redemption_body, redemption_document
 from redemption.domain.commands import CancelRequest, CaptureRequest, RefundRequest, VoidRequest
 from redemption.domain.outcomes import Refusal
 from redemption.domain.redemptions import Redemption
@@ -63,7 +61,7 @@ _REDEMPTION_ID: Final = Parameter(
     refusals=(*groups.KEY_OF_CALLER, *groups.STORE, "not_found"),
 )
 async def read_redemption(request: Request) -> Response:
-    """The redemption as it stands. Another business's id is as unknown as one that never was."""
+    """The redemption as it is now. An id of another business is answered as an unknown one."""
     state: State = request.app.state.tong
     terminal = await counted_terminal(request)
     found = await ask_hot_store(
@@ -71,7 +69,7 @@ async def read_redemption(request: Request) -> Response:
     )
     if found is None:
         raise Problem("not_found", NOT_FOUND)
-    return answer(200, redemption_body(found))
+    return respond(RedemptionView.of(found))
 
 
 @operation(
@@ -85,9 +83,7 @@ async def read_redemption(request: Request) -> Response:
     request=CaptureRequest,
     request_required=False,
     request_examples=examples.CAPTURE,
-    returns=(
-        Returns("Captured; what was not is available again.", RedemptionView, examples.CAPTURED, replayable=True),
-    ),
+    returns=(Returns("Captured; the rest is available again.", RedemptionView, examples.CAPTURED, replayable=True),),
     refusals=(*groups.STEP, *groups.ENDED, "already_captured", "exceeds_hold"),
 )
 async def capture_redemption(request: Request) -> Response:
@@ -169,7 +165,7 @@ async def cancel(request: Request) -> Response:
     by_id = wanted.redemption_id is not None
     by_key = wanted.idempotency_key is not None and wanted.code is not None
     if by_id == by_key or (by_id and (wanted.idempotency_key or wanted.code)):
-        raise malformed("either redemption_id, or idempotency_key and code as they were sent", "body")
+        raise malformed("needs either redemption_id, or idempotency_key and code as they were sent", "body")
     key = "" if by_id else idempotency_key(wanted.idempotency_key)
     terminal = calling_terminal(request, body)
     if by_id:
@@ -196,8 +192,7 @@ async def cancel(request: Request) -> Response:
         state.metrics.steps.labels("cancel", done.outcome.name.lower()).inc()
         raise refused(done)
     state.metrics.steps.labels("cancel", done.effect).inc()
-    redemption = redemption_document(done.redemption) if done.redemption is not None else None
-    return answer(200, orjson.dumps({"effect": done.effect, "redemption": redemption}))
+    return respond(CancelAnswer.of(done))
 
 
 async def _step(
@@ -206,15 +201,17 @@ async def _step(
     decoder: msgspec.json.Decoder[Any],
     use_case: Callable[[Step], Awaitable[Redemption | Refusal | None]],
 ) -> Response:
-    """What capture, void and refund have in common. A body may be left out; so may the Idempotency-Key, but for
-    a refund of a part."""
+    """Run capture, void or refund and return its answer.
+
+    A body may be left out, and so may the Idempotency-Key, except for a partial refund.
+    """
     state: State = request.app.state.tong
     body = await read_body(request.receive)
     if body:
         require_json(request.headers.get("content-type"))
     wanted, canonical = decode(body or b"{}", decoder)
     if getattr(wanted, "legs", None) == ():
-        raise malformed("an empty list says nothing: name what is meant, or leave legs out for all of it", "legs")
+        raise malformed("is an empty list: name the legs, or leave `legs` out for all of them", "legs")
     given_key = request.headers.get("idempotency-key")
     # A refund of a part moves value again when it is repeated; all else finds that it was done before.
     wants_key = name == "refund" and getattr(wanted, "legs", None) is not None
@@ -237,7 +234,7 @@ async def _step(
     if isinstance(done, Refusal):
         raise refused(done, currency=terminal.business.currency, legs=step.legs)
     headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
-    return answer(200, redemption_body(done), headers)
+    return respond(RedemptionView.of(done), headers=headers)
 
 
 ENDPOINTS: Final = (read_redemption, capture_redemption, void_redemption, refund_redemption, cancel)

@@ -8,7 +8,7 @@ from gateway.scans.schemas import REDEMPTION_ID_EXAMPLE
 PREPARE: Final[dict[str, Any]] = {
     "for a bill": {"code": DIGITS, "bill": BILL},
     "who is it": {"code": DIGITS},
-    "what these legs come to": {
+    "the value of these legs": {
         "code": DIGITS,
         "bill": BILL,
         "legs": [{"kind": "benefit", "benefit_id": "dining-80"}, {"kind": "points", "points": 2000}],
@@ -34,7 +34,7 @@ REFUND: Final[dict[str, Any]] = {
 
 
 def _view(status: str, captured: int, refunded: int, off: int, balance: tuple[int, int]) -> dict[str, Any]:
-    """The points of the example with what became of them."""
+    """Return the points leg of the example with its captures and refunds."""
     return {
         **REDEMPTION,
         "status": status,

@@ -4,24 +4,22 @@ import re
 from typing import Final
 
 import msgspec
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.callers import calling_terminal, counted_terminal
 from gateway.api.redemptions import examples
-from gateway.api.redemptions.schemas import RedemptionsAnswer
+from gateway.api.redemptions.schemas import ListedRedemption, RedemptionsAnswer
 from gateway.api.state import State
 from gateway.http.body import decode, read_body, require_json
 from gateway.http.queries import CURSOR_CHARACTERS_MAX, Query, cursor_of, place_of_cursor
-from gateway.http.responses import answer
+from gateway.http.responses import respond
 from gateway.openapi.operation import Returns, operation
 from gateway.openapi.parameters import one_of, query, whole_number
 from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed, refused
 from gateway.scans.examples import REFERENCE
 from gateway.scans.input import ask_hot_store, code_use, read_code_unguessed
-from gateway.scans.serializers import redemption_document
 from redemption.domain.commands import REFERENCE_PATTERN, SearchRequest
 from redemption.domain.limits import (
     BILL_REFERENCE_CHARACTERS_MAX,
@@ -39,7 +37,7 @@ _search: Final = msgspec.json.Decoder(SearchRequest)
 _reference: Final = re.compile(REFERENCE_PATTERN)
 _FAR_FUTURE_MS: Final = 4_000_000_000_000
 _BY_TIME, _BY_DEADLINE = "t", "d"
-"""Which order a cursor is of; a cursor of the one is refused by the other."""
+"""The order that a cursor is of; a cursor of one order is refused by the other."""
 
 
 _DAY_OR_INSTANT: Final = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T.+)?$", "maxLength": 40}
@@ -53,7 +51,10 @@ _OUTLET: Final = {"type": "string", "pattern": "^out_[a-z0-9_-]{1,40}$"}
 _FILTERS: Final = (
     query("bill_reference", "The till's own number of the bill.", _REFERENCE, REFERENCE),
     query(
-        "status", "How they stand. `held`: open holds, in the order of their deadlines.", one_of(*STATUSES), "captured"
+        "status",
+        "Only of this status. `held`: open holds, in the order of their deadlines.",
+        one_of(*STATUSES),
+        "captured",
     ),
     query("outlet", "Scanned at this outlet.", _OUTLET, "out_hotel_lobby"),
     query(
@@ -80,11 +81,11 @@ _FILTERS: Final = (
     "Redemptions",
     "terminal",
     parameters=_FILTERS,
-    returns=(Returns("A page of them; none is an empty list.", RedemptionsAnswer, examples.LISTED),),
+    returns=(Returns("A page; the list is empty where there are none.", RedemptionsAnswer, examples.LISTED),),
     refusals=("malformed", *groups.KEY_OF_CALLER, *groups.STORE),
 )
 async def list_redemptions(request: Request) -> Response:
-    """The redemptions of this business as they stand, newest first; with `status=held` the open holds, by deadline.
+    """The redemptions of this business as they are now, newest first; with `status=held` the open holds, by deadline.
 
     A page may hold fewer than `limit` and still have a `next_cursor`. Redemptions are listed for 30 days.
     """
@@ -119,7 +120,7 @@ async def list_redemptions(request: Request) -> Response:
     scopes=("redeem", "hold", "refund"),
     request=SearchRequest,
     request_examples=examples.SEARCH,
-    returns=(Returns("A page of them; none is an empty list.", RedemptionsAnswer, examples.LISTED),),
+    returns=(Returns("A page; the list is empty where there are none.", RedemptionsAnswer, examples.LISTED),),
     refusals=(
         *groups.BODY,
         *groups.KEY_OF_CALLER,
@@ -163,10 +164,9 @@ async def _page(state: State, wanted: RedemptionFilter, place: tuple[str, int, s
         page: Page = await state.lists.page(wanted, after, limit, round(state.clock() * 1000), find)
     except LedgerAway:
         raise Problem("unavailable", "The ledger cannot be reached; a redemption can be read by its id") from None
-    documents = [{**redemption_document(item.redemption), "outlet_id": item.outlet_id} for item in page.items]
     following = page.next_place
     cursor = None if following is None else cursor_of((order, following.at_ms, following.redemption_id), more=True)
-    return answer(200, orjson.dumps({"redemptions": documents, "next_cursor": cursor}))
+    return respond(RedemptionsAnswer(tuple(ListedRedemption.of_item(item) for item in page.items), cursor))
 
 
 def _bill_reference(query: Query) -> str | None:
@@ -179,7 +179,7 @@ def _bill_reference(query: Query) -> str | None:
 
 
 def _oldest_ms(state: State) -> int:
-    """Return since when the hot store still knows how redemptions stand."""
+    """Return since when the hot store keeps redemptions, Unix milliseconds."""
     return round((state.clock() - REDEMPTION_RETENTION_SECONDS) * 1000)
 
 

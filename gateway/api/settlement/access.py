@@ -1,7 +1,7 @@
-"""Who may do what in settlement, asked the same way by every endpoint of it.
+"""Access to settlement, the same for each of its endpoints.
 
-Guarantees: without the role `settlement` nothing is seen (`forbidden`); a key of one business learns nothing of what is
-between others, not even that it is there (`not_found`).
+Guarantees: without the role `settlement` nothing is shown (`forbidden`); a key of one business learns nothing about
+other businesses' settlement, not even that it exists (`not_found`).
 """
 
 import re
@@ -38,18 +38,17 @@ CODES: Final[dict[str, str]] = {
     "disputed_already": "already_disputed",
     "resolved_already": "already_resolved",
 }
-"""The domain's words for what was refused, and the codes of gateway/problems/documents.py. What is missing is
-`malformed`."""
+"""Codes of gateway/problems/documents.py by the domain's reasons for a refusal. Any other reason is `malformed`."""
 
 
 async def caller(request: Request) -> tuple[SettlementLimiter, Administrator]:
-    """The limiter, and who calls. Raises `unauthenticated`, `terminal_revoked`, `forbidden`, `rate_limited`."""
+    """Return the limiter and the caller. Raises `unauthenticated`, `terminal_revoked`, `forbidden`, `rate_limited`."""
     state: State = request.app.state.tong
     return state.settlement, await counted_administrator(request)
 
 
 def known_business(request: Request, business: str) -> str:
-    """A business of the group. Raises `not_found`."""
+    """Return the id of a business of the group. Raises `not_found`."""
     state: State = request.app.state.tong
     if business not in state.configuration.current.businesses:
         raise Problem("not_found", "There is no such business")
@@ -57,9 +56,9 @@ def known_business(request: Request, business: str) -> str:
 
 
 def seen_business(request: Request, who: Administrator, business: str | None) -> str | None:
-    """Whose a list is: the key's business, or the one asked for; None: everybody's, for a key of the group.
+    """Return the business that a list is limited to: the key's or the one asked for; None for a key of the group.
 
-    Raises `not_found` for another business than the key's, and for one that is not there.
+    Raises `not_found` for another business than the key's, and for an unknown one.
     """
     if business is None:
         return who.business
@@ -67,7 +66,7 @@ def seen_business(request: Request, who: Administrator, business: str | None) ->
 
 
 def id_in_path(request: Request, name: str) -> str:
-    """An id out of the path. Raises `not_found` for what no id looks like (PostgreSQL takes no U+0000)."""
+    """Return an id out of the path. Raises `not_found` for text that cannot be an id (PostgreSQL takes no U+0000)."""
     value: str = request.path_params[name]
     if _ID.fullmatch(value) is None:
         raise Problem("not_found", "There is nothing of this id")
@@ -75,12 +74,12 @@ def id_in_path(request: Request, name: str) -> str:
 
 
 def actor_name(who: Administrator) -> str:
-    """Who does it, for the record."""
+    """Return the name of a key's holder, for the record."""
     return f"key {who.key_id}"
 
 
 async def body_of(request: Request, decoder: msgspec.json.Decoder[T], *, optional: bool = False) -> T:
-    """The request's body. Raises `body_too_large`, `unsupported_media_type`, `malformed`."""
+    """Return the decoded body of the request. Raises `body_too_large`, `unsupported_media_type`, `malformed`."""
     body = await read_body(request.receive)
     if body or not optional:
         require_json(request.headers.get("content-type"))
@@ -89,7 +88,7 @@ async def body_of(request: Request, decoder: msgspec.json.Decoder[T], *, optiona
 
 
 def refused(result: AgreementRefused | DisputeRefused | PeriodRefused, **extensions: Any) -> Problem:
-    """What the domain refused, as a problem."""
+    """Return a refusal of the domain as a problem."""
     code = CODES.get(result.reason)
     if code is None:
         return malformed(result.detail, "body")
@@ -97,7 +96,7 @@ def refused(result: AgreementRefused | DisputeRefused | PeriodRefused, **extensi
 
 
 async def seen_period(limiter: SettlementLimiter, who: Administrator, name: str) -> Period:
-    """A period by its id, its number or its SHA-256. Raises `not_found`, also for one between others."""
+    """Return a period by its id, its number or its SHA-256. Raises `not_found`, also for one between others."""
     wanted: str | None = name
     if "." not in name:
         is_hash = len(name) == 64 and not set(name) - set("0123456789abcdef")

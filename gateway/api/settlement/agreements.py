@@ -10,9 +10,9 @@ from gateway.api.settlement import examples
 from gateway.api.settlement.access import actor_name, body_of, caller, id_in_path, refused, seen_business
 from gateway.api.settlement.limiter import SettlementLimiter
 from gateway.api.settlement.operations import AGREEMENT_ID, BUSINESS, CURSOR, LIMIT, settlement_operation
-from gateway.api.settlement.schemas import AgreementAdded, AgreementsAnswer
-from gateway.api.settlement.serializers import agreement_version, answered
+from gateway.api.settlement.schemas import AgreementAdded, AgreementsAnswer, AgreementVersion
 from gateway.http.queries import Query, cursor_of
+from gateway.http.responses import respond
 from gateway.openapi.operation import Returns
 from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed
@@ -36,14 +36,14 @@ _definition: Final = msgspec.json.Decoder(AgreementDefinition)
     refusals=("malformed", *groups.SETTLEMENT),
 )
 async def list_agreements(request: Request) -> Response:
-    """Every version of every agreement, by id and number; a business sees those that can count for it."""
+    """Every version of every agreement, by id and number; a business sees those that can apply to it."""
     query = Query(request, "business", "limit", "cursor")
     business, limit, after = query.business(), query.limit(), query.cursor(tuple[str, int])
     limiter, who = await caller(request)
     page = await limiter.run(limiter.pages.agreements(seen_business(request, who, business), None, after, limit))
     last = (page.items[-1].agreement_id, page.items[-1].version) if page.items else None
-    versions = [agreement_version(each) for each in page.items]
-    return answered(AgreementsAnswer(versions, cursor_of(last, more=page.more)))
+    versions = [AgreementVersion.of(each) for each in page.items]
+    return respond(AgreementsAnswer(versions, cursor_of(last, more=page.more)))
 
 
 @settlement_operation(
@@ -67,8 +67,8 @@ async def read_agreement(request: Request) -> Response:
     if not page.items:  # a cursor is only given where there are more
         raise Problem("not_found", "There is no such agreement, or it is between other businesses")
     last = (agreement_id, page.items[-1].version) if page.items else None
-    versions = [agreement_version(each) for each in page.items]
-    return answered(AgreementsAnswer(versions, cursor_of(last, more=page.more)))
+    versions = [AgreementVersion.of(each) for each in page.items]
+    return respond(AgreementsAnswer(versions, cursor_of(last, more=page.more)))
 
 
 @settlement_operation(
@@ -79,7 +79,7 @@ async def read_agreement(request: Request) -> Response:
     request=AgreementDefinition,
     request_examples=examples.DEFINITIONS,
     returns=(
-        Returns("It was in force already; nothing was added.", AgreementAdded, examples.ADDED),
+        Returns("The same version was in force already; nothing was added.", AgreementAdded, examples.ADDED),
         Returns("Added.", AgreementAdded, examples.ADDED, 201),
     ),
     refusals=(*groups.BODY, *groups.SETTLEMENT_OF_GROUP, "agreement_conflict"),
@@ -87,7 +87,7 @@ async def read_agreement(request: Request) -> Response:
 async def add_version(request: Request) -> Response:
     """Adds an agreement, or supersedes it by a further version. For keys of the whole group.
 
-    What is in force already adds nothing (200), so it can be repeated safely. Nothing that is closed changes.
+    A version that is in force already is not added again (200), so repeating is safe. Closed periods never change.
     """
     definition = await body_of(request, _definition)
     limiter, who = await caller(request)
@@ -95,11 +95,11 @@ async def add_version(request: Request) -> Response:
     try:
         agreement_id = msgspec.convert(request.path_params["agreement_id"], AgreementId)
     except msgspec.ValidationError:
-        raise malformed("is no id: a letter, then up to 31 of a-z, 0-9, - and _", "agreement_id") from None
+        raise malformed("is not an id: a letter, then up to 31 of a-z, 0-9, - and _", "agreement_id") from None
     result = await limiter.run(_add(limiter, agreement_id, definition, actor_name(who)), changes=True)
     if isinstance(result, AgreementRefused):
         raise refused(result)
-    return answered(AgreementAdded(result.agreement_id, result.version), 201 if result.fresh else 200)
+    return respond(AgreementAdded(result.agreement_id, result.version), 201 if result.fresh else 200)
 
 
 async def _add(

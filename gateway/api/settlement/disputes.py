@@ -17,18 +17,19 @@ from gateway.api.settlement.access import (
     refused,
     seen_business,
 )
-from gateway.api.settlement.limiter import SettlementLimiter
-from gateway.api.settlement.operations import BUSINESS, CURSOR, DISPUTE_ID, LIMIT, LINE_ID, settlement_operation
-from gateway.api.settlement.schemas import (
+from gateway.api.settlement.dispute_schemas import (
     DisputeAnswer,
     DisputeRequest,
     DisputesAnswer,
+    ExceptionAnswer,
     ExceptionsAnswer,
     ResolveRequest,
 )
-from gateway.api.settlement.serializers import answered, dispute_answer, exception_answer
+from gateway.api.settlement.limiter import SettlementLimiter
+from gateway.api.settlement.operations import BUSINESS, CURSOR, DISPUTE_ID, LIMIT, LINE_ID, settlement_operation
 from gateway.auth.authentication import Administrator
 from gateway.http.queries import Query, cursor_of
+from gateway.http.responses import respond
 from gateway.openapi.operation import Returns
 from gateway.openapi.parameters import one_of, query
 from gateway.problems import groups
@@ -50,7 +51,7 @@ _RESOLVED: Final[dict[str, bool | None]] = {"open": False, "resolved": True, "al
         LIMIT,
         CURSOR,
     ),
-    returns=(Returns("A page of them.", ExceptionsAnswer, examples.EXCEPTIONS),),
+    returns=(Returns("A page of uses.", ExceptionsAnswer, examples.EXCEPTIONS),),
     refusals=("malformed", *groups.SETTLEMENT),
 )
 async def list_exceptions(request: Request) -> Response:
@@ -60,8 +61,8 @@ async def list_exceptions(request: Request) -> Response:
     limiter, who = await caller(request)
     page = await limiter.run(limiter.pages.exceptions(seen_business(request, who, business), after, limit))
     last = (page.items[-1].use.occurred_at, page.items[-1].use.line_id) if page.items else None
-    found = [exception_answer(each) for each in page.items]
-    return answered(ExceptionsAnswer(found, cursor_of(last, more=page.more)))
+    found = [ExceptionAnswer.of(each) for each in page.items]
+    return respond(ExceptionsAnswer(found, cursor_of(last, more=page.more)))
 
 
 @settlement_operation(
@@ -85,7 +86,7 @@ async def list_disputes(request: Request) -> Response:
     limiter, who = await caller(request)
     page = await limiter.run(limiter.pages.disputes(seen_business(request, who, business), resolved, after, limit))
     last = (page.items[-1].dispute.opened_at, page.items[-1].dispute.dispute_id) if page.items else None
-    return answered(DisputesAnswer([dispute_answer(each) for each in page.items], cursor_of(last, more=page.more)))
+    return respond(DisputesAnswer([DisputeAnswer.of(each) for each in page.items], cursor_of(last, more=page.more)))
 
 
 @settlement_operation(
@@ -99,7 +100,7 @@ async def list_disputes(request: Request) -> Response:
 async def read_dispute(request: Request) -> Response:
     """One dispute."""
     limiter, who = await caller(request)
-    return answered(dispute_answer(await _seen(limiter, who, id_in_path(request, "dispute_id"))))
+    return respond(DisputeAnswer.of(await _seen(limiter, who, id_in_path(request, "dispute_id"))))
 
 
 @settlement_operation(
@@ -109,13 +110,13 @@ async def read_dispute(request: Request) -> Response:
     parameters=(LINE_ID,),
     request=DisputeRequest,
     request_examples=examples.DISPUTE,
-    returns=(Returns("It is open, now or before.", DisputeAnswer, examples.OPENED, 201),),
+    returns=(Returns("The open dispute, opened by this call or an earlier one.", DisputeAnswer, examples.OPENED, 201),),
     refusals=(*groups.BODY, *groups.SETTLEMENT, "own_use", "already_disputed"),
 )
 async def open_dispute(request: Request) -> Response:
     """One side of a line says that it is wrong. Its period cannot be approved until that is resolved.
 
-    A line has at most one open dispute: the same sent again answers that one.
+    A line has at most one open dispute: the same request again returns it.
     """
     wanted = await body_of(request, _dispute)
     limiter, who = await caller(request)
@@ -127,7 +128,7 @@ async def open_dispute(request: Request) -> Response:
     result = await limiter.run(limiter.disputes.open(line_id, business, wanted.reason, actor_name(who)), changes=True)
     if isinstance(result, DisputeRefused):
         raise refused(result)
-    return answered(dispute_answer(DisputeOfLine(result, *sides)), 201)
+    return respond(DisputeAnswer.of(DisputeOfLine(result, *sides)), 201)
 
 
 @settlement_operation(
@@ -141,11 +142,11 @@ async def open_dispute(request: Request) -> Response:
     refusals=(*groups.BODY, *groups.SETTLEMENT, "already_resolved"),
 )
 async def resolve_dispute(request: Request) -> Response:
-    """Ends a dispute: with the amount that both sides agree on, by a correcting line in an open month; or with the line
-    as it stands.
+    """Ends a dispute: with the amount that both sides agree on, by a correcting line in an open month; or without a
+    change of the line.
 
     An amount is recorded by a key of the whole group. A key of one business can only withdraw the dispute that its
-    business raised. The same again answers the same.
+    business raised. Repeating it returns the same answer.
     """
     wanted = await body_of(request, _resolve)
     limiter, who = await caller(request)
@@ -162,7 +163,7 @@ async def resolve_dispute(request: Request) -> Response:
     )
     if isinstance(result, DisputeRefused):
         raise refused(result)
-    return answered(dispute_answer(DisputeOfLine(result, found.issuer, found.acceptor)))
+    return respond(DisputeAnswer.of(DisputeOfLine(result, found.issuer, found.acceptor)))
 
 
 async def _seen(limiter: SettlementLimiter, who: Administrator, dispute_id: str) -> DisputeOfLine:

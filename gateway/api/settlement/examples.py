@@ -5,8 +5,9 @@ They are November of the worked example in docs/reference/settlement.md.
 
 from typing import Any, Final
 
+from gateway.api.settlement.dispute_schemas import DISPUTE_ID_EXAMPLE
 from gateway.api.settlement.reconciliation_schemas import RECONCILIATION_ID_EXAMPLE
-from gateway.api.settlement.schemas import DISPUTE_ID_EXAMPLE, LINE_ID_EXAMPLE, PERIOD_ID_EXAMPLE
+from gateway.api.settlement.schemas import LINE_ID_EXAMPLE, PERIOD_ID_EXAMPLE
 
 SHA256: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _CLOSED: Final = "2026-12-01T02:00:00.000Z"
@@ -182,8 +183,12 @@ TILL_LIST_CSV: Final = "單號;金額;時間\nPOS-7-20261122-0001;20.00;2026-11-
 
 def _class(bills: int, rows: int, movements: int, list_minor: int, ledger_minor: int) -> dict[str, int]:
     return {
-        "bills": bills, "rows": rows, "movements": movements, "list_minor": list_minor, "ledger_minor": ledger_minor,
-    }  # fmt: skip
+        "rows": rows,
+        "bills": bills,
+        "movements": movements,
+        "list_minor": list_minor,
+        "ledger_minor": ledger_minor,
+    }
 
 
 RECONCILIATION_HEAD: Final[dict[str, Any]] = {

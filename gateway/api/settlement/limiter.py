@@ -1,8 +1,7 @@
-"""What a worker needs of settlement: its use cases over connections of their own, a bound on how many are in hand, and
-what a fault means to the caller.
+"""Settlement's use cases of a worker, over connections of their own: bounded in number and time, faults as problems.
 
-Guarantees: a slow statement or a burst of look-ups takes no connection from what scans need; more than the bound is
-refused at once (`overloaded`); no call waits longer than its seconds (`unavailable`).
+Guarantees: a slow statement or a burst of look-ups takes no connection from scans; calls beyond the bound are refused
+at once (`overloaded`); no call waits longer than its seconds (`unavailable`).
 """
 
 import asyncio
@@ -29,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class SettlementLimiter:
-    """One a worker. `exports` makes files of statements in processes of its own."""
+    """The limiter of one worker. `exports` makes files of statements in processes of its own."""
 
     def __init__(self, pool: Pool, clock: Clock, exports: StatementExports) -> None:
         self.pool = pool
@@ -42,11 +41,11 @@ class SettlementLimiter:
         self._transfers = 0
 
     async def run(self, call: Awaitable[T], *, changes: bool = False, seconds: float = CALL_SECONDS) -> T:
-        """Awaits a use case. Raises `overloaded`, `unavailable` (with `outcome: unknown` where it may have changed
+        """Await a use case. Raises `overloaded`, `unavailable` (with `outcome: unknown` where it may have changed
         something) and `period_altered`."""
         if self._calls >= SETTLEMENT_CALLS_MAX:
             _close(call)
-            raise Problem("overloaded", "As many calls of settlement are in hand as this worker takes")
+            raise Problem("overloaded", "This worker has its maximum number of settlement calls in progress")
         self._calls += 1
         try:
             async with asyncio.timeout(seconds):
@@ -57,16 +56,16 @@ class SettlementLimiter:
             logger.warning("settlement was not answered: %s", type(fault).__name__)
             detail = "PostgreSQL cannot be reached, or did not answer in time"
             if changes:
-                detail += ": send the same again to learn what happened; it is never done twice"
+                detail += ": repeat the request to learn what happened; it is never applied twice"
             raise Problem("unavailable", detail, unknown=changes) from None
         finally:
             self._calls -= 1
 
     @contextmanager
     def transfer(self) -> Iterator[None]:
-        """Around an upload or a download. Raises `overloaded`."""
+        """Count an upload or a download while it lasts. Raises `overloaded`."""
         if self._transfers >= SETTLEMENT_TRANSFERS_MAX:
-            raise Problem("overloaded", "As many files are on their way as this worker takes")
+            raise Problem("overloaded", "This worker has its maximum number of transfers in progress")
         self._transfers += 1
         try:
             yield
@@ -75,6 +74,6 @@ class SettlementLimiter:
 
 
 def _close(call: Awaitable[object]) -> None:
-    """A coroutine that is not awaited is closed, or Python warns."""
+    """Close a coroutine that will not be awaited, so that Python does not warn."""
     if asyncio.iscoroutine(call):
         call.close()

@@ -1,10 +1,11 @@
-"""What the operations of settlement and reconciliation share: their callers and parameters."""
+"""Callers and parameters that the operations of settlement and reconciliation share."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from gateway.api.settlement.dispute_schemas import DISPUTE_ID_EXAMPLE
 from gateway.api.settlement.reconciliation_schemas import RECONCILIATION_ID_EXAMPLE, RECONCILIATION_ID_PATTERN
-from gateway.api.settlement.schemas import DISPUTE_ID_EXAMPLE, LINE_ID_EXAMPLE, PERIOD_ID_EXAMPLE
+from gateway.api.settlement.schemas import LINE_ID_EXAMPLE, PERIOD_ID_EXAMPLE
 from gateway.openapi.operation import Method, Parameter, operation
 from gateway.openapi.parameters import query, whole_number
 from redemption.domain.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
@@ -21,7 +22,7 @@ LIMIT: Final = query("limit", "Items of a page.", whole_number(PAGE_ITEMS_MAX, P
 CURSOR: Final = query(
     "cursor", "`next_cursor` of the page before.", {"type": "string", "maxLength": 400}, "WyJicmVha2Zhc3QiLDFd"
 )
-AGREEMENT_ID: Final = Parameter("agreement_id", "path", "Its name.", _ID, "breakfast")
+AGREEMENT_ID: Final = Parameter("agreement_id", "path", "The agreement's name.", _ID, "breakfast")
 PERIOD: Final = Parameter(
     "period",
     "path",
@@ -36,7 +37,7 @@ DISPUTE_ID: Final = Parameter(
 RECONCILIATION_ID: Final = Parameter(
     "reconciliation_id",
     "path",
-    "The reconciliation, as the upload answered it.",
+    "The reconciliation, as in the answer to the upload.",
     {"type": "string", "pattern": RECONCILIATION_ID_PATTERN},
     RECONCILIATION_ID_EXAMPLE,
 )

@@ -1,4 +1,4 @@
-"""Months and periods: listed, closed, approved by both sides, paid; their lines, and the file their hash is over."""
+"""Months and periods: listed, closed, approved by both sides, paid; their lines, and the file that is hashed."""
 
 import datetime
 import hashlib
@@ -24,6 +24,7 @@ from gateway.api.settlement.operations import BUSINESS, COUNTERPARTY, CURSOR, LI
 from gateway.api.settlement.schemas import (
     ApproveRequest,
     CloseRequest,
+    LineAnswer,
     LinesAnswer,
     MonthClosed,
     NetsAnswer,
@@ -31,18 +32,19 @@ from gateway.api.settlement.schemas import (
     PeriodAnswer,
     PeriodsAnswer,
 )
-from gateway.api.settlement.serializers import answered, line_answer, month_text, nets_answer, period_answer
 from gateway.http.files import FileAnswer, not_modified
 from gateway.http.queries import Query, cursor_of, month_of_text
+from gateway.http.responses import respond
 from gateway.openapi.operation import Parameter, Returns
 from gateway.openapi.parameters import one_of, query
 from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed
+from gateway.scans.schemas import month_text
 from redemption.settlement.browsing import PeriodFilter
 from redemption.settlement.periods import CLOSE_SECONDS, Period, PeriodRefused, Status
 
 SETTLED_SECONDS: Final = 20.0
-"""How long a close waits for what the ledger has to be settled."""
+"""How long a close waits for the ledger to be settled."""
 _STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 _SPOOLED_BYTES: Final = 1024 * 1024
 
@@ -76,7 +78,7 @@ async def list_periods(request: Request) -> Response:
     wanted = PeriodFilter(month, seen_business(request, who, business), counterparty, status)
     page = await limiter.run(limiter.pages.periods(wanted, after, limit))
     last = (page.items[-1].month, page.items[-1].party_low, page.items[-1].party_high) if page.items else None
-    return answered(PeriodsAnswer([period_answer(each) for each in page.items], cursor_of(last, more=page.more)))
+    return respond(PeriodsAnswer([PeriodAnswer.of(each) for each in page.items], cursor_of(last, more=page.more)))
 
 
 @settlement_operation(
@@ -90,7 +92,7 @@ async def list_periods(request: Request) -> Response:
 async def read_period(request: Request) -> Response:
     """One period by its id; a closed one also by its number or its SHA-256."""
     limiter, who = await caller(request)
-    return answered(period_answer(await seen_period(limiter, who, request.path_params["period"])))
+    return respond(PeriodAnswer.of(await seen_period(limiter, who, request.path_params["period"])))
 
 
 @settlement_operation(
@@ -101,13 +103,13 @@ async def read_period(request: Request) -> Response:
     request=CloseRequest,
     request_required=False,
     request_examples={"nothing": {}},
-    returns=(Returns("Closed, now or before.", MonthClosed, examples.MONTH_CLOSED),),
+    returns=(Returns("The closed month, closed by this call or an earlier one.", MonthClosed, examples.MONTH_CLOSED),),
     refusals=(*groups.BODY, *groups.SETTLEMENT_OF_GROUP, "month_not_over", "earlier_month_open", "period_altered"),
 )
 async def close_month(request: Request) -> Response:
     """Closes a month for the whole group: its lines are frozen, each pair's period is numbered and hashed.
 
-    For keys of the whole group. Waits until what the ledger has is settled. A month that is closed is answered the same
+    For keys of the whole group. Waits until the whole ledger is settled. For a closed month the answer is the same
     again, after every hash was computed anew from the lines.
     """
     await body_of(request, _close, optional=True)
@@ -122,7 +124,7 @@ async def close_month(request: Request) -> Response:
     if isinstance(result, PeriodRefused):
         raise refused(result)
     lines = sum(period.lines for period in result.periods)
-    return answered(MonthClosed(month_text(month), len(result.periods), lines, result.exceptions))
+    return respond(MonthClosed(month_text(month), len(result.periods), lines, result.exceptions))
 
 
 @settlement_operation(
@@ -137,13 +139,13 @@ async def close_month(request: Request) -> Response:
     refusals=(*groups.BODY, *groups.SETTLEMENT, "period_not_closed", "period_disputed", "own_use"),
 )
 async def approve_period(request: Request) -> Response:
-    """The consent of one side to a closed period. Again, it changes nothing."""
+    """Records the consent of one side to a closed period. Repeating it changes nothing."""
     wanted = await body_of(request, _approve, optional=True)
     limiter, who = await caller(request)
     business = known_business(request, who.acts_for(wanted.business, "business"))
     period = await seen_period(limiter, who, request.path_params["period"])
     result = await limiter.run(limiter.periods.approve(period.period_id, business, actor_name(who)), changes=True)
-    return _told(result)
+    return _period_response(result)
 
 
 @settlement_operation(
@@ -157,21 +159,21 @@ async def approve_period(request: Request) -> Response:
     refusals=(*groups.BODY, *groups.SETTLEMENT, "period_not_closed", "period_not_approved", "period_paid", "own_use"),
 )
 async def pay_period(request: Request) -> Response:
-    """Notes that an approved period was paid, under the bank's reference. The same again changes nothing."""
+    """Records that an approved period was paid, with the bank's reference. Repeating it changes nothing."""
     wanted = await body_of(request, _pay)
     limiter, who = await caller(request)
     period = await seen_period(limiter, who, request.path_params["period"])
     if period.party_low == period.party_high:
         raise Problem("own_use", "A business's own use: nothing is owed")
-    return _told(
+    return _period_response(
         await limiter.run(limiter.periods.pay(period.period_id, wanted.reference, actor_name(who)), changes=True)
     )
 
 
-def _told(result: Period | PeriodRefused) -> Response:
+def _period_response(result: Period | PeriodRefused) -> Response:
     if isinstance(result, PeriodRefused):
         raise refused(result)
-    return answered(period_answer(result))
+    return respond(PeriodAnswer.of(result))
 
 
 @settlement_operation(
@@ -194,7 +196,7 @@ async def list_lines(request: Request) -> Response:
     period = await seen_period(limiter, who, request.path_params["period"])
     page = await limiter.run(limiter.pages.lines(period, after, limit))
     last = (page.items[-1].occurred_at, page.items[-1].line_id) if page.items else None
-    return answered(LinesAnswer([line_answer(each) for each in page.items], cursor_of(last, more=page.more)))
+    return respond(LinesAnswer([LineAnswer.of(each) for each in page.items], cursor_of(last, more=page.more)))
 
 
 @settlement_operation(
@@ -214,9 +216,9 @@ async def list_lines(request: Request) -> Response:
     refusals=(*groups.SETTLEMENT, "period_not_closed", "period_altered"),
 )
 async def export_period(request: Request) -> Response:
-    """The lines of a closed period exactly as its SHA-256 is over them: fields apart by tabs, one line each.
+    """The lines of a closed period exactly as its SHA-256 takes them: fields separated by tabs, one line each.
 
-    The ETag is that hash. It is computed anew while the file is made; where it differs, that is said and nothing sent.
+    The ETag is that hash. It is computed anew while the file is made; where it differs, the answer is a problem.
     """
     limiter, who = await caller(request)
     period = await seen_period(limiter, who, request.path_params["period"])
@@ -255,7 +257,7 @@ async def export_period(request: Request) -> Response:
 async def read_nets(request: Request) -> Response:
     """Who pays whom in a month: by pair, over all pairs, and as few transfers as settle everything.
 
-    A key of one business gets what it is a side of. Of a month that is not closed it is as of now.
+    A key of one business sees payments of which it is a side. An open month is provisional: as of now.
     """
     query = Query(request, "month", "business")
     month, business = query.month(), query.business()
@@ -266,7 +268,7 @@ async def read_nets(request: Request) -> Response:
     periods = await limiter.run(limiter.periods.listed(month))
     totals = [total for period in periods for total in period.totals]
     provisional = not periods or any(period.status == "open" for period in periods)
-    return answered(nets_answer(month, provisional=provisional, totals=totals, business=seen))
+    return respond(NetsAnswer.of(month, provisional=provisional, totals=totals, business=seen))
 
 
 ENDPOINTS: Final = (

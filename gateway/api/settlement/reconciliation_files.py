@@ -10,11 +10,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import IO, Any, Final, Literal, get_args
 
-import orjson
-
-from gateway.api.settlement.reconciliation_schemas import bill_fields, head_fields
+from gateway.api.settlement.reconciliation_schemas import ReconciledBill, ReconciliationHead
 from gateway.api.settlement.reconciliation_texts import explanation_of
 from gateway.formats.spreadsheets import BYTE_ORDER_MARK, csv_bytes, open_workbook, write_text
+from gateway.http.responses import encode
 from gateway.problems.kinds import Language
 from redemption.settlement.reconciliation import CLASSES
 from redemption.settlement.reconciling import Document, Reconciliation
@@ -26,18 +25,31 @@ MEDIA_TYPES: Final[dict[FileForm, str]] = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "json": "application/json",
 }
-COLUMNS: Final = (
-    "class", "reference", "outlets", "list_minor", "ledger_minor", "difference_minor", "currency", "list_rows",
-    "list_time", "redemption_ids", "ledger_time", "notes", "elsewhere_day", "elsewhere_outlet",
-    "elsewhere_redemption_id", "explanation",
-)  # fmt: skip
-WIDTHS: Final = (18, 24, 20, 14, 14, 16, 10, 12, 26, 28, 26, 24, 14, 20, 28, 80)
+COLUMN_WIDTHS: Final = {
+    "class": 18,
+    "reference": 24,
+    "outlets": 20,
+    "list_minor": 14,
+    "ledger_minor": 14,
+    "difference_minor": 16,
+    "currency": 10,
+    "list_rows": 12,
+    "list_time": 26,
+    "redemption_ids": 28,
+    "ledger_time": 26,
+    "notes": 24,
+    "elsewhere_day": 14,
+    "elsewhere_outlet": 20,
+    "elsewhere_redemption_id": 28,
+    "explanation": 80,
+}
+"""The columns in their order, with their widths in a workbook, in characters."""
 
 Batches = AsyncIterator[list[Document]]
 
 
 def file_name(found: Reconciliation, form: FileForm) -> str:
-    """`tong-reconciliation-mall-2026-11-22.csv`."""
+    """Return a file name like `tong-reconciliation-mall-2026-11-22.csv`."""
     place = found.outlet or found.business
     return f"tong-reconciliation-{place}-{found.day.isoformat()}.{form}"
 
@@ -51,17 +63,17 @@ async def write_file(
     elif form == "xlsx":
         await _write_xlsx(file, found, batches, language)
     else:
-        await asyncio.to_thread(file.write, BYTE_ORDER_MARK + csv_bytes([COLUMNS]))
+        await asyncio.to_thread(file.write, BYTE_ORDER_MARK + csv_bytes([tuple(COLUMN_WIDTHS)]))
         async for batch in batches:
             await asyncio.to_thread(_add_csv, file, batch, found.summary["currency"], language)
 
 
 async def _write_json(file: IO[bytes], found: Reconciliation, batches: Batches, language: Language) -> None:
-    file.write(orjson.dumps(head_fields(found, language))[:-1] + b',"bills":[')
+    file.write(encode(ReconciliationHead.of(found, language))[:-1] + b',"bills":[')
     separator = b""
 
     def lines(documents: list[Document]) -> bytes:
-        return b",".join(orjson.dumps(bill_fields(each, language)) for each in documents)
+        return b",".join(encode(ReconciledBill.of(each, language)) for each in documents)
 
     async for batch in batches:
         file.write(separator + await asyncio.to_thread(lines, batch))
@@ -74,10 +86,11 @@ async def _write_xlsx(file: IO[bytes], found: Reconciliation, batches: Batches, 
     book.set_properties({"title": file_name(found, "xlsx"), "created": found.created_at.replace(tzinfo=None)})
     strong = book.add_format({"bold": True})
     summary, bills = book.add_worksheet("summary"), book.add_worksheet("bills")
-    head = head_fields(found, language)
+    head = ReconciliationHead.of(found, language)
     for row, name in enumerate(("business", "outlet", "day", "time_zone", "provisional", "currency", "created_at")):
         write_text(summary, row, 0, name, strong)
-        write_text(summary, row, 1, str(head[name] if head[name] is not None else ""))
+        value = getattr(head, name)
+        write_text(summary, row, 1, "" if value is None else str(value))
     columns = ("bills", "rows", "movements", "list_minor", "ledger_minor")
     summary.set_column(0, len(columns), 20)
     for column, name in enumerate(("class", *columns)):
@@ -85,11 +98,11 @@ async def _write_xlsx(file: IO[bytes], found: Reconciliation, batches: Batches, 
     for row, kind in enumerate(CLASSES, 10):
         write_text(summary, row, 0, kind)
         for column, name in enumerate(columns, 1):
-            summary.write_number(row, column, head["totals"][kind][name])
-    for row, note in enumerate(head["notes"], 11 + len(CLASSES)):
-        write_text(summary, row, 0, note["note"], strong)
-        write_text(summary, row, 1, note["explanation"])
-    for column, (name, width) in enumerate(zip(COLUMNS, WIDTHS, strict=True)):
+            summary.write_number(row, column, getattr(getattr(head.totals, kind), name))
+    for row, note in enumerate(head.notes, 11 + len(CLASSES)):
+        write_text(summary, row, 0, note.note, strong)
+        write_text(summary, row, 1, note.explanation)
+    for column, (name, width) in enumerate(COLUMN_WIDTHS.items()):
         bills.set_column(column, column, width)
         write_text(bills, 0, column, name, strong)
     bills.freeze_panes(1, 0)
@@ -114,7 +127,7 @@ def _add_csv(file: IO[bytes], batch: list[Document], currency: str, language: La
 
 
 def cells_of(item: Document, currency: str, language: Language) -> list[str | int]:
-    """A bill as cells, one for each of COLUMNS; several values are apart by spaces."""
+    """Return a bill as cells, one for each column; several values are separated by spaces."""
     elsewhere = item["elsewhere"] or {}
     times = [row["occurred_at"] for row in item["rows"] if row["occurred_at"]]
     ids = dict.fromkeys(movement["redemption_id"] for movement in item["movements"])

@@ -1,17 +1,20 @@
-"""What the reconciliation of a till's day answers and takes, as types. Money is in minor units of `currency`."""
+"""Schemas of the reconciliation of a till's day, each with what builds it. Money is in minor units of `currency`."""
 
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated, Final, Self
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway.api.settlement.reconciliation_texts import explanation_of, list_note_text
-from gateway.api.settlement.schemas import Business, Count, Cursor, Day, Minor, Who
+from gateway.api.settlement.schemas import Business, Count, Cursor, Day, Minor, Who, moment
+from gateway.http.responses import extended
 from gateway.problems.kinds import Language
 from gateway.scans.schemas import Instant
 from redemption.domain.commands import Currency, Reference
 from redemption.domain.limits import TILL_LIST_NOTED_ROWS_MAX, TILL_LIST_ROWS_MAX
-from redemption.settlement.reconciliation import CLASSES, Class, ListNote, Note, instant
-from redemption.settlement.reconciling import Reconciliation
+from redemption.settlement.reconciliation import CLASSES, Class, ListNote, Note
+from redemption.settlement.reconciling import Document, Reconciliation
 from redemption.settlement.till_lists.text import Charset
 from redemption.settlement.till_lists.values import DateOrder, DecimalMark
 
@@ -54,10 +57,10 @@ class TillListRequest(Struct):
 
 
 class ClassTotal(Struct):
-    """Of a class: bills, the list's rows and the ledger's movements in them, and what they come to on either side."""
+    """Of a class: bills, the list's rows and the ledger's movements in them, and the sum of either side."""
 
-    bills: Count
     rows: Count
+    bills: Count
     movements: Count
     list_minor: Minor
     ledger_minor: Minor
@@ -72,11 +75,11 @@ class ListedRow(Struct):
     occurred_at: Instant | None
     redemption_id: str | None
     bill_amount_minor: BillMinor
-    day: Annotated[Day | None, Meta(description="the business day that the row says it is of")] = None
+    day: Annotated[Day | None, Meta(description="the business day that the row names")] | UnsetType = UNSET
 
 
 class LedgerMovement(Struct):
-    """What the ledger has: a redemption that was taken, or given back."""
+    """A redemption of the ledger: taken, or given back."""
 
     redemption_id: str
     amount_minor: Annotated[int, Meta(description="minor units off the bill; negative: given back")]
@@ -109,6 +112,11 @@ class ReconciledBill(Struct):
     elsewhere: FoundElsewhere | None
     explanation: Annotated[str, Meta(description="kind and notes in words, after Accept-Language")]
 
+    @classmethod
+    def of(cls, item: Document, language: Language) -> Self:
+        """Build it of an item as it is stored. Raises msgspec.ValidationError for one of another shape."""
+        return msgspec.convert({**item, "explanation": explanation_of(item, language)}, cls)
+
 
 class ClassTotals(Struct):
     """By class."""
@@ -116,19 +124,25 @@ class ClassTotals(Struct):
     different_amount: Annotated[ClassTotal, Meta(description="both have the bill, not the same amount")]
     missing_here: Annotated[ClassTotal, Meta(description="the list has it, the ledger has not")]
     missing_there: Annotated[ClassTotal, Meta(description="the ledger has it, the list has not")]
-    duplicate_in_list: Annotated[ClassTotal, Meta(description="the same once rows that stand twice count once")]
-    other_day: Annotated[ClassTotal, Meta(description="the list's rows say that they are of another day")]
+    duplicate_in_list: Annotated[ClassTotal, Meta(description="the same once duplicate rows count once")]
+    other_day: Annotated[ClassTotal, Meta(description="the list's rows name another day")]
     cancelled_here: Annotated[ClassTotal, Meta(description="taken and given back that day; the list need not have it")]
     matched: ClassTotal
 
 
 class NoteOfList(Struct):
-    """What is odd about the list as a whole."""
+    """Something unusual about the list as a whole."""
 
     note: ListNote
     rows: Annotated[list[int], Meta(max_length=TILL_LIST_NOTED_ROWS_MAX, description="the first rows it is about")]
     rows_total: Annotated[int, Meta(ge=1)]
     explanation: Annotated[str, Meta(description="what it means and how to mend it, after Accept-Language")]
+
+    @classmethod
+    def of(cls, note: Document, day: str, language: Language) -> Self:
+        """Build it of a note as it is stored with the reconciliation of a day."""
+        explanation = list_note_text(note["note"], note["rows_total"], day, language)
+        return msgspec.convert({**note, "explanation": explanation}, cls)
 
 
 class ReadAs(Struct):
@@ -136,8 +150,8 @@ class ReadAs(Struct):
 
     charset: Charset
     separator: Annotated[str | None, Meta(description="between the fields; of JSON null")]
-    decimal_mark: Annotated[DecimalMark | None, Meta(description="that the amounts show; null: none, or both")]
     date_order: Annotated[DateOrder | None, Meta(description="of dates whose year is last")]
+    decimal_mark: Annotated[DecimalMark | None, Meta(description="that the amounts show; null: none, or both")]
 
 
 class ReconciliationHead(Struct):
@@ -160,6 +174,29 @@ class ReconciliationHead(Struct):
     created_at: Instant
     expires_at: Annotated[Instant, Meta(description="it is kept until then")]
 
+    @classmethod
+    def of(cls, found: Reconciliation, language: Language) -> "ReconciliationHead":
+        """Build it of a reconciliation as it is stored."""
+        summary, day = found.summary, found.day.isoformat()
+        return ReconciliationHead(
+            reconciliation_id=found.reconciliation_id,
+            business=found.business,
+            outlet=found.outlet,
+            day=day,
+            time_zone=found.time_zone,
+            provisional=summary["provisional"],
+            currency=summary["currency"],
+            rows=summary["rows"],
+            movements=summary["movements"],
+            ignored_columns=summary["ignored_columns"],
+            notes=[NoteOfList.of(note, day, language) for note in summary.get("notes", ())],
+            read_as=msgspec.convert(summary.get("read_as"), ReadAs | None),
+            totals=msgspec.convert({kind: found.totals_of(kind) for kind in CLASSES}, ClassTotals),
+            uploaded_by=found.uploaded_by,
+            created_at=moment(found.created_at),
+            expires_at=moment(found.expires_at),
+        )
+
 
 class ReconciliationsAnswer(Struct):
     """Newest first."""
@@ -174,43 +211,21 @@ class ReconciliationAnswer(ReconciliationHead):
     bills: list[ReconciledBill]
     bills_left_out: Count
 
+    @classmethod
+    def with_bills(
+        cls, found: Reconciliation, bills: Sequence[Document], bills_left_out: int, language: Language
+    ) -> Self:
+        """Build it of a reconciliation and the bills of it that are shown, as they are stored."""
+        return extended(
+            cls,
+            ReconciliationHead.of(found, language),
+            bills=[ReconciledBill.of(bill, language) for bill in bills],
+            bills_left_out=bills_left_out,
+        )
+
 
 class ReconciledBillsAnswer(Struct):
     """Bills in the order of the file: by class, then by reference."""
 
     bills: list[ReconciledBill]
     next_cursor: Cursor
-
-
-def bill_fields(item: dict[str, Any], language: Language) -> dict[str, Any]:
-    """Return the members of a `ReconciledBill` from what is stored of it."""
-    return {**item, "explanation": explanation_of(item, language)}
-
-
-def head_fields(found: Reconciliation, language: Language) -> dict[str, Any]:
-    """Return the members of a `ReconciliationHead`."""
-    summary = found.summary
-    return {
-        "reconciliation_id": found.reconciliation_id,
-        "business": found.business,
-        "outlet": found.outlet,
-        "day": found.day.isoformat(),
-        "time_zone": found.time_zone,
-        "provisional": summary["provisional"],
-        "currency": summary["currency"],
-        "rows": summary["rows"],
-        "movements": summary["movements"],
-        "ignored_columns": summary["ignored_columns"],
-        "notes": [
-            {
-                **note,
-                "explanation": list_note_text(note["note"], note["rows_total"], found.day.isoformat(), language),
-            }
-            for note in summary.get("notes", ())
-        ],
-        "read_as": summary.get("read_as"),
-        "totals": {kind: found.totals_of(kind) for kind in CLASSES},
-        "uploaded_by": found.uploaded_by,
-        "created_at": instant(found.created_at),
-        "expires_at": instant(found.expires_at),
-    }

@@ -1,4 +1,4 @@
-"""What a reconciliation says to people, in three languages: what became of a bill, and what is odd about a list.
+"""Texts of a reconciliation in three languages: the outcome of a bill, and unusual things about a list.
 
 The words are those of the glossary of the pages: 核銷 for a redemption, 門店 for an outlet, 帳單 for a bill.
 """
@@ -110,7 +110,7 @@ _BETWEEN: Final[_Texts] = ("；", "；", "; ")
 
 
 def explanation_of(item: dict[str, Any], language: Language) -> str:
-    """Say what became of a bill and why, in one sentence. `item` as it is stored."""
+    """Explain the class of a bill and its notes in one sentence. `item` as it is stored."""
     place = LANGUAGES.index(language)
     kind: Class = item["kind"]
     days = sorted({row["day"] for row in item["rows"] if row.get("day")})
@@ -128,5 +128,5 @@ def explanation_of(item: dict[str, Any], language: Language) -> str:
 
 
 def list_note_text(note: ListNote, count: int, day: str, language: Language) -> str:
-    """Say what is odd about a list and how to mend it."""
+    """Explain a note about a list and how to correct the list."""
     return _LIST_NOTES[note][LANGUAGES.index(language)].format(count=count, day=day)

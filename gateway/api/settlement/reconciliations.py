@@ -1,7 +1,7 @@
-"""A till's day against the ledger: sent as a list, answered with where they differ, kept as a file.
+"""Reconciliation of a till's day with the ledger: a list is uploaded, the differences are returned and kept.
 
-A terminal's key and a key with the role settlement may call; both see their own business. The caller is asked for its
-key before its list is read: nobody unknown can make a worker take megabytes in.
+A terminal's key and a key with the role settlement may call; both see their own business. The key is checked before
+the list is read, so that an unknown caller cannot make a worker read megabytes.
 """
 
 import datetime
@@ -9,7 +9,6 @@ import tempfile
 from contextlib import ExitStack
 from typing import IO, Any, Final, Literal
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,19 +19,19 @@ from gateway.api.settlement.limiter import SettlementLimiter
 from gateway.api.settlement.operations import BUSINESS, CURSOR, DAY, LIMIT, RECONCILIATION_ID, reconciliation_operation
 from gateway.api.settlement.reconciliation_files import FILE_FORMS, MEDIA_TYPES, file_name, write_file
 from gateway.api.settlement.reconciliation_schemas import (
+    ReconciledBill,
     ReconciledBillsAnswer,
     ReconciliationAnswer,
+    ReconciliationHead,
     ReconciliationsAnswer,
     TillListRequest,
-    bill_fields,
-    head_fields,
 )
 from gateway.api.state import State
 from gateway.auth.authentication import Administrator, administrator
 from gateway.http.body import read_upload
 from gateway.http.files import FileAnswer
 from gateway.http.queries import Query, cursor_of
-from gateway.http.responses import answer
+from gateway.http.responses import respond
 from gateway.openapi.operation import Returns
 from gateway.openapi.parameters import one_of, query
 from gateway.problems import groups
@@ -57,7 +56,7 @@ _ANY: Final = (*CLASSES, None)
     parameters=(
         query(
             "day",
-            "Which business day the list is of, in the zone of the outlets (of the group, where they differ).",
+            "The business day of the list, in the zone of the outlets (of the group, where they differ).",
             DAY,
             "2026-11-22",
             required=True,
@@ -82,14 +81,14 @@ _ANY: Final = (*CLASSES, None)
 async def reconcile(request: Request) -> Response:
     """Compares a till's list of a day with the ledger, bill by bill, and keeps the answer for download.
 
-    The list is CSV (`text/csv`; its charset is found out where none is named) or JSON. It is taken whole, or every
-    wrong row is named. Bills that do not match are explained in the reader's language.
+    The list is CSV (`text/csv`; its charset is detected where none is named) or JSON. It is accepted whole, or
+    every wrong row is named. Bills that do not match are explained in the reader's language.
     The same list against an unchanged ledger is the same reconciliation (200), so it can be repeated safely.
     """
     query = Query(request, "business", "outlet", "day")
     business, outlet, day = query.business(), query.text("outlet", _OUTLET, "the id of an outlet"), query.day("day")
     if day is None:
-        raise malformed("is missing: which day the list is of, written like 2026-11-22", "day")
+        raise malformed("is missing: the day of the list, written like 2026-11-22", "day")
     form, charset = _form_of(request.headers.get("content-type"))
     _refuse_by_length(request.headers.get("content-length"))
     limiter, who = _known(request)
@@ -106,7 +105,7 @@ async def reconcile(request: Request) -> Response:
         if isinstance(result, ReconcileRefused):
             raise _refused(result)
         found, is_fresh = result
-        return answer(201 if is_fresh else 200, await _whole(limiter, found, _language(request)))
+        return respond(await _whole(limiter, found, _language(request)), 201 if is_fresh else 200)
 
 
 @reconciliation_operation(
@@ -119,11 +118,11 @@ async def reconcile(request: Request) -> Response:
         LIMIT,
         CURSOR,
     ),
-    returns=(Returns("A page of them.", ReconciliationsAnswer, examples.RECONCILIATIONS),),
+    returns=(Returns("A page of reconciliations.", ReconciliationsAnswer, examples.RECONCILIATIONS),),
     refusals=("malformed", *groups.SETTLEMENT),
 )
 async def list_reconciliations(request: Request) -> Response:
-    """Those that are still kept, newest first."""
+    """The reconciliations that are still kept, newest first."""
     query = Query(request, "business", "day", "limit", "cursor")
     business, day, limit = query.business(), query.day("day"), query.limit()
     after = query.cursor(tuple[datetime.datetime, str])
@@ -133,8 +132,8 @@ async def list_reconciliations(request: Request) -> Response:
     shown = found[:limit]
     last = (shown[-1].created_at, shown[-1].reconciliation_id) if shown else None
     cursor = cursor_of(last, more=len(found) > limit)
-    heads = [head_fields(each, _language(request)) for each in shown]
-    return answer(200, orjson.dumps({"reconciliations": heads, "next_cursor": cursor}))
+    language = _language(request)
+    return respond(ReconciliationsAnswer([ReconciliationHead.of(each, language) for each in shown], cursor))
 
 
 @reconciliation_operation(
@@ -146,9 +145,9 @@ async def list_reconciliations(request: Request) -> Response:
     refusals=groups.SETTLEMENT,
 )
 async def read_reconciliation(request: Request) -> Response:
-    """A reconciliation: its sums, and the first bills of each class that somebody has to look at."""
+    """A reconciliation: its sums, and the first bills of each class that needs attention."""
     limiter, who, _ = await _caller(request)
-    return answer(200, await _whole(limiter, await _seen(request, limiter, who), _language(request)))
+    return respond(await _whole(limiter, await _seen(request, limiter, who), _language(request)))
 
 
 @reconciliation_operation(
@@ -174,10 +173,9 @@ async def list_bills(request: Request) -> Response:
     begin = max(begin, after or 0)
     stop = max(begin, min(end, begin + limit))
     language = _language(request)
-    bills = [
-        bill_fields(item, language) for item in await limiter.run(limiter.reconciliations.items(found, begin, stop))
-    ]
-    return answer(200, orjson.dumps({"bills": bills, "next_cursor": cursor_of(stop, more=stop < end)}))
+    items = await limiter.run(limiter.reconciliations.items(found, begin, stop))
+    bills = [ReconciledBill.of(item, language) for item in items]
+    return respond(ReconciledBillsAnswer(bills, cursor_of(stop, more=stop < end)))
 
 
 @reconciliation_operation(
@@ -216,7 +214,7 @@ async def download_reconciliation(request: Request) -> Response:
 
 
 def _known(request: Request) -> tuple[SettlementLimiter, Administrator]:
-    """The limiter, and what the holder of the key may see; whether a terminal signed is for `_caller` to ask."""
+    """Return the limiter and what the holder of the key may see. `_caller` checks the signature of a terminal."""
     state: State = request.app.state.tong
     holder = state.authenticator.holder(request.headers.get("authorization"))
     if holder.terminal is not None:
@@ -225,7 +223,7 @@ def _known(request: Request) -> tuple[SettlementLimiter, Administrator]:
 
 
 async def _caller(request: Request) -> tuple[SettlementLimiter, Administrator, str]:
-    """The limiter, what the caller may see, and its name for the record. Counts the call."""
+    """Count the call and return the limiter, what the caller may see, and its name for the record."""
     limiter, who = _known(request)
     if who.roles:  # a terminal has none
         await count_office(request.app.state.tong, who.key_id)
@@ -245,7 +243,8 @@ def _language(request: Request) -> Language:
     return language_of(request.headers.get("accept-language"))
 
 
-async def _whole(limiter: SettlementLimiter, found: Reconciliation, language: Language) -> bytes:
+async def _whole(limiter: SettlementLimiter, found: Reconciliation, language: Language) -> ReconciliationAnswer:
+    """Return a reconciliation with the first bills of each class but `matched`."""
     bills: list[Document] = []
     _, end = found.places_of(None)
     for kind in CLASSES:
@@ -256,12 +255,11 @@ async def _whole(limiter: SettlementLimiter, found: Reconciliation, language: La
             )
     matched = found.totals_of("matched")["bills"]
     left_out = end - matched - len(bills)
-    shown = [bill_fields(bill, language) for bill in bills]
-    return orjson.dumps({**head_fields(found, language), "bills": shown, "bills_left_out": left_out})
+    return ReconciliationAnswer.with_bills(found, bills, left_out, language)
 
 
 def _form_of(content_type: str | None) -> tuple[Literal["csv", "json"], str | None]:
-    """CSV or JSON, and the charset where one is named. Raises `unsupported_media_type`."""
+    """Return the form of a list, and the charset where one is named. Raises `unsupported_media_type`."""
     kind, _, parameters = (content_type or "").lower().partition(";")
     charset: str | None = None
     for parameter in parameters.split(";"):
@@ -275,12 +273,12 @@ def _form_of(content_type: str | None) -> tuple[Literal["csv", "json"], str | No
     raise Problem(
         "unsupported_media_type",
         "Content-Type must be text/csv (charset utf-8, gb18030, gbk, gb2312, big5, utf-16 or one of their other names;"
-        " without one it is found out) or application/json in UTF-8",
+        " without one it is detected) or application/json in UTF-8",
     )
 
 
 def _refuse_by_length(content_length: str | None) -> None:
-    """Raises `body_too_large` before a byte of it is read."""
+    """Raise `body_too_large` before a byte of the body is read."""
     if content_length is not None and content_length.isdigit() and int(content_length[:18]) > TILL_LIST_BYTES_MAX:
         raise Problem("body_too_large", f"A list may have {TILL_LIST_BYTES_MAX} bytes")
 

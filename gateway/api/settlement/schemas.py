@@ -1,23 +1,28 @@
-"""What settlement answers and takes, as types: gateway/api/settlement/serializers.py makes them of the domain's values,
-so what is described is what is sent. Money is in minor units of the named currency; negative amounts are given back.
+"""Schemas of settlement, each with what builds it.
+
+Money is in minor units of the named currency; negative amounts are given back.
 """
 
-from typing import Annotated, Final, Literal
+import datetime
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Final, Literal, Self
 
 from msgspec import Meta, Struct
 
-from gateway.scans.schemas import Instant
+from gateway.scans.schemas import Instant, month_text
 from redemption.domain.commands import Currency
-from redemption.domain.text import LINES_PATTERN, ONE_LINE_PATTERN
+from redemption.domain.text import ONE_LINE_PATTERN
+from redemption.settlement import netting
+from redemption.settlement.agreements import ListedAgreement
 from redemption.settlement.definitions import AgreementDefinition, AgreementId
-from redemption.settlement.disputes import TEXT_CHARACTERS_MAX
-from redemption.settlement.lines import Reason
-from redemption.settlement.periods import REFERENCE_CHARACTERS_MAX, Status
+from redemption.settlement.lines import Line
+from redemption.settlement.periods import REFERENCE_CHARACTERS_MAX, Period, Status
+from redemption.settlement.reconciliation import instant
 
 PERIOD_ID_PATTERN: Final = r"^[0-9]{6}\.[a-z][a-z0-9_-]{0,31}\.[a-z][a-z0-9_-]{0,31}$"
 PERIOD_ID_EXAMPLE: Final = "202611.hotel.mall"
 LINE_ID_EXAMPLE: Final = "stl_17-1-1763780645678-0-1"
-DISPUTE_ID_EXAMPLE: Final = "dsp_stl_17-1-1763780645678-0-1-1"
+
 
 Business = Annotated[str, Meta(description="id of a business", examples=["hotel"])]
 PeriodId = Annotated[str, Meta(pattern=PERIOD_ID_PATTERN, examples=[PERIOD_ID_EXAMPLE])]
@@ -32,18 +37,23 @@ Cursor = Annotated[str | None, Meta(description="`cursor` of the next page; null
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256, hexadecimal")]
 
 
+def moment(value: datetime.datetime) -> str:
+    """Return RFC 3339 in UTC with milliseconds."""
+    return str(instant(value))
+
+
 class CloseRequest(Struct, forbid_unknown_fields=True):
-    """Nothing more is to be said."""
+    """An empty object."""
 
 
 class ApproveRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """Which side consents; a key of one business may leave it out."""
+    """The side that consents; a key of one business may leave it out."""
 
     business: Business | None = None
 
 
 class PayRequest(Struct, forbid_unknown_fields=True):
-    """That it was paid."""
+    """The bank's reference of a payment that was made."""
 
     reference: Annotated[
         str,
@@ -56,23 +66,6 @@ class PayRequest(Struct, forbid_unknown_fields=True):
     ]
 
 
-class DisputeRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """What is wrong with a line, and which side says so; a key of one business may leave the side out."""
-
-    reason: Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS_MAX, pattern=LINES_PATTERN)]
-    business: Business | None = None
-
-
-class ResolveRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """How a dispute ends."""
-
-    note: Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS_MAX, pattern=LINES_PATTERN)]
-    amount_minor: Annotated[
-        Annotated[int, Meta(ge=-(10**12), le=10**12)] | None,
-        Meta(description="what the line counts from now on, before tax; null or absent: it stands"),
-    ] = None
-
-
 class AgreementVersion(Struct):
     """One version of an agreement. It never changes."""
 
@@ -82,6 +75,18 @@ class AgreementVersion(Struct):
     superseded: Annotated[bool, Meta(description="a higher version is there")]
     added_by: Who
     added_at: Instant
+
+    @classmethod
+    def of(cls, listed: ListedAgreement) -> Self:
+        """Build it of a version as it is stored."""
+        return cls(
+            agreement_id=listed.agreement_id,
+            version=listed.version,
+            definition=listed.definition,
+            superseded=listed.superseded,
+            added_by=listed.added_by,
+            added_at=moment(listed.added_at),
+        )
 
 
 class AgreementsAnswer(Struct):
@@ -111,14 +116,37 @@ class PeriodTotal(Struct):
     amount_minor: Minor
     tax_minor: Minor
 
+    @classmethod
+    def of(cls, total: netting.Total) -> Self:
+        """Build it of a total of the period."""
+        return cls(
+            issuer=total.issuer,
+            acceptor=total.acceptor,
+            asset=total.asset,
+            currency=total.currency,
+            lines=total.lines,
+            units=total.units,
+            face_value_minor=total.face_value_minor,
+            amount_minor=total.amount_minor,
+            tax_minor=total.tax_minor,
+        )
+
 
 class Payment(Struct):
-    """Who pays whom. The amount is positive, tax is in it."""
+    """A payment from one business to another. The amount is positive, tax is in it."""
 
     payer: Business
     payee: Business
     currency: Currency
     amount_minor: Annotated[int, Meta(ge=1)]
+
+    @classmethod
+    def all_of(cls, found: Iterable[netting.Payment]) -> list[Self]:
+        """Build them in the order they were computed."""
+        return [
+            cls(payer=each.payer, payee=each.payee, currency=each.currency, amount_minor=each.amount_minor)
+            for each in found
+        ]
 
 
 class PeriodAnswer(Struct):
@@ -138,6 +166,27 @@ class PeriodAnswer(Struct):
     approved_by: list[Business]
     payment_reference: str | None
     open_disputes: Count
+
+    @classmethod
+    def of(cls, period: Period) -> Self:
+        """Build it of a period, open or closed."""
+        businesses = [period.party_low, period.party_high]
+        return cls(
+            period_id=period.period_id,
+            month=month_text(period.month),
+            businesses=businesses if businesses[0] != businesses[1] else businesses[:1],
+            status=period.status,
+            number=period.number,
+            sha256=period.sha256,
+            lines=period.lines,
+            totals=[PeriodTotal.of(total) for total in period.totals],
+            nets=Payment.all_of(netting.pair_nets(period.totals)),
+            closed_by=period.closed_by,
+            closed_at=instant(period.closed_at),
+            approved_by=list(period.approved_by),
+            payment_reference=period.payment_reference,
+            open_disputes=period.open_disputes,
+        )
 
 
 class PeriodsAnswer(Struct):
@@ -181,37 +230,38 @@ class LineAnswer(Struct):
     local_day: Day
     month: SettledMonth
 
+    @classmethod
+    def of(cls, line: Line) -> Self:
+        """Build it of a line."""
+        return cls(
+            line_id=line.line_id,
+            kind=line.kind,
+            ledger_kind=line.ledger_kind,
+            redemption_id=line.subject_id,
+            issuer=line.issuer,
+            acceptor=line.acceptor,
+            asset=line.asset,
+            units=line.units,
+            face_value_minor=line.face_value_minor,
+            amount_minor=line.amount_minor,
+            tax_minor=line.tax_minor,
+            currency=line.currency,
+            agreement_id=line.agreement_id,
+            agreement_version=line.agreement_version,
+            reference=line.reference,
+            belongs_to=line.belongs_to,
+            outlet=line.outlet,
+            bill_reference=line.bill_reference,
+            occurred_at=moment(line.occurred_at),
+            local_day=line.local_day.isoformat(),
+            month=month_text(line.period_month),
+        )
+
 
 class LinesAnswer(Struct):
     """In the order that the period's hash takes them."""
 
     lines: list[LineAnswer]
-    next_cursor: Cursor
-
-
-class ExceptionAnswer(Struct):
-    """A use that has no line yet. It is tried again when an agreement is added."""
-
-    line_id: LineId
-    reason: Reason
-    ledger_kind: str
-    redemption_id: str
-    issuer: Business
-    acceptor: Business
-    asset: Asset
-    units: int
-    face_value_minor: int | None
-    currency: str | None
-    outlet: str | None
-    bill_reference: str | None
-    occurred_at: Instant
-    local_day: Day
-
-
-class ExceptionsAnswer(Struct):
-    """Oldest first."""
-
-    exceptions: list[ExceptionAnswer]
     next_cursor: Cursor
 
 
@@ -224,7 +274,7 @@ class BusinessNet(Struct):
 
 
 class NetsAnswer(Struct):
-    """Who pays whom in a month. A key of one business sees its own part."""
+    """The payments of a month. A key of one business sees its own part."""
 
     month: SettledMonth
     provisional: Annotated[bool, Meta(description="the month is not closed: this changes yet")]
@@ -234,25 +284,24 @@ class NetsAnswer(Struct):
         list[Payment], Meta(description="a proposal: these few transfers bring every net of the group to zero")
     ]
 
+    @classmethod
+    def of(cls, month: int, *, provisional: bool, totals: Sequence[netting.Total], business: str | None) -> Self:
+        """Build it of the totals of a month: all of the group, or the part of which `business` is a side."""
+        pairs = netting.pair_nets(totals)
+        nets = netting.business_nets(pairs)
 
-class DisputeAnswer(Struct):
-    """A dispute on a line. Resolved when `resolved_at` is there; without a correction the line stands."""
+        def seen(found: Iterable[netting.Payment]) -> list[Payment]:
+            return Payment.all_of(each for each in found if business in (None, each.payer, each.payee))
 
-    dispute_id: Annotated[str, Meta(examples=[DISPUTE_ID_EXAMPLE])]
-    line_id: LineId
-    businesses: Annotated[list[Business], Meta(min_length=2, max_length=2)]
-    raised_by: Business
-    reason: str
-    opened_by: Who
-    opened_at: Instant
-    correction_id: str | None
-    note: str | None
-    resolved_by: Who | None
-    resolved_at: Instant | None
-
-
-class DisputesAnswer(Struct):
-    """Oldest first."""
-
-    disputes: list[DisputeAnswer]
-    next_cursor: Cursor
+        return cls(
+            month=month_text(month),
+            provisional=provisional,
+            pairs=seen(pairs),
+            businesses=[
+                BusinessNet(business=name, currency=currency, amount_minor=net)
+                for currency, of_currency in sorted(nets.items())
+                for name, net in sorted(of_currency.items())
+                if business in (None, name)
+            ],
+            transfers=seen(netting.settle_up(nets)),
+        )

@@ -55,8 +55,8 @@ async def download_statement(request: Request) -> Response:
     """A statement as JSON, CSV, XLSX or PDF: of a month, of one day (`2026-11-22`, `today`), of the period of a pair,
     or, without `period`, of the running month so far.
 
-    What is not closed yet is marked provisional, in the file and in its name. Of what is closed the ETag is the file's
-    SHA-256. The file is made first and then sent: the first byte comes when all of it is there.
+    A statement of an open period is marked provisional, in the file and in its name. The ETag of a closed one is the
+    file's SHA-256. The file is made first and then sent, so the first byte comes when the file is complete.
     """
     query = Query(request, "business", "period", "counterparty", "format", "language", "section")
     business, counterparty = query.business(), query.business("counterparty")
@@ -84,7 +84,7 @@ async def download_statement(request: Request) -> Response:
 
 
 def _sent(request: Request, made: Exported, stack: ExitStack) -> Response:
-    """The file, which is unlinked at once and gone when it was sent."""
+    """Return the file as an answer. It is unlinked at once, so it is gone after it was sent."""
     file = stack.enter_context(made.path.open("rb"))
     made.remove()
     sha256 = None if made.provisional else made.sha256

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from gateway.api.members.examples import _AT, _HOTEL, _LOBBY
-from gateway.live.stats_views import SERIES_COLUMNS
+from gateway.api.statistics.history_schemas import SERIES_COLUMNS
 
 SNAPSHOT: Final[dict[str, Any]] = {
     "at": "2026-11-22T03:04:05.000Z",

@@ -1,10 +1,10 @@
-"""GET /v1/demo/sign-ins: whom one may be in the development stack, for its pages to offer.
+"""GET /v1/demo/sign-ins: members and terminals of the development stack, for its pages to offer.
 
-Guarantees: it is there only in the development stack, for a caller on this machine who addressed this machine (a name
-that an outsider points at 127.0.0.1 is not taken: DNS rebinding); everybody else sees a path that does not exist. Of
-those who may see it, only who has the token of `demo.json` (mode 0600) gets an answer: other users of the machine do
-not. The token reaches the pages behind the `#` of the address that `tong up` prints, so no log and no `Referer` has it.
-What it returns is `demo.json`, with names.
+Guarantees: it exists only in the development stack, for a caller on this machine who addressed this machine (a name
+that an outsider points at 127.0.0.1 is not accepted: DNS rebinding); everybody else gets `not_found`. Of these callers,
+only one with the token of `demo.json` (mode 0600) gets an answer: other users of the machine do not. The token reaches
+the pages behind the `#` of the address that `tong up` prints, so no log and no `Referer` has it. The answer is
+`demo.json`, with names.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.names import group_names
 from gateway.api.state import State
-from gateway.api.system.group import group_names
 from gateway.http.responses import answer
 from gateway.problems.documents import Problem
 from gateway.scans.input import ask_hot_store
@@ -39,16 +39,16 @@ async def sign_ins(request: Request) -> Response:
         text = await asyncio.to_thread((state.settings.home / "demo.json").read_text, encoding="utf-8")
     except OSError:
         raise Problem("not_found", "The development stack has not written demo.json") from None
-    told: dict[str, Any] = json.loads(text)
+    demo: dict[str, Any] = json.loads(text)
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    wanted = told["pages_access_token"].encode()
+    wanted = demo["pages_access_token"].encode()
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), wanted):
         raise Problem("unauthenticated", "The address that `tong up` prints has the token; `tong demo pages` prints it")
-    names = await group_names(request)
+    names = await group_names(state.names)
     businesses = {business.business_id: business for business in names.businesses}
     tiers = {tier.tier_id: tier.name for tier in names.tiers}
     terminals = []
-    for each in told["terminals"]:
+    for each in demo["terminals"]:
         business = businesses.get(each["business"])
         outlets = {} if business is None else {outlet.outlet_id: outlet.name for outlet in business.outlets}
         terminals.append(
@@ -59,7 +59,7 @@ async def sign_ins(request: Request) -> Response:
             }
         )
     members = []
-    for each in told["members"]:
+    for each in demo["members"]:
         number = member_number(each["member_id"])
         member = None if number is None else await ask_hot_store(state.memberships.find(number), changes=False)
         if member is None:
@@ -74,7 +74,7 @@ async def sign_ins(request: Request) -> Response:
                 "access_token": each["access_token"],
             }
         )
-    document = {"members": members, "terminals": terminals, "admin_api_key": told["admin_api_key"]}
+    document = {"members": members, "terminals": terminals, "admin_api_key": demo["admin_api_key"]}
     return answer(200, orjson.dumps(document))
 
 

@@ -1,15 +1,21 @@
-"""Liveness, readiness, metrics and public keys: what the platform asks, without credentials."""
+"""Liveness, readiness, metrics and public keys, which the platform reads without credentials."""
 
 from typing import Final
 
-import orjson
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.state import State
 from gateway.api.system import examples
-from gateway.api.system.schemas import HealthAnswer, PublicKeysAnswer, ReadinessAnswer
-from gateway.http.responses import answer
+from gateway.api.system.schemas import (
+    FrozenBucket,
+    HealthAnswer,
+    PublicKeysAnswer,
+    ReadinessAnswer,
+    WeaknessAnswer,
+)
+from gateway.http.responses import encode, respond
 from gateway.observability.alarms import STALE_SECONDS
 from gateway.openapi.operation import Returns, operation
 from gateway.problems.documents import Problem
@@ -26,8 +32,8 @@ ALL_FROZEN = "the buckets of all members are frozen: run `tong rebuild --all` (d
     returns=(Returns("The process is running.", HealthAnswer, {"status": "ok"}),),
 )
 async def healthz(_request: Request) -> Response:
-    """The process turns its event loop. Depends on nothing, so that a lost store restarts no gateway."""
-    return answer(200, b'{"status":"ok"}')
+    """Liveness: the event loop responds. Depends on no store, so that a lost store restarts no gateway."""
+    return respond(HealthAnswer("ok"))
 
 
 @operation(
@@ -53,16 +59,15 @@ async def readyz(request: Request) -> Response:
         reasons.append(ALL_FROZEN)
     if reasons:
         raise Problem("unavailable", f"Not ready: {', '.join(reasons)}", reasons=reasons)
-    body = {
-        "status": "ready",
-        "configuration_version": state.configuration.current.version,
-        "configuration_stale": state.configuration.stale_seconds > STALE_SECONDS,
-        "frozen_buckets": [{"bucket": bucket, "reason": why} for bucket, why in sorted(state.frozen.items())],
-        "weaknesses": [
-            {"setting": w.setting, "found": w.found, "wanted": w.wanted, "meaning": w.meaning} for w in state.weaknesses
-        ],
-    }
-    return answer(200, orjson.dumps(body))
+    return respond(
+        ReadinessAnswer(
+            status="ready",
+            configuration_version=state.configuration.current.version,
+            configuration_stale=state.configuration.stale_seconds > STALE_SECONDS,
+            frozen_buckets=tuple(FrozenBucket(bucket, why) for bucket, why in sorted(state.frozen.items())),
+            weaknesses=tuple(WeaknessAnswer.of(warning) for warning in state.weaknesses),
+        )
+    )
 
 
 @operation(
@@ -98,7 +103,7 @@ async def jwks(request: Request) -> Response:
     """The public keys with which a scanner can check EdDSA codes without the network (RFC 7517)."""
     state: State = request.app.state.tong
     return Response(
-        orjson.dumps(state.key_ring.ring.public_jwks()),
+        encode(msgspec.convert(state.key_ring.ring.public_jwks(), PublicKeysAnswer)),
         media_type="application/jwk-set+json",
         headers={"cache-control": "public, max-age=60"},
     )

@@ -1,4 +1,4 @@
-"""GET /app/, /scanner/, /ops/ and what they are made of: the pages that people use."""
+"""GET /app/, /scanner/, /ops/ and their files: the pages that people use."""
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -8,17 +8,17 @@ from gateway.problems.documents import Problem
 
 
 async def page(request: Request) -> Response:
-    """A page or one of its own files (icons, the service worker)."""
+    """Return a page or one of its own files (icons, the service worker)."""
     return _answer(request, look_again=True)
 
 
 async def asset(request: Request) -> Response:
-    """A file whose name holds a hash of its content, shared by the pages."""
+    """Return a file that the pages share, whose name holds a hash of its content."""
     return _answer(request, look_again=False)
 
 
 async def to_folder(request: Request) -> Response:
-    """A page's address without its slash leads to the one with it."""
+    """Redirect a page's address without its slash to the one with it."""
     return RedirectResponse(f"{request.url.path}/", status_code=308)
 
 

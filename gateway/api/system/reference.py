@@ -1,4 +1,4 @@
-"""GET /openapi.json and /docs: what the gateway can do, for programs and for people."""
+"""GET /openapi.json and /docs: the description of the interface, for programs and for people."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -43,7 +43,7 @@ async def docs(request: Request) -> Response:
 
 
 def _once(request: Request, name: str, build: Callable[[], bytes]) -> bytes:
-    """Built by the first request to this process, kept for the others."""
+    """Build a body at the first request to this process and keep it for the others."""
     kept = request.app.state
     if not hasattr(kept, name):
         setattr(kept, name, build())

@@ -1,15 +1,21 @@
-"""Schemas of health, readiness, public keys, the group and the terminal."""
+"""Schemas of health, readiness, public keys, the group and the terminal, each with what builds it."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
 from msgspec import Meta, Struct
 
 from gateway.scans.schemas import BusinessId, Tier
+from redemption.configuration.current import Configuration, Terminal
+from redemption.configuration.display_names import GroupNames, NamedBusiness, NamedOutlet
 from redemption.domain.commands import BenefitId, Category, Currency
+from redemption.domain.limits import HOLD_SECONDS_MAX
+from redemption.domain.store_warnings import ConfigurationWarning
+from redemption.rules.catalogue import categories_at, may_be_used_at
 
 
 class HealthAnswer(Struct):
-    """The process is alive."""
+    """The process is running."""
 
     status: Literal["ok"]
 
@@ -21,6 +27,11 @@ class WeaknessAnswer(Struct):
     found: str
     wanted: str
     meaning: str
+
+    @classmethod
+    def of(cls, warning: ConfigurationWarning) -> Self:
+        """Build it of a warning of the start."""
+        return cls(setting=warning.setting, found=warning.found, wanted=warning.wanted, meaning=warning.meaning)
 
 
 class FrozenBucket(Struct):
@@ -45,10 +56,10 @@ class PublicKey(Struct):
 
     kty: Literal["OKP"]
     crv: Literal["Ed25519"]
-    x: str
-    kid: Annotated[str, Meta(examples=["dev-1"])]
     alg: Literal["EdDSA"]
     use: Literal["sig"]
+    kid: Annotated[str, Meta(examples=["dev-1"])]
+    x: str
 
 
 class PublicKeysAnswer(Struct):
@@ -57,7 +68,7 @@ class PublicKeysAnswer(Struct):
     keys: tuple[PublicKey, ...]
 
 
-Names = Annotated[dict[str, str], Meta(description="by language: zh-Hant, zh-Hans, en; at least one of them")]
+Names = Annotated[Mapping[str, str], Meta(description="by language: zh-Hant, zh-Hans, en; at least one of them")]
 
 
 class GroupTier(Struct):
@@ -74,6 +85,11 @@ class GroupOutlet(Struct):
     outlet_id: str
     name: Names
 
+    @classmethod
+    def of(cls, outlet: NamedOutlet) -> Self:
+        """Build it of an outlet and its names."""
+        return cls(outlet_id=outlet.outlet_id, name=outlet.name)
+
 
 class GroupBusiness(Struct):
     """A business."""
@@ -82,6 +98,16 @@ class GroupBusiness(Struct):
     currency: Currency
     name: Names
     outlets: tuple[GroupOutlet, ...]
+
+    @classmethod
+    def of(cls, business: NamedBusiness) -> Self:
+        """Build it of a business and its outlets in force."""
+        return cls(
+            business_id=business.business_id,
+            currency=business.currency,
+            name=business.name,
+            outlets=tuple(GroupOutlet.of(outlet) for outlet in business.outlets if not outlet.retired),
+        )
 
 
 class GroupBenefit(Struct):
@@ -92,12 +118,28 @@ class GroupBenefit(Struct):
 
 
 class GroupAnswer(Struct):
-    """What everything is called."""
+    """The names of everything in force."""
 
     version: Annotated[int, Meta(description="of the configuration; names are the same while it is")]
     tiers: tuple[GroupTier, ...]
     businesses: tuple[GroupBusiness, ...]
     benefits: tuple[GroupBenefit, ...]
+
+    @classmethod
+    def of(cls, names: GroupNames) -> Self:
+        """Build it of the names of what is in force."""
+        return cls(
+            version=names.version,
+            tiers=tuple(
+                GroupTier(tier=tier.tier_id, rank=tier.rank, name=tier.name) for tier in names.tiers if not tier.retired
+            ),
+            businesses=tuple(GroupBusiness.of(business) for business in names.businesses if not business.retired),
+            benefits=tuple(
+                GroupBenefit(benefit_id=benefit_id, name=name)
+                for benefit_id, name in sorted((names.benefits or {}).items())
+                if benefit_id not in names.benefits_retired
+            ),
+        )
 
 
 class TerminalBusiness(Struct):
@@ -116,16 +158,30 @@ class TerminalHolds(Struct):
 
 
 class TerminalAnswer(Struct):
-    """Which till this key is of."""
+    """The terminal that a key belongs to."""
 
     terminal_id: Annotated[str, Meta(examples=["trm_hotel_1"])]
     outlet: GroupOutlet
     business: TerminalBusiness
-    categories: Annotated[
-        tuple[Category, ...], Meta(description="that rules name here: what the lines of a bill may be told as")
-    ]
     time_zone: Annotated[str, Meta(description="of the outlet, IANA", examples=["Asia/Shanghai"])]
+    categories: Annotated[tuple[Category, ...], Meta(description="that rules name here, for the lines of a bill")]
     counts_stays: Annotated[
         bool, Meta(description="whether a benefit that may be used here is counted per stay and wants `bill.stay`")
     ]
     holds: TerminalHolds
+
+    @classmethod
+    def of(cls, terminal: Terminal, business: NamedBusiness, outlet: NamedOutlet, configuration: Configuration) -> Self:
+        """Build it of a terminal, the names of its place and the rules in force there."""
+        return cls(
+            terminal_id=terminal.terminal_id,
+            outlet=GroupOutlet.of(outlet),
+            business=TerminalBusiness(business_id=business.business_id, currency=business.currency, name=business.name),
+            time_zone=terminal.time_zone.key,
+            categories=categories_at(terminal.place, terminal.business.earn, configuration.benefits),
+            counts_stays=any(
+                benefit.per_stay is not None and may_be_used_at(terminal.place, benefit)
+                for benefit in configuration.benefits.values()
+            ),
+            holds=TerminalHolds(default_seconds=configuration.policy.hold_seconds, maximum_seconds=HOLD_SECONDS_MAX),
+        )

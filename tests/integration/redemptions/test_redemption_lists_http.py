@@ -134,9 +134,9 @@ async def test_every_status_lists_what_has_it_and_nothing_else(environment: Envi
     await wait_until("the hold has expired", expired)
     async with environment.stack.hot() as hot, environment.stack.ledger() as ledger:
         await until_drained(hot, ledger)
-    for status, redemption_id in made.items():
-        found = await listed(environment, here, f"&status={status}")
-        assert [(each["redemption_id"], each["status"]) for each in found] == [(redemption_id, status)]
+    for name, redemption_id in made.items():
+        found = await listed(environment, here, f"&status={name}")
+        assert [(each["redemption_id"], each["status"]) for each in found] == [(redemption_id, name)]
     assert sorted(ids(await listed(environment, here))) == sorted(made.values())
 
 

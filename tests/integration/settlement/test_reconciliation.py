@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api.settlement.reconciliation_schemas import bill_fields, head_fields
+from gateway.api.settlement.reconciliation_schemas import ReconciledBill, ReconciliationHead
 from redemption.database import Pool
 from redemption.domain.limits import RECONCILIATIONS_KEPT_DAYS
 from redemption.settlement.periods import Closed, PeriodRefused, Periods
@@ -305,7 +305,7 @@ async def test_a_reconciliation_that_an_earlier_version_kept_is_still_shown(post
         assert kept is not None
         assert kept.totals_of("other_day")["bills"] == 0
         assert kept.places_of("missing_here") == (0, 1)
-        head = head_fields(kept, "zh-Hant")
-        assert (head["notes"], head["read_as"], head["totals"]["other_day"]["rows"]) == ([], None, 0)
+        head = ReconciliationHead.of(kept, "zh-Hant")
+        assert (head.notes, head.read_as, head.totals.other_day.rows) == ([], None, 0)
         del items[0]["rows"][0]["day"]
-        assert "清單有這張帳單" in bill_fields(items[0], "zh-Hant")["explanation"]
+        assert "清單有這張帳單" in ReconciledBill.of(items[0], "zh-Hant").explanation

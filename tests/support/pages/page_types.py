@@ -34,6 +34,7 @@ ROOTS: Final = (
     "PrepareAnswer",
     "RedemptionAnswer",
     "RedemptionView",
+    "ListedRedemption",
     "CancelAnswer",
     "AccrualAnswer",
     "TerminalAnswer",

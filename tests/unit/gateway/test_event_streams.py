@@ -14,7 +14,7 @@ from starlette.routing import Route
 from gateway.hot_path.admission import Admission
 from gateway.hot_path.verify import VerifyEndpoint
 from gateway.http import event_streams
-from gateway.http.event_streams import EventStream, StreamLimiter, event
+from gateway.http.event_streams import EventStream, Reason, StreamLimiter, ending, event
 from gateway.problems.documents import Problem
 from gateway.server.app import Application
 from gateway.server.protocol import BoundedProtocol
@@ -64,7 +64,7 @@ async def test_a_client_that_does_not_read_loses_its_connection(
 
     async def endless() -> AsyncIterator[bytes]:
         while True:
-            yield event("filler", "x" * 65_536)
+            yield event("filler", Reason("x" * 65_536))
 
     async with serving(lambda: EventStream(endless(), over.set)) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_024)
@@ -83,8 +83,8 @@ async def test_a_client_that_reads_gets_whole_events_and_its_seat_is_given_back(
     seats = StreamLimiter(1, 1)
 
     async def two() -> AsyncIterator[bytes]:
-        yield event("notice", {"n": 1}, "7-0")
-        yield event("end", {"reason": "draining"})
+        yield event("notice", Reason("any"), "7-0")
+        yield ending("draining")
 
     async with serving(lambda: EventStream(two(), seats.take("caller"))) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -92,7 +92,7 @@ async def test_a_client_that_reads_gets_whole_events_and_its_seat_is_given_back(
         answer = await reader.read()
         writer.close()
         await writer.wait_closed()
-    assert b'id: 7-0\nevent: notice\ndata: {"n":1}\n\n' in answer
+    assert b'id: 7-0\nevent: notice\ndata: {"reason":"any"}\n\n' in answer
     assert b'event: end\ndata: {"reason":"draining"}\n\n' in answer
     assert seats.open == 0
 

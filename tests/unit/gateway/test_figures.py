@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.observability.alarms import CODES, Earlier, alarm_document, judge
+from gateway.observability.alarms import CODES, Earlier, alarm_texts, judge
 from gateway.observability.metrics import VERIFY_SECONDS_BUCKETS
 from gateway.observability.stats_format import (
     Outlet,
@@ -77,9 +77,8 @@ def test_each_alarm_is_seen_and_says_what_and_what_to_do(found: Sample, code: st
     assert list(alarms) == [code]
     assert alarms[code].critical is critical
     for language in LANGUAGES:
-        document = alarm_document(code, alarms[code], language)
-        assert document["severity"] == ("critical" if critical else "warning")
-        assert "{" not in document["text"] + document["title"]
+        texts = alarm_texts(code, alarms[code], language)
+        assert "{" not in texts.text + texts.title
 
 
 def test_refusals_that_were_as_many_before_are_no_jump_but_still_too_many() -> None:

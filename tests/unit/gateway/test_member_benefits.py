@@ -8,15 +8,16 @@ import msgspec
 import pytest
 
 from gateway.api.members.benefits import member_benefits
+from gateway.api.members.schemas import BenefitLot, MemberBenefit
 from redemption.configuration.current import Configuration, Tier
 from redemption.memberships import Lot, MemberState
-from redemption.rules.definitions import BenefitDefinition, TierRules
+from redemption.rules.definitions import BenefitDefinition, Hours, Item, TierRules
 from redemption.rules.policy import Policy
 
 ZONE = ZoneInfo("Asia/Shanghai")
 
 
-def shown(at: str, *, tier: str = "gold", today: int = 0, **terms: Any) -> dict[str, Any]:
+def shown(at: str, *, tier: str = "gold", today: int = 0, **terms: Any) -> MemberBenefit:
     """The one benefit of a member at a wall-clock time of the group."""
     definition = msgspec.convert(
         {"name": {"en": "Tea", "zh-Hant": "茶"}, "granted_by": "hotel", **terms}, BenefitDefinition
@@ -76,15 +77,15 @@ def test_a_benefit_says_what_is_left_of_it_now_or_why_nothing_is(
     at: str, given: dict[str, Any], uses_now: int, not_now: str | None
 ) -> None:
     found = shown(at, **given)
-    assert (found["uses_now"], found["not_now"]) == (uses_now, not_now)
-    assert found["remaining_uses"] == 5
+    assert (found.uses_now, found.not_now) == (uses_now, not_now)
+    assert found.remaining_uses == 5
 
 
-def test_a_benefit_is_told_with_its_terms() -> None:
+def test_a_benefit_is_shown_with_its_terms() -> None:
     found = shown("23T09:00", **BREAKFAST, discount={"kind": "item", "value_minor": 8_800}, businesses=["hotel"])
-    assert found["name"] == "Tea"
-    assert found["discount"] == {"kind": "item", "value_minor": 8_800}
-    assert found["hours"] == ({"from": "06:00", "to": "10:30"},)
-    assert found["weekdays"] == (1, 2, 3, 4, 5)
-    assert found["businesses"] == ("hotel",)
-    assert found["lots"] == [{"uses": 5, "expires_month": "2027-03"}]
+    assert found.name == "Tea"
+    assert found.discount == Item(value_minor=8_800)
+    assert found.hours == (Hours(start="06:00", end="10:30"),)
+    assert found.weekdays == (1, 2, 3, 4, 5)
+    assert found.businesses == ("hotel",)
+    assert found.lots == (BenefitLot(uses=5, expires_month="2027-03"),)

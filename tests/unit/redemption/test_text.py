@@ -6,8 +6,9 @@ import unicodedata
 import msgspec
 import pytest
 
-from gateway.api.members.live_schemas import DeviceRequest
-from gateway.api.settlement.schemas import DisputeRequest, PayRequest, ResolveRequest
+from gateway.api.members.schemas import DeviceRequest
+from gateway.api.settlement.dispute_schemas import DisputeRequest, ResolveRequest
+from gateway.api.settlement.schemas import PayRequest
 from redemption.domain.text import LINES_PATTERN, ONE_LINE_PATTERN, fault_of
 
 SURROGATES = range(0xD800, 0xE000)

@@ -1,166 +1,38 @@
-/** What the gateway says to a till, as far as this page reads it (the whole is at /docs). */
+/** The tills' part of the API, named as the page speaks of it. The shapes are made of the API's description. */
+import type {
+  BasketReason, BenefitProgress, BestBill, CancelAnswer, EarlierRedemption, GroupAnswer, ListedRedemption, OfferReason, PointsProgress,
+  PrepareAnswer, RedemptionView, StoredValueProgress, TerminalAnswer, VerifyRequest,
+} from '../shared/described'
 
-export type Leg =
-  | { kind: 'points'; points: number }
-  | { kind: 'benefit'; benefit_id: string; uses?: number }
-  | { kind: 'stored_value'; amount_minor: number }
+export type { BenefitOffer, Bill, BillLine } from '../shared/described'
+export type { CancelAnswer }
+export type Prepared = PrepareAnswer
+export type Leg = PrepareAnswer['best']['legs'][number]
+export type BilledBasket = BestBill
+export type Reason = OfferReason
+export type QuoteReason = BasketReason
+export type Status = RedemptionView['status']
+export type Earlier = EarlierRedemption
+export type Group = GroupAnswer
 
-export interface BillLine {
-  category: string
-  amount_minor: number
-}
+/** The body of POST /v1/verify, in which this page always says what is taken and whether it is a hold. */
+export type Scan = VerifyRequest & Required<Pick<VerifyRequest, 'legs' | 'capture'>>
 
-export interface Bill {
-  reference: string
-  amount_minor: number
-  currency: string
-  stay?: string
-  lines?: BillLine[]
-}
+type Amounts<Progress extends { kind: Leg['kind'] }> = Partial<Omit<Progress, 'kind' | 'lots' | 'value_minor'>>
 
-/** The body of POST /v1/verify. */
-export interface Scan {
-  code: string
-  bill?: Bill
-  legs: Leg[]
-  capture: boolean
-  hold_seconds?: number
-  confirm_duplicate?: boolean
-}
+/** A leg of any kind. What was captured and refunded of it is not in the answer of verify. */
+export type LegTaken = Pick<RedemptionView['legs'][number], 'kind' | 'value_minor'>
+  & Amounts<PointsProgress> & Amounts<BenefitProgress> & Amounts<StoredValueProgress>
 
-export interface MemberHead {
-  member_id: string
-  tier: string
-  display_name: string
-}
-
-export interface Balance {
-  points: number
-  points_held: number
-  stored_value_minor: number
-}
-
-export interface Reason {
-  code: string
-  detail: string
-  operator_hint: string
-}
-
-export interface BenefitOffer {
-  benefit_id: string
-  name: string
-  usable: boolean
-  value_minor: number
-  remaining_uses: number
-  remaining_uses_today: number
-  max_uses_here: number
-  /** Ids of benefits, and `points`. */
-  excludes: string[]
-  reason: Reason | null
-}
-
-export interface BilledBasket {
-  amount_minor: number
-  discount_minor: number
-  payable_minor: number
-}
-
-export interface QuoteReason extends Reason {
-  leg: number | null
-  available?: number
-}
-
-export interface Quote {
-  values_minor: number[]
-  bill: BilledBasket | null
-  reason: QuoteReason | null
-}
-
-export interface OfferedBasket {
-  legs: Leg[]
-  saving_minor: number
-  bill: BilledBasket | null
-}
-
-/** What POST /v1/prepare answers. */
-export interface Prepared {
-  member: MemberHead
-  balance: Balance
-  points: { maximum: number; value_minor: number; minimum: number; preselect: 'none' | 'best' }
-  stored_value: { maximum_minor: number }
-  benefits: BenefitOffer[]
-  best: OfferedBasket
-  proposed: OfferedBasket
-  basket: Quote | null
-}
-
-export const STATUSES = ['held', 'captured', 'partially_refunded', 'refunded', 'voided', 'expired', 'reversed'] as const
-export type Status = (typeof STATUSES)[number]
-
-export interface LegTaken {
-  kind: Leg['kind']
-  points?: number
-  benefit_id?: string
-  uses?: number
-  amount_minor?: number
-  value_minor: number
-  captured_points?: number
-  captured_uses?: number
-  captured_amount_minor?: number
-  refunded_points?: number
-  refunded_uses?: number
-  refunded_amount_minor?: number
-}
-
-export type RedemptionBill = Bill & { discount_minor: number; payable_minor: number }
-
-export interface Redemption {
-  redemption_id: string
-  status: Status
-  created_at: string
-  hold_expires_at: string | null
-  member: MemberHead
-  legs: LegTaken[]
-  bill: RedemptionBill | null
-  balance: Balance
-  /** In lists. */
-  outlet_id?: string | null
-}
+/** A redemption as verify answers it, as it stands later, or in a list, where its outlet is named too. */
+export type Redemption = Omit<RedemptionView, 'legs'> & { legs: LegTaken[] } & Partial<Pick<ListedRedemption, 'outlet_id'>>
 
 export interface RedemptionPage {
   redemptions: Redemption[]
   next_cursor: string | null
 }
 
-/** What a possible duplicate repeats. */
-export interface Earlier {
-  redemption_id: string
-  status: Status
-  created_at: string
-  bill: RedemptionBill | null
-}
+type AddedLater = 'categories' | 'time_zone' | 'counts_stays' | 'holds'
 
-export interface CancelAnswer {
-  effect: 'reversed' | 'tombstoned'
-  redemption: Redemption | null
-}
-
-type Names = Record<string, string>
-
-/** What GET /v1/terminal answers: which till this key is of. One that was kept by an older page has less. */
-export interface Terminal {
-  terminal_id: string
-  business: { business_id: string; name: Names; currency: string }
-  outlet: { outlet_id: string; name: Names }
-  /** Those that rules name here. */
-  categories?: string[]
-  time_zone?: string
-  counts_stays?: boolean
-  holds?: { default_seconds: number; maximum_seconds: number }
-}
-
-/** What GET /v1/group answers, as far as names of outlets and benefits go. */
-export interface Group {
-  businesses: { business_id: string; outlets: { outlet_id: string; name: Names }[] }[]
-  benefits: { benefit_id: string; name: Names }[]
-}
+/** Which till this key is of. One that was kept by an older page has less. */
+export type Terminal = Omit<TerminalAnswer, AddedLater> & Partial<Pick<TerminalAnswer, AddedLater>>
