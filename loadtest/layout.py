@@ -1,4 +1,4 @@
-"""How the product lays things out, as its auditors know it: key names, fields of a stream entry, tables, queries.
+"""The product's layout as its auditors know it: key names, fields of a stream entry, tables, queries.
 
 Spelled anew: it imports nothing of the product, so a mistake in the product's own spelling shows as a difference. When
 a layout changes, this is the one file of the auditors to look at.
@@ -32,8 +32,8 @@ ENTRY_LINES: Final = ("kind", "id", "member", "at", "moves", "context")
 
 
 def parts(fields: Mapping[str, str]) -> dict[str, str]:
-    """What a stream entry says: it is one field, named by its version, with these as lines. Another thing is given back
-    as it is."""
+    """Return the lines of a stream entry: it is one field, named by its version, with these as lines. Another thing is
+    given back as it is."""
     lines = fields.get(ENTRY_FIELD, "").split("\n")
     return dict(zip(ENTRY_LINES, lines, strict=True)) if len(lines) == len(ENTRY_LINES) else dict(fields)
 
@@ -141,5 +141,5 @@ SELECT epoch, entry_ms, entry_seq, part, content FROM (
 
 
 def first_link(bucket: int) -> bytes:
-    """What a bucket's chain begins with, before it is keyed."""
+    """Return the beginning of a bucket's chain, before it is keyed."""
     return f"tong ledger chain 1 bucket {bucket}".encode()

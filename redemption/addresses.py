@@ -84,7 +84,7 @@ def _frozen_names(buckets: int) -> str:
 
 
 class TillTerms(msgspec.Struct, frozen=True):
-    """What is the same for all scans of a terminal under one configuration, for a quarter of an hour.
+    """Terms that are the same for all scans of a terminal under one configuration, for a quarter of an hour.
 
     `words` is the argument `till` of functions/redeem.lua, `place` the head of the scan's context, `outlet_offset` the
     outlet's offset from UTC in seconds.

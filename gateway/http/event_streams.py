@@ -29,7 +29,7 @@ ABORT: Final = "tong.abort"
 
 
 class Reason(Struct):
-    """Why a stream begins anew or ends."""
+    """Reasons why a stream begins anew or ends."""
 
     reason: str
 

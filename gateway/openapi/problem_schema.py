@@ -28,7 +28,7 @@ class EarlierRedemption(Struct):
 
     @classmethod
     def of(cls, redemption: Redemption) -> Self:
-        """Build it of the redemption as it stands now."""
+        """Build it from the redemption's present state."""
         view = RedemptionView.of(redemption)
         return cls(redemption_id=view.redemption_id, status=view.status, created_at=view.created_at, bill=view.bill)
 

@@ -1,1 +1,1 @@
-"""What the endpoints of terminals share: parsing, validation and schemas of scans."""
+"""Parsing, validation and schemas of scans, shared by the endpoints of terminals."""

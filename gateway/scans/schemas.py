@@ -247,7 +247,7 @@ class BillAnswer(Struct):
 
 
 class Balance(Struct):
-    """What the member has left."""
+    """The member's balance after this call."""
 
     points: PointsCount
     points_held: Held

@@ -56,7 +56,7 @@ class Outcome(IntEnum):
 
 @unique
 class RateSubject(IntEnum):
-    """Whose rate a call exceeded: `asked` of a `RATE_LIMITED` refusal."""
+    """Owners of the rate that a call exceeded: `asked` of a `RATE_LIMITED` refusal."""
 
     TERMINAL = 1
     OUTLET = 2

@@ -58,7 +58,7 @@ def _unknown_names(
 
 def _contradictions(benefit_id: str, definition: BenefitDefinition, outlets: Mapping[str, str]) -> Iterator[str]:
     if benefit_id in definition.excludes:
-        yield "excludes itself; a benefit stands in a basket only once anyway"
+        yield "excludes itself; a basket has a benefit only once anyway"
     first, last = definition.first_day, definition.last_day
     if first is not None and last is not None and last < first:
         yield f"last_day {last} is before first_day {first}"
@@ -71,7 +71,7 @@ def _contradictions(benefit_id: str, definition: BenefitDefinition, outlets: Map
                 yield f"outlets: {outlet} belongs to {outlets[outlet]}, which is not among businesses"
     for field in ("businesses", "outlets", "categories", "weekdays", "excludes"):
         for name in _twice(getattr(definition, field) or ()):
-            yield f"{field}: {name} stands twice"
+            yield f"{field}: {name} is a duplicate"
 
 
 def _mixed_currencies(

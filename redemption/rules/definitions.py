@@ -63,7 +63,7 @@ class OwnEarnCeilings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EarnRules(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a purchase earns at a business: `points` for every `per_minor`, other rates for some categories, months the
+    """Rules of earning at a business: `points` for every `per_minor`, other rates for some categories, months the
     points are good for, and the bonus when the previous purchase, at most `crossing_days` ago, was at another business.
     """
 
@@ -77,7 +77,7 @@ class EarnRules(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TierRules(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a level changes: earned points are multiplied by `earn_percent` / 100."""
+    """Rules of a level: earned points are multiplied by `earn_percent` / 100."""
 
     earn_percent: Multiplier = 100
 

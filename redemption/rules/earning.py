@@ -1,4 +1,4 @@
-"""What a purchase earns: points by level, the bonus for crossing businesses, and growth value.
+"""Earnings of a purchase: points by level, the bonus for crossing businesses, and growth value.
 
 Guarantees: exact. Every line of the bill counts at its category's rate, what no line names at the business's own; the
 sum is multiplied by the level and by the bonus as fractions and rounded down once, at the end, so that a bill cut into
@@ -28,7 +28,8 @@ class Earned(NamedTuple):
 
 
 def earned(rules: EarnRules, bill: Bill) -> Fraction:
-    """What the bill earns before level and bonus. Lines beyond the amount of the bill are refused at the edge."""
+    """Return the points that the bill earns before level and bonus. Lines beyond the amount of the bill are refused at
+    the edge."""
     own = EarnRate(rules.points, rules.per_minor)
     amounts: dict[EarnRate, int] = {own: max(0, bill.amount_minor - sum(line.amount_minor for line in bill.lines))}
     for line in bill.lines:
@@ -58,7 +59,8 @@ def ceilings_of(group: EarnCeilings, own: OwnEarnCeilings) -> EarnCeilings:
 
 
 def growth_value(base: Fraction) -> int:
-    """What counts towards the next level: the base without level and bonus, rounded down, at most `POINTS_MAX`."""
+    """Return the growth value, which counts towards the next level: the base without level and bonus, rounded down, at
+    most `POINTS_MAX`."""
     return _whole(base)
 
 

@@ -24,7 +24,7 @@ from redemption.rules.schedule import describe, is_open
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a basket is used: the outlet, its business, the currency it bills in and its terms for points."""
+    """The place where a basket is used: the outlet, its business, the currency it bills in and its terms for points."""
 
     business_id: str
     outlet_id: str
@@ -229,7 +229,7 @@ def not_together(catalogue: Mapping[str, BenefitDefinition], one: Leg, other: Le
         return _not_with_points(catalogue, one.benefit_id)
     first, second = one.benefit_id, other.benefit_id
     if first == second:
-        return f"{first} stands in the basket twice; ask for it once, with the number of uses"
+        return f"{first} is in the basket twice; ask for it once, with the number of uses"
     if first in catalogue and second in catalogue:
         return _benefits_apart(first, catalogue[first], second, catalogue[second])
     return None

@@ -14,7 +14,7 @@ _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
 
 
 def is_open(definition: BenefitDefinition, local: datetime.datetime) -> bool:
-    """Whether the benefit may be used at `local`, a moment in the outlet's zone."""
+    """Return whether the benefit may be used at `local`, a moment in the outlet's zone."""
     today = local.date()
     if definition.hours is None:
         return _is_day(definition, today)

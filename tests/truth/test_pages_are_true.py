@@ -127,7 +127,7 @@ def test_the_page_of_limits_has_the_values_in_force() -> None:
     assert len({name for name, _ in rows}) == len(rows)
 
 
-DAY, HOUR, MINUTE, KIB, MIB = 86_400, 3_600, 60, 1_024, 1_024 * 1_024
+DAY, MINUTE, KIB, MIB = 86_400, 60, 1_024, 1_024 * 1_024
 POLICY = Policy()
 STATED = {
     "docs/start/concepts.md": (

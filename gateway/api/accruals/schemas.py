@@ -40,7 +40,7 @@ class EarningBill(Struct):
 
 
 class EarnedBalance(Struct):
-    """What the member has now."""
+    """The member's balance now."""
 
     points: PointsCount
 

@@ -129,7 +129,7 @@ def _currency(movement: LedgerMovement) -> str | None:
 
 
 class LotMoved(Struct):
-    """How much of one lot moved."""
+    """The amount of one lot that moved."""
 
     issuer: str
     issuer_name: Name

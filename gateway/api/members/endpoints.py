@@ -42,7 +42,7 @@ async def read_me(request: Request) -> Response:
     refusals=(*groups.MEMBER, *groups.STORE, "not_found"),
 )
 async def read_benefits(request: Request) -> Response:
-    """What the member can use: where, when, how often still, and why not now."""
+    """Lists the member's benefits: where, when, how often they can still be used, and why not now."""
     state: State = request.app.state.tong
     member = await _member(request)
     language = language_of(request.headers.get("accept-language"))

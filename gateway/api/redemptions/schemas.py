@@ -84,7 +84,7 @@ class StoredValueOffer(Struct):
 
 
 class OfferReason(Struct):
-    """Why a benefit cannot be used, as verify would refuse it."""
+    """The reason why a benefit cannot be used, as verify would refuse it."""
 
     code: Annotated[str, Meta(examples=["benefit_not_now"])]
     detail: str
@@ -173,7 +173,7 @@ class ProposedBasket(BestBasket):
 
 
 class BasketReason(Struct):
-    """Why the legs of the request would be refused, as verify would refuse them."""
+    """The reason why the legs of the request would be refused, as verify would refuse them."""
 
     leg: Annotated[int, Meta(ge=0, description="index of the leg at fault")] | None
     code: Annotated[str, Meta(examples=["points_insufficient"])]

@@ -16,14 +16,14 @@ DISPUTE_ID_EXAMPLE: Final = "dsp_stl_17-1-1763780645678-0-1-1"
 
 
 class DisputeRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """What is wrong with a line, and which side says so; a key of one business may leave the side out."""
+    """The fault of a line, and the side that raises it; a key of one business may leave the side out."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS_MAX, pattern=LINES_PATTERN)]
     business: Business | None = None
 
 
 class ResolveRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """How a dispute ends."""
+    """The end of a dispute."""
 
     note: Annotated[str, Meta(min_length=1, max_length=TEXT_CHARACTERS_MAX, pattern=LINES_PATTERN)]
     amount_minor: Annotated[

@@ -244,4 +244,3 @@ BILL: Final[dict[str, Any]] = {
 RECONCILIATION: Final[dict[str, Any]] = {**RECONCILIATION_HEAD, "bills": [BILL], "bills_left_out": 0}
 RECONCILIATIONS: Final[dict[str, Any]] = {"reconciliations": [RECONCILIATION_HEAD], "next_cursor": None}
 BILLS: Final[dict[str, Any]] = {"bills": [BILL], "next_cursor": None}
-RECONCILIATION_CSV: Final = "class,reference,…\r\nmissing_here,POS-7-20261122-0002,…\r\n"

@@ -255,7 +255,7 @@ async def export_period(request: Request) -> Response:
     refusals=("malformed", *groups.SETTLEMENT),
 )
 async def read_nets(request: Request) -> Response:
-    """Who pays whom in a month: by pair, over all pairs, and as few transfers as settle everything.
+    """Lists who pays whom in a month: by pair, over all pairs, and as few transfers as settle everything.
 
     A key of one business sees payments of which it is a side. An open month is provisional: as of now.
     """

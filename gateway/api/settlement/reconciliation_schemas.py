@@ -146,7 +146,7 @@ class NoteOfList(Struct):
 
 
 class ReadAs(Struct):
-    """How the list was read."""
+    """The way in which the list was read."""
 
     charset: Charset
     separator: Annotated[str | None, Meta(description="between the fields; of JSON null")]

@@ -266,7 +266,7 @@ class LinesAnswer(Struct):
 
 
 class BusinessNet(Struct):
-    """What a business receives over all its pairs; negative: pays."""
+    """The amount that a business receives over all its pairs; negative: it pays."""
 
     business: Business
     currency: Currency

@@ -183,7 +183,7 @@ class BusinessFigures(Struct):
 
 
 class LedgerFigures(Struct):
-    """How far the ledger is behind the hot store. As tong_ledger_…"""
+    """The ledger's distance behind the hot store. As tong_ledger_…"""
 
     lag_seconds: Figure
     backlog_entries: int | None
@@ -228,7 +228,7 @@ class StreamFigures(Struct):
 
 
 class Alarm(Struct):
-    """What should be looked at now."""
+    """An alarm: something to look at now."""
 
     code: str
     severity: Literal["warning", "critical"]

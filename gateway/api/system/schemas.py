@@ -151,7 +151,7 @@ class TerminalBusiness(Struct):
 
 
 class TerminalHolds(Struct):
-    """How long holds may last."""
+    """The lengths of holds."""
 
     default_seconds: Annotated[int, Meta(ge=1, description="of a hold without `hold_seconds`")]
     maximum_seconds: Annotated[int, Meta(ge=1, description="the longest `hold_seconds`")]

@@ -17,8 +17,6 @@ from tests.support.api.event_streams import listening
 from tests.support.servers.stack import Stack, running_stack
 from tests.support.suite.waiting import wait_until
 
-UNTIL_SECONDS = 30.0
-
 
 @pytest.fixture(scope="module")
 async def stack() -> AsyncIterator[Stack]:

@@ -16,7 +16,6 @@ from gateway.processes.child import Child
 from gateway.processes.supervisor import ChildFailed, StopRequested, Supervisor
 from tests.support.suite.waiting import wait_until
 
-WAIT_SECONDS = 15.0
 SLEEPS = "import time; time.sleep(600)"
 IGNORES_TERM = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"

@@ -147,7 +147,7 @@ def test_sound_benefit_has_no_findings() -> None:
         ({"first_day": date(2026, 2, 1), "last_day": date(2026, 1, 31)}, "is before first_day"),
         ({"hours": (Hours("12:00", "12:00"),)}, "is no time"),
         ({"businesses": ("hotel",), "outlets": ("out_spa",)}, "not among businesses"),
-        ({"categories": ("a", "a")}, "a stands twice"),
+        ({"categories": ("a", "a")}, "a is a duplicate"),
         ({"discount": AmountOff(5)}, "CNY and as HKD"),
         ({"minimum_spend_minor": 5, "businesses": ("spa", "casino")}, "CNY and as HKD"),
     ],
