@@ -40,12 +40,16 @@ test: pages
 test-unit: $(PROJECT_READY)
 	@exec $(BIN)/pytest -q -n 2 --dist worksteal -m unit tests/unit tests/truth
 
-# The report is written also where a test failed; the exit status is that of the tests.
+# Tests that measure time fail under the tracer, so the exit status is that of the report; `make test` judges the tests.
 coverage: pages
 	@rm -rf var/coverage; mkdir -p var/coverage
-	@status=0; $(BIN)/coverage run -m tests.run_suite $(if $(TIER),--tier $(TIER)) || status=$$?; \
-	$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report > var/coverage/report.txt; \
-	tail -1 var/coverage/report.txt; echo 'tong: var/coverage/report.txt, var/coverage/html/index.html'; exit $$status
+	@$(BIN)/coverage run -m tests.run_suite $(if $(TIER),--tier $(TIER)) \
+	    || echo 'tong: tests failed under the tracer; make test judges them' >&2
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage html --quiet
+	@$(BIN)/coverage report > var/coverage/report.txt
+	@grep ^TOTAL var/coverage/report.txt
+	@echo 'tong: var/coverage/report.txt, var/coverage/html/index.html'
 
 check: pages
 	$(BIN)/python -m tests.support.pages.page_types
