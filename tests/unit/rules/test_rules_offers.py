@@ -136,9 +136,9 @@ def test_search_keeps_its_limits_and_what_it_finds_is_granted() -> None:
     }
     on = bill(100_000, dining=60_000)
     held = holding(points=9_000, **dict.fromkeys(catalogue, 20))
-    started = time.perf_counter()
+    started = time.process_time()
     made, _ = offered(held, on, with_points(share_percent=50), **catalogue)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     assert not made.best_exact
     assert len(catalogue) > CANDIDATES_MAX
     assert len(made.best_legs) <= LEGS_MAX

@@ -104,7 +104,7 @@ def test_the_report_tells_failures_of_a_test_from_failures_at_its_end(tmp_path: 
             f"--rootdir={tmp_path}",
         ],
         cwd=ROOT,
-        env=os.environ | {"TONG_TEST_REPORT": str(report)},
+        env=os.environ | {"TONG_TEST_REPORT": str(report), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         check=False,
         timeout=60,
