@@ -58,9 +58,6 @@ def place_context(
 
     `business_id` is the business whose books the call belongs to, where the terminal belongs to another one today: then
     no outlet is named, because the terminal's outlet is one of today's business.
-
-    `business_id` is whose books the call belongs to, where that is another business than the terminal's of today: then
-    no outlet is named, for the terminal's is one of today's business.
     """
     context: dict[str, Any] = {
         "business": terminal.business.business_id,
