@@ -110,7 +110,7 @@ class BoundedProtocol(WriteBounded):
     def data_received(self, data: bytes) -> None:
         if self._ended:
             if not self.transport.is_closing():
-                self._stop_reading()
+                self._discard(data)
         elif self._verify.admission.shedding and self._turned_away(data):
             return
         elif len(data) <= PARSED_AT_ONCE_BYTES_MAX and not self._unparsed:
@@ -133,10 +133,6 @@ class BoundedProtocol(WriteBounded):
             self._flow.is_held = False
             if not self.pipeline:
                 self.flow.resume_reading()
-
-    def _stop_reading(self) -> None:
-        self._flow.is_held = True
-        self.flow.pause_reading()
 
     def _parse(self, data: bytes) -> None:
         self._bytes_of_bodies = 0

@@ -15,7 +15,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from redemption.domain.limits import LINGER_SECONDS, WRITE_BYTES_OF_PERIOD, WRITE_SECONDS
+from redemption.domain.limits import LINGER_BYTES_MAX, LINGER_SECONDS, WRITE_BYTES_OF_PERIOD, WRITE_SECONDS
 
 RESET: Final = struct.pack("ii", 1, 0)
 """A `struct linger` of no time: closing resets (socket(7))."""
@@ -39,6 +39,7 @@ class WriteBounded(HttpToolsProtocol):
         self._write_timer: asyncio.TimerHandle | None = None
         self._unwritten_bytes = 0  # the count when the timer was set
         self._linger_timer: asyncio.TimerHandle | None = None
+        self._discarded_bytes = 0  # bytes that came while the connection lingers
 
     @property
     def _flow(self) -> HeldFlow:
@@ -87,11 +88,23 @@ class WriteBounded(HttpToolsProtocol):
     def _linger(self) -> None:
         """Send what is left and the end, and cut the connection a little later.
 
-        Closing it at once, with bytes of the client unread, would reset it, and the answer might be lost on the way
-        (RFC 9112, 9.6).
+        Closing it with bytes of the client unread would reset it, and the answer might be lost on the way (RFC 9112,
+        9.6). So what a client that writes first and reads then still sends is read and thrown away meanwhile.
         """
         self.transport.write_eof()
+        self._flow.is_held = False
+        self.flow.resume_reading()
         self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _discard(self, data: bytes) -> None:
+        """Throw away what comes behind the last request; read nothing more where the connection does not linger."""
+        self._discarded_bytes += len(data)
+        if self._linger_timer is None or self._discarded_bytes > LINGER_BYTES_MAX:
+            self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        self._flow.is_held = True
+        self.flow.pause_reading()
 
     def _stop_write_timer(self) -> None:
         if self._write_timer is not None:

@@ -40,6 +40,7 @@ BODY_BYTES_OF_PERIOD: Final = 16_384  # a body has to bring this in each BODY_SE
 QUIET_BYTES_MAX: Final = 16_384  # chunk lines and trailers may come behind a head without a byte of the body
 PARSED_AT_ONCE_BYTES_MAX: Final = 16_384  # few pipelined requests wait parsed, the rest as bytes
 UNREAD_BODY_BYTES_MAX: Final = 65_536  # more of a body whose request was answered without it ends the connection
+LINGER_BYTES_MAX: Final = 8 * 1024 * 1024  # bytes that are thrown away while a connection lingers
 LINGER_SECONDS: Final = 2.0  # the client has this time to read the last answer before the connection is cut
 WRITE_SECONDS: Final = 10.0
 WRITE_BYTES_OF_PERIOD: Final = 16_384  # a client has to take this in each WRITE_SECONDS while answers wait for it

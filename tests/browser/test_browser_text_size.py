@@ -33,7 +33,7 @@ async def test_pages_follow_the_browsers_own_text_size(
     large_text: Browser, stack: Stack, tong: TongClient, path: str, size: tuple[int, int]
 ) -> None:
     member = await stack.member(("hotel", 1_000, 2))
-    terminal = await stack.terminal("hotel")
+    terminal = await stack.terminal(f"large-{path.strip('/') or 'home'}-{size[0]}")
     session, ready = {
         "/": (None, ".door"),
         "/app/": (signed_in("member", member.access_token), ".qr"),

@@ -130,7 +130,7 @@ async def test_a_reply_above_the_bound_ends_the_connection(
 
 @pytest.mark.parametrize(
     ("garbage", "reason"),
-    [(b"!garbage\r\n", "cannot be read"), (b"+nobody asked\r\n", "nobody asked for")],
+    [(b"!garbage\r\n", "cannot be read"), (b"+nobody asked\r\n", "without a request")],
     ids=["not RESP", "one reply too many"],
 )
 async def test_a_reply_stream_that_is_out_of_step_ends_the_connection(garbage: bytes, reason: str) -> None:
