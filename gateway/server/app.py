@@ -14,6 +14,7 @@ from gateway.api.state import State
 from gateway.auth.authentication import TERMINAL
 from gateway.hot_path.scan_cycle import Answer
 from gateway.hot_path.verify import VERIFY_PATH, VerifyEndpoint
+from gateway.http.body import ClientGone
 from gateway.http.responses import answer
 from gateway.http.security_headers import with_security_headers
 from gateway.observability.scan_counters import ScanCounters
@@ -104,7 +105,17 @@ def application(state: State) -> Application:
     async def unforeseen(request: Request, fault: Exception) -> Response:
         return unforeseen_fault(state, request, fault)
 
-    handlers: dict[Any, Any] = {Problem: problem, HTTPException: http_fault, Exception: unforeseen}
+    async def client_gone(_request: Request, fault: Exception) -> Response:
+        """Return an answer that nobody reads: the client ended the connection before its request was complete."""
+        assert isinstance(fault, ClientGone)
+        return Response(status_code=400)
+
+    handlers: dict[Any, Any] = {
+        ClientGone: client_gone,
+        Problem: problem,
+        HTTPException: http_fault,
+        Exception: unforeseen,
+    }
     app = Application(routes=routes(verify), exception_handlers=handlers)
     app.verify = verify
     app.router.redirect_slashes = False  # a path that is not in the table is a 404 problem, not a redirect

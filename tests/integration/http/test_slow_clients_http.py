@@ -170,3 +170,19 @@ async def test_a_refusal_reaches_who_sends_a_large_body_and_then_reads(stack: St
         writer.write(b"POST /v1/nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n" + b"a" * 1_000_000)
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert (await reader.read()).startswith(b"HTTP/1.1 404")
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_fault(stack: Stack, tong: TongClient) -> None:
+    async def faults() -> list[str]:
+        metrics = (await tong.http.get("/metrics")).text.splitlines()
+        return [row for row in metrics if row.startswith("tong_faults_total ")]
+
+    before = await faults()
+    address = urlsplit(stack.base_url)
+    for _ in range(3):
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(HEAD.replace(b"/v1/verify", b"/v1/prepare") + b"content-length: 100\r\n\r\n{")
+        writer.write_eof()
+        assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b"", "nobody is there to be answered"
+        writer.close()
+    assert await faults() == before
