@@ -32,18 +32,17 @@ from gateway.scans import examples
 from gateway.scans.input import (
     REPLAYED_HEADER,
     ask_hot_store,
-    check_bill,
+    check_new_bill,
     code_use,
     fingerprint,
     idempotency_key,
-    repeat_of,
     settle_by_key,
 )
 from gateway.scans.schemas import RedemptionAnswer
 from redemption.configuration.current import Terminal
 from redemption.credentials import TerminalScope
 from redemption.domain.clock import Clock
-from redemption.domain.commands import Bill, Leg, VerifyRequest
+from redemption.domain.commands import Leg, VerifyRequest
 from redemption.domain.limits import RATE_WINDOW_SECONDS, VERIFY_DEADLINE_SECONDS
 from redemption.domain.outcomes import Refusal
 from redemption.hot.faults import HotStoreFault
@@ -181,7 +180,7 @@ class VerifyEndpoint:
         """Take one scan through its seven steps. Returns the response and its outcome. Raises the refusal of a step."""
         request, key, asked = _read_request(headers, body)
         terminal = self._authenticate(request, headers, scope, body)
-        await self._check_bill(request.bill, terminal, key, asked)
+        await check_new_bill(self._redemptions, request.bill, terminal, key, asked)
         self._admit()
         try:
             code = self._reader.read(request.code, self._clock())
@@ -196,17 +195,6 @@ class VerifyEndpoint:
         """Return the terminal whose key this is. Raises as `KeyAuthenticator.terminal` does."""
         scopes = _REDEEM if request.capture else _HOLD
         return self._authenticator.terminal(_text(headers.get(b"authorization")), scopes, scope, body)
-
-    async def _check_bill(self, bill: Bill | None, terminal: Terminal, key: str, asked: str) -> None:
-        """Raise `malformed` for a bill that the terminal's business cannot have.
-
-        A request that was decided before passes: its terminal may have moved since, and its key has the answer.
-        """
-        try:
-            check_bill(bill, terminal)
-        except Problem:
-            if not await repeat_of(self._redemptions, terminal, key, asked):
-                raise
 
     def _admit(self) -> None:
         """Count the scan as in flight. Raises `unavailable` while the ledger is too far behind, `overloaded`."""

@@ -10,6 +10,7 @@ import re
 from typing import Any, Final, TypeVar
 
 import msgspec
+from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from gateway.problems.documents import Problem, malformed
@@ -74,6 +75,20 @@ def require_json(content_type: str | None) -> None:
         "charset" in parameters.lower() and "utf-8" not in parameters.lower()
     ):
         raise Problem("unsupported_media_type", "Content-Type must be application/json, in UTF-8")
+
+
+async def read_json(
+    request: Request, decoder: msgspec.json.Decoder[T], *, optional: bool = False
+) -> tuple[T, bytes, bytes]:
+    """Return the value of a JSON body, its canonical encoding and its bytes. `optional`: no body is an empty object.
+
+    Raises as `read_body`, `require_json` and `decode` do.
+    """
+    body = await read_body(request.receive)
+    if body or not optional:
+        require_json(request.headers.get("content-type"))
+    value, canonical = decode(body or b"{}" if optional else body, decoder)
+    return value, canonical, body
 
 
 def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> tuple[T, bytes]:

@@ -19,7 +19,7 @@ SECURITY_HEADERS: Final = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 SECURITY_LINES: Final = b"".join(b"%s: %s\r\n" % pair for pair in SECURITY_HEADERS)
-"""The same as bytes, for answers that are written by hand."""
+"""The security headers as lines of bytes, for answers written without Starlette."""
 _DEFAULTS: Final = (*SECURITY_HEADERS, (b"cache-control", b"no-store"))
 
 

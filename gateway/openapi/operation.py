@@ -31,7 +31,7 @@ class Returns:
     media_type: str = JSON
     replayable: bool = False
     other_media: Mapping[str, Any] = field(default_factory=dict)
-    """The same answer in other media types, each with its example."""
+    """Further media types of this answer, each with an example."""
     headers: tuple[str, ...] = ()
 
 

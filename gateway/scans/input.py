@@ -152,6 +152,20 @@ def check_bill(bill: Bill | None, terminal: Terminal) -> None:
         raise malformed("the sum of the lines is more than the bill's amount_minor", "bill.lines")
 
 
+async def check_new_bill(
+    redemptions: Redemptions, bill: Bill | None, terminal: Terminal, key: str | None, fingerprint: str
+) -> None:
+    """Raise `malformed` as `check_bill` does, unless the request was decided before.
+
+    Its terminal may have moved since, and its key has the answer. Raises the faults of `ask_hot_store` too.
+    """
+    try:
+        check_bill(bill, terminal)
+    except Problem:
+        if not await repeat_of(redemptions, terminal, key, fingerprint):
+            raise
+
+
 def code_use(claim: CodeClaim) -> CodeUse:
     """Return a genuine code as the domain uses it."""
     standing = claim.standing

@@ -10,9 +10,9 @@ from typing import Final
 BIDIRECTIONAL_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 LINE_BREAKS: Final = frozenset("\u2028\u2029")
 LINES_PATTERN: Final = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*$"
-"""Text of one or more lines, for msgspec and JSON Schema: no control but tab and line break, none that turns text."""
+"""A pattern for text of several lines: tabs and line breaks are the only controls, and nothing turns the text."""
 ONE_LINE_PATTERN: Final = r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$(?!\n)"
-"""What `fault_of` passes, as a pattern for msgspec and JSON Schema; lone surrogates no JSON decoder lets through."""
+"""The rule of `fault_of` as a pattern for msgspec and JSON Schema. JSON decoders refuse lone surrogates themselves."""
 
 
 def fault_of(text: str) -> str | None:

@@ -10,7 +10,7 @@ from gateway.api.accruals import examples
 from gateway.api.accruals.schemas import ACCRUAL_ID_EXAMPLE, ACCRUAL_ID_PATTERN, AccrualAnswer, AccrualReversedAnswer
 from gateway.api.callers import calling_terminal
 from gateway.api.state import State
-from gateway.http.body import decode, read_body, require_json
+from gateway.http.body import read_json
 from gateway.http.responses import Headers, respond
 from gateway.openapi.operation import Parameter, Returns, operation
 from gateway.openapi.parameters import IDEMPOTENCY_KEY, STEP_KEY
@@ -20,12 +20,11 @@ from gateway.scans.examples import NOTHING
 from gateway.scans.input import (
     REPLAYED_HEADER,
     ask_hot_store,
-    check_bill,
+    check_new_bill,
     code_use,
     fingerprint,
     idempotency_key,
     read_code_of_key,
-    repeat_of,
 )
 from redemption.accruals import Purchase, refusal_of_key
 from redemption.domain.commands import AccrualRequest, VoidRequest
@@ -72,9 +71,7 @@ NOT_SCANNED: Final = "This outlet scanned no member of this id in the last 15 mi
 async def accrue(request: Request) -> Response:
     """A purchase earns points, for the member of a code (which is used up) or of an id."""
     state: State = request.app.state.tong
-    body = await read_body(request.receive)
-    require_json(request.headers.get("content-type"))
-    wanted, canonical = decode(body, _accrual)
+    wanted, canonical, body = await read_json(request, _accrual)
     if (wanted.code is None) == (wanted.member_id is None):
         raise malformed("needs either code or member_id", "body")
     key = idempotency_key(request.headers.get("idempotency-key"))
@@ -83,11 +80,7 @@ async def accrue(request: Request) -> Response:
         raise malformed("is not a member id", "member_id")
     terminal = calling_terminal(request, body)
     asked = fingerprint(b"accrue", canonical)
-    try:
-        check_bill(wanted.bill, terminal)
-    except Problem:
-        if not await repeat_of(state.redemptions, terminal, key, asked):
-            raise
+    await check_new_bill(state.redemptions, wanted.bill, terminal, key, asked)
     state.watch.refuse_if_full()
     code, record = None, None
     if wanted.code is not None:
@@ -138,10 +131,7 @@ async def accrue(request: Request) -> Response:
 async def reverse_accrual(request: Request) -> Response:
     """Takes back what is left of an accrual's points; what is not left is owed and paid from the next ones."""
     state: State = request.app.state.tong
-    body = await read_body(request.receive)
-    if body:
-        require_json(request.headers.get("content-type"))
-    _, canonical = decode(body or b"{}", _nothing)
+    _, canonical, body = await read_json(request, _nothing, optional=True)
     given_key = request.headers.get("idempotency-key")
     key = idempotency_key(given_key) if given_key is not None else None
     terminal = calling_terminal(request, body)

@@ -10,7 +10,7 @@ from gateway.api.members import examples
 from gateway.api.members.schemas import CodesAnswer, IssuedCode
 from gateway.api.state import State
 from gateway.auth.authentication import authenticate_member
-from gateway.http.body import decode, read_body, require_json
+from gateway.http.body import read_json
 from gateway.http.responses import respond
 from gateway.openapi.operation import Returns, operation
 from gateway.problems import groups
@@ -39,10 +39,7 @@ async def issue_codes(request: Request) -> Response:
     """Codes for now and, with `count`, for each following refresh. A code whose slot was used is never given again;
     a blocked member gets none."""
     state: State = request.app.state.tong
-    body = await read_body(request.receive)
-    if body:
-        require_json(request.headers.get("content-type"))
-    wanted, _ = decode(body or b"{}", _decoder)
+    wanted, _, _ = await read_json(request, _decoder, optional=True)
     number = await authenticate_member(request.headers.get("authorization"), state.members)
     slots = await ask_hot_store(
         state.memberships.next_free_slots(number, wanted.count, SLOTS_PER_REFRESH), changes=False

@@ -20,7 +20,7 @@ from gateway.api.members.schemas import (
     EnrolledDevice,
 )
 from gateway.api.state import State
-from gateway.http.body import decode, read_body, require_json
+from gateway.http.body import read_json
 from gateway.http.responses import respond
 from gateway.openapi.operation import Parameter, Returns, operation
 from gateway.problems import groups
@@ -50,9 +50,7 @@ async def enrol_device(request: Request) -> Response:
     """A device may make codes by itself from now on, with the key that is given here and never again. A blocked member
     enrols none."""
     state: State = request.app.state.tong
-    body = await read_body(request.receive)
-    require_json(request.headers.get("content-type"))
-    wanted, _ = decode(body, _decoder)
+    wanted, _, _ = await read_json(request, _decoder)
     replaces = None
     if wanted.replaces is not None:
         replaces = device_number(wanted.replaces)

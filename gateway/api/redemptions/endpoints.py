@@ -11,7 +11,7 @@ from gateway.api.callers import calling_terminal, counted_terminal
 from gateway.api.redemptions import examples
 from gateway.api.redemptions.schemas import CancelAnswer
 from gateway.api.state import State
-from gateway.http.body import decode, read_body, require_json
+from gateway.http.body import read_json
 from gateway.http.responses import Headers, respond
 from gateway.openapi.operation import Parameter, Returns, operation
 from gateway.openapi.parameters import STEP_KEY
@@ -21,12 +21,11 @@ from gateway.scans.examples import NOTHING
 from gateway.scans.input import (
     REPLAYED_HEADER,
     ask_hot_store,
-    check_bill,
+    check_new_bill,
     code_use,
     fingerprint,
     idempotency_key,
     read_code_of_key,
-    repeat_of,
 )
 from gateway.scans.schemas import REDEMPTION_ID_EXAMPLE, REDEMPTION_ID_PATTERN, RedemptionView
 from redemption.domain.commands import CancelRequest, CaptureRequest, RefundRequest, VoidRequest
@@ -159,9 +158,7 @@ async def refund_redemption(request: Request) -> Response:
 async def cancel(request: Request) -> Response:
     """For a till that does not know what happened: nothing stays applied, and the key never applies later."""
     state: State = request.app.state.tong
-    body = await read_body(request.receive)
-    require_json(request.headers.get("content-type"))
-    wanted, _ = decode(body, _cancel)
+    wanted, _, body = await read_json(request, _cancel)
     by_id = wanted.redemption_id is not None
     by_key = wanted.idempotency_key is not None and wanted.code is not None
     if by_id == by_key or (by_id and (wanted.idempotency_key or wanted.code)):
@@ -206,10 +203,7 @@ async def _step(
     A body may be left out, and so may the Idempotency-Key, except for a partial refund.
     """
     state: State = request.app.state.tong
-    body = await read_body(request.receive)
-    if body:
-        require_json(request.headers.get("content-type"))
-    wanted, canonical = decode(body or b"{}", decoder)
+    wanted, canonical, body = await read_json(request, decoder, optional=True)
     if getattr(wanted, "legs", None) == ():
         raise malformed("is an empty list: name the legs, or leave `legs` out for all of them", "legs")
     given_key = request.headers.get("idempotency-key")
@@ -220,11 +214,7 @@ async def _step(
     bill = getattr(wanted, "bill", None)
     redemption_id = request.path_params["redemption_id"]
     asked = fingerprint(name.encode(), redemption_id.encode() + canonical)
-    try:
-        check_bill(bill, terminal)
-    except Problem:
-        if not await repeat_of(state.redemptions, terminal, key, asked):
-            raise
+    await check_new_bill(state.redemptions, bill, terminal, key, asked)
     step = Step(terminal, redemption_id, key, asked, getattr(wanted, "legs", None), bill)
     done = await ask_hot_store(use_case(step))
     if done is None:

@@ -11,7 +11,7 @@ from gateway.api.callers import calling_terminal, counted_terminal
 from gateway.api.redemptions import examples
 from gateway.api.redemptions.schemas import ListedRedemption, RedemptionsAnswer
 from gateway.api.state import State
-from gateway.http.body import decode, read_body, require_json
+from gateway.http.body import read_json
 from gateway.http.queries import CURSOR_CHARACTERS_MAX, Query, cursor_of, place_of_cursor
 from gateway.http.responses import respond
 from gateway.openapi.operation import Returns, operation
@@ -134,9 +134,7 @@ async def list_redemptions(request: Request) -> Response:
 async def search_redemptions(request: Request) -> Response:
     """The redemptions of this business for the member whose code was scanned, newest first. The code is not used up."""
     state: State = request.app.state.tong
-    body = await read_body(request.receive)
-    require_json(request.headers.get("content-type"))
-    wanted, _ = decode(body, _search)
+    wanted, _, body = await read_json(request, _search)
     place = place_of_cursor(wanted.cursor, tuple[str, int, str])
     terminal = calling_terminal(request, body)
     claim = await read_code_unguessed(state.redemptions, terminal, state.reader, wanted.code, state.clock())

@@ -10,7 +10,7 @@ from gateway.api.callers import calling_terminal
 from gateway.api.redemptions import examples
 from gateway.api.redemptions.schemas import PrepareAnswer
 from gateway.api.state import State
-from gateway.http.body import decode, read_body, require_json
+from gateway.http.body import read_json
 from gateway.http.responses import respond
 from gateway.openapi.operation import Returns, operation
 from gateway.problems import groups
@@ -44,9 +44,7 @@ async def prepare(request: Request) -> Response:
     """Reads only: the member, the benefits with value or reason, the most points, the best basket, the basket to
     propose, and the values of the request's `legs`."""
     state: State = request.app.state.tong
-    body = await read_body(request.receive)
-    require_json(request.headers.get("content-type"))
-    wanted, _ = decode(body, _decoder)
+    wanted, _, body = await read_json(request, _decoder)
     terminal = calling_terminal(request, body)
     check_bill(wanted.bill, terminal)
     code = code_use(await read_code_unguessed(state.redemptions, terminal, state.reader, wanted.code, state.clock()))

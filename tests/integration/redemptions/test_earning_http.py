@@ -1,4 +1,4 @@
-"""What a purchase may earn, over HTTP: ceilings, one bill once, and members named by id only after a scan here.
+"""Earning over HTTP: its ceilings, one bill earns once, and a member is named by id only after a scan at this outlet.
 
 The attacks that once printed points are repeated as they were made.
 """
@@ -44,7 +44,7 @@ async def earn(
 
 
 def over(answer: httpx2.Response) -> tuple[int, int]:
-    """What was asked and what a ceiling left."""
+    """Return the points asked for and the points that the ceiling still allows."""
     document = problem_of(answer)
     assert (answer.status_code, document["code"]) == (409, "earning_limit_reached"), answer.text
     assert (document["outcome"], document["retry"]) == ("not_applied", "new_key")

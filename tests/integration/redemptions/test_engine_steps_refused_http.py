@@ -1,4 +1,4 @@
-"""What capture, void, refund, cancel and reversals are refused for: which reason goes first, and that no value changes.
+"""Refusals of capture, void, refund, cancel and reversals: the reason that comes first, and no value changes.
 
 `STEPS` stands in the contract's order; a step that asks for too much holds a second reason beside the first.
 """
