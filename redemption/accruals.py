@@ -140,9 +140,7 @@ class Accruals:
             "lots": keys.lots(who.bucket, who.member_id),
             "code": keys.code(who.bucket, who.number, purchase.code.slot if purchase.code else 0),
             "ledger": keys.ledger_stream(who.bucket),
-            "rate_terminal": till.rate_terminal,
-            "rate_outlet": till.rate_outlet,
-            "rate_member": keys.rate(who.bucket, who.member_id),
+            "recent": keys.recent(who.bucket, who.member_id, terminal.outlet_id),
             "guess_terminal": till.guess_terminal,
             "guess_outlet": till.guess_outlet,
             "bill": keys.bill(outlet_bucket, terminal.outlet_id, purchase.bill.reference),
@@ -190,8 +188,6 @@ class Accruals:
         till = addresses.till_keys(terminal, bucket)
         reply = await self._store.call(
             "reverse_accrual",
-            rate_terminal=till.rate_terminal,
-            rate_outlet=till.rate_outlet,
             cancelled=till.cancelled,
             till=addresses.till_terms(terminal).words,
             till_key=key or "",

@@ -1,15 +1,13 @@
 """Names of keys under the configuration in force, and the bucket that each is in.
 
 On a cluster a scan is in one slot: all its keys are in the member's bucket. On a single server the idempotency records
-of a terminal are in the terminal's bucket instead, so that a key reused with another member's code is found too, and
-rates are counted over all members (docs/adr/0003).
+of a terminal are in the terminal's bucket instead, so that a key reused with another member's code is found too
+(docs/adr/0003).
 
 Every scan asks for these names. What depends on the terminal alone is made once and remembered: written for speed,
 measured by `python -m tests.measure_path`.
 """
 
-import hashlib
-from binascii import b2a_base64
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
@@ -40,8 +38,6 @@ class TillKeys(msgspec.Struct, frozen=True):
     """The keys of a scan that depend on the terminal alone (and on a cluster on the member's bucket)."""
 
     idempotency_prefix: str
-    rate_terminal: str
-    rate_outlet: str
     guess_terminal: str
     guess_outlet: str
     tombstones_terminal: str
@@ -55,8 +51,6 @@ def _till_keys(terminal_id: str, outlet_id: str, key_bucket: int, outlet_bucket:
     """Return a terminal's keys; made once and remembered, for speed (`python -m tests.measure_path`)."""
     return TillKeys(
         idempotency_prefix=keys.idempotency(key_bucket, terminal_id, ""),
-        rate_terminal=keys.rate(key_bucket, terminal_id),
-        rate_outlet=keys.rate(outlet_bucket, outlet_id),
         guess_terminal=keys.guess(key_bucket, terminal_id),
         guess_outlet=keys.guess(outlet_bucket, outlet_id),
         tombstones_terminal=keys.tombstones(key_bucket, terminal_id),
@@ -93,11 +87,6 @@ class TillTerms(msgspec.Struct, frozen=True):
     words: str
     place: bytes
     outlet_offset: int
-
-
-def _outlet_mark(outlet_id: str) -> str:
-    """Return an outlet as eight characters, for the list of outlets that scanned a member lately."""
-    return b2a_base64(hashlib.blake2b(outlet_id.encode(), digest_size=6).digest(), newline=False).decode()
 
 
 class Addresses:
@@ -163,7 +152,8 @@ class Addresses:
             known = TillTerms(
                 f"{business.business_id},{business.currency},{policy.terminal_rate},{policy.outlet_rate},"
                 f"{policy.member_rate},{self.utc_offset(configuration.time_zone)},{offset},"
-                f"{_outlet_mark(terminal.outlet_id)},{'-' if self._cluster else keys.group_guesses(0)}",
+                f"{terminal.terminal_id},{terminal.outlet_id},"
+                f"{'-' if self._cluster else keys.group_guesses(0)}",
                 till_text(business.business_id, terminal.outlet_id, terminal.terminal_id, configuration.version),
                 offset,
             )

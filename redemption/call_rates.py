@@ -17,7 +17,6 @@ from redemption.configuration.current import Terminal
 from redemption.domain.limits import REDEMPTION_RETENTION_SECONDS, TOMBSTONE_SECONDS
 from redemption.domain.members import member_id
 from redemption.domain.outcomes import Outcome, RateSubject, Refusal
-from redemption.hot import keys
 from redemption.hot.faults import HotStoreFault
 from redemption.hot.store import HotStore
 from redemption.rules.policy import Policy
@@ -55,43 +54,33 @@ class CallRates:
 
     async def terminal(self, terminal: Terminal) -> Refusal | None:
         """Count a call of a terminal and its outlet."""
-        till, policy = self._addresses.till_keys(terminal, 0), self._addresses.configuration.policy
-        whose, seconds = await self._count(
-            till.rate_terminal, policy.terminal_rate, till.rate_outlet, policy.outlet_rate
-        )
-        return rate_refusal(policy, whose, seconds) if whose else None
+        whose, seconds = await self._count(till=self._addresses.till_terms(terminal).words)
+        return rate_refusal(self._addresses.configuration.policy, whose, seconds) if whose else None
 
     async def member(self, number: int) -> Refusal | None:
         """Count a call of a member's app."""
         policy = self._addresses.configuration.policy
-        rate = own_calls(self._addresses, number)
-        whose, seconds = await self._count(rate, policy.member_rate, rate, policy.member_rate)
+        whose, seconds = await self._count(subject=own_calls(number), rate=policy.member_rate)
         return rate_refusal(policy, RateSubject.MEMBER, seconds) if whose else None
 
     async def office(self, key_id: str) -> Refusal | None:
         """Count a call with a key of the back office, operations or settlement."""
         policy = self._addresses.configuration.policy
-        rate = keys.rate(0, f"key.{key_id}")
-        whose, seconds = await self._count(rate, policy.office_rate, rate, policy.office_rate)
+        whose, seconds = await self._count(subject=f"key:{key_id}", rate=policy.office_rate)
         if not whose:
             return None
         return Refusal(Outcome.RATE_LIMITED, None, RateSubject.OFFICE_KEY, seconds, quota=policy.office_rate)
 
-    async def _count(self, first: str, first_rate: int, second: str, second_rate: int) -> tuple[int, int]:
+    async def _count(self, *, till: str = "", subject: str = "", rate: int = 0) -> tuple[int, int]:
         try:
             exceeded, seconds = await self._store.call(
-                "count",
-                first=first,
-                second=second,
-                first_rate=first_rate,
-                second_rate=second_rate,
-                deadline_seconds=COUNT_DEADLINE_SECONDS,
+                "count", till=till, subject=subject, rate=rate, deadline_seconds=COUNT_DEADLINE_SECONDS
             )
         except (HotStoreFault, TimeoutError):
             return 0, 0
         return exceeded, seconds
 
 
-def own_calls(addresses: Addresses, number: int) -> str:
-    """Return the key that counts the calls of a member's app."""
-    return keys.rate(addresses.member(number).bucket, f"app.{member_id(number)}")
+def own_calls(number: int) -> str:
+    """Return the subject whose count is of the calls of a member's app."""
+    return f"app:{member_id(number)}"

@@ -130,8 +130,6 @@ class Cancellations:
             idempotency=till.idempotency_prefix + key,
             holds=keys.holds(bucket),
             ledger=keys.ledger_stream(bucket),
-            rate_terminal=till.rate_terminal,
-            rate_outlet=till.rate_outlet,
             tombstones_terminal=till.tombstones_terminal,
             tombstones_outlet=till.tombstones_outlet,
             cancelled=till.cancelled,

@@ -201,8 +201,6 @@ class KnownKeys:
             idempotency=place.name,
             guess_terminal=till.guess_terminal,
             guess_outlet=till.guess_outlet,
-            rate_terminal=till.rate_terminal,
-            rate_outlet=till.rate_outlet,
             till=self._addresses.till_terms(terminal).words,
             fingerprint=fingerprint,
             outcome=int(refusal.outcome),

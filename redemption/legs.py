@@ -36,12 +36,12 @@ def wants(legs: tuple[Leg, ...] | None, currency: str) -> str:
     return ";".join(f"{asset},{amount}" for asset, amount in (asset_amount(leg, currency) for leg in legs or ()))
 
 
-def basket_digest(terminal: Terminal, bill: Bill | None, legs: tuple[Leg, ...]) -> str:
-    """Return a digest that two baskets share when the duplicate guard takes them for the same: outlet, amount, legs in
-    any order."""
-    taken = sorted([asset_amount(leg, terminal.business.currency) for leg in legs])
+def basket_digest(currency: str, bill: Bill | None, legs: tuple[Leg, ...]) -> str:
+    """Return a digest that two baskets share when the duplicate guard takes them for the same: amount, legs in any
+    order."""
+    taken = sorted([asset_amount(leg, currency) for leg in legs])
     amount = bill.amount_minor if bill is not None else -1
-    return hashlib.blake2b(f"{terminal.outlet_id} {amount} {taken}".encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(f"{amount} {taken}".encode(), digest_size=8).hexdigest()
 
 
 def bill_context(bill: Bill | None) -> dict[str, Any] | None:

@@ -85,8 +85,8 @@ class Memberships:
         outcome, seconds, *slots = await self._store.call(
             "next_free_slots",
             member=keys.member(who.bucket, who.member_id),
-            rate=own_calls(self._addresses, member_number),
-            rate_most=policy.member_rate,
+            subject=own_calls(member_number),
+            rate=policy.member_rate,
             code_prefix=keys.code_prefix(who.bucket, member_number),
             first=self._addresses.slot_now(),
             count=count,
@@ -181,7 +181,6 @@ class Memberships:
         self, who: MemberAddress, terminal: Terminal, code: CodeUse, bill: Bill | None
     ) -> MemberState | Refusal:
         addresses = self._addresses
-        till = addresses.till_keys(terminal, who.bucket)
         stay = bill.stay if bill is not None else None
         outcome, whose, seconds, *found = await self._store.call(
             "prepare",
@@ -190,9 +189,8 @@ class Memberships:
             code=keys.code(who.bucket, who.number, code.slot),
             uses=keys.uses(who.bucket, who.member_id),
             stay=keys.stay(who.bucket, who.member_id, terminal.business.business_id, stay) if stay else "",
-            rate_terminal=till.rate_terminal,
-            rate_outlet=till.rate_outlet,
-            rate_member=keys.rate(who.bucket, who.member_id),
+            recent=keys.recent(who.bucket, who.member_id, terminal.outlet_id),
+            member_id=who.member_id,
             till=addresses.till_terms(terminal).words,
             utc_offset=addresses.utc_offset(addresses.configuration.time_zone),
             outlet_offset=addresses.utc_offset(terminal.time_zone),

@@ -222,7 +222,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "accrue: a member by id only after a scan",
-        {"accrue": [("if by_id and not (state[1] and seen_lately(state[9], here, seconds)) then", "if false then")]},
+        {"accrue": [("if by_id and not (state[1] and scans) then", "if false then")]},
         core=True,
     ),
     Mutation(

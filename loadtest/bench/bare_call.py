@@ -18,6 +18,7 @@ from redis import Redis
 from loadtest.population import member_id
 from loadtest.raw_http import post_raw
 from loadtest.scans import ScanMaker
+from redemption.hot.library import assemble
 
 WATCH_SECONDS: Final = 10.0
 READ_BYTES: Final = 262_144
@@ -67,6 +68,7 @@ class CallPattern:
         self._key = next(w for w in words[3 : 3 + keys] if b":key:" in w)
         self._code = next(w for w in words[3 : 3 + keys] if b":code:" in w)
         self._recent = next(w for w in words[3 : 3 + keys] if b":recent:" in w)
+        self._digest = words[3 + keys + assemble().functions["redeem"].args.index("digest")]
         self._count = 0
 
     def packed(self) -> bytes:
@@ -84,7 +86,9 @@ class CallPattern:
             elif word == self._code:
                 made.append(new + b":code:%d:9%s" % (number, unique))
             elif word == self._recent:
-                made.append(new + b":recent:" + who + b":" + unique)
+                made.append(new + b":recent:" + who + word[word.rindex(b":") :])
+            elif word == self._digest:
+                made.append(b"%016x" % self._count)
             elif word == self._redemption or word.endswith(b":redemption:" + self._redemption):
                 head = word[: -len(self._redemption)].replace(old, new)
                 made.append(head + redemption)

@@ -14,7 +14,7 @@ from loadtest.waiting import wait_until
 
 SAMPLE: Final = 200
 TRIM_SECONDS: Final = 20.0
-KINDS_OF_A_REDEMPTION: Final = ("redemption", "key", "code", "recent", "rate")
+KINDS_OF_A_REDEMPTION: Final = ("redemption", "key", "code", "recent")
 
 
 def _mean(hot: Any, pattern: str) -> float:

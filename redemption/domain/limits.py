@@ -124,14 +124,14 @@ CANCEL_WINDOW_SECONDS_MAX: Final = REDEMPTION_RETENTION_SECONDS
 HOLD_SECONDS_DEFAULT: Final = 15 * 60
 HOLD_SECONDS_MAX: Final = 14 * 86_400  # a hotel stay may last so long
 DUPLICATE_SECONDS: Final = 60
+RECENT_KEPT_CHARACTERS: Final = 1_024  # some 16 baskets of one member at one outlet within that time
 USES_SECONDS: Final = 100 * 86_400  # counters of uses cover a month, and the longest stay with its holds
 RATE_WINDOW_SECONDS: Final = 10
+RATE_SUBJECTS_MAX: Final = 200_000  # tills, outlets and members that one server counts in a window: some 20 MB
 GUESS_WINDOW_SECONDS: Final = 600
 
 # Limits of naming members by id and of earning (docs/reference/rules.md, docs/explanation/security.md).
 SEEN_SECONDS: Final = 15 * 60  # an outlet may name the member by id for this time after a scan
-# The scans before the last take this; together under 64, so the hash keeps its compact form.
-SEEN_KEPT_CHARACTERS: Final = 42
 EARNED_SECONDS: Final = 2 * 86_400  # counters of a day's points outlive that day in every time zone
 BILL_SECONDS: Final = REDEMPTION_RETENTION_SECONDS  # one bill of an outlet earns once in this time
 BILL_EARNINGS_MAX: Final = 8  # one bill may earn this often, with different amounts
@@ -171,10 +171,9 @@ assert max(REFUSAL_MARK_SECONDS, CODE_MARKER_SECONDS) < REDEMPTION_RETENTION_SEC
 # at the scan or, of a hold, at the capture (a hold's key lives longer by the hold's own time).
 assert 86_400 < CANCEL_WINDOW_SECONDS_DEFAULT <= CANCEL_WINDOW_SECONDS_MAX <= REDEMPTION_RETENTION_SECONDS
 assert max(CODE_MARKER_SECONDS, REFUSAL_MARK_SECONDS) <= TOMBSTONE_SECONDS
-assert SEEN_SECONDS < CODE_MARKER_SECONDS
+assert DUPLICATE_SECONDS < SEEN_SECONDS < CODE_MARKER_SECONDS
 assert GUESSES_PER_TERMINAL_THEN < GUESSES_PER_TERMINAL < GUESSES_PER_OUTLET < GUESSES_IN_GROUP
 assert GUESSES_PER_OUTLET_THEN < GUESSES_PER_OUTLET
-assert SEEN_KEPT_CHARACTERS + len("12345678,1234567890;") <= 64
 assert AMOUNT_MINOR_MAX * BILL_LINES_MAX < SAFE_INTEGER_MAX
 assert POINTS_MAX * LEGS_MAX < SAFE_INTEGER_MAX
 assert (CODES_PER_REQUEST_MAX - 1) * claims.SLOTS_PER_REFRESH < SLOTS_AHEAD_MAX  # so far apart are codes fetched ahead

@@ -6,7 +6,7 @@ is the whole key space; `ttl` says what removes a key. A test fails on a key tha
     {bN}:epoch              string   generation of this bucket's stream, 1 …               kept
     {bN}:ledger             stream   what happened, in order, for the ledger               kept, trimmed
     {bN}:frozen             string   why nothing of value moves until a rebuild            kept
-    {bN}:member:<id>        hash     level, name, status, codes_valid_from, numbers, last purchase, seen   kept
+    {bN}:member:<id>        hash     level, name, status, codes_valid_from, numbers, last purchase   kept
     {bN}:lots:<id>          hash     <asset>/<yyyymm or ->.<business> -> amount            kept
     {bN}:holds              zset     redemption id -> deadline, ms                         kept
     {bN}:code:<n>:<slot>    string   ",<nonce or digits>,…": which codes of it were used   ttl
@@ -14,10 +14,9 @@ is the whole key space; `ttl` says what removes a key. A test fails on a key tha
     {bN}:accrual:<id>       hash     the record of one accrual                             ttl
     {bN}:uses:<id>:<yyyymm> hash     benefit or benefit:day -> uses                        ttl
     {bN}:stay:<id>:<stay>   hash     benefit -> uses                                       ttl
-    {bN}:recent:<id>:<h>    string   the same basket a moment ago                          ttl
+    {bN}:recent:<id>:<o>    string   what an outlet's last scans of a member leave         ttl
     {bN}:key:<terminal>:<k> string   idempotency record of one terminal's key              ttl
     {bN}:issued:<id>        string   an issue that has been made                           ttl
-    {bN}:rate:<subject>:<w> string   calls in a window                                     ttl
     {bN}:guess:<subject>    string   digits that nobody made, tombstones of cancels        ttl
     {bN}:earned:<id>:<day>  string   points that a member or terminal earned in a day      ttl
     {bN}:bill:<outlet>:<h>  string   what a bill earned: "<amount>=<accrual id>;…"         ttl
@@ -89,13 +88,8 @@ def stay(bucket: int, member_id: str, business_id: str, stay_reference: str) -> 
     return f"{{b{bucket}}}:stay:{member_id}:{digest}"
 
 
-def recent(bucket: int, member_id: str, basket: str) -> str:
-    return f"{{b{bucket}}}:recent:{member_id}:{basket}"
-
-
-def rate(bucket: int, subject: str) -> str:
-    """Return a prefix; the function adds the window."""
-    return f"{{b{bucket}}}:rate:{subject}"
+def recent(bucket: int, member_id: str, outlet_id: str) -> str:
+    return f"{{b{bucket}}}:recent:{member_id}:{outlet_id}"
 
 
 def guess(bucket: int, subject: str) -> str:

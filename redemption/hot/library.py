@@ -59,8 +59,10 @@ LUA_LIMITS = (
     "CODE_MARKER_SECONDS",
     "REFUSAL_MARK_SECONDS",
     "DUPLICATE_SECONDS",
+    "RECENT_KEPT_CHARACTERS",
     "USES_SECONDS",
     "RATE_WINDOW_SECONDS",
+    "RATE_SUBJECTS_MAX",
     "GUESS_WINDOW_SECONDS",
     "GUESSES_PER_TERMINAL",
     "GUESSES_PER_OUTLET",
@@ -68,7 +70,6 @@ LUA_LIMITS = (
     "GUESSES_PER_TERMINAL_THEN",
     "GUESSES_PER_OUTLET_THEN",
     "SEEN_SECONDS",
-    "SEEN_KEPT_CHARACTERS",
     "EARNED_SECONDS",
     "BILL_SECONDS",
     "BILL_EARNINGS_MAX",
@@ -149,9 +150,10 @@ def _constants() -> str:
 
 
 def _registered(name: str, lua: str, contract: Signature) -> str:
-    unpacked = ["if not call then bind() end", f"local {', '.join(contract.keys)} = unpack(KEYS)"]
-    if contract.args:
-        unpacked.append(f"local {', '.join(contract.args)} = unpack(ARGV)")
+    unpacked = ["if not call then bind() end"]
+    for names, words in ((contract.keys, "KEYS"), (contract.args, "ARGV")):
+        if names:
+            unpacked.append(f"local {', '.join(names)} = unpack({words})")
     flags = ", ".join(f"'{flag}'" for flag in contract.flags)
     return (
         f"redis.register_function{{function_name = '{name}_@DIGEST@', flags = {{{flags}}}, "

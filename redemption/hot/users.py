@@ -50,7 +50,7 @@ WRITTEN_BY_FUNCTIONS: Final = (
     Family(
         ("{b*}:code:*", "{b*}:redemption:*", "{b*}:key:*", "{b*}:recent:*", "{b*}:issued:*", "{b*}:bill:*"), ("+set",)
     ),
-    Family(("{b*}:rate:*", "{b*}:guess:*"), ("+incr", "+expire")),
+    Family(("{b*}:guess:*",), ("+incr", "+expire")),
     Family(("{b*}:earned:*",), ("+incrby", "+expire")),
     Family(("{b*}:cancelled:*",), ("+zadd", "+zremrangebyrank", "+expire")),
 )

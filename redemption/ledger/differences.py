@@ -10,7 +10,7 @@ from redemption.ledger.freezing import Client
 NUMBERS: Final = ("held", "growth", "owed")
 """Fields of a member that are nothing and not there alike."""
 NOT_IN_THE_LEDGER: Final = ("codes_valid_from", "seen", "counted")
-"""`counted` names the counters of an accrual; those of before it was kept have none."""
+"""`counted` names the counters of an accrual; those of before it was kept have none. Earlier versions kept `seen`."""
 CONTENT_CHARACTERS_MAX: Final = 200
 
 

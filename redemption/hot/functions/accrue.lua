@@ -1,12 +1,11 @@
 -- A purchase earns points: into a lot of the business that sells, as much as the member's tier and way deserve; once for
 -- a bill, within the ceilings, and for a member named by id only where this outlet scanned that member a short while ago.
 --
--- keys: idempotency member lots code accrual ledger rate_terminal rate_outlet rate_member guess_terminal guess_outlet
--- keys: bill cancelled earned_member earned_terminal
+-- keys: idempotency member lots code accrual ledger recent guess_terminal guess_outlet bill cancelled earned_member earned_terminal
 -- args: accrual_id till till_key fingerprint member_id marker code_time code_refusal confirmed amount ceilings utc_offset
 -- args: validity_months crossing_days growth by_tier context
 --
---   till               as in redeem
+--   till, recent       as in redeem
 --   marker             of the code, or empty where the member was named by id
 --   code_refusal       what the gateway found wrong with the code (its time, its device) as an outcome's number, or 0
 --   bill               what this outlet's bill of that reference earned: "<amount>=<accrual id>;…"
@@ -25,7 +24,7 @@ if frozen(ledger) then return {accrual_id, OUTCOME.UNAVAILABLE, known(idempotenc
 local seconds, millis = now()
 local here = till_named(till)
 local by_id = marker == ''
-local exceeded, _, reset = over_rate(here, seconds, rate_terminal, rate_outlet, by_id and '' or rate_member)
+local exceeded, _, reset = over_rate(here, seconds, not by_id and member_id or nil)
 if exceeded then return {accrual_id, OUTCOME.RATE_LIMITED, 0, exceeded, reset} end
 local seen = recorded(idempotency)
 if seen then
@@ -42,10 +41,11 @@ if by_id then
   if wait then return {accrual_id, OUTCOME.RATE_LIMITED, 0, RATE_SUBJECT.GUESSES, wait} end
 end
 local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'owed', 'last_business',
-  'last_purchase', 'growth', 'seen')
+  'last_purchase', 'growth')
 -- Without a code that expires the key itself must stay refused (I12).
 local remembered_for = by_id and SECONDS.REDEMPTION_RETENTION_SECONDS or SECONDS.REFUSAL_MARK_SECONDS
-if by_id and not (state[1] and seen_lately(state[9], here, seconds)) then
+local scans = call('GET', recent)
+if by_id and not (state[1] and scans) then
   -- Nobody, or somebody whom this outlet did not scan: one answer, reached by one way.
   guessed_too_often(here, guess_terminal, guess_outlet, true)
   remember(idempotency, remembered_for, fingerprint, text(OUTCOME.NOT_FOUND))
@@ -53,8 +53,11 @@ if by_id and not (state[1] and seen_lately(state[9], here, seconds)) then
 end
 if not state[1] then return {accrual_id, OUTCOME.MEMBER_MISSING, 0, -1, -1} end
 if by_id then
-  exceeded, _, reset = over_rate(here, seconds, '', '', rate_member)
-  if exceeded then return {accrual_id, OUTCOME.RATE_LIMITED, 0, exceeded, reset} end
+  -- Only now, or whoever names members by guesses would use up their rates.
+  local window, left = rate_window(seconds)
+  if count_call(member_id, window) > here.rate_member then
+    return {accrual_id, OUTCOME.RATE_LIMITED, 0, RATE_SUBJECT.MEMBER, left}
+  end
 end
 
 local crossing = tonumber(crossing_days) > 0 and state[6] and state[6] ~= here.business
@@ -139,7 +142,7 @@ call('SET', bill, (earned_before == '' and '' or earned_before .. ';') .. amount
   SECONDS.BILL_SECONDS)
 if not by_id then
   use_code(code, uses_of_code, marker)
-  call('HSET', member, 'seen', seen_with(state[9], here, seconds))
+  leave_scan(recent, scans, seconds, '-', accrual_id)
 end
 local record = {
   'id', accrual_id, 'status', 'accrued', 'at', text(millis), 'member', member_id, 'tier', state[1],

@@ -1,7 +1,7 @@
 -- For a till that does not know what happened: undoes what a key or an id stands for, or makes sure that a key never
 -- applies. Repeating it is safe.
 --
--- keys: idempotency holds ledger rate_terminal rate_outlet tombstones_terminal tombstones_outlet cancelled
+-- keys: idempotency holds ledger tombstones_terminal tombstones_outlet cancelled
 -- args: call_id till till_key lasts redemption_id business currency redemption_prefix lots_prefix member_prefix utc_offset policy
 -- args: window_seconds context counts
 --
@@ -22,7 +22,7 @@
 if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, ''} end
 local seconds, millis = now()
 if counts == '1' then
-  local exceeded, _, reset = over_rate(till_named(till), seconds, rate_terminal, rate_outlet, '')
+  local exceeded, _, reset = over_rate(till_named(till), seconds)
   if exceeded then return {call_id, OUTCOME.RATE_LIMITED, '', exceeded, reset} end
 end
 local id = redemption_id

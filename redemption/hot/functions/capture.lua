@@ -1,6 +1,6 @@
 -- Takes a hold, whole or in part; the rest is released. A hold whose time has run out is expired instead.
 --
--- keys: redemption holds ledger rate_terminal rate_outlet cancelled
+-- keys: redemption holds ledger cancelled
 -- args: call_id till till_key idempotency fingerprint business currency lots_prefix member_prefix utc_offset policy context wants
 -- args: bill
 --
@@ -14,8 +14,7 @@
 -- Keeps I1, I2 (never more than the hold), I9 (one end of a hold).
 
 local reply, record, millis, month, lots, member = open_step(ledger, idempotency, call_id, fingerprint, redemption, business,
-  utc_offset, lots_prefix, member_prefix, till, rate_terminal, rate_outlet,
-  cancelled, till_key)
+  utc_offset, lots_prefix, member_prefix, till, cancelled, till_key)
 if reply then return reply end
 local ended = hold_ended(record, millis, redemption, holds, ledger, lots, member, month, policy)
 if ended then return refuse_step(idempotency, call_id, fingerprint, ended) end

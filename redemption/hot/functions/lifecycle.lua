@@ -264,9 +264,9 @@ end
 -- What capture, void and refund begin with: their call is counted; the reply that stands already, or nil and then the redemption, the time, the
 -- month, and the member's keys, which only the record names.
 local function open_step(ledger, idempotency, call_id, fingerprint, redemption, business, utc_offset, lots_prefix,
-    member_prefix, till, rate_terminal, rate_outlet, cancelled, till_key)
+    member_prefix, till, cancelled, till_key)
   if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, known(idempotency), -1, -1} end
-  local exceeded, _, reset = over_rate(till_named(till), now(), rate_terminal, rate_outlet, '')
+  local exceeded, _, reset = over_rate(till_named(till), now())
   if exceeded then return {call_id, OUTCOME.RATE_LIMITED, 0, exceeded, reset} end
   local before = repeated(idempotency, call_id, fingerprint, redemption)
   if before then return before end

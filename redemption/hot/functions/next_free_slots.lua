@@ -1,10 +1,11 @@
 -- Finds slots for a member's next codes that nothing has used and no revocation covers, so that a fresh code can be made
 -- right after a use. Counts the call; changes nothing else.
 --
--- flags: allow-oom
--- keys: member rate
--- args: code_prefix first count spacing rate_most
+-- flags: no-writes allow-oom
+-- keys: member
+-- args: subject rate code_prefix first count spacing
 --
+--   subject, rate      as in count
 --   code_prefix        the keys of the member's code slots, without the slot
 --   first              the slot of this moment; none further ahead than LIMIT.SLOTS_AHEAD_MAX is given
 --   count, spacing     how many slots, and how far each is to be from the one before
@@ -16,13 +17,8 @@
 --          used up. A blocked member gets none (MEMBER_BLOCKED).
 
 local seconds = now()
-local window = floor(seconds / LIMIT.RATE_WINDOW_SECONDS)
-redis.set_repl(redis.REPL_NONE)
-local calls = count_call(rate, ':' .. text(window))
-redis.set_repl(redis.REPL_ALL)
-if calls > tonumber(rate_most) then
-  return {OUTCOME.RATE_LIMITED, (window + 1) * LIMIT.RATE_WINDOW_SECONDS - seconds}
-end
+local window, reset = rate_window(seconds)
+if count_call(subject, window) > tonumber(rate) then return {OUTCOME.RATE_LIMITED, reset} end
 local state = call('HMGET', member, 'codes_valid_from', 'status')
 if state[2] == 'blocked' then return {OUTCOME.MEMBER_BLOCKED, -1} end
 

@@ -242,37 +242,44 @@ local function expire_lots(ledger, lots, member_id, over, millis)
 end
 
 -- What is the same for all calls of a till: "<business>,<currency>,<rates of terminal, outlet, member>,<offsets of group
--- and outlet>,<mark of the outlet>,<counter of the group's guesses, or ->".
+-- and outlet>,<terminal>,<outlet>,<counter of the group's guesses, or ->".
 local till_named = remembered(function(till)
-  local word = split(till, ',', 9)
+  local word = split(till, ',', 10)
   return {
     business = word[1], currency = word[2], rate_terminal = integer(word[3]), rate_outlet = integer(word[4]),
-    rate_member = integer(word[5]), utc_offset = integer(word[6]), outlet_offset = integer(word[7]), mark = word[8],
-    guess_group = word[9],
+    rate_member = integer(word[5]), utc_offset = integer(word[6]), outlet_offset = integer(word[7]),
+    terminal = 'terminal:' .. word[8], outlet = 'outlet:' .. word[9], guess_group = word[10],
   }
 end)
 
--- Counts a call of a subject in this window and returns how many there were. Rates are kept for seconds, so they go into
--- neither log nor replica: a server that starts anew begins to count anew.
+-- How often each subject called in the window at hand. The interpreter keeps it and no key does: rates last for seconds,
+-- belong into neither log nor replica, and a server that starts anew begins to count anew.
+local calls, window_at_hand, subjects = {}, nil, 0
+
+-- Counts a call of a subject and returns how many of it there were in this window.
 local function count_call(subject, window)
-  local key = subject .. window
-  local count = call('INCR', key)
-  if count == 1 then call('EXPIRE', key, 2 * LIMIT.RATE_WINDOW_SECONDS) end
-  return count
+  if window ~= window_at_hand or subjects >= LIMIT.RATE_SUBJECTS_MAX then
+    calls, window_at_hand, subjects = {}, window, 0
+  end
+  local count = calls[subject]
+  if not count then count, subjects = 0, subjects + 1 end
+  calls[subject] = count + 1
+  return count + 1
 end
 
--- Counts one call of a terminal, its outlet and a member; one whose name is empty is not counted. Every function that a till calls
--- begins with it, so that all calls share one count. Returns the RATE_SUBJECT whose rate is exceeded (or
--- nil), what the terminal has left in this window, and the seconds until the next.
-local function over_rate(here, seconds, rate_terminal, rate_outlet, rate_member)
+-- The window of a moment, and the seconds until the next.
+local function rate_window(seconds)
   local window = floor(seconds / LIMIT.RATE_WINDOW_SECONDS)
-  local reset = (window + 1) * LIMIT.RATE_WINDOW_SECONDS - seconds
-  window = ':' .. text(window)
-  redis.set_repl(redis.REPL_NONE)
-  local of_terminal = rate_terminal ~= '' and count_call(rate_terminal, window) or 0
-  local of_outlet = rate_outlet ~= '' and count_call(rate_outlet, window) or 0
-  local of_member = rate_member ~= '' and count_call(rate_member, window) or 0
-  redis.set_repl(redis.REPL_ALL)
+  return window, (window + 1) * LIMIT.RATE_WINDOW_SECONDS - seconds
+end
+
+-- Counts one call of a terminal, its outlet and, where one is named, a member. Every function that a till calls begins with
+-- it, so that all calls share one count. Returns the RATE_SUBJECT whose rate is exceeded (or nil), what the
+-- terminal has left in this window, and the seconds until the next.
+local function over_rate(here, seconds, member_id)
+  local window, reset = rate_window(seconds)
+  local of_terminal, of_outlet = count_call(here.terminal, window), count_call(here.outlet, window)
+  local of_member = member_id and count_call(member_id, window) or 0
   local exceeded = of_terminal > here.rate_terminal and RATE_SUBJECT.TERMINAL
     or of_outlet > here.rate_outlet and RATE_SUBJECT.OUTLET or of_member > here.rate_member and RATE_SUBJECT.MEMBER or nil
   return exceeded, math.max(0, here.rate_terminal - of_terminal), reset
@@ -304,18 +311,22 @@ local function guessed_too_often(here, guess_terminal, guess_outlet, counts)
   return wait
 end
 
--- The mark that an outlet scanned a member: the last outlets and when, "<mark of the outlet>,<seconds>;…", the newest
--- first. What is too long is cut off, also in the middle of an entry: that reads as an older time or as nothing.
-local function seen_with(before, here, seconds)
-  return here.mark .. ',' .. text(seconds) .. ';' .. sub(before or '', 1, LIMIT.SEEN_KEPT_CHARACTERS)
+-- What an outlet's scans of a member leave: "<seconds>,<basket>,<redemption id>;…", the newest first; a scan without legs
+-- has no basket and leaves "-". It lasts SEEN_SECONDS from the last scan: while it is there, the outlet saw the member lately.
+-- Earlier scans stay in it while they can be the same basket again; of too many, the oldest are cut off, also in the middle.
+local function leave_scan(recent, before, seconds, basket, id)
+  local newest = before and tonumber(string.match(before, '^(%d+),'))
+  local kept = newest and seconds - newest <= LIMIT.DUPLICATE_SECONDS and sub(before, 1, LIMIT.RECENT_KEPT_CHARACTERS) or ''
+  call('SET', recent, text(seconds) .. ',' .. basket .. ',' .. id .. ';' .. kept, 'EX', SECONDS.SEEN_SECONDS)
 end
 
--- Whether this outlet scanned the member a short while ago.
-local function seen_lately(seen, here, seconds)
-  for mark, at in string.gmatch(seen or '', '([^,;]+),(%d+)') do
-    if mark == here.mark and seconds - tonumber(at) <= LIMIT.SEEN_SECONDS then return true end
+-- The redemption of the same basket a short while ago, by its id, or nil.
+local function same_basket(before, basket, seconds)
+  if not before or not find(before, basket, 1, true) then return nil end
+  for at, other, id in string.gmatch(before, '(%d+),([^,;]+),([^,;]+);') do
+    if other == basket and seconds - tonumber(at) < LIMIT.DUPLICATE_SECONDS then return id end
   end
-  return false
+  return nil
 end
 
 -- What used codes of a slot leave: their markers with commas around each, ",Kq3_x-9A,digits,". A JWT code is used up by

@@ -2,10 +2,10 @@
 -- used. Counts the call, and leaves the mark that this outlet scanned the member. Changes nothing of value.
 --
 -- flags: allow-oom
--- keys: member lots code uses stay rate_terminal rate_outlet rate_member
--- args: till utc_offset outlet_offset marker code_time good
+-- keys: member lots code uses stay recent
+-- args: member_id till utc_offset outlet_offset marker code_time good
 --
---   code, marker      as in redeem
+--   code, marker, recent   as in redeem
 --   uses, stay        prefix of the counters of uses per month and day; the counter of the stay
 --   good              1: the code is neither expired nor of a revoked device; only then the mark is left
 --
@@ -13,12 +13,12 @@
 
 local seconds = now()
 local here = till_named(till)
-local exceeded, _, reset = over_rate(here, seconds, rate_terminal, rate_outlet, rate_member)
+local exceeded, _, reset = over_rate(here, seconds, member_id)
 if exceeded then return {OUTCOME.RATE_LIMITED, exceeded, reset} end
 local found = member_reply(seconds, member, lots, code, uses, stay, utc_offset, outlet_offset, marker)
 local state, used = found[2], found[4]
 if state[1] and good == '1' and used == 0 and state[3] ~= 'blocked'
     and tonumber(code_time) >= integer(state[4] ~= '' and state[4] or 0) then
-  call('HSET', member, 'seen', seen_with(call('HGET', member, 'seen'), here, seconds))
+  leave_scan(recent, call('GET', recent), seconds, '-', '-')
 end
 return {0, -1, -1, found}

@@ -1,9 +1,9 @@
 -- One scan, one atomic basket: rates, idempotency, code, member, funds, deduction or hold, record and ledger entry, or
 -- nothing.
 --
--- keys: idempotency member lots code redemption ledger holds recent rate_terminal rate_outlet rate_member
--- keys: guess_terminal guess_outlet
--- args: redemption_id fingerprint verdict member_id till marker code_time hold_seconds confirmed uses stay place basket restore legs
+-- keys: idempotency member lots code redemption ledger holds recent guess_terminal guess_outlet
+-- args: redemption_id fingerprint verdict member_id till marker code_time hold_seconds confirmed digest uses stay place basket
+-- args: restore legs
 --
 --   verdict            what the gateway already found: "0", or "<outcome>,<leg>,<asked>,<available>,<detail>", the detail
 --                      one word or "-", kept for a repeat. It takes its place in the order of precedence with what is
@@ -15,7 +15,8 @@
 --   code_time          when the code was made, seconds
 --   hold_seconds       0: capture at once
 --   confirmed          1: the till says that this is no duplicate
---   recent             where the same basket of the same member at the same outlet leaves a mark for a minute
+--   recent             where this outlet's scans of this member leave their marks (leave_scan in prelude.lua)
+--   digest             of the basket; empty where there are no legs, of which there is no duplicate
 --   uses, stay         prefix of the counters of uses per month and day; the counter of the stay, or empty
 --   place, basket, restore   for ledger and record, JSON without the brackets of an array, opaque here
 --                      (redemption/domain/contexts.py)
@@ -29,7 +30,7 @@
 
 local seconds, millis = now()
 local here = till_named(till)
-local exceeded, rate_left, rate_reset = over_rate(here, seconds, rate_terminal, rate_outlet, rate_member)
+local exceeded, rate_left, rate_reset = over_rate(here, seconds, member_id)
 local function answer(outcome, replayed, leg, asked, available, record, id)
   return {redemption_id, outcome, replayed, leg, asked, available, rate_left, rate_reset, record, id}
 end
@@ -60,7 +61,7 @@ if marker == DIGITS_MARKER then
   if wait then return answer(OUTCOME.RATE_LIMITED, 0, -1, RATE_SUBJECT.GUESSES, wait) end
 end
 
-local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held', 'seen')
+local state = call('HMGET', member, 'tier', 'name', 'status', 'codes_valid_from', 'held')
 local tier = state[1]
 if not tier then return answer(OUTCOME.MEMBER_MISSING, 0, -1, -1, -1) end
 
@@ -78,12 +79,13 @@ end
 if code_used(texts[3], marker) then consider(OUTCOME.CODE_USED) end
 if state[4] and tonumber(code_time) < integer(state[4]) then consider(OUTCOME.CODE_REVOKED) end
 if state[3] == 'blocked' then consider(OUTCOME.MEMBER_BLOCKED) end
-if texts[4] and legs ~= '' and confirmed == '0' then
+local earlier = digest ~= '' and confirmed == '0' and same_basket(texts[4], digest, seconds)
+if earlier then
   -- One that was undone meanwhile is no reason to ask.
-  local twin = read_redemption(prefix .. texts[4])
+  local twin = read_redemption(prefix .. earlier)
   if twin and (twin.status == 'captured' or twin.status == 'held' or twin.status == 'partially_refunded') then
     consider(OUTCOME.POSSIBLE_DUPLICATE)
-    if outcome == OUTCOME.POSSIBLE_DUPLICATE then detail = texts[4] end
+    if outcome == OUTCOME.POSSIBLE_DUPLICATE then detail = earlier end
   end
 end
 
@@ -203,7 +205,6 @@ local retention = held and text(LIMIT.REDEMPTION_RETENTION_SECONDS + tonumber(ho
   or SECONDS.REDEMPTION_RETENTION_SECONDS
 call('SET', redemption, record, 'EX', retention)
 use_code(code, texts[3], marker)
-call('HSET', member, 'seen', seen_with(state[6], here, seconds))
-if legs ~= '' then call('SET', recent, redemption_id, 'EX', SECONDS.DUPLICATE_SECONDS) end
+leave_scan(recent, texts[4], seconds, digest == '' and '-' or digest, redemption_id)
 call('SET', idempotency, fingerprint .. ' 0 ' .. redemption_id, 'EX', retention)
 return answer(0, 0, -1, -1, -1, record)

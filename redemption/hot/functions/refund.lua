@@ -1,6 +1,6 @@
 -- Gives back what was captured, whole or in part, to the lots it came from, the last to expire first.
 --
--- keys: redemption ledger rate_terminal rate_outlet cancelled
+-- keys: redemption ledger cancelled
 -- args: call_id till till_key idempotency fingerprint business currency lots_prefix member_prefix utc_offset policy window_seconds
 -- args: context wants
 --
@@ -9,8 +9,7 @@
 -- Keeps I1, I2: never more than was captured, over all refunds.
 
 local reply, record, millis, month, lots, member = open_step(ledger, idempotency, call_id, fingerprint, redemption, business,
-  utc_offset, lots_prefix, member_prefix, till, rate_terminal, rate_outlet,
-  cancelled, till_key)
+  utc_offset, lots_prefix, member_prefix, till, cancelled, till_key)
 if reply then return reply end
 if record.status == 'held' then
   -- The same answer before the sweeper came by and after.

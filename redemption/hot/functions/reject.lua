@@ -2,7 +2,7 @@
 -- already, or a refusal, remembered (ADR 0004, ADR 0010). Counts the call first, but for a cancel whose key is known: that
 -- goes on to cancel.lua, which counts it.
 --
--- keys: idempotency guess_terminal guess_outlet rate_terminal rate_outlet
+-- keys: idempotency guess_terminal guess_outlet
 -- args: till fingerprint outcome detail guesses frozen_names
 --
 --   fingerprint        of the request; "-" for a cancel, which leaves a tombstone beside its refusal
@@ -19,7 +19,7 @@
 local here = till_named(till)
 local seen = call('GET', idempotency)
 if not seen or fingerprint ~= '-' then
-  local exceeded, _, reset = over_rate(here, now(), rate_terminal, rate_outlet, '')
+  local exceeded, _, reset = over_rate(here, now())
   if exceeded then return {OUTCOME.RATE_LIMITED, reset, '', exceeded} end
 end
 if seen then return {0, -1, seen, -1} end

@@ -1,7 +1,7 @@
 -- Reverses an accrual: takes back what is left in its lot and records the rest as owed. Its bill may earn again, and the
 -- ceilings of the day on which it was earned have that much more room.
 --
--- keys: accrual ledger rate_terminal rate_outlet cancelled
+-- keys: accrual ledger cancelled
 -- args: call_id till till_key idempotency fingerprint business lots_prefix member_prefix utc_offset window_seconds context
 --
 -- returns: {call_id, outcome, replayed, asked, available [, record, taken back, owed, balance]}
@@ -10,7 +10,7 @@
 
 if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, known(idempotency), -1, -1} end
 local seconds, millis = now()
-local exceeded, _, reset = over_rate(till_named(till), seconds, rate_terminal, rate_outlet, '')
+local exceeded, _, reset = over_rate(till_named(till), seconds)
 if exceeded then return {call_id, OUTCOME.RATE_LIMITED, 0, exceeded, reset} end
 if idempotency ~= '' then
   local seen = recorded(idempotency)

@@ -42,8 +42,7 @@ async def content(hot: Any, kinds: tuple[str, ...] = KINDS) -> dict[str, Any]:
         if type_name == b"hash":
             fields = {field.decode(): value.decode() for field, value in (await hot.hgetall(name)).items()}
             if kind == "member":
-                # Which outlets scanned the member lately is a guard of fifteen minutes.
-                fields = {field: value for field, value in fields.items() if value != "0" and field != "seen"}
+                fields = {field: value for field, value in fields.items() if value != "0"}
             found[text] = (fields, await hot.ttl(name) > 0)
         elif type_name == b"zset":
             found[text] = dict(await hot.zrange(name, 0, -1, withscores=True))

@@ -84,9 +84,7 @@ class Environment:
         async def read() -> dict[str, bytes]:
             names = [name.decode() for name in await self.engine.ask("KEYS", "{*")]
             return {
-                name: await self.engine.ask("DUMP", name)
-                for name in sorted(names)
-                if name.split(":")[1] not in ("rate", "guess")
+                name: await self.engine.ask("DUMP", name) for name in sorted(names) if name.split(":")[1] != "guess"
             }
 
         return self.engine.run(read())

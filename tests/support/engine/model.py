@@ -34,8 +34,8 @@ class Member:
     owed: int = 0
     last_purchase: tuple[str, int] | None = None
     lots: Counter[tuple[str, str]] = field(default_factory=Counter)
-    seen: list[tuple[str, int]] = field(default_factory=list)
-    """Outlets that scanned the member, and when, the newest first."""
+    seen: dict[str, int] = field(default_factory=dict)
+    """Outlets that scanned the member, and the age at which that is forgotten."""
 
 
 @dataclass
@@ -223,9 +223,8 @@ class Model:
         return dies > self.age and key in keys
 
     def seen(self, terminal: Terminal, member: int) -> None:
-        """The outlet scanned the member; the last three are kept."""
-        found = self.members[member].seen
-        self.members[member].seen = [(terminal.outlet_id, self.now_ms // 1000), *found][:3]
+        """The outlet scanned the member."""
+        self.members[member].seen[terminal.outlet_id] = self.age + limits.SEEN_SECONDS
 
     def verify(self, scan: Scan, new_id: str) -> Answer:
         """`new_id` names the redemption where one is made."""
@@ -358,7 +357,7 @@ class Model:
         """The same basket a moment ago that was not undone since."""
         until, redemption_id = self.recent.get(self.basket(scan), (-1, ""))
         undone = {"voided", "expired", "reversed", "refunded"}
-        return until > self.age and self.records[redemption_id].status not in undone
+        return until > self.now_ms // 1000 and self.records[redemption_id].status not in undone
 
     def apply(self, scan: Scan, new_id: str, parts: list[Part], uses: Counter[str]) -> Answer:
         number, terminal = scan.code.member_number, scan.terminal
@@ -385,7 +384,7 @@ class Model:
         self.use_code(scan.code)
         self.seen(terminal, number)
         if scan.legs:
-            self.recent[self.basket(scan)] = (self.age + limits.DUPLICATE_SECONDS, new_id)
+            self.recent[self.basket(scan)] = (self.now_ms // 1000 + limits.DUPLICATE_SECONDS, new_id)
         until = self.now_ms + hold_seconds * 1000 if held else None
         status = "held" if held else "captured"
         dies = self.age + limits.REDEMPTION_RETENTION_SECONDS + hold_seconds

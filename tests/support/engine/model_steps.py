@@ -302,15 +302,12 @@ class EngineModel(Model):
     def unseen(self, purchase: Purchase) -> Answer | None:
         """What a member named by id comes to before anything is looked at: nobody whom this outlet scanned lately is
         not found, and a guess."""
-        terminal, seconds = purchase.terminal, self.now_ms // 1000
+        terminal = purchase.terminal
         if self.was_cancelled(terminal, purchase.key):
             return CANCELLED
         if self.guessed_too_often(terminal):
             return refused(Outcome.RATE_LIMITED, None, GUESSES)
-        if any(
-            outlet == terminal.outlet_id and seconds - at <= limits.SEEN_SECONDS
-            for outlet, at in self.members[purchase.member_number].seen
-        ):
+        if self.members[purchase.member_number].seen.get(terminal.outlet_id, -1) > self.age:
             return self.limited(None, purchase.member_number)
         for subject in (terminal.terminal_id, terminal.outlet_id, "group"):
             count, dies = self.guesses_of(subject)

@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.servers.stack import Member, Stack
 
 Snapshot = dict[bytes, Any]
-NOT_STATE = {b"key", b"rate", b"guess", b"cancelled"}
+NOT_STATE = {b"key", b"recent", b"guess", b"cancelled"}
 """Marks of answered keys and counts of calls: what a refusal may leave behind."""
 GONE = -2
 """What PEXPIRETIME says of a key that is not there (any more)."""
@@ -24,11 +24,6 @@ async def snapshot(hot: Any, *members: Member) -> Snapshot:
             if name.endswith(b":ledger"):
                 told = await hot.xinfo_stream(name)
                 found[name] = (told["entries-added"], told["last-generated-id"]), -1
-                continue
-            if name.split(b":")[1] == b"member":  # `seen` says which outlets scanned the member: a guard, no value
-                fields = await hot.hgetall(name)
-                fields.pop(b"seen", None)
-                found[name] = fields, -1
                 continue
             content, ends_ms = await hot.dump(name), await hot.pexpiretime(name)
             if ends_ms != GONE:
