@@ -227,7 +227,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "accrue: a scan is forgotten after a while",
-        {"prelude": [(" and seconds - tonumber(at) <= LIMIT.SEEN_SECONDS then", " then")]},
+        {"prelude": [("';' .. kept, 'EX', SECONDS.SEEN_SECONDS)", "';' .. kept, 'EX', SECONDS.BILL_SECONDS)")]},
     ),
     Mutation(
         "accrue: guesses of ids are counted",

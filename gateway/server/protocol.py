@@ -26,18 +26,17 @@ responses of a connection share (`on_response_complete`, `_close_in`); `make ben
 """
 
 import asyncio
-import re
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, cast
 
 import httptools
 
-from gateway.hot_path.raw_answers import Refusing, whole_malformed, whole_overloaded
+from gateway.hot_path.raw_answers import Refusing, overloaded_scan, whole_malformed
 from gateway.hot_path.repeated_head import RepeatedHead
 from gateway.hot_path.scan_cycle import ScanCycle
 from gateway.hot_path.verify import VERIFY_PATH
 from gateway.http.event_streams import ABORT
-from gateway.problems.documents import language_of
 from gateway.server.app import Application
+from gateway.server.heads import TOO_LARGE, objection
 from gateway.server.write_bounds import WriteBounded
 from redemption.domain.errors import RefusedError
 from redemption.domain.limits import (
@@ -52,20 +51,10 @@ from redemption.domain.limits import (
 
 STREAMS: Final = b"/events"
 """The end of the paths of streams, which may have to be cut (gateway/http/event_streams.py)."""
-ONCE: Final = frozenset({b"authorization", b"content-type", b"host", b"idempotency-key", b"transfer-encoding"})
-"""Headers that say who asks for what: of two, one reader may believe the first and another the second."""
-
 HEADS_KEPT_MAX: Final = 8
 
 _SCAN_URL: Final = VERIFY_PATH.encode()
 _SCAN: Final = b"POST %s HTTP/1.1\r\n" % _SCAN_URL
-_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,5})\r\n", re.IGNORECASE)
-_LANGUAGE: Final = re.compile(rb"\r\naccept-language:[ \t]*([^\r\n]{1,200})\r\n", re.IGNORECASE)
-_SPECIAL: Final = re.compile(rb"\r\n(?:connection|expect|transfer-encoding|upgrade):", re.IGNORECASE)
-
-
-# uri-host [ ":" port ] of RFC 3986, 3.2.2; empty where the target has no authority (RFC 9112, 3.2).
-_HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
 
 
 class HeadRefused(RefusedError):
@@ -90,7 +79,7 @@ class BoundedProtocol(WriteBounded):
         self._body_timer: asyncio.TimerHandle | None = None
         self._unread_bytes = 0  # bytes of the body of a request that has its answer
         self._unparsed = b""
-        self._host: bytes | None = b"\0"  # the last valid host; no host is \0
+        self._host: bytes | None = None  # the last valid one
         self._reason = "the request is not HTTP/1.1"
         assert isinstance(self.config.app, Application)
         self._verify = self.config.app.verify
@@ -192,7 +181,7 @@ class BoundedProtocol(WriteBounded):
         self._head_bytes += self._bytes_of_begun_head(data) if self._head_begins else len(data)
         self._head_begins = False
         if self._head_bytes > HEAD_BYTES_MAX:
-            self._end_request(f"the head may have {HEAD_BYTES_MAX} bytes")
+            self._end_request(TOO_LARGE)
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(
                 HEAD_SECONDS, self._end_request, f"the head was not complete after {HEAD_SECONDS:.0f} s"
@@ -251,44 +240,13 @@ class BoundedProtocol(WriteBounded):
 
     def _check_head(self) -> None:
         """Check a complete head. Raises `HeadRefused`."""
-        size = len(self.url)
-        for name, value in self.headers:
-            size += len(name) + len(value)
-        if size > HEAD_BYTES_MAX:
-            self._refuse_head(f"the head may have {HEAD_BYTES_MAX} bytes")
-        last = dict(self.headers)
-        if len(last) != len(self.headers):
-            names = [name for name, _ in self.headers]
-            for name in ONCE:
-                if names.count(name) > 1:
-                    self._refuse_head(f"the header {name.decode()} is a duplicate")
-        # A caller names the same host in every request, so it is checked once (`make bench`).
-        if (host := last.get(b"host")) != self._host:
-            self._check_host(host)
-        if b"transfer-encoding" in last:
-            self._check_transfer_encoding(last[b"transfer-encoding"])
+        reason = objection(self.url, self.headers, self.parser.get_http_version(), self._host)
+        if reason is not None:
+            self._reason = reason
+            raise HeadRefused
+        self._host = dict(self.headers).get(b"host")
         if self.parser.should_upgrade() and self.parser.get_method() == b"CONNECT":
             raise HeadRefused
-
-    def _check_host(self, host: bytes | None) -> None:
-        if host is None:
-            if self.parser.get_http_version() != "1.0":
-                self._refuse_head("the header host is missing")
-        elif _HOST.fullmatch(host) is None:
-            self._refuse_head("the header host names no host")
-        else:
-            self._host = host
-
-    def _check_transfer_encoding(self, value: bytes) -> None:
-        """Refuse what a reader before us may have framed in another way."""
-        if value.lower() != b"chunked":
-            self._refuse_head("the header transfer-encoding may only be chunked")
-        if self.parser.get_http_version() == "1.0":
-            self._refuse_head("HTTP/1.0 has no header transfer-encoding")
-
-    def _refuse_head(self, reason: str) -> NoReturn:
-        self._reason = reason
-        raise HeadRefused
 
     def _begin_request(self) -> None:
         if self.url == _SCAN_URL and self._may_take_fast_path():
@@ -415,13 +373,10 @@ class BoundedProtocol(WriteBounded):
         Returns False for everything else, which gets the same response through parser and application. Written for
         speed, measured by `make bench-overload`.
         """
-        if not self._is_idle() or not data.startswith(_SCAN) or _SPECIAL.search(data):
+        answer = overloaded_scan(data) if data.startswith(_SCAN) and self._is_idle() else None
+        if answer is None or not self._verify.admission.refuses():
             return False
-        head, length = data.find(b"\r\n\r\n"), _LENGTH.search(data)
-        if head < 0 or length is None or len(data) != head + 4 + int(length[1]) or not self._verify.admission.refuses():
-            return False
-        language = _LANGUAGE.search(data, 0, head)
-        self.transport.write(whole_overloaded(language_of(str(language[1], "latin-1") if language else None)))
+        self.transport.write(answer)
         self._verify.turned_away()
         self.on_response_complete()
         return True

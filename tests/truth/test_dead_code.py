@@ -25,7 +25,6 @@ BY_NAME = {
     "capture_signals": "uvicorn.Server",
     "should_exit": "uvicorn.Server",
     "total_requests": "uvicorn's state of a server",
-    "more_body": "uvicorn's cycle of a request",
     "redirect_slashes": "Starlette's router",
     "resolve_public_key": "http_message_signatures",
     "validate_created_and_expires": "http_message_signatures",
