@@ -5,9 +5,12 @@ backend serves; `postgres_other` is the rest (gateway workers' queries, checkpoi
 backends of the owner are those of the measuring itself and in no part, as far as they were seen while they lived.
 """
 
+import asyncio
 import time
 from typing import Final
 from urllib.parse import urlsplit
+
+import asyncpg
 
 from loadtest.processes import children, cpu_seconds
 from loadtest.stack import Stack
@@ -57,6 +60,14 @@ class CpuClock:
         return found
 
 
+async def _log_written(postgres_dsn: str) -> int:
+    connection = await asyncpg.connect(postgres_dsn)
+    try:
+        return int(await connection.fetchval("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"))
+    finally:
+        await connection.close()
+
+
 class Costs:
     """CPU µs a redemption over rounds that are taken in turn with others' rounds.
 
@@ -65,8 +76,9 @@ class Costs:
     """
 
     def __init__(self, stack: Stack) -> None:
+        self._stack = stack
         self._clock = CpuClock(stack)
-        self._redemptions = 0
+        self._redemptions = self._log_began = 0
         self._started = self._began = self._clock.read()
 
     def come_to_rest(self, seconds: float = REST_SECONDS) -> bool:
@@ -84,6 +96,7 @@ class Costs:
     def start(self) -> None:
         """Count the parts that work behind from here on."""
         self._redemptions = 0
+        self._log_began = self._log_written()
         self._started = self._clock.read()
 
     def begin(self) -> None:
@@ -101,6 +114,13 @@ class Costs:
         """Return the other parts' microseconds for each redemption of all rounds since `start`."""
         now = self._clock.read()
         return {part: (now[part] - self._started[part]) * 1e6 / max(1, self._redemptions) for part in BEHIND}
+
+    def log_bytes(self) -> float:
+        """Return the bytes of log that PostgreSQL wrote for each redemption of all rounds since `start`."""
+        return (self._log_written() - self._log_began) / max(1, self._redemptions)
+
+    def _log_written(self) -> int:
+        return asyncio.run(_log_written(self._stack.postgres_dsn))
 
 
 def rows(cost: dict[str, float]) -> list[str]:

@@ -83,7 +83,7 @@ def measure(chosen: argparse.Namespace) -> Report:
                 bench.closed_round(HOT_MEMBER, seconds)
                 report.drain_seconds = asyncio.run(drain(stack.valkey_url, stack.postgres_dsn))
                 bench.costs.come_to_rest(rest_seconds)
-                report.behind_us = bench.costs.behind()
+                report.behind_us, report.log_bytes = bench.costs.behind(), bench.costs.log_bytes()
                 open_rounds(bench, report, open_seconds, 1 if chosen.smoke or chosen.quick else 3)
             report.lag_seconds, report.lag_faults = lag.worst, lag.faults
             for _ in range(1 if chosen.smoke else 3):
