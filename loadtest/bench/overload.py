@@ -9,12 +9,17 @@ A stack of its own, one worker. In turn, each but the last after the work behind
   * overload: three times the maximum is offered, and the same probe beside it, whose answers are looked at one by one;
   * after: the probe again, until it is not refused any more.
 
+The generator has cores of its own, half of what this process may use, and the stack has the others: three times the
+maximum costs wrk more than the worker, and on shared cores it would take from the worker what it is asked to do
+(`--together` measures that). On one core there is nothing to part.
+
 A probe's latency counts from when it was due. The first `SETTLE_SECONDS` of the overload are reported on their own: a
 burst is let in and waits (gateway/hot_path/admission.py), and then the queue is cut. Exit status 1 when a line fails.
 """
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 import threading
@@ -253,9 +258,21 @@ def say(text: str) -> None:
     print(f"overload: {text}", flush=True)
 
 
-def measure(seconds: int, members: int) -> Found:
+def parted(cores: set[int]) -> tuple[set[int], set[int]]:
+    """Return the cores of the stack and those of the generator; both have all where there is one only."""
+    ordered = sorted(cores)
+    half = len(ordered) // 2
+    return (set(ordered[half:]), set(ordered[:half])) if half else (cores, cores)
+
+
+def measure(seconds: int, members: int, *, together: bool) -> Found:
     """Run everything."""
+    all_cores = os.sched_getaffinity(0)
+    of_stack, of_generator = (all_cores, all_cores) if together else parted(all_cores)
+    os.sched_setaffinity(0, of_stack)  # the stack's processes inherit it, wrk's threads the other
     with tempfile.TemporaryDirectory(prefix="tong-overload-") as name, running_stack() as stack:
+        os.sched_setaffinity(0, of_generator)
+        say(f"stack on cores {sorted(of_stack)}, generator on {sorted(of_generator)}")
         folder = Path(name)
         population = populate(stack, folder, members)
         run = Overload(stack, ScanMaker(population, stack.code_keys, f"o{int(time.time()):x}"), folder)
@@ -272,11 +289,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench-overload", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=10, help="of each part (default: 10)")
     parser.add_argument("--members", type=int, default=10_000)
+    parser.add_argument("--together", action="store_true", help="generator and stack share the cores")
     parser.add_argument("--json", type=Path, default=Path("var/overload.json"), help="where the figures go")
     chosen = parser.parse_args()
     try:
         require_tools()
-        found = measure(chosen.seconds, chosen.members)
+        found = measure(chosen.seconds, chosen.members, together=chosen.together)
     except (WrkMissing, StackFailed, TimeoutError) as fault:
         print(f"overload: {fault}", file=sys.stderr)
         return 2
