@@ -266,14 +266,14 @@ end
 local function open_step(ledger, idempotency, call_id, fingerprint, redemption, business, utc_offset, lots_prefix,
     member_prefix, till, cancelled, till_key)
   if frozen(ledger) then return {call_id, OUTCOME.UNAVAILABLE, known(idempotency), -1, -1} end
-  local exceeded, _, reset = over_rate(till_named(till), now())
+  local seconds, millis = now()
+  local exceeded, _, reset = over_rate(till_named(till), seconds)
   if exceeded then return {call_id, OUTCOME.RATE_LIMITED, 0, exceeded, reset} end
   local before = repeated(idempotency, call_id, fingerprint, redemption)
   if before then return before end
   if cancelled_before(cancelled, till_key) then return {call_id, OUTCOME.CANCELLED, 1, -1, -1} end
   local record = open_redemption(redemption)
   if not record or record.business ~= business then return {call_id, OUTCOME.NOT_FOUND, 0, -1, -1} end
-  local seconds, millis = now()
   local month = month_of(seconds, tonumber(utc_offset))
   return nil, record, millis, month, lots_prefix .. record.member, member_prefix .. record.member
 end

@@ -17,9 +17,10 @@
 -- Keeps I6, I12. The key comes first: a repeat is never a guess.
 
 local here = till_named(till)
+local seconds = now()
 local seen = call('GET', idempotency)
 if not seen or fingerprint ~= '-' then
-  local exceeded, _, reset = over_rate(here, now())
+  local exceeded, _, reset = over_rate(here, seconds)
   if exceeded then return {OUTCOME.RATE_LIMITED, reset, '', exceeded} end
 end
 if seen then return {0, -1, seen, -1} end
