@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from redemption.addresses import Addresses, MemberAddress
-from redemption.call_rates import rate_refusal
+from redemption.call_rates import CallRates, rate_refusal
 from redemption.configuration.current import Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import Bill
@@ -183,7 +183,7 @@ class Accruals:
         configuration = addresses.configuration
         bucket = bucket_of_id(ACCRUAL_PREFIX, accrual_id, configuration.buckets)
         if bucket is None:
-            return None
+            return await CallRates(self._store, addresses).terminal(terminal)
         call_id = new_id(ACCRUAL_PREFIX, bucket)
         till = addresses.till_keys(terminal, bucket)
         reply = await self._store.call(

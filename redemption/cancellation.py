@@ -55,7 +55,7 @@ class Cancellations:
         """
         bucket = bucket_of_id(REDEMPTION_PREFIX, redemption_id, self._addresses.configuration.buckets)
         if bucket is None:
-            return None
+            return await self._rates.terminal(terminal)
         reply = await self._call(terminal, terminal.business.business_id, bucket, redemption_id=redemption_id)
         return self._result_of(reply)
 

@@ -1,7 +1,8 @@
 """The use cases of a redemption: verify, capture, void, refund, find.
 
 Guarantees: an outcome (applied or refused) is a returned value; a raised fault says whether anything can have happened.
-Each call of a use case is one round trip to one function, but for a capture with a bill, which reads its hold first.
+Each call of a use case is one round trip to one function, but for a capture with a bill, which reads its hold first. A
+step that is refused without its function is counted like a look-up.
 Knows no HTTP: the gateway makes these calls of requests and responses of their values.
 
 `verify` is part of every scan and written for speed, measured by `python -m tests.measure_path`.
@@ -14,7 +15,7 @@ import msgspec
 import orjson
 
 from redemption.addresses import Addresses
-from redemption.call_rates import rate_refusal
+from redemption.call_rates import CallRates, rate_refusal
 from redemption.configuration.current import Configuration, Terminal
 from redemption.domain.codes import CodeUse
 from redemption.domain.commands import BenefitLeg, Bill, Leg
@@ -101,6 +102,7 @@ class Redemptions:
     def __init__(self, store: HotStore, addresses: Addresses) -> None:
         self._store = store
         self._addresses = addresses
+        self._rates = CallRates(store, addresses)
         self.known_keys = KnownKeys(store, addresses)
 
     async def verify(self, scan: Scan, *, deadline_seconds: float = VERIFY_DEADLINE_SECONDS) -> Verified:
@@ -169,7 +171,8 @@ class Redemptions:
             if held is not None:
                 value = captured_value(held, step.legs, step.terminal.business.currency)
                 if value > step.bill.amount_minor:
-                    return Refusal(Outcome.EXCEEDS_BILL, None, value, step.bill.amount_minor)
+                    too_much = Refusal(Outcome.EXCEEDS_BILL, None, value, step.bill.amount_minor)
+                    return await self._rates.terminal(step.terminal) or too_much
         bill = orjson.dumps(bill_context(step.bill)) if step.bill is not None else b""
         return await self._step("capture", step, wants=wants(step.legs, step.terminal.business.currency), bill=bill)
 
@@ -240,7 +243,7 @@ class Redemptions:
         configuration = addresses.configuration
         bucket = bucket_of_id(REDEMPTION_PREFIX, step.redemption_id, configuration.buckets)
         if bucket is None:
-            return None
+            return await self._rates.terminal(step.terminal)
         if function != "refund":
             special["holds"] = keys.holds(bucket)
         call_id = new_id(REDEMPTION_PREFIX, bucket)

@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -91,18 +91,25 @@ def create(
     show(made.document(), made.lines(), as_json=json)
 
 
-@keys.command(epilog="Example: tong keys rotate S82U5dQBL8cf --overlap 24h")
+@keys.command(epilog="Example: tong keys rotate S82U5dQBL8cf --overlap 24h --yes")
 def rotate(
     key_id: KeyId,
     overlap: Annotated[
         timedelta | None, typer.Option(parser=_length, metavar="24h", help="how long the old one goes on; 24h")
     ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Make a new key for the same holder and show it, once. The old one ends after --overlap."""
     from gateway.administration.keys import rotate as rotate_key
 
-    made = run(rotate_key(settings(), key_id, OVERLAP if overlap is None else overlap))
+    key, length = _not_revoked(key_id), OVERLAP if overlap is None else overlap
+    ends = datetime.now(UTC) + length
+    plan = {"key_id": key_id, "holder": _holder(key), "overlap_seconds": int(length.total_seconds())}
+    effects = [f"{key_id} of {_holder(key)} ends about {moment(ends)} UTC; last used: {_used(key)}"]
+    confirm(effects, yes=yes, dry_run=dry_run, plan=plan, as_json=json)
+    made = run(rotate_key(settings(), key_id, length))
     show(made.document(), made.lines(), as_json=json)
     say(f"{key_id} ends {made.ends:%F %T} UTC")
 
@@ -110,18 +117,13 @@ def rotate(
 @keys.command(epilog="Example: tong keys revoke S82U5dQBL8cf --yes")
 def revoke(key_id: KeyId, dry_run: DryRun = False, yes: Yes = False, json: Json = False) -> None:
     """Revoke a key for ever; every worker refuses it within a second. Exit status 1 where there is no such key."""
-    from gateway.administration.keys import read_stored_keys
     from gateway.administration.keys import revoke as revoke_key
 
-    chosen = settings()
-    found = [key for key in run(read_stored_keys(chosen)) if key.key_id == key_id and key.revoked_at is None]
-    if not found:
-        say("no such key, or it was revoked before")
-        raise typer.Exit(1)
-    plan = {"key_id": key_id, "holder": _holder(found[0])}
-    effects = [f"{key_id} of {_holder(found[0])} is refused from then on; last used: {_used(found[0])}"]
+    key = _not_revoked(key_id)
+    plan = {"key_id": key_id, "holder": _holder(key)}
+    effects = [f"{key_id} of {_holder(key)} is refused from then on; last used: {_used(key)}"]
     confirm(effects, yes=yes, dry_run=dry_run, plan=plan, as_json=json)
-    if not run(revoke_key(chosen, key_id)):
+    if not run(revoke_key(settings(), key_id)):
         say("it was revoked meanwhile")
         raise typer.Exit(1)
     if json:
@@ -148,6 +150,18 @@ def key_table(stored: "Sequence[StoredKey]") -> list[str]:
         for key in stored
     ]
     return table(header, rows)
+
+
+def _not_revoked(key_id: str) -> "StoredKey":
+    """Return the key with this id. Raises `typer.Exit` where there is none, or it was revoked."""
+    from gateway.administration.keys import read_stored_keys
+
+    stored: list[StoredKey] = run(read_stored_keys(settings()))
+    for key in stored:
+        if key.key_id == key_id and key.revoked_at is None:
+            return key
+    say("no such key, or it was revoked before")
+    raise typer.Exit(1)
 
 
 def _holder(key: "StoredKey") -> str:

@@ -6,7 +6,6 @@ Endpoints decide what is sent and when a stream ends by itself (gateway/api/memb
 gateway/api/statistics/endpoints.py).
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -101,7 +100,6 @@ class EventStream(EventSourceResponse):
             abort: Callable[[], None] | None = scope.get(ABORT)
             if abort is not None:
                 abort()
-                await asyncio.sleep(0)  # lets the server notice that the connection is gone before this returns
         finally:
             self._done()
 

@@ -59,7 +59,7 @@ _SCHEMAS: Final = "#/components/schemas/{name}"
 
 # Further members in the example of a kind: leg, asked, available.
 _FIGURES: Final[dict[str, tuple[int | None, int, int]]] = {
-    "rate_limited": (None, RateSubject.TOMBSTONES, -1),
+    "rate_limited": (None, RateSubject.TERMINAL, -1),
     "leg_not_allowed_here": (0, -1, -1),
     "benefit_unknown": (1, -1, -1),
     "benefit_not_now": (1, -1, -1),

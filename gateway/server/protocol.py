@@ -353,9 +353,6 @@ class BoundedProtocol(WriteBounded):
         elif cycle.response_complete or (self._scan is None and cycle.response_started):
             self._linger()  # the request has its answer, or the beginning of one
             return
-        else:
-            cycle.disconnected = True  # nobody waits for the body any more, and nobody else writes an answer
-            cycle.message_event.set()
         self.transport.write(whole_malformed(reason))
         self._linger()
 

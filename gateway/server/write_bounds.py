@@ -13,7 +13,7 @@ import struct
 from typing import Any, Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from redemption.domain.limits import LINGER_BYTES_MAX, LINGER_SECONDS, WRITE_BYTES_OF_PERIOD, WRITE_SECONDS
 
@@ -40,6 +40,7 @@ class WriteBounded(HttpToolsProtocol):
         self._unwritten_bytes = 0  # the count when the timer was set
         self._linger_timer: asyncio.TimerHandle | None = None
         self._discarded_bytes = 0  # bytes that came while the connection lingers
+        self._running: RequestResponseCycle | None = None  # `cycle` is the newest and may wait behind it
 
     @property
     def _flow(self) -> HeldFlow:
@@ -54,7 +55,25 @@ class WriteBounded(HttpToolsProtocol):
         self._stop_write_timer()
         if self._linger_timer is not None:
             self._linger_timer.cancel()
+        self._abandon_requests()
         super().connection_lost(exc)
+
+    def on_headers_complete(self) -> None:
+        if not self.pipeline:
+            self._running = self.cycle  # a scan on the fast path begins without `_start_asgi_task`
+        super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _abandon_requests(self) -> None:
+        """Let nothing more be written: the transport raises where it is closed, which would count as a fault."""
+        self.pipeline.clear()
+        for cycle in (self._running, self.cycle):
+            if cycle is not None:
+                cycle.disconnected = True
+                cycle.message_event.set()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -83,6 +102,7 @@ class WriteBounded(HttpToolsProtocol):
         """Reset the connection: the kernel would otherwise keep its buffers for a client that does not read."""
         connection = self.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self._abandon_requests()
         self.transport.abort()
 
     def _linger(self) -> None:
@@ -91,6 +111,7 @@ class WriteBounded(HttpToolsProtocol):
         Closing it with bytes of the client unread would reset it, and the answer might be lost on the way (RFC 9112,
         9.6). So what a client that writes first and reads then still sends is read and thrown away meanwhile.
         """
+        self._abandon_requests()
         self.transport.write_eof()
         self._flow.is_held = False
         self.flow.resume_reading()

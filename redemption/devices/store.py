@@ -6,11 +6,12 @@ a revocation is never taken back. Keys of devices are not kept: the gateway deri
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import asyncpg
 
 from redemption.database import FAULTS, Pool
-from redemption.domain.errors import RefusedError, StorageError
+from redemption.domain.errors import StorageError
 from redemption.domain.limits import DEVICES_LISTED_MAX, DEVICES_PER_MEMBER_MAX
 from redemption.domain.members import base32, from_base32
 from redemption.queries import named_queries
@@ -22,10 +23,6 @@ _ID_CHARACTERS = 7
 
 class DevicesAway(StorageError):
     """PostgreSQL did not answer. An enrolment without an answer may have been made: the list shows it."""
-
-
-class DevicesExhausted(RefusedError):
-    """The member has as many devices in force as it may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +59,22 @@ class DeviceStore:
         self._pool = pool
         self._queries = named_queries("devices", "devices")
 
-    async def enrol(self, member_number: int, name: str, kid: str, *, replaces: int | None = None) -> Device | None:
+    async def enrol(
+        self, member_number: int, name: str, kid: str, *, replaces: int | None = None
+    ) -> Device | Literal["not_found", "devices_exhausted"]:
         """Enrol a device, revoking the one that it `replaces` in the same transaction.
 
-        Returns None where the member has no device to replace.
-
-        Raises `DevicesExhausted`, `DevicesAway`.
+        Returns `not_found` where the member has no device to replace, `devices_exhausted` where it has as many in force
+        as it may have. Raises `DevicesAway`.
         """
         try:
             async with self._pool.acquire(timeout=CALL_SECONDS) as connection, connection.transaction():
                 await connection.execute(self._queries["lock_member"], member_number, timeout=CALL_SECONDS)
                 if replaces is not None and await self._revoke(connection, member_number, replaces) is None:
-                    return None
+                    return "not_found"
                 active = await connection.fetchval(self._queries["count_active"], member_number, timeout=CALL_SECONDS)
                 if active >= DEVICES_PER_MEMBER_MAX:
-                    raise DevicesExhausted
+                    return "devices_exhausted"
                 row = await connection.fetchrow(self._queries["add"], member_number, kid, name, timeout=CALL_SECONDS)
                 assert row is not None
                 return Device(*row)

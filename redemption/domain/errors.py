@@ -52,7 +52,6 @@ TongError
     │   ├── UnknownRole
     │   ├── UnknownScope
     │   └── UnknownTerminal
-    ├── DevicesExhausted    the member has as many devices as it may have
     ├── DocumentRefused     a text is not one document of plain values
     ├── ExportsBusy         too many statements are being written
     ├── GroupFileRefused    a group file is not usable

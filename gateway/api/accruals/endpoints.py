@@ -10,15 +10,14 @@ from gateway.api.accruals import examples
 from gateway.api.accruals.schemas import ACCRUAL_ID_EXAMPLE, ACCRUAL_ID_PATTERN, AccrualAnswer, AccrualReversedAnswer
 from gateway.api.callers import calling_terminal
 from gateway.api.state import State
+from gateway.api.steps import respond_to_step
 from gateway.http.body import read_json
-from gateway.http.responses import Headers, respond
 from gateway.openapi.operation import Parameter, Returns, operation
 from gateway.openapi.parameters import IDEMPOTENCY_KEY, STEP_KEY
 from gateway.problems import groups
-from gateway.problems.documents import Problem, malformed, refused
+from gateway.problems.documents import Problem, malformed
 from gateway.scans.examples import NOTHING
 from gateway.scans.input import (
-    REPLAYED_HEADER,
     ask_hot_store,
     check_new_bill,
     code_use,
@@ -102,16 +101,11 @@ async def accrue(request: Request) -> Response:
         problem = Problem("not_found", NOT_SCANNED)
         problem.guess = wanted.code is None
         raise problem
-    outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
-    state.metrics.steps.labels("accrue", outcome).inc()
-    if isinstance(done, Refusal):
-        raise refused(done, currency=terminal.business.currency)
-    if not done.replayed:
+    if isinstance(done, Accrual) and not done.replayed:
         business = terminal.business.business_id
         state.metrics.points_issued.labels(business).inc(done.points)
         state.live.counters.issued(terminal, done.points)
-    headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
-    return respond(AccrualAnswer.of(done), 201, headers)
+    return respond_to_step(state.metrics, "accrue", done, terminal, AccrualAnswer.of, status=201)
 
 
 @operation(
@@ -141,12 +135,7 @@ async def reverse_accrual(request: Request) -> Response:
     done = await ask_hot_store(state.accruals.reverse(terminal, accrual_id, key=key, fingerprint=asked))
     if done is None:
         raise Problem("not_found", "No accrual of this business has this id")
-    outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
-    state.metrics.steps.labels("reverse_accrual", outcome).inc()
-    if isinstance(done, Refusal):
-        raise refused(done, currency=terminal.business.currency)
-    headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
-    return respond(AccrualReversedAnswer.of(done), headers=headers)
+    return respond_to_step(state.metrics, "reverse_accrual", done, terminal, AccrualReversedAnswer.of)
 
 
 ENDPOINTS: Final = (accrue, reverse_accrual)

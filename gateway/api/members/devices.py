@@ -26,7 +26,7 @@ from gateway.openapi.operation import Parameter, Returns, operation
 from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed, refused
 from gateway.scans.input import ask_hot_store
-from redemption.devices.store import DevicesAway, DevicesExhausted, device_number
+from redemption.devices.store import DevicesAway, device_number
 from redemption.domain.limits import DEVICES_PER_MEMBER_MAX
 from redemption.domain.outcomes import Outcome, Refusal
 
@@ -63,16 +63,16 @@ async def enrol_device(request: Request) -> Response:
         raise refused(Refusal(Outcome.MEMBER_BLOCKED))
     try:
         device = await state.live.devices.enrol(number, wanted.name, kid, replaces=replaces)
-    except DevicesExhausted:
+    except DevicesAway:
+        raise Problem("unavailable", AWAY) from None
+    if device == "not_found":
+        raise Problem("not_found", NOT_FOUND)
+    if device == "devices_exhausted":
         raise Problem(
             "devices_exhausted",
             f"A member may have {DEVICES_PER_MEMBER_MAX} devices in force",
             figures=("", str(DEVICES_PER_MEMBER_MAX)),
-        ) from None
-    except DevicesAway:
-        raise Problem("unavailable", AWAY) from None
-    if device is None:
-        raise Problem("not_found", NOT_FOUND)
+        )
     key = state.issuer.enrol(number, device.device_number, kid)
     return respond(EnrolledDevice.with_key(Device.of(device, kid), key), 201)
 

@@ -11,15 +11,15 @@ from gateway.api.callers import calling_terminal, counted_terminal
 from gateway.api.redemptions import examples
 from gateway.api.redemptions.schemas import CancelAnswer
 from gateway.api.state import State
+from gateway.api.steps import respond_to_step
 from gateway.http.body import read_json
-from gateway.http.responses import Headers, respond
+from gateway.http.responses import respond
 from gateway.openapi.operation import Parameter, Returns, operation
 from gateway.openapi.parameters import STEP_KEY
 from gateway.problems import groups
 from gateway.problems.documents import Problem, malformed, refused
 from gateway.scans.examples import NOTHING
 from gateway.scans.input import (
-    REPLAYED_HEADER,
     ask_hot_store,
     check_new_bill,
     code_use,
@@ -219,12 +219,7 @@ async def _step(
     done = await ask_hot_store(use_case(step))
     if done is None:
         raise Problem("not_found", NOT_FOUND)
-    outcome = done.outcome.name.lower() if isinstance(done, Refusal) else "applied"
-    state.metrics.steps.labels(name, outcome).inc()
-    if isinstance(done, Refusal):
-        raise refused(done, currency=terminal.business.currency, legs=step.legs)
-    headers: Headers = (REPLAYED_HEADER,) if done.replayed else ()
-    return respond(RedemptionView.of(done), headers=headers)
+    return respond_to_step(state.metrics, name, done, terminal, RedemptionView.of, legs=step.legs)
 
 
 ENDPOINTS: Final = (read_redemption, capture_redemption, void_redemption, refund_redemption, cancel)

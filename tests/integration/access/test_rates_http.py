@@ -115,6 +115,23 @@ async def test_a_member_is_limited_over_all_businesses(slow: Environment) -> Non
     assert (await check(slow, other, slow.other)).status_code == 201
 
 
+async def test_steps_that_are_refused_before_the_function_are_counted_too(slow: Environment) -> None:
+    (member,) = await slow.members(1)
+    await next_window()
+    held = await slow.held(member, points(100))
+    small = {**DINNER, "amount_minor": 1, "lines": []}
+    refusals = [
+        (f"/v1/redemptions/{held['redemption_id']}/capture", {"bill": small}, "exceeds_bill"),
+        ("/v1/redemptions/none/refund", {}, "not_found"),
+        ("/v1/accruals/none/reverse", {}, "not_found"),
+        ("/v1/cancel", {"redemption_id": "none"}, "not_found"),
+    ]
+    for path, body, code in refusals:
+        assert (await slow.call(path, body)).json()["code"] == code
+    for path, body, _ in refusals:
+        assert limited(await slow.call(path, body)) == "terminal"
+
+
 PATHS: dict[str, Callable[[str], dict[str, Any]]] = {
     "verify": lambda code: {"code": code},
     "prepare": lambda code: {"code": code},

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.api.client import TongClient
+from gateway.server.write_bounds import RESET
+from tests.support.api.client import TongClient, fresh_key
 from tests.support.servers.stack import Stack
 from tests.support.suite.waiting import wait_until
 
@@ -116,6 +117,7 @@ async def test_clients_that_never_read_are_cut_off_and_what_waits_for_them_is_bo
     one = len((await tong.http.get("/openapi.json")).content)
     connections, asked = 100, 40
     request = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n"
+    faults_before = await tong.faults()
     before = peak = memory_of(stack)
     with ExitStack() as owned:
         poll, left = select.poll(), set[int]()
@@ -135,6 +137,7 @@ async def test_clients_that_never_read_are_cut_off_and_what_waits_for_them_is_bo
 
         await wait_until("all connections are cut off", all_cut_off, seconds=PATIENCE_SECONDS)
     assert (await tong.http.get("/healthz")).status_code == 200
+    assert await tong.faults() == faults_before, "nothing is written to a connection that is cut off"
     # All that they asked for is 40 times that; a worker keeps a part of one answer for each.
     assert peak - before < connections * one, f"{(peak - before) >> 20} MiB more than before"
 
@@ -173,11 +176,7 @@ async def test_a_refusal_reaches_who_sends_a_large_body_and_then_reads(stack: St
 
 
 async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_fault(stack: Stack, tong: TongClient) -> None:
-    async def faults() -> list[str]:
-        metrics = (await tong.http.get("/metrics")).text.splitlines()
-        return [row for row in metrics if row.startswith("tong_faults_total ")]
-
-    before = await faults()
+    before = await tong.faults()
     address = urlsplit(stack.base_url)
     for _ in range(3):
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
@@ -185,4 +184,34 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_fault(stack:
         writer.write_eof()
         assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b"", "nobody is there to be answered"
         writer.close()
-    assert await faults() == before
+    assert await tong.faults() == before
+
+
+async def test_a_client_that_resets_the_connection_with_answers_due_is_no_fault(stack: Stack, tong: TongClient) -> None:
+    before = await tong.faults()
+    for _ in range(20):
+        with connection_to(stack) as connection:
+            connection.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 40)
+            assert connection.recv(1), "the first answer is on its way"
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    assert await tong.faults() == before
+
+
+async def test_a_stream_whose_request_never_ends_is_cut_off_without_a_fault(stack: Stack, tong: TongClient) -> None:
+    member = await stack.member(("hotel", 100, 1))
+    code = await tong.code(member)
+    before = await tong.faults()
+    head = f"GET /v1/me/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {member.access_token}\r\n"
+    async with line_to(stack) as (reader, writer):
+        writer.write(head.encode() + b"content-length: 10000\r\n\r\n")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert (await reader.read()).startswith(b"HTTP/1.1 200")
+        # A notice is due while the connection lingers.
+        body = b'{"code":"%s"}' % code.encode()
+        assert (await tong.verify(stack.terminals["hotel"], body, fresh_key())).status_code == 201
+        await wait_until("the stream is over", lambda: no_stream_open(tong))
+    assert await tong.faults() == before
+
+
+async def no_stream_open(tong: TongClient) -> bool:
+    return 'tong_event_streams{kind="member"} 0.0' in (await tong.http.get("/metrics")).text.splitlines()

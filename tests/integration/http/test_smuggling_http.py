@@ -20,11 +20,6 @@ async def member(stack: Stack) -> Member:
     return await stack.member(("hotel", 100_000, 2))
 
 
-async def faults(tong: TongClient) -> list[str]:
-    told = (await tong.http.get("/metrics")).text.splitlines()
-    return [row for row in told if row.startswith("tong_faults_total ")]
-
-
 @pytest.mark.parametrize(
     ("amount", "broken", "told"),
     [
@@ -43,14 +38,14 @@ async def faults(tong: TongClient) -> list[str]:
 async def test_what_cannot_be_read_gives_no_answer_in_the_place_of_the_scan_before_it(
     stack: Stack, tong: TongClient, member: Member, amount: int, broken: bytes, told: list[int]
 ) -> None:
-    faults_before = await faults(tong)
+    faults_before = await tong.faults()
     async with line_to(stack) as line:
         line.writer.write(scan(stack, member, fresh_key(), amount=amount) + broken)
         assert (await line.answer())[0] == 201
         for status in told:
             assert (await line.answer())[0] == status
         assert await line.end() == b""
-    assert await faults(tong) == faults_before
+    assert await tong.faults() == faults_before
 
 
 @pytest.mark.parametrize(

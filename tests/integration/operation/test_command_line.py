@@ -35,8 +35,8 @@ WITHOUT_JSON = {
     *("migrate", "demo", "demo pages"),
 }
 ASKS = {
-    *("rebuild", "migrate", "load", "ledger archive", "ledger restore", "keys revoke", "code-keys retire"),
-    *("members block", "members revoke-codes"),
+    *("rebuild", "migrate", "load", "ledger archive", "ledger restore", "keys rotate", "keys revoke"),
+    *("code-keys retire", "members block", "members revoke-codes"),
     *("settle close", "settle approve", "settle pay", "settle dispute resolve"),
 }
 """What cannot be undone; and `load`, which asks before it retires anything."""
@@ -124,6 +124,7 @@ READS = [
     "demo codes",
     "audit --drain-seconds 60",
     "rebuild --member mem_0000001 --dry-run",
+    "keys rotate {key} --dry-run",
     "keys revoke {key} --dry-run",
     "code-keys retire dev-1 --dry-run",
     "members revoke-codes mem_0000001 --dry-run",
@@ -174,13 +175,14 @@ async def test_what_cannot_be_undone_is_refused_where_nobody_can_be_asked_and_ch
 ) -> None:
     key = stack.terminals["gym"].api_key.split("_")[3]
     home = {"TONG_HOME": str(stack.home)}
-    for words in (f"keys revoke {key}", "code-keys retire dev-1", "members block mem_0000001", "rebuild --all"):
+    words_of_keys = (f"keys rotate {key}", f"keys revoke {key}", "code-keys retire dev-1")
+    for words in (*words_of_keys, "members block mem_0000001", "rebuild --all"):
         status, out, error = await tong(*words.split(), settings=home)
         assert (status, out) == (2, ""), words
         assert "give --yes" in error
     status, out, _ = await tong("keys", "list", "--json", settings=home)
     (listed,) = [each for each in json.loads(out) if each["key_id"] == key]
-    assert listed["revoked_at"] is None
+    assert (listed["expires_at"], listed["revoked_at"]) == (None, None)
 
 
 async def test_at_a_terminal_it_asks_and_does_only_what_it_is_told_to(stack: Stack) -> None:

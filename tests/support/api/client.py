@@ -91,6 +91,13 @@ class TongClient:
         """What the member has available."""
         return int((await self.me(member))["balance"]["points"])
 
+    async def faults(self) -> int:
+        """Count of unforeseen faults of the stack's workers so far."""
+        (row,) = [
+            row for row in (await self.http.get("/metrics")).text.splitlines() if row.startswith("tong_faults_total ")
+        ]
+        return int(float(row.split()[1]))
+
     async def redemption(self, terminal: Terminal, redemption_id: str) -> httpx2.Response:
         """`GET /v1/redemptions/{id}`."""
         return await self.http.get(
