@@ -15,6 +15,7 @@ has (`details`).
 """
 
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +24,6 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import orjson
 
-from redemption.domain.clock import instant
 from redemption.domain.contexts import ContextRefused, split, whole_context
 from redemption.domain.errors import RefusedError
 from redemption.domain.limits import (
@@ -274,23 +274,43 @@ def _amount(bill: dict[str, Any]) -> int | None:
     return value
 
 
-_NULL: Final = r"\N"
-_ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_NULL: Final = (-1).to_bytes(4, signed=True)
+_KEY: Final = struct.Struct("!hiqihiiiqiq")  # the count of columns, then each value behind its length
+_AMOUNT: Final = struct.Struct("!iq")
+_POSTGRES_EPOCH_MS: Final = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()) * 1000
+
+COPY_BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+COPY_END: Final = (-1).to_bytes(2, signed=True)
 
 
-def transaction_line(bucket: int, epoch: int, position: Position, entry: Entry) -> str:
-    """Return the row of `ledger_transaction` in the text format of COPY, in the order of TRANSACTION_COLUMNS."""
+def transaction_row(bucket: int, epoch: int, position: Position, entry: Entry) -> bytes:
+    """Return the row of `ledger_transaction` in the binary format of COPY, in the order of TRANSACTION_COLUMNS.
+
+    Binary, because it costs PostgreSQL a fifth less than text, and rendering costs the same.
+    """
+    occurred_us = (entry.at_ms - _POSTGRES_EPOCH_MS) * 1000
     amount = entry.bill_amount_minor
-    return (
-        f"{instant(entry.at_ms)}\t{bucket}\t{epoch}\t{position.ms}\t{position.seq}\t{entry.kind}\t{entry.subject_id}\t"
-        f"{entry.member_id}\t{_copied(entry.business)}\t{_copied(entry.outlet)}\t{_copied(entry.terminal)}\t"
-        f"{_copied(entry.idempotency_key)}\t{_copied(entry.bill_reference)}\t{_NULL if amount is None else amount}\t"
-        f"{_copied(entry.currency)}\t{entry.moves_text}\t{_copied(entry.details)}\n"
+    return b"".join(
+        (
+            _KEY.pack(len(TRANSACTION_COLUMNS), 8, occurred_us, 2, bucket, 4, epoch, 8, position.ms, 8, position.seq),
+            _copied(entry.kind),
+            _copied(entry.subject_id),
+            _copied(entry.member_id),
+            _copied(entry.business),
+            _copied(entry.outlet),
+            _copied(entry.terminal),
+            _copied(entry.idempotency_key),
+            _copied(entry.bill_reference),
+            _NULL if amount is None else _AMOUNT.pack(8, amount),
+            _copied(entry.currency),
+            _copied(entry.moves_text),
+            _copied(entry.details),
+        )
     )
 
 
-def _copied(text: str | None) -> str:
-    # Texts that passed the patterns above need no escape; texts of tills do.
+def _copied(text: str | None) -> bytes:
     if text is None:
         return _NULL
-    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
+    value = text.encode()
+    return len(value).to_bytes(4) + value

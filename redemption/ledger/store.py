@@ -17,12 +17,14 @@ import asyncpg
 
 from redemption.domain.errors import ConflictError, StorageError
 from redemption.ledger.entries import (
+    COPY_BEGIN,
+    COPY_END,
     DEAD_LETTER_COLUMNS,
     TRANSACTION_COLUMNS,
     Entry,
     Malformed,
     Position,
-    transaction_line,
+    transaction_row,
 )
 from redemption.ledger.streams import Fields
 from redemption.queries import named_queries
@@ -149,7 +151,9 @@ class LedgerStore:
                 taken.append((bucket, epoch, position, content))
         if taken:
             source = _pieces(taken, spread)
-            await session.copy_to_table("ledger_transaction", source=source, columns=TRANSACTION_COLUMNS)
+            await session.copy_to_table(
+                "ledger_transaction", source=source, columns=TRANSACTION_COLUMNS, format="binary"
+            )
         if dead:
             await session.copy_records_to_table("ledger_dead_letter", records=dead, columns=DEAD_LETTER_COLUMNS)
 
@@ -220,9 +224,11 @@ class LedgerStore:
 
 
 async def _pieces(taken: Sequence[Row], spread: Spread) -> AsyncIterator[bytes]:
+    yield COPY_BEGIN
     for start in range(0, len(taken), PIECE_ENTRIES):
         await spread.piece()
-        yield "".join([transaction_line(*row) for row in taken[start : start + PIECE_ENTRIES]]).encode()
+        yield b"".join([transaction_row(*row) for row in taken[start : start + PIECE_ENTRIES]])
+    yield COPY_END
 
 
 def watermark_of(row: Mapping[str, Any]) -> Watermark:

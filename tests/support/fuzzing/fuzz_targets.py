@@ -28,7 +28,7 @@ from redemption.ledger.entries import (
     Malformed,
     Position,
     decode_entry,
-    transaction_line,
+    transaction_row,
 )
 from redemption.settlement.business_days import OutletDay
 from redemption.settlement.reconciliation import compare, item_document
@@ -147,7 +147,7 @@ def entries() -> Target:
         if isinstance(found, Malformed):
             assert found.reason.isascii()
             raise Refusal
-        assert len(rows_of(transaction_line(7, 1, Position(1, 1), found), TRANSACTION_COLUMNS)) == 1
+        assert len(rows_of(transaction_row(7, 1, Position(1, 1), found), TRANSACTION_COLUMNS)) == 1
 
     made = [
         b"\x1e".join(

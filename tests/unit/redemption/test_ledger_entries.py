@@ -22,7 +22,7 @@ from redemption.ledger.entries import (
     Position,
     decode_entry,
     moves_of,
-    transaction_line,
+    transaction_row,
 )
 from redemption.ledger.expected_state import month_of
 from redemption.ledger.status import disagreement
@@ -47,14 +47,14 @@ def test_a_redemption_becomes_a_transaction_with_its_moves() -> None:
     entry = decode_entry(fields())
     assert isinstance(entry, Entry)
     position = Position(1_795_346_948_396, 2)
-    (row,) = rows_of(transaction_line(7, 1, position, entry), TRANSACTION_COLUMNS)
+    (row,) = rows_of(transaction_row(7, 1, position, entry), TRANSACTION_COLUMNS)
     row.pop("details")
     assert row == {
-        "occurred_at": "2026-11-22T11:29:08.000Z",
-        "bucket": "7",
-        "epoch": "1",
-        "entry_ms": "1795346948396",
-        "entry_seq": "2",
+        "occurred_at": 848_662_148_000_000,
+        "bucket": 7,
+        "epoch": 1,
+        "entry_ms": 1_795_346_948_396,
+        "entry_seq": 2,
         "kind": "redeem",
         "subject_id": "rdm_1",
         "member_id": "mem_0000007",
@@ -63,7 +63,7 @@ def test_a_redemption_becomes_a_transaction_with_its_moves() -> None:
         "terminal": "trm_restaurant_1",
         "idempotency_key": "key-rdm_1",
         "bill_reference": "POS-rdm_1",
-        "bill_amount_minor": "25800",
+        "bill_amount_minor": 25_800,
         "currency": "CNY",
         "moves": "points,202701.hotel,A,R,1500;points,202702.mall,A,R,500",
     }
