@@ -1,7 +1,7 @@
-"""The context of a scan, compact for the hot store and whole for the ledger.
+"""The context of a scan: compact in the hot store, split in the ledger, whole for who reads it.
 
 The hot store keeps a scan's context as a JSON array without names, half of the bytes: in the stream entry until it
-is trimmed, its middle part (`basket`) in the record. The ledger has it as the object that it always was:
+is trimmed, its middle part (`basket`) in the record. The array is:
 
     [business, outlet, terminal, rules, key,                        place
      [reference, amount_minor, currency] or null, [leg, …],         basket
