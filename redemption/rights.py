@@ -49,9 +49,10 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "member": {GATEWAY: _READ, OPERATIONS: _KEEP},
     # Only the writer adds to the ledger; not even it reads back or changes a row.
     "ledger_transaction": _LEDGER,
-    # A view over both forms, read with the reader's own rights on them; nothing is added to rows of before its time.
-    "ledger_posting": _POSTINGS,
+    # Nothing is added to rows from before migration 0014. `ledger_posting` is a view over them and over moves, read by
+    # the reader's own rights on both; not by the sealer: one of a version before would seal new rows by what it shows.
     "ledger_posting_row": _POSTINGS,
+    "ledger_posting": {role: right for role, right in _POSTINGS.items() if role != SEALER},
     "ledger_dead_letter": _LEDGER,
     # Members enrol devices by themselves; they or `tong members` revoke them.
     "member_device": {GATEWAY: "SELECT, INSERT, UPDATE (revoked_at)", OPERATIONS: "SELECT, UPDATE (revoked_at)"},

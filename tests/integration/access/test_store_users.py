@@ -168,6 +168,7 @@ FORBIDDEN_TO = {
         *each("INSERT INTO … DEFAULT VALUES", ("ledger_transaction", "ledger_posting_row", *CONFIGURATION)),
         "SELECT * FROM api_key",
         "SELECT * FROM settlement_line",
+        "SELECT * FROM ledger_posting",
         "UPDATE ledger_watermark SET last_ms = 0",
     ),
     rights.SETTLEMENT: (
