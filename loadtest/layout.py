@@ -124,15 +124,21 @@ SEALS: Final = (
 CHAINED: Final = """
 SELECT epoch, entry_ms, entry_seq, part, content FROM (
     SELECT epoch, entry_ms, entry_seq, 0 AS part, 0 AS line,
-           ROW('transaction', (extract(epoch FROM occurred_at) * 1000000)::bigint, bucket, epoch, entry_ms, entry_seq,
-               kind, subject_id, member_id, business, outlet, terminal, idempotency_key, bill_reference,
-               bill_amount_minor, currency, context)::text AS content
+           CASE WHEN moves IS NULL THEN
+               ROW('transaction', (extract(epoch FROM occurred_at) * 1000000)::bigint, bucket, epoch, entry_ms,
+                   entry_seq, kind, subject_id, member_id, business, outlet, terminal, idempotency_key, bill_reference,
+                   bill_amount_minor, currency, context)::text
+           ELSE
+               ROW('transaction 2', (extract(epoch FROM occurred_at) * 1000000)::bigint, bucket, epoch, entry_ms,
+                   entry_seq, kind, subject_id, member_id, business, outlet, terminal, idempotency_key, bill_reference,
+                   bill_amount_minor, currency, moves, details)::text
+           END AS content
     FROM ledger_transaction WHERE bucket = $1
     UNION ALL
     SELECT epoch, entry_ms, entry_seq, 1, line,
            ROW((extract(epoch FROM occurred_at) * 1000000)::bigint, line, asset, account, owner, issuer, lot,
                expires_month, amount)::text
-    FROM ledger_posting WHERE bucket = $1
+    FROM ledger_posting_row WHERE bucket = $1
     UNION ALL
     SELECT epoch, entry_ms, entry_seq, 0, 0,
            ROW('dead letter', bucket, epoch, entry_ms, entry_seq, fields, reason)::text

@@ -49,24 +49,13 @@ SELECT member_id, n, 'gold', '測試' FROM made WHERE step = 0
 """
 TRANSACTIONS = """
 INSERT INTO ledger_transaction (occurred_at, bucket, epoch, entry_ms, entry_seq, kind, subject_id, member_id, business,
-                                outlet, terminal, idempotency_key, bill_reference, bill_amount_minor, currency, context)
+                                outlet, terminal, idempotency_key, bill_reference, bill_amount_minor, currency, moves,
+                                details)
 SELECT to_timestamp(entry_ms / 1000.0), bucket, 1, entry_ms, 0, CASE step WHEN 0 THEN 'issue' ELSE 'redeem' END,
        subject_id, member_id, names[place], 'out_' || names[place], 'trm_1', 'key-' || subject_id,
        'POS-' || subject_id, 50000, 'CNY',
-       jsonb_build_object('business', names[place], 'outlet', 'out_' || names[place], 'key', 'key-' || subject_id,
-           'bill', jsonb_build_object('reference', 'POS-' || subject_id, 'amount_minor', 50000, 'currency', 'CNY'),
-           'legs', jsonb_build_array(jsonb_build_object('kind', 'points', 'points', 100, 'value_minor', 100)))
+       'points,202712.hotel,' || CASE step WHEN 0 THEN 'I,A,10000' ELSE 'A,R,100' END, '[1,[["p",100,100]]]'
 FROM made
-"""
-POSTINGS = """
-INSERT INTO ledger_posting (occurred_at, bucket, epoch, entry_ms, entry_seq, line, asset, account, owner, issuer, lot,
-                            expires_month, amount)
-SELECT to_timestamp(entry_ms / 1000.0), bucket, 1, entry_ms, 0, side.n, 'points',
-       CASE WHEN side.n = 1 - least(step, 1) THEN 'member_available'
-            WHEN step = 0 THEN 'business_issued' ELSE 'business_redeemed' END,
-       CASE WHEN side.n = 1 - least(step, 1) THEN member_id WHEN step = 0 THEN 'hotel' ELSE names[place] END,
-       'hotel', '202712.hotel', 202712, side.sign * CASE step WHEN 0 THEN 10000 ELSE 100 END
-FROM made CROSS JOIN (VALUES (0, -1), (1, 1)) AS side (n, sign)
 """
 WATERMARKS = """
 INSERT INTO ledger_watermark (bucket, epoch, last_ms, last_seq, rows_in_epoch)
@@ -91,7 +80,7 @@ async def fill(dsn: str, members: int) -> list[tuple[int, int, int]]:
         numbers = list(range(start, min(start + CHUNK, members)))
         async with connection.transaction():
             await connection.execute(MADE, numbers, [member_id(n) for n in numbers], list(BUSINESSES), gap)
-            for statement in (MEMBERS, TRANSACTIONS, POSTINGS, "DROP TABLE made"):
+            for statement in (MEMBERS, TRANSACTIONS, "DROP TABLE made"):
                 await connection.execute(statement)
         print(f"{(numbers[-1] + 1) * EACH} transactions in the ledger", file=sys.stderr)
     await connection.execute(WATERMARKS)

@@ -42,38 +42,27 @@ MADE = """
 CREATE TEMP TABLE made AS
 SELECT i, (i % 64)::smallint AS bucket, 'rdm_' || i AS subject_id, $3::text[] AS names,
        timestamptz '2026-10-01 02:00+00' + i * interval '2400 seconds' / ($4::float8 / 1000) AS occurred_at,
-       1 + (i % 8) AS acceptor, 1 AS first, 1 + ((i / 8 + 3) % 8) AS second,
-       100 + (i % 9000) AS points, i % 2 = 0 AS two
-FROM generate_series($1::bigint, $2::bigint) AS i
+       1 + (i % 8) AS acceptor, points, CASE WHEN i % 2 = 0
+           THEN 'points,202712.' || ($3::text[])[1] || ',A,R,' || points - points / 3
+                || ';points,202712.' || ($3::text[])[1 + ((i / 8 + 3) % 8)] || ',A,R,' || points / 3
+           ELSE 'points,202712.' || ($3::text[])[1] || ',A,R,' || points END AS moves
+FROM generate_series($1::bigint, $2::bigint) AS i CROSS JOIN LATERAL (SELECT 100 + (i % 9000) AS points) AS taken
 """
 REDEEMED = """
 INSERT INTO ledger_transaction (occurred_at, bucket, epoch, entry_ms, entry_seq, kind, subject_id, member_id, business,
-                                outlet, terminal, idempotency_key, bill_reference, bill_amount_minor, currency, context)
+                                outlet, terminal, idempotency_key, bill_reference, bill_amount_minor, currency, moves,
+                                details)
 SELECT occurred_at, bucket, 1, 2 * i, 0, 'redeem', subject_id, 'mem_0000000', names[acceptor],
-       'out_' || names[acceptor], 'trm_1', 'key-' || i, 'POS-' || i, 50000, 'CNY',
-       jsonb_build_object('business', names[acceptor], 'legs', jsonb_build_array(
-           jsonb_build_object('kind', 'points', 'points', points, 'value_minor', points)))
+       'out_' || names[acceptor], 'trm_1', 'key-' || i, 'POS-' || i, 50000, 'CNY', moves,
+       '[1,[["p",' || points || ',' || points || ']]]'
 FROM made
 """
 REFUNDED = """
 INSERT INTO ledger_transaction (occurred_at, bucket, epoch, entry_ms, entry_seq, kind, subject_id, member_id, business,
-                                outlet, currency, context)
+                                outlet, currency, moves, details)
 SELECT occurred_at + interval '1 second', bucket, 1, 2 * i + 1, 0, 'refund', subject_id, 'mem_0000000', names[acceptor],
-       'out_' || names[acceptor], 'CNY', '{}'
+       'out_' || names[acceptor], 'CNY', replace(moves, ',A,R,', ',R,A,'), '{}'
 FROM made WHERE i % 25 = 0
-"""
-POSTED = """
-INSERT INTO ledger_posting (occurred_at, bucket, epoch, entry_ms, entry_seq, line, asset, account, owner, issuer, lot,
-                            expires_month, amount)
-SELECT made.occurred_at + entry.later, bucket, 1, 2 * i + entry.step, 0, 2 * lot.n + side.n, 'points', side.account,
-       CASE side.n WHEN 0 THEN 'mem_0000000' ELSE names[acceptor] END, names[lot.issuer],
-       '202712.' || names[lot.issuer], 202712, side.sign * entry.sign * lot.amount
-FROM made
-CROSS JOIN LATERAL (VALUES (0, first, CASE WHEN two THEN points - points / 3 ELSE points END),
-                           (1, second, CASE WHEN two THEN points / 3 ELSE 0 END)) AS lot (n, issuer, amount)
-CROSS JOIN (VALUES (0, 'member_available', -1), (1, 'business_redeemed', 1)) AS side (n, account, sign)
-CROSS JOIN (VALUES (0, 1, interval '0'), (1, -1, interval '1 second')) AS entry (step, sign, later)
-WHERE lot.amount > 0 AND (entry.step = 0 OR i % 25 = 0)
 """
 WATERMARKS = """
 INSERT INTO ledger_watermark (bucket, epoch, last_ms, last_seq, rows_in_epoch)
@@ -105,7 +94,7 @@ async def fill(dsn: str, redemptions: int) -> None:
         end = min(start + CHUNK - 1, redemptions)
         async with connection.transaction():
             await connection.execute(MADE, start, end, list(BUSINESSES), redemptions)
-            for statement in (REDEEMED, REFUNDED, POSTED, "DROP TABLE made"):
+            for statement in (REDEEMED, REFUNDED, "DROP TABLE made"):
                 await connection.execute(statement)
         print(f"{end} redemptions in the ledger", file=sys.stderr)
     await connection.execute(WATERMARKS)

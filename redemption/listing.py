@@ -14,8 +14,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
 from redemption.domain.limits import LISTED_CANDIDATES_MAX, LISTED_ROUNDS_MAX, UNLEDGERED_ENTRIES_MAX
 from redemption.domain.redemptions import Redemption
 from redemption.ledger.entries import Entry
@@ -118,7 +116,7 @@ def _place_of(wanted: RedemptionFilter, entry: Entry, now_ms: int) -> int | None
         return entry.at_ms
     if entry.kind != "hold":
         return None
-    hold_seconds = orjson.loads(entry.context).get("restore", {}).get("hold_seconds", 0)
+    hold_seconds = entry.context.get("restore", {}).get("hold_seconds", 0)
     until_ms = entry.at_ms + 1_000 * int(hold_seconds)
     return until_ms if until_ms > now_ms else None
 

@@ -32,6 +32,7 @@ _ADD: Final = "SELECT, INSERT"
 _KEEP: Final = "SELECT, INSERT, UPDATE"
 _CONFIGURATION: Final = {GATEWAY: _READ, WRITER: _READ, SETTLEMENT: _READ, OPERATIONS: _KEEP}
 _LEDGER: Final = {GATEWAY: _READ, WRITER: "INSERT", SEALER: _READ, SETTLEMENT: _READ, OPERATIONS: _READ}
+_POSTINGS: Final = {role: right for role, right in _LEDGER.items() if role != WRITER}
 _SETTLED: Final = {GATEWAY: _ADD, SETTLEMENT: _ADD, OPERATIONS: _READ}
 
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -48,7 +49,10 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "member": {GATEWAY: _READ, OPERATIONS: _KEEP},
     # Only the writer adds to the ledger; not even it reads back or changes a row.
     "ledger_transaction": _LEDGER,
-    "ledger_posting": _LEDGER,
+    # Nothing is added to rows from before migration 0014. `ledger_posting` is a view over them and over moves, read by
+    # the reader's own rights on both; not by the sealer: one of a version before would seal new rows by what it shows.
+    "ledger_posting_row": _POSTINGS,
+    "ledger_posting": {role: right for role, right in _POSTINGS.items() if role != SEALER},
     "ledger_dead_letter": _LEDGER,
     # Members enrol devices by themselves; they or `tong members` revoke them.
     "member_device": {GATEWAY: "SELECT, INSERT, UPDATE (revoked_at)", OPERATIONS: "SELECT, UPDATE (revoked_at)"},
@@ -145,8 +149,10 @@ async def grant_rights(connection: Connection) -> list[str]:
         # Two grants at once would change the same rows of the catalogue, so the second waits.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('tong.grant_rights', 0))")
         present = await roles_present(connection)
-        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        tables = {row["tablename"] for row in rows}
+        rows = await connection.fetch(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')"
+        )
+        tables = {row["relname"] for row in rows}
         for role in present:
             await connection.execute("\n".join(statements(role, tables)))
     return present

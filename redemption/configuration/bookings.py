@@ -27,7 +27,8 @@ SELECT asked.business, found.place FROM unnest($1::text[]) AS asked (business) C
         EXISTS (SELECT FROM ledger_transaction AS t
                 WHERE t.business = asked.business AND t.bill_reference IS NOT NULL)
         OR EXISTS (SELECT FROM ledger_transaction AS t WHERE t.business = asked.business)
-        OR EXISTS (SELECT FROM ledger_posting AS p WHERE p.issuer = asked.business)
+        OR EXISTS (SELECT FROM ledger_transaction AS t WHERE position('.' || asked.business || ',' IN t.moves) > 0)
+        OR EXISTS (SELECT FROM ledger_posting_row AS p WHERE p.issuer = asked.business)
     UNION ALL SELECT 'the archived ledger' WHERE EXISTS (
         SELECT FROM ledger_archive_balance AS b
         WHERE b.owner = asked.business OR split_part(b.lot, '.', 2) = asked.business)

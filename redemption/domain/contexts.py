@@ -1,13 +1,18 @@
-"""The context of a scan, compact for the hot store and whole for the ledger.
+"""The context of a scan: compact in the hot store, split in the ledger, whole for who reads it.
 
 The hot store keeps a scan's context as a JSON array without names, half of the bytes: in the stream entry until it
-is trimmed, its middle part (`basket`) in the record. The ledger has it as the object that it always was:
+is trimmed, its middle part (`basket`) in the record. The array is:
 
     [business, outlet, terminal, rules, key,                        place
      [reference, amount_minor, currency] or null, [leg, …],         basket
      fingerprint, slot, marker, hold_seconds, outlet_offset, stay]  restore; not there where no till acted
 
 A leg is ["p", points, value_minor], ["b", benefit_id, uses, value_minor] or ["s", amount_minor, value_minor].
+
+The ledger keeps of it, as `details`, what has no column of its own: [rules, legs] or
+[rules, legs, fingerprint, slot, marker, hold_seconds, outlet_offset, stay]. Of a context that is an object it keeps the
+object without the members that are columns. `context_of` puts them together again, as the SQL function
+`ledger_context` (migrations/0014_moves.sql) does.
 
 Guarantees: `expanded` of what `place_text`, `basket_text` and `restore_text` wrote is the same JSON, byte for byte, for
 the same scan. Parts are JSON without the brackets around them, so that Lua puts them together by commas.
@@ -23,6 +28,10 @@ from redemption.domain.errors import RefusedError
 
 PLACE_AND_BASKET: Final = 7
 WHOLE: Final = 13
+_RULES, _BILL, _LEGS = 3, 5, 6
+_LEG_LENGTHS: Final = {"p": 3, "b": 4, "s": 3}
+_COLUMNS: Final = frozenset(("business", "outlet", "terminal", "key"))
+_BILL_MEMBERS: Final = frozenset(("reference", "amount_minor", "currency"))
 _LETTERS: Final = {"points": "p", "benefit": "b", "stored_value": "s"}
 _MEMBERS: Final = {
     "points": ("points", "value_minor"),
@@ -64,6 +73,82 @@ def restore_text(
 ) -> bytes:
     """Encode what a rebuild of the hot store needs beyond the moves (redemption/ledger/replay.py)."""
     return orjson.dumps([fingerprint, slot, marker, hold_seconds, outlet_offset, stay])[1:-1]
+
+
+def split(context: Any, text: bytes) -> tuple[dict[str, Any], bytes]:
+    """Split a context for the ledger: what becomes columns (business, outlet, terminal, key, bill), and the JSON of the
+    rest; `text` is the context's own JSON.
+
+    A member stays in the rest where columns do not say it whole: a bill without an amount, say. An object that orjson
+    would write otherwise (with another number, perhaps) is kept letter for letter. Raises `ContextRefused`.
+    """
+    if isinstance(context, list):
+        columns = _columns_of_compact(context)
+        bill = columns["bill"]
+        if bill is None or bill["amount_minor"] is not None:
+            return columns, orjson.dumps([context[_RULES], *context[_LEGS:]])
+        context = expanded(context)
+    elif not isinstance(context, dict):
+        raise ContextRefused("a context is an object or compact")
+    elif orjson.dumps(context) != text:
+        return context, text
+    bill = context.get("bill")
+    has_columns = isinstance(bill, dict) and bill.keys() == _BILL_MEMBERS and bill["amount_minor"] is not None
+    rest = {
+        name: value
+        for name, value in context.items()
+        if value is None or (name not in _COLUMNS and (name != "bill" or not has_columns))
+    }
+    return context, orjson.dumps(rest)
+
+
+def _columns_of_compact(context: list[Any]) -> dict[str, Any]:
+    """Return the members of a compact context that become columns; check all of it that `expanded` looks at."""
+    try:
+        business, outlet, terminal, _, key, bill, legs = context[:PLACE_AND_BASKET]
+        well_formed = len(context) in (PLACE_AND_BASKET, WHOLE) and all(
+            len(leg) == _LEG_LENGTHS[leg[0]] for leg in legs
+        )
+        document = bill_document(bill)
+    except (TypeError, ValueError, KeyError, IndexError):
+        well_formed = False
+    if not well_formed:
+        raise ContextRefused("a compact context that cannot be read")
+    return {"business": business, "outlet": outlet, "terminal": terminal, "key": key, "bill": document}
+
+
+def whole_context(
+    details: str,
+    business: str | None,
+    outlet: str | None,
+    terminal: str | None,
+    key: str | None,
+    bill: list[Any] | None,
+) -> dict[str, Any]:
+    """Return the context that was split into these columns and `details`; `bill` is None where it has no amount."""
+    rest = orjson.loads(details)
+    if isinstance(rest, list):
+        rules, *others = rest
+        return expanded([business, outlet, terminal, rules, key, bill, *others])
+    columns = {"business": business, "outlet": outlet, "terminal": terminal, "key": key, "bill": bill_document(bill)}
+    return {name: value for name, value in columns.items() if value is not None} | dict(rest)
+
+
+def legs_of(row: Any) -> Any:
+    """Return the legs of a scan from a row of either form with `details` or the old context's `legs`; None: no legs."""
+    if row["details"] is None:
+        return row["legs"]
+    details = orjson.loads(row["details"])
+    return [leg_document(leg) for leg in details[1]] if isinstance(details, list) else details.get("legs")
+
+
+def context_of(row: Any) -> dict[str, Any]:
+    """Return the whole context of a row of `ledger_transaction`, of either form (migrations/0014_moves.sql)."""
+    if row["details"] is None:
+        return dict(row["context"])
+    amount_minor = row["bill_amount_minor"]
+    bill = None if amount_minor is None else [row["bill_reference"], amount_minor, row["currency"]]
+    return whole_context(row["details"], row["business"], row["outlet"], row["terminal"], row["idempotency_key"], bill)
 
 
 def _leg_words(leg: Leg, value: int) -> list[str | int]:

@@ -26,6 +26,8 @@ from redemption.queries import named_queries
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.hmac"
 PLACE: Final = slice(2, 5)  # epoch, milliseconds, sequence within the columns of both files
+BEFORE_MOVES: Final = 16
+"""Columns of a transaction up to `context`; the files of archive format 1 have no others."""
 CHUNK: Final = 1024 * 1024
 COMPRESSION: Final = 6
 LINE_BYTES_MAX: Final = 1024 * 1024
@@ -123,13 +125,20 @@ def links_of(folder: Path, part: BucketPart) -> Iterator[Link]:
     waiting = next(postings, None)
     for fields in _lines(folder / part.transactions.name):
         place = _place(fields)
-        content = [_composite([b"transaction", *fields])]
+        content = [_composite(_chained(fields))]
         while waiting is not None and _place(waiting) == place:
             content.append(_composite([waiting[0], *waiting[5:]]))
             waiting = next(postings, None)
         yield Link(place, b"".join(len(each).to_bytes(4) + each for each in content))
     if waiting is not None:
         raise ArchiveDamaged(f"{folder / part.postings.name}: postings at {_place(waiting)} without a transaction")
+
+
+def _chained(fields: list[bytes | None]) -> list[bytes | None]:
+    """Return the fields of a transaction that the chain takes in, by its form (sql/seal.sql)."""
+    if len(fields) == BEFORE_MOVES or fields[BEFORE_MOVES] is None:
+        return [b"transaction", *fields[:BEFORE_MOVES]]
+    return [b"transaction 2", *fields[: BEFORE_MOVES - 1], *fields[BEFORE_MOVES:]]
 
 
 def _lines(path: Path) -> Iterator[list[bytes | None]]:

@@ -2,8 +2,9 @@
 
     mac 0      HMAC-SHA-256(key, "tong ledger chain 1 bucket <n>")
     mac n      HMAC-SHA-256(key, mac n-1 | content of row n)
-    row        a transaction with its postings, or a dead letter, in the order (epoch, stream id)
-    content    the text of the row and of each posting (sql/seal.sql), each after its length in four bytes
+    row        a transaction, or a dead letter, in the order (epoch, stream id)
+    content    the text of the row (sql/seal.sql) after its length in four bytes; of a transaction from before migration
+               0014 also the text of each posting
 
 Guarantees: the chain says nothing of how it was cut into batches, so any seal, and any head exported earlier, can be
 verified by reading the ledger once. Whoever changes, removes or inserts a row without the key changes every mac from

@@ -1,7 +1,7 @@
 """Stream entries of versions 1 and 2, decoded into what the ledger writes.
 
 Guarantees: an entry is taken whole or refused whole. What is refused comes back as a `Malformed` value with a reason
-that quotes none of the entry's content, so it may be logged. Every move becomes two postings of opposite sign, so a
+that quotes none of the entry's content, so it may be logged. A move takes an amount from one account to another, so a
 transaction sums to zero per asset by construction. Does not guarantee that PostgreSQL can store the context: JSON that
 jsonb refuses (a number outside numeric, say) is found by the writer when the database refuses the row.
 
@@ -10,11 +10,12 @@ An entry, as the hot store's functions write it (all values text):
     kind · id · member · at (unix milliseconds) · moves "<asset>,<lot>,<from>,<to>,<amount>;…" · context (JSON)
 
 Version 1 has each in a field of its own, with `v` "1" first; version 2 has one field, `2`, with the same six as lines,
-because XADD takes its time by the argument. A context that is a compact one (redemption/domain/contexts.py) is written
-out here.
+because XADD takes its time by the argument. The ledger keeps the moves as they came, and of the context what no column
+has (`details`).
 """
 
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,8 +24,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import orjson
 
-from redemption.domain.clock import instant
-from redemption.domain.contexts import ContextRefused, expanded
+from redemption.domain.contexts import ContextRefused, split, whole_context
 from redemption.domain.errors import RefusedError
 from redemption.domain.limits import (
     CONTEXT_BYTES_MAX,
@@ -84,8 +84,8 @@ class Move(NamedTuple):
 class Entry(msgspec.Struct, frozen=True):
     """One well-formed entry.
 
-    `context` is the JSON object, letter for letter as it came unless it came compact; the fields after it were taken
-    out of it.
+    `moves_text` is `moves` as they came; `details` is the JSON of what the fields after it do not have of the context,
+    as redemption/domain/contexts.py describes it.
     """
 
     kind: str
@@ -93,7 +93,8 @@ class Entry(msgspec.Struct, frozen=True):
     member_id: str
     at_ms: int
     moves: tuple[Move, ...]
-    context: str
+    moves_text: str
+    details: str
     business: str | None
     outlet: str | None
     terminal: str | None
@@ -101,6 +102,13 @@ class Entry(msgspec.Struct, frozen=True):
     bill_reference: str | None
     bill_amount_minor: int | None
     currency: str | None
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """Return the whole context, put together anew."""
+        amount_minor = self.bill_amount_minor
+        bill = None if amount_minor is None else [self.bill_reference, amount_minor, self.currency]
+        return whole_context(self.details, self.business, self.outlet, self.terminal, self.idempotency_key, bill)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,22 +141,8 @@ TRANSACTION_COLUMNS: Final = [
     "bill_reference",
     "bill_amount_minor",
     "currency",
-    "context",
-]
-POSTING_COLUMNS: Final = [
-    "occurred_at",
-    "bucket",
-    "epoch",
-    "entry_ms",
-    "entry_seq",
-    "line",
-    "asset",
-    "account",
-    "owner",
-    "issuer",
-    "lot",
-    "expires_month",
-    "amount",
+    "moves",
+    "details",
 ]
 DEAD_LETTER_COLUMNS: Final = ["bucket", "epoch", "entry_ms", "entry_seq", "fields", "reason"]
 
@@ -194,12 +188,12 @@ def _decode(fields: Mapping[bytes, bytes]) -> Entry:
         raise _EntryMalformed("member is no member id")
     if _AT.fullmatch(at) is None or not _AT_MIN_MS <= int(at) < _AT_END_MS:
         raise _EntryMalformed("at is no time in unix milliseconds")
-    moves = _moves(lines[4])
-    context, context_json = _context(lines[5])
-    business = _text(context, "business")
+    moves = moves_of(lines[4])
+    columns, details = _context(lines[5])
+    business = _text(columns, "business")
     if business is None and any("R" in (move.source, move.target) for move in moves):
         raise _EntryMalformed("a redemption without a business in its context")
-    bill = context.get("bill") or {}
+    bill = columns.get("bill") or {}
     if not isinstance(bill, dict):
         raise _EntryMalformed("bill is no object")
     return Entry(
@@ -208,18 +202,20 @@ def _decode(fields: Mapping[bytes, bytes]) -> Entry:
         member_id=member_id,
         at_ms=int(at),
         moves=moves,
-        context=context_json.decode(),
+        moves_text=lines[4].decode(),
+        details=details.decode(),
         business=business,
-        outlet=_text(context, "outlet"),
-        terminal=_text(context, "terminal"),
-        idempotency_key=_text(context, "key", IDEMPOTENCY_KEY_CHARACTERS_MAX),
+        outlet=_text(columns, "outlet"),
+        terminal=_text(columns, "terminal"),
+        idempotency_key=_text(columns, "key", IDEMPOTENCY_KEY_CHARACTERS_MAX),
         bill_reference=_text(bill, "reference"),
         bill_amount_minor=_amount(bill),
         currency=_text(bill, "currency", 3),
     )
 
 
-def _moves(text: bytes) -> tuple[Move, ...]:
+def moves_of(text: bytes) -> tuple[Move, ...]:
+    """Return the moves of an entry, or of a transaction in the ledger. Raises `RefusedError` where it is no moves."""
     if not text:
         return ()
     if len(text) > MOVES_BYTES_MAX:
@@ -245,7 +241,7 @@ def _moves(text: bytes) -> tuple[Move, ...]:
 
 
 def _context(text: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return the context, and its JSON for the ledger."""
+    """Return the members of the context that become columns, and the JSON of the rest."""
     if len(text) > CONTEXT_BYTES_MAX:
         raise _EntryMalformed("context too long")
     try:
@@ -254,13 +250,10 @@ def _context(text: bytes) -> tuple[dict[str, Any], bytes]:
         raise _EntryMalformed("context is no JSON") from None
     if b"\\u0000" in text and _ESCAPED_NUL.search(text):
         raise _EntryMalformed("context holds U+0000")
-    if isinstance(context, dict):
-        return context, text
     try:
-        context = expanded(context)
+        return split(context, text)
     except ContextRefused:
         raise _EntryMalformed("context is no object") from None
-    return context, orjson.dumps(context)
 
 
 def _text(source: dict[str, Any], name: str, limit: int = CONTEXT_TEXT_CHARACTERS_MAX) -> str | None:
@@ -281,36 +274,43 @@ def _amount(bill: dict[str, Any]) -> int | None:
     return value
 
 
-_NULL: Final = r"\N"
-_ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_NULL: Final = (-1).to_bytes(4, signed=True)
+_KEY: Final = struct.Struct("!hiqihiiiqiq")  # the count of columns, then each value behind its length
+_AMOUNT: Final = struct.Struct("!iq")
+_POSTGRES_EPOCH_MS: Final = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()) * 1000
+
+COPY_BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+COPY_END: Final = (-1).to_bytes(2, signed=True)
 
 
-def transaction_line(bucket: int, epoch: int, position: Position, entry: Entry) -> str:
-    """Return the row of `ledger_transaction` in the text format of COPY, in the order of TRANSACTION_COLUMNS."""
+def transaction_row(bucket: int, epoch: int, position: Position, entry: Entry) -> bytes:
+    """Return the row of `ledger_transaction` in the binary format of COPY, in the order of TRANSACTION_COLUMNS.
+
+    Binary, because it costs PostgreSQL a fifth less than text, and rendering costs the same.
+    """
+    occurred_us = (entry.at_ms - _POSTGRES_EPOCH_MS) * 1000
     amount = entry.bill_amount_minor
-    return (
-        f"{instant(entry.at_ms)}\t{bucket}\t{epoch}\t{position.ms}\t{position.seq}\t{entry.kind}\t{entry.subject_id}\t"
-        f"{entry.member_id}\t{_copied(entry.business)}\t{_copied(entry.outlet)}\t{_copied(entry.terminal)}\t"
-        f"{_copied(entry.idempotency_key)}\t{_copied(entry.bill_reference)}\t{_NULL if amount is None else amount}\t"
-        f"{_copied(entry.currency)}\t{_copied(entry.context)}\n"
+    return b"".join(
+        (
+            _KEY.pack(len(TRANSACTION_COLUMNS), 8, occurred_us, 2, bucket, 4, epoch, 8, position.ms, 8, position.seq),
+            _copied(entry.kind),
+            _copied(entry.subject_id),
+            _copied(entry.member_id),
+            _copied(entry.business),
+            _copied(entry.outlet),
+            _copied(entry.terminal),
+            _copied(entry.idempotency_key),
+            _copied(entry.bill_reference),
+            _NULL if amount is None else _AMOUNT.pack(8, amount),
+            _copied(entry.currency),
+            _copied(entry.moves_text),
+            _copied(entry.details),
+        )
     )
 
 
-def posting_lines(bucket: int, epoch: int, position: Position, entry: Entry) -> str:
-    """Return the rows of `ledger_posting`, in the order of POSTING_COLUMNS: two for each move, source first."""
-    head = f"{instant(entry.at_ms)}\t{bucket}\t{epoch}\t{position.ms}\t{position.seq}\t"
-    lines: list[str] = []
-    for move in entry.moves:
-        month = _NULL if move.expires_month is None else move.expires_month
-        lot = f"{move.issuer}\t{move.lot}\t{month}"
-        for letter, sign in ((move.source, "-"), (move.target, "")):
-            owner = entry.member_id if letter in "AH" else _copied(entry.business) if letter == "R" else move.issuer
-            lines.append(f"{head}{len(lines)}\t{move.asset}\t{ACCOUNTS[letter]}\t{owner}\t{lot}\t{sign}{move.amount}\n")
-    return "".join(lines)
-
-
-def _copied(text: str | None) -> str:
-    # Texts that passed the patterns above need no escape; texts of tills do.
+def _copied(text: str | None) -> bytes:
     if text is None:
         return _NULL
-    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
+    value = text.encode()
+    return len(value).to_bytes(4) + value

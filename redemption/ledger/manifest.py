@@ -22,7 +22,9 @@ from redemption.domain.errors import StorageError
 from redemption.ledger.chain import Place, SealKey
 from redemption.queries import named_queries
 
-FORMAT: Final = "tong ledger archive 1"
+FORMAT: Final = "tong ledger archive 2"
+FORMATS: Final = ("tong ledger archive 1", FORMAT)
+"""Files of the first format have no columns `moves` and `details`: they were written before migration 0014."""
 MANIFEST_BYTES_MAX: Final = 64 * 1024 * 1024
 SEGMENTS_MAX: Final = 20_000  # one bucket in one month normally has one
 
@@ -107,8 +109,8 @@ def decoded(text: bytes) -> Manifest:
         manifest = msgspec.json.decode(text, type=Manifest)
     except msgspec.DecodeError as fault:
         raise ArchiveDamaged(f"no manifest of an archive: {fault}") from None
-    if manifest.format != FORMAT:
-        raise ArchiveDamaged(f"format {manifest.format!r} is not {FORMAT!r}")
+    if manifest.format not in FORMATS:
+        raise ArchiveDamaged(f"format {manifest.format!r} is none of {', '.join(FORMATS)}")
     return manifest
 
 

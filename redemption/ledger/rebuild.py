@@ -18,11 +18,12 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from redemption.database import Connection, Pool
+from redemption.domain.contexts import context_of
 from redemption.domain.errors import RefusedError
 from redemption.domain.redemptions import ACCRUAL_PREFIX, REDEMPTION_PREFIX, bucket_of_id
 from redemption.hot import keys
 from redemption.ledger.differences import key_differences
-from redemption.ledger.entries import ACCOUNTS, Position, decode_entry
+from redemption.ledger.entries import Position, decode_entry
 from redemption.ledger.expected_state import ExpectedState, Movement, Transaction, Who
 from redemption.ledger.findings import Finding
 from redemption.ledger.freezing import Client, frozen_buckets
@@ -37,7 +38,6 @@ PAGE: Final = 500
 SALVAGE_ROUNDS_MAX: Final = 1_000_000
 REBUILT: Final = "lots", "redemption", "accrual", "uses", "stay", "issued"
 """Kinds of keys that are removed before a bucket is written; `holds` and `member` are replaced, guards stay."""
-_LETTERS: Final = {account: letter for letter, account in ACCOUNTS.items()}
 
 Say = Callable[[str], None]
 
@@ -210,7 +210,7 @@ class Rebuild:
                     replay = Replay(who)
                     self.report.unknown_members += found["tier_id"] is None
                 if found["kind"] == "opening":
-                    replay.open(found["context"], _lots(found["postings"]))
+                    replay.open(found["context"], _lots(found["moves"]))
                 elif found["kind"] is not None:
                     replay.take(_transaction(found))
             if who is not None and replay is not None:
@@ -353,8 +353,8 @@ def _transaction(row: Any) -> Transaction:
         row["at_ms"],
         row["kind"],
         row["subject_id"],
-        movements(row["postings"]),
-        row["context"],
+        movements(row["moves"]),
+        context_of(row),
     )
 
 
@@ -364,10 +364,7 @@ def _lots(opening: str | None) -> list[tuple[str, str, int]]:
     return [(asset, lot, int(amount)) for asset, lot, amount in words]
 
 
-def movements(postings: str | None) -> tuple[Movement, ...]:
-    """Read moves from `<asset>,<lot>,<account>,<amount>;…`: two postings each, the source first."""
-    words = [posting.split(",") for posting in (postings or "").split(";") if posting]
-    return tuple(
-        Movement(source[0], source[1], _LETTERS[source[2]], _LETTERS[target[2]], int(target[3]))
-        for source, target in zip(words[::2], words[1::2], strict=True)
-    )
+def movements(moves: str) -> tuple[Movement, ...]:
+    """Read the text of a transaction's moves, as the SQL function `ledger_moves` returns it."""
+    words = [move.split(",") for move in moves.split(";") if move]
+    return tuple(Movement(asset, lot, source, target, int(amount)) for asset, lot, source, target, amount in words)

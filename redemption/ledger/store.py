@@ -7,7 +7,7 @@ to disk before it is reported. After any error the outcome of the last commit is
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,14 +17,14 @@ import asyncpg
 
 from redemption.domain.errors import ConflictError, StorageError
 from redemption.ledger.entries import (
+    COPY_BEGIN,
+    COPY_END,
     DEAD_LETTER_COLUMNS,
-    POSTING_COLUMNS,
     TRANSACTION_COLUMNS,
     Entry,
     Malformed,
     Position,
-    posting_lines,
-    transaction_line,
+    transaction_row,
 )
 from redemption.ledger.streams import Fields
 from redemption.queries import named_queries
@@ -37,7 +37,7 @@ DAY_MS: Final = 86_400_000
 UNIX_DAY: Final = date(1970, 1, 1)
 DEAD_FIELDS_MAX: Final = 64
 DEAD_VALUE_CHARACTERS_MAX: Final = 65_536
-PARTITIONED: Final = ("ledger_transaction", "ledger_posting")
+PARTITIONED: Final = ("ledger_transaction", "ledger_posting_row")
 MONTHS_REMEMBERED_MAX: Final = 1_200  # 2020 to 2100
 
 AWAY: Final = (
@@ -150,12 +150,10 @@ class LedgerStore:
             else:
                 taken.append((bucket, epoch, position, content))
         if taken:
-            # All postings are one statement, because the ledger sums up each statement's (migrations/0002_ledger.sql).
-            for table, columns, line in (
-                ("ledger_transaction", TRANSACTION_COLUMNS, transaction_line),
-                ("ledger_posting", POSTING_COLUMNS, posting_lines),
-            ):
-                await session.copy_to_table(table, source=_pieces(taken, line, spread), columns=columns)
+            source = _pieces(taken, spread)
+            await session.copy_to_table(
+                "ledger_transaction", source=source, columns=TRANSACTION_COLUMNS, format="binary"
+            )
         if dead:
             await session.copy_records_to_table("ledger_dead_letter", records=dead, columns=DEAD_LETTER_COLUMNS)
 
@@ -225,10 +223,12 @@ class LedgerStore:
             raise PostgresAway(type(fault).__name__) from fault
 
 
-async def _pieces(taken: Sequence[Row], line: Callable[..., str], spread: Spread) -> AsyncIterator[bytes]:
+async def _pieces(taken: Sequence[Row], spread: Spread) -> AsyncIterator[bytes]:
+    yield COPY_BEGIN
     for start in range(0, len(taken), PIECE_ENTRIES):
         await spread.piece()
-        yield "".join([line(*row) for row in taken[start : start + PIECE_ENTRIES]]).encode()
+        yield b"".join([transaction_row(*row) for row in taken[start : start + PIECE_ENTRIES]])
+    yield COPY_END
 
 
 def watermark_of(row: Mapping[str, Any]) -> Watermark:

@@ -339,10 +339,10 @@ class LedgerWriter:
 
 
 def spread_of(entries: int) -> Spread:
-    """Return how the work on this many entries is spread: decoding, and the rows of each of two tables."""
+    """Return how the work on this many entries is spread: decoding, and the rows."""
     if entries >= BUSY_ENTRIES:
         return AT_ONCE
-    return Spread(entries * ENTRY_SECONDS, 3 * -(-entries // PIECE_ENTRIES))
+    return Spread(entries * ENTRY_SECONDS, 2 * -(-entries // PIECE_ENTRIES))
 
 
 async def run_writer(writer: LedgerWriter, stop: asyncio.Event) -> None:

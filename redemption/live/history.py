@@ -4,7 +4,7 @@ Guarantees: only rows of the member asked for are read; a page, and what belongs
 moment behind the hot store: `watermark` says how far it is.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
@@ -12,10 +12,11 @@ from typing import Final, Literal
 import asyncpg
 
 from redemption.database import FAULTS, Pool
+from redemption.domain.contexts import context_of
 from redemption.domain.limits import ACTIVITY_STEPS_MAX
-from redemption.ledger.entries import Position
+from redemption.ledger.entries import Position, moves_of
 from redemption.ledger.reader import LedgerAway
-from redemption.live.movements import Movement, Posting, movement
+from redemption.live.movements import Movement, movement
 from redemption.queries import named_queries
 
 CALL_SECONDS: Final = 3.0
@@ -59,15 +60,12 @@ class MemberHistory:
 
     async def page(self, member_id: str, before: Cursor, limit: int) -> tuple[list[ActivityEntry], Cursor | None]:
         """Return the next `limit` movements and the place to go on from; None at the end."""
-        rows = await self._fetch(
+        movements = await self._movements(
             "page", member_id, _moment(before.at_ms), before.position.ms, before.position.seq, limit + 1
         )
-        more, rows = len(rows) > limit, rows[:limit]
-        movements = await self._movements(rows)
+        more, movements = len(movements) > limit, movements[:limit]
         subjects = sorted({each.subject_id for each in movements if each.kind in _OPENING})
-        steps = await self._movements(
-            await self._fetch("of_subjects", subjects, member_id, ACTIVITY_STEPS_MAX) if subjects else []
-        )
+        steps = await self._movements("of_subjects", subjects, member_id, ACTIVITY_STEPS_MAX) if subjects else []
         by_subject: dict[str, list[Movement]] = {}
         for step in steps:
             by_subject.setdefault(step.subject_id, []).append(step)
@@ -83,33 +81,24 @@ class MemberHistory:
     async def after(self, member_id: str, position: Position, limit: int) -> list[Movement]:
         """Return at most `limit` movements after a position, oldest first."""
         since = max(_moment(min(position.ms, FIRST_PAGE.at_ms)) - CLOCKS_APART, datetime(2020, 1, 1, tzinfo=UTC))
-        return await self._movements(await self._fetch("after", member_id, position.ms, position.seq, since, limit))
+        return await self._movements("after", member_id, position.ms, position.seq, since, limit)
 
     async def watermark(self, bucket: int) -> Position:
         """Return how far the ledger is with the bucket."""
         rows = await self._fetch("watermark", bucket)
         return Position(*rows[0]) if rows else Position(0, 0)
 
-    async def _movements(self, rows: Sequence[asyncpg.Record]) -> list[Movement]:
-        """Read movements from rows that are all of one member, so of one bucket."""
-        if not rows:
-            return []
-        found = await self._fetch(
-            "postings", rows[0]["bucket"], *([row[name] for row in rows] for name in _POSTING_KEY)
-        )
-        postings: dict[tuple[int, int, int], list[Posting]] = {}
-        for epoch, ms, seq, *posting in found:
-            postings.setdefault((epoch, ms, seq), []).append(Posting(*posting))
+    async def _movements(self, name: str, *arguments: object) -> list[Movement]:
         return [
             movement(
                 Position(row["entry_ms"], row["entry_seq"]),
                 row["kind"],
                 row["subject_id"],
                 round(row["occurred_at"].timestamp() * 1000),
-                row["context"],
-                postings.get((row["epoch"], row["entry_ms"], row["entry_seq"]), ()),
+                context_of(row),
+                moves_of(row["moves"].encode()),
             )
-            for row in rows
+            for row in await self._fetch(name, *arguments)
         ]
 
     async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
@@ -117,9 +106,6 @@ class MemberHistory:
             return await self._pool.fetch(self._queries[name], *arguments, timeout=CALL_SECONDS)
         except FAULTS as fault:
             raise LedgerAway(type(fault).__name__) from fault
-
-
-_POSTING_KEY: Final = ("epoch", "entry_ms", "entry_seq", "occurred_at")
 
 
 def became(steps: Iterable[Movement]) -> tuple[ActivityStatus | None, dict[str, int]]:

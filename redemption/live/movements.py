@@ -9,10 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, cast
 
-import orjson
-
 from redemption.domain.limits import SLOT_SECONDS
-from redemption.ledger.entries import ACCOUNTS, Entry, Position
+from redemption.ledger.entries import Entry, Move, Position
 from tokens.offline import MARKER_PREFIX, STEP_SECONDS
 
 MovementKind = Literal[
@@ -20,14 +18,14 @@ MovementKind = Literal[
 ]
 MovementReason = Literal["voided", "expired", "cancelled", "accrual_reversed"]
 
-AVAILABLE: Final = "member_available"
-HELD: Final = "member_held"
-REDEEMED: Final = "business_redeemed"
+AVAILABLE: Final = "A"
+HELD: Final = "H"
+REDEEMED: Final = "R"
 _USE_CODES: Final = frozenset(("redeem", "hold", "accrue"))
 
 
 class Posting(NamedTuple):
-    """The change of one account of one lot."""
+    """The change of one account (a letter of redemption/ledger/entries.py) of one lot."""
 
     asset: str
     account: str
@@ -88,19 +86,18 @@ class Movement:
 
 def movement_of_entry(position: Position, entry: Entry) -> Movement:
     """Return the movement of a decoded stream entry."""
-    postings = [
-        Posting(move.asset, ACCOUNTS[letter], move.issuer, move.expires_month, amount)
-        for move in entry.moves
-        for letter, amount in ((move.source, -move.amount), (move.target, move.amount))
-    ]
-    return movement(position, entry.kind, entry.subject_id, entry.at_ms, orjson.loads(entry.context), postings)
+    return movement(position, entry.kind, entry.subject_id, entry.at_ms, entry.context, entry.moves)
 
 
 def movement(
-    position: Position, kind: str, subject_id: str, at_ms: int, context: Mapping[str, Any], postings: Iterable[Posting]
+    position: Position, kind: str, subject_id: str, at_ms: int, context: Mapping[str, Any], moves: Iterable[Move]
 ) -> Movement:
     """Return the movement of an entry from any source. `context` is the entry's, as redemption/legs.py writes it."""
-    postings = list(postings)
+    postings = [
+        Posting(move.asset, letter, move.issuer, move.expires_month, amount)
+        for move in moves
+        for letter, amount in ((move.source, -move.amount), (move.target, move.amount))
+    ]
     legs = tuple(context.get("legs") or ())
     restore = context.get("restore") or {}
     bill = context.get("bill")

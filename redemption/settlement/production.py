@@ -18,10 +18,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 import asyncpg
 
 from redemption.database import Connection, Pool
+from redemption.domain.contexts import legs_of
 from redemption.queries import named_queries
 from redemption.settlement.agreements import read_agreements, read_places
 from redemption.settlement.lines import Key, Line, Original, Unsettled, originals_of, settle
-from redemption.settlement.uses import RedeemedPosting, Use, uses_of
+from redemption.settlement.uses import Use, redeemed_postings, uses_of
 from redemption.waiting import set_within
 
 BATCH_TRANSACTIONS: Final = 4_000
@@ -170,7 +171,7 @@ class Production:
             if not rows:
                 await self._catch_up(connection, bucket, mark)
                 return Produced()
-            uses = await self._uses(connection, bucket, mark, rows)
+            uses = await self._uses(connection, bucket, rows)
             agreements = await read_agreements(connection)
             originals = await self._originals(connection, uses)
             lines, unsettled = settle(uses, agreements, originals, closed_through)
@@ -189,33 +190,19 @@ class Production:
         if not await connection.fetch(self._queries["next_transactions"], bucket, *mark, 1):
             await connection.execute(self._queries["advance_mark"], bucket, *watermark)
 
-    async def _uses(self, connection: Connection, bucket: int, mark: Any, rows: Sequence[Any]) -> list[Use]:
+    async def _uses(self, connection: Connection, bucket: int, rows: Sequence[Any]) -> list[Use]:
         """Return the uses of these transactions, in order."""
-        last = rows[-1]
-        moments = [row["occurred_at"] for row in rows]
-        postings: dict[tuple[int, int, int], list[RedeemedPosting]] = {}
-        for row in await connection.fetch(
-            self._queries["redeemed_postings"],
-            bucket,
-            *mark,
-            last["epoch"],
-            last["entry_ms"],
-            last["entry_seq"],
-            min(moments),
-            max(moments),
-        ):
-            postings.setdefault((row[0], row[1], row[2]), []).append(RedeemedPosting(row[3], row[4], row[5], row[6]))
         captured = [row["subject_id"] for row in rows if row["kind"] == "capture"]
         held_legs: dict[str, object] = {}
         if captured:
             for row in await connection.fetch(self._queries["legs_of_holds"], captured):
-                held_legs[row["subject_id"]] = row["legs"]
+                held_legs[row["subject_id"]] = legs_of(row)
         places = await read_places(connection)
         uses: list[Use] = []
         for row in rows:
-            found = postings.get((row["epoch"], row["entry_ms"], row["entry_seq"]))
+            found = redeemed_postings(row["moves"], row["business"])
             if found:
-                legs = held_legs.get(row["subject_id"]) if row["kind"] == "capture" else row["legs"]
+                legs = held_legs.get(row["subject_id"]) if row["kind"] == "capture" else legs_of(row)
                 uses += uses_of(row, bucket, found, legs, places)
         return uses
 

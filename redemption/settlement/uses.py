@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from redemption.domain.redemptions import BENEFIT_PREFIX, UNIT
+from redemption.ledger.entries import moves_of
 from redemption.settlement.business_days import OutletDay
 from redemption.settlement.definitions import instrument_of
 from redemption.settlement.rating import split
@@ -51,6 +52,15 @@ class RedeemedPosting(NamedTuple):
     acceptor: str
     issuer: str
     amount: int
+
+
+def redeemed_postings(moves: str, business: str) -> list[RedeemedPosting]:
+    """Return what a transaction's moves take for a business, or give back (negative), in their order."""
+    return [
+        RedeemedPosting(move.asset, business, move.issuer, move.amount if move.target == "R" else -move.amount)
+        for move in moves_of(moves.encode())
+        if "R" in (move.source, move.target)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,6 @@ async def test_the_judge_finds_what_is_wrong(stack: Stack, damage: str) -> None:
 
 async def test_the_ledger_itself_refuses_to_be_changed(stack: Stack) -> None:
     async with stack.ledger() as ledger:
-        for statement in ("DELETE FROM ledger_transaction", "UPDATE ledger_posting SET amount = amount + 1"):
+        for statement in ("DELETE FROM ledger_transaction", "UPDATE ledger_transaction SET moves = ''"):
             with pytest.raises(asyncpg.RestrictViolationError):
                 await ledger.execute(statement)

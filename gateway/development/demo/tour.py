@@ -45,8 +45,11 @@ ORDER BY transaction.entry_ms, transaction.entry_seq
 """
 _POSTINGS: Final = """
 SELECT posting.asset, posting.account, posting.owner, posting.lot, posting.amount
-FROM ledger_transaction AS transaction
-JOIN ledger_posting AS posting USING (bucket, epoch, entry_ms, entry_seq, occurred_at)
+FROM ledger_transaction AS transaction CROSS JOIN LATERAL (
+    SELECT * FROM ledger_posting AS posting
+    WHERE (posting.bucket, posting.epoch, posting.entry_ms, posting.entry_seq, posting.occurred_at)
+        = (transaction.bucket, transaction.epoch, transaction.entry_ms, transaction.entry_seq, transaction.occurred_at)
+    OFFSET 0) AS posting
 WHERE transaction.subject_id = $1
 ORDER BY posting.entry_ms, posting.entry_seq, posting.line
 """

@@ -171,7 +171,7 @@ class Archiver:
             self._queries["write_part"], manifest.part, tables.month, text.decode(), signature(self._key, text)
         )
         # The locks are taken in the order in which a writer takes them.
-        await connection.execute("LOCK TABLE ONLY ledger_transaction, ONLY ledger_posting IN ACCESS EXCLUSIVE MODE")
+        await connection.execute("LOCK TABLE ONLY ledger_transaction, ONLY ledger_posting_row IN ACCESS EXCLUSIVE MODE")
         names = zip(PARTITIONED, (tables.transactions, tables.postings), detached_names(manifest), strict=True)
         for parent, table, detached in names:
             await connection.execute(f"ALTER TABLE public.{parent} DETACH PARTITION public.{table}")

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from redemption.database import Connection
+from redemption.domain.contexts import context_of
 from redemption.domain.errors import RefusedError
 from redemption.ledger.archive_files import (
     MANIFEST,
@@ -164,7 +165,7 @@ class Export:
 
     async def _open(self, part: int, buckets: Sequence[int]) -> None:
         connection, tables = self._connection, self._tables
-        names = {"table": f"public.{tables.postings}", "transactions": f"public.{tables.transactions}"}
+        names = {"table": f"public.{tables.transactions}", "postings": f"public.{tables.postings}"}
         await connection.execute(self._queries["write_balances"].format(**names), part, timeout=QUERY_SECONDS)
         for bucket in buckets:
             earlier = {
@@ -251,7 +252,7 @@ def _states(rows: Sequence[Any], earlier: dict[str, Any]) -> Iterator[tuple[str,
         taken_back_later = set()
         for row in group:
             replay.take(
-                Transaction(row["at_ms"], row["kind"], row["subject_id"], movements(row["postings"]), row["context"])
+                Transaction(row["at_ms"], row["kind"], row["subject_id"], movements(row["moves"]), context_of(row))
             )
             if row["taken_back_later"]:
                 taken_back_later.add(row["subject_id"])

@@ -6,14 +6,18 @@ archived or in the ledger, whole. Writers and readers are not waited for.
 """
 
 from pathlib import Path
+from typing import Final
 
 from redemption.database import Connection, Pool
 from redemption.ledger.archive.archiving import drop_detached
 from redemption.ledger.archive.export import ArchiveRefused, Say
 from redemption.ledger.archive_files import check_files, read_manifest, unpacked
 from redemption.ledger.chain import QUERY_SECONDS, Place, SealKey, all_links
-from redemption.ledger.manifest import ArchiveDamaged, BucketPart, Manifest, Segment, read_parts
+from redemption.ledger.entries import TRANSACTION_COLUMNS
+from redemption.ledger.manifest import FORMAT, ArchiveDamaged, BucketPart, Manifest, Segment, read_parts
 from redemption.queries import named_queries
+
+COLUMNS_OF_FORMAT_1: Final = ["occurred_us", *TRANSACTION_COLUMNS[1:-2], "context"]
 
 
 class Restorer:
@@ -52,13 +56,16 @@ class Restorer:
 
     async def _put_back(self, connection: Connection, folder: Path, manifest: Manifest) -> None:
         await connection.execute(self._queries["stage"])
+        transaction_columns = None if manifest.format == FORMAT else COLUMNS_OF_FORMAT_1
         for part in manifest.buckets:
-            for file, table, query in (
-                (part.transactions, "staged_transaction", "unstage_transactions"),
-                (part.postings, "staged_posting", "unstage_postings"),
+            for file, table, columns, query in (
+                (part.transactions, "staged_transaction", transaction_columns, "unstage_transactions"),
+                (part.postings, "staged_posting", None, "unstage_postings"),
             ):
                 source = unpacked(folder / file.name)
-                await connection.copy_to_table(table, source=source, format="text", timeout=QUERY_SECONDS)
+                await connection.copy_to_table(
+                    table, source=source, columns=columns, format="text", timeout=QUERY_SECONDS
+                )
                 await connection.execute(self._queries[query], timeout=QUERY_SECONDS)
             self._say(f"{manifest.name}: bucket {part.bucket}, {part.transactions.rows} transactions are back")
         for part in manifest.buckets:

@@ -51,7 +51,8 @@ WHERE t.kind IN ('capture', 'release', 'refund', 'reverse') AND begun.kind IN ('
 
 -- name: copy_transactions
 SELECT (extract(epoch FROM occurred_at) * 1000000)::bigint, bucket, epoch, entry_ms, entry_seq, kind, subject_id,
-       member_id, business, outlet, terminal, idempotency_key, bill_reference, bill_amount_minor, currency, context
+       member_id, business, outlet, terminal, idempotency_key, bill_reference, bill_amount_minor, currency, context,
+       moves, details
 FROM {table} WHERE bucket = $1 ORDER BY epoch, entry_ms, entry_seq
 
 -- name: copy_postings
@@ -69,24 +70,27 @@ DELETE FROM ledger_archive_member WHERE part = $1 OR NOT EXISTS (
     SELECT FROM ledger_archive AS a WHERE a.part = ledger_archive_member.part)
 
 -- name: write_balances
--- $1 the part; {table} the month's postings, {transactions} its transactions.
+-- $1 the part; {table} the month's transactions, {postings} the rows of postings that some of them have.
 INSERT INTO ledger_archive_balance (part, bucket, account, owner, asset, lot, subject_id, amount)
-SELECT $1, p.bucket, p.account, p.owner, p.asset, p.lot,
-       CASE WHEN p.account = 'member_held' THEN t.subject_id ELSE '' END, sum(p.amount)::bigint
-FROM {table} AS p JOIN {transactions} AS t USING (bucket, epoch, entry_ms, entry_seq, occurred_at)
-GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(p.amount) <> 0
+SELECT $1, bucket, account, owner, asset, lot, CASE WHEN account = 'member_held' THEN subject_id ELSE '' END,
+       sum(amount)::bigint
+FROM (
+    SELECT t.subject_id, t.bucket, p.account, p.owner, p.asset, p.lot, p.amount
+    FROM {postings} AS p JOIN {table} AS t USING (bucket, epoch, entry_ms, entry_seq, occurred_at)
+    UNION ALL
+    SELECT t.subject_id, t.bucket, p.account, p.owner, p.asset, p.lot, p.amount
+    FROM {table} AS t CROSS JOIN LATERAL ledger_postings_of(t.moves, t.member_id, t.business) AS p) AS posted
+GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(amount) <> 0
 
 -- name: accruals
 -- What was earned and taken back in the month by members of a bucket, in order; whether a later month takes it back.
-SELECT t.member_id, (extract(epoch FROM t.occurred_at) * 1000)::bigint AS at_ms, t.kind, t.subject_id, t.context,
-       (SELECT string_agg(p.asset || ',' || p.lot || ',' || p.account || ',' || p.amount, ';' ORDER BY p.line)
-        FROM {table} AS p
-        WHERE (p.bucket, p.epoch, p.entry_ms, p.entry_seq, p.occurred_at)
-            = (t.bucket, t.epoch, t.entry_ms, t.entry_seq, t.occurred_at)) AS postings,
+SELECT t.member_id, (extract(epoch FROM t.occurred_at) * 1000)::bigint AS at_ms, t.kind, t.subject_id,
+       t.business, t.outlet, t.terminal, t.idempotency_key, t.bill_reference, t.bill_amount_minor, t.currency, t.context,
+       t.details, coalesce(t.moves, ledger_moves(t)) AS moves,
        t.kind = 'accrue' AND EXISTS (
            SELECT FROM ledger_transaction AS later
            WHERE later.subject_id = t.subject_id AND later.kind = 'reverse' AND later.occurred_at >= $2) AS taken_back_later
-FROM {transactions} AS t WHERE t.bucket = $1 AND t.subject_id LIKE 'acr\_%' AND t.kind IN ('accrue', 'reverse')
+FROM {table} AS t WHERE t.bucket = $1 AND t.subject_id LIKE 'acr\_%' AND t.kind IN ('accrue', 'reverse')
 ORDER BY t.member_id, t.epoch, t.entry_ms, t.entry_seq
 
 -- name: member_states
@@ -124,7 +128,7 @@ SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND rel
 CREATE TEMP TABLE staged_transaction (
     occurred_us bigint, bucket smallint, epoch integer, entry_ms bigint, entry_seq bigint, kind text, subject_id text,
     member_id text, business text, outlet text, terminal text, idempotency_key text, bill_reference text,
-    bill_amount_minor bigint, currency text, context jsonb) ON COMMIT DROP;
+    bill_amount_minor bigint, currency text, context jsonb, moves text, details text) ON COMMIT DROP;
 CREATE TEMP TABLE staged_posting (
     occurred_us bigint, bucket smallint, epoch integer, entry_ms bigint, entry_seq bigint, line smallint, asset text,
     account text, owner text, issuer text, lot text, expires_month integer, amount bigint) ON COMMIT DROP
@@ -132,16 +136,17 @@ CREATE TEMP TABLE staged_posting (
 -- name: unstage_transactions
 WITH moved AS (DELETE FROM staged_transaction RETURNING *)
 INSERT INTO ledger_transaction (occurred_at, bucket, epoch, entry_ms, entry_seq, kind, subject_id, member_id, business,
-                                outlet, terminal, idempotency_key, bill_reference, bill_amount_minor, currency, context)
+                                outlet, terminal, idempotency_key, bill_reference, bill_amount_minor, currency, context,
+                                moves, details)
 SELECT timestamptz 'epoch' + occurred_us * interval '1 microsecond', bucket, epoch, entry_ms, entry_seq, kind,
        subject_id, member_id, business, outlet, terminal, idempotency_key, bill_reference, bill_amount_minor, currency,
-       context
+       context, moves, details
 FROM moved
 
 -- name: unstage_postings
 WITH moved AS (DELETE FROM staged_posting RETURNING *)
-INSERT INTO ledger_posting (occurred_at, bucket, epoch, entry_ms, entry_seq, line, asset, account, owner, issuer, lot,
-                            expires_month, amount)
+INSERT INTO ledger_posting_row (occurred_at, bucket, epoch, entry_ms, entry_seq, line, asset, account, owner, issuer,
+                                lot, expires_month, amount)
 SELECT timestamptz 'epoch' + occurred_us * interval '1 microsecond', bucket, epoch, entry_ms, entry_seq, line, asset,
        account, owner, issuer, lot, expires_month, amount
 FROM moved

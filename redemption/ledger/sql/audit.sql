@@ -2,17 +2,18 @@
 
 -- name: keep_months
 -- First in a transaction, before its snapshot: no month is detached while it reads.
-LOCK TABLE ledger_transaction, ledger_posting IN ACCESS SHARE MODE
+LOCK TABLE ledger_transaction, ledger_posting_row IN ACCESS SHARE MODE
 
 -- name: watermark
 SELECT epoch, last_ms, last_seq, rows_in_epoch FROM ledger_watermark WHERE bucket = $1
 
 -- name: unbalanced
-SELECT epoch, entry_ms, entry_seq, asset, sum(amount)::bigint AS total FROM ledger_posting WHERE bucket = $1
+-- Rows of before migration 0014 only: a move balances by its form.
+SELECT epoch, entry_ms, entry_seq, asset, sum(amount)::bigint AS total FROM ledger_posting_row WHERE bucket = $1
 GROUP BY epoch, entry_ms, entry_seq, asset HAVING sum(amount) <> 0 ORDER BY 1, 2, 3, 4 LIMIT $2
 
 -- name: orphans
-SELECT DISTINCT epoch, entry_ms, entry_seq, owner FROM ledger_posting AS p
+SELECT DISTINCT epoch, entry_ms, entry_seq, owner FROM ledger_posting_row AS p
 WHERE bucket = $1 AND NOT EXISTS (
     SELECT FROM ledger_transaction AS t
     WHERE (t.bucket, t.epoch, t.entry_ms, t.entry_seq, t.occurred_at)
@@ -56,11 +57,15 @@ SELECT subject_id, asset, lot, sum(amount)::bigint AS amount FROM (
 GROUP BY subject_id, asset, lot HAVING sum(amount) <> 0
 
 -- name: movements_between
-SELECT p.entry_ms, p.entry_seq, t.subject_id, p.owner, p.account, p.asset, p.lot, p.amount
-FROM ledger_posting AS p JOIN ledger_transaction AS t USING (bucket, epoch, entry_ms, entry_seq, occurred_at)
-WHERE p.bucket = $1 AND p.epoch = $2 AND (p.entry_ms, p.entry_seq) > ($3, $4) AND (p.entry_ms, p.entry_seq) <= ($5, $6)
-  AND p.account IN ('member_available', 'member_held')
-ORDER BY p.entry_ms, p.entry_seq, p.line
+-- LATERAL with OFFSET, so that postings are always looked up by their key.
+SELECT t.entry_ms, t.entry_seq, t.subject_id, moved.owner, moved.account, moved.asset, moved.lot, moved.amount
+FROM ledger_transaction AS t CROSS JOIN LATERAL (
+    SELECT owner, account, asset, lot, amount, line FROM ledger_posting AS p
+    WHERE (p.bucket, p.epoch, p.entry_ms, p.entry_seq, p.occurred_at)
+        = (t.bucket, t.epoch, t.entry_ms, t.entry_seq, t.occurred_at)
+      AND p.account IN ('member_available', 'member_held') OFFSET 0) AS moved
+WHERE t.bucket = $1 AND t.epoch = $2 AND (t.entry_ms, t.entry_seq) > ($3, $4) AND (t.entry_ms, t.entry_seq) <= ($5, $6)
+ORDER BY t.entry_ms, t.entry_seq, moved.line
 
 -- name: members_of_bucket
 SELECT member_id FROM member

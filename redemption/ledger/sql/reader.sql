@@ -1,5 +1,5 @@
 -- Look-ups of redemption/ledger/reader.py. Each names a business and a span of time, so that only the partitions of that
--- time are read; each has an index of its own (migrations 0002 and 0011).
+-- time are read; each has an index of its own (migrations 0002, 0011 and 0014).
 
 -- name: newest
 SELECT subject_id, occurred_at, outlet
@@ -42,7 +42,8 @@ ORDER BY occurred_at DESC, subject_id DESC
 LIMIT $7
 
 -- name: open_holds
-SELECT subject_id, occurred_at, outlet, bill_reference, ledger_hold_until_ms(occurred_at, context) AS hold_until_ms
+SELECT subject_id, occurred_at, outlet, bill_reference,
+    ledger_hold_until_ms(occurred_at, context, details) AS hold_until_ms
 FROM ledger_transaction hold
 -- One look per hold into the index by subject: as NOT EXISTS the planner may read the whole ledger for it.
 LEFT JOIN LATERAL (
@@ -52,10 +53,10 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) ended ON true
 WHERE business = $1 AND kind = 'hold' AND occurred_at >= $2 AND occurred_at < $3
-    AND (ledger_hold_until_ms(occurred_at, context), subject_id) > ($4, $5) AND ($6::text IS NULL OR outlet = $6)
+    AND (ledger_hold_until_ms(occurred_at, context, details), subject_id) > ($4, $5) AND ($6::text IS NULL OR outlet = $6)
     AND ($8::text IS NULL OR bill_reference = $8)
     AND is_ended IS NULL
-ORDER BY ledger_hold_until_ms(occurred_at, context), subject_id
+ORDER BY ledger_hold_until_ms(occurred_at, context, details), subject_id
 LIMIT $7
 
 -- name: watermarks

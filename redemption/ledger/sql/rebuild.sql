@@ -8,19 +8,17 @@ FROM installation AS i
 -- Members of one bucket, each with where it stood after the archived months (kind `opening`) and its transactions in
 -- stream order; a member without any once, without a kind. $3: one member only.
 SELECT coalesce(m.member_id, t.member_id) AS member_id, m.tier_id, m.display_name, m.status, m.codes_valid_from, t.at_ms, t.kind,
-       t.subject_id, t.context, t.postings
+       t.subject_id, t.business, t.outlet, t.terminal, t.idempotency_key, t.bill_reference, t.bill_amount_minor, t.currency,
+       t.context, t.details, t.moves
 FROM (SELECT * FROM member WHERE member_number % $2::integer = $1::integer AND ($3::text IS NULL OR member_id = $3)) AS m
 FULL JOIN (
     SELECT t.member_id, t.epoch, t.entry_ms, t.entry_seq, (extract(epoch FROM t.occurred_at) * 1000)::bigint AS at_ms,
-           t.kind, t.subject_id, t.context,
-           (SELECT string_agg(p.asset || ',' || p.lot || ',' || p.account || ',' || p.amount, ';' ORDER BY p.line)
-            FROM ledger_posting AS p
-            WHERE (p.bucket, p.epoch, p.entry_ms, p.entry_seq, p.occurred_at)
-                = (t.bucket, t.epoch, t.entry_ms, t.entry_seq, t.occurred_at)) AS postings
+           t.kind, t.subject_id, t.business, t.outlet, t.terminal, t.idempotency_key, t.bill_reference,
+           t.bill_amount_minor, t.currency, t.context, t.details, coalesce(t.moves, ledger_moves(t)) AS moves
     FROM ledger_transaction AS t WHERE t.bucket = $1::smallint AND ($3::text IS NULL OR t.member_id = $3)
     UNION ALL
-    SELECT coalesce(lots.owner, states.member_id), 0, 0, 0, 0, 'opening', '', coalesce(states.state, '{}'),
-           lots.opening
+    SELECT coalesce(lots.owner, states.member_id), 0, 0, 0, 0, 'opening', '', NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+           coalesce(states.state, '{}'), NULL, lots.opening
     FROM (SELECT owner, string_agg(asset || ',' || lot || ',' || amount, ';' ORDER BY asset, lot) AS opening
           FROM (SELECT owner, asset, lot, sum(amount) AS amount FROM ledger_archive_balance
                 WHERE bucket = $1::smallint AND account = 'member_available' AND ($3::text IS NULL OR owner = $3)

@@ -34,20 +34,27 @@ SELECT epoch, entry_ms, entry_seq FROM (
 ) AS batch ORDER BY epoch DESC, entry_ms DESC, entry_seq DESC LIMIT 1
 
 -- name: content
--- Every row of the ledger between two positions as text, transactions before their postings. A composite's text is
--- unambiguous (quoted, null apart from empty), and says nothing of time zone or date style: times are microseconds.
+-- Every row of the ledger between two positions as text, transactions of migrations before 0014 before their postings.
+-- A composite's text is unambiguous (quoted, null apart from empty), and says nothing of time zone or date style: times
+-- are microseconds.
 SELECT epoch, entry_ms, entry_seq, part, content FROM (
     SELECT epoch, entry_ms, entry_seq, 0 AS part, 0 AS line,
-           ROW('transaction', (extract(epoch FROM occurred_at) * 1000000)::bigint, bucket, epoch, entry_ms, entry_seq,
-               kind, subject_id, member_id, business, outlet, terminal, idempotency_key, bill_reference,
-               bill_amount_minor, currency, context)::text AS content
+           CASE WHEN moves IS NULL THEN
+               ROW('transaction', (extract(epoch FROM occurred_at) * 1000000)::bigint, bucket, epoch, entry_ms,
+                   entry_seq, kind, subject_id, member_id, business, outlet, terminal, idempotency_key, bill_reference,
+                   bill_amount_minor, currency, context)::text
+           ELSE
+               ROW('transaction 2', (extract(epoch FROM occurred_at) * 1000000)::bigint, bucket, epoch, entry_ms,
+                   entry_seq, kind, subject_id, member_id, business, outlet, terminal, idempotency_key, bill_reference,
+                   bill_amount_minor, currency, moves, details)::text
+           END AS content
     FROM ledger_transaction
     WHERE bucket = $1 AND (epoch, entry_ms, entry_seq) > ($2, $3, $4) AND (epoch, entry_ms, entry_seq) <= ($5, $6, $7)
     UNION ALL
     SELECT epoch, entry_ms, entry_seq, 1, line,
            ROW((extract(epoch FROM occurred_at) * 1000000)::bigint, line, asset, account, owner, issuer, lot,
                expires_month, amount)::text
-    FROM ledger_posting
+    FROM ledger_posting_row
     WHERE bucket = $1 AND (epoch, entry_ms, entry_seq) > ($2, $3, $4) AND (epoch, entry_ms, entry_seq) <= ($5, $6, $7)
     UNION ALL
     SELECT epoch, entry_ms, entry_seq, 0, 0,

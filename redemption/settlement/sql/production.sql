@@ -39,22 +39,14 @@ SELECT epoch, last_ms, last_seq FROM ledger_watermark WHERE bucket = $1
 SELECT closed_through FROM settlement_books FOR SHARE
 
 -- name: next_transactions
-SELECT epoch, entry_ms, entry_seq, occurred_at, kind, subject_id, outlet, currency, bill_reference,
-       CASE WHEN kind = 'redeem' THEN context -> 'legs' END AS legs
-FROM ledger_transaction WHERE bucket = $1 AND (epoch, entry_ms, entry_seq) > ($2::int, $3::bigint, $4::bigint)
+SELECT epoch, entry_ms, entry_seq, occurred_at, kind, subject_id, business, outlet, currency, bill_reference,
+       CASE WHEN kind = 'redeem' THEN context -> 'legs' END AS legs, CASE WHEN kind = 'redeem' THEN details END AS details,
+       coalesce(moves, ledger_moves(t)) AS moves
+FROM ledger_transaction AS t WHERE bucket = $1 AND (epoch, entry_ms, entry_seq) > ($2::int, $3::bigint, $4::bigint)
 ORDER BY epoch, entry_ms, entry_seq LIMIT $5
 
--- name: redeemed_postings
--- By range on the primary key: no plan can end up reading the whole table. The times only leave out partitions.
-SELECT epoch, entry_ms, entry_seq, asset, owner, issuer, amount FROM ledger_posting
-WHERE bucket = $1 AND account = 'business_redeemed'
-  AND (epoch, entry_ms, entry_seq) > ($2::int, $3::bigint, $4::bigint)
-  AND (epoch, entry_ms, entry_seq) <= ($5::int, $6::bigint, $7::bigint)
-  AND occurred_at BETWEEN $8 AND $9
-ORDER BY epoch, entry_ms, entry_seq, line
-
 -- name: legs_of_holds
-SELECT subject_id, context -> 'legs' AS legs FROM ledger_transaction
+SELECT subject_id, context -> 'legs' AS legs, details FROM ledger_transaction
 WHERE subject_id = ANY ($1::text[]) AND kind = 'hold'
 
 -- name: lines_of_subjects

@@ -10,7 +10,7 @@ WHERE occurred_at >= $2 AND occurred_at < $3 AND business = $1 AND ($4::text IS 
 -- All that became of these redemptions, in order; units: of each asset, what was taken for good (given back: negative).
 -- LATERAL with OFFSET, so that postings are always looked up by their key.
 SELECT t.subject_id, t.kind, t.occurred_at, t.outlet, t.bill_reference, t.bill_amount_minor,
-       CASE WHEN t.kind IN ('redeem', 'hold') THEN t.context -> 'legs' END AS legs, moved.units
+       CASE WHEN t.kind IN ('redeem', 'hold') THEN ledger_legs(t.context, t.details) END AS legs, moved.units
 FROM ledger_transaction AS t
 CROSS JOIN LATERAL (
     SELECT jsonb_object_agg(asset, units) AS units FROM (

@@ -65,7 +65,7 @@ def each(statement: str, tables: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(statement.replace("…", table) for table in tables)
 
 
-LEDGER = ("ledger_transaction", "ledger_posting", "ledger_dead_letter", "ledger_watermark", "ledger_seal")
+LEDGER = ("ledger_transaction", "ledger_posting_row", "ledger_dead_letter", "ledger_watermark", "ledger_seal")
 CONFIGURATION = ("installation", "tier", "business", "outlet", "benefit", "terminal", "api_key", "member")
 
 
@@ -133,10 +133,10 @@ FORBIDDEN_SQL = (
     *each("DELETE FROM …", LEDGER),
     *each("TRUNCATE …", LEDGER),
     "UPDATE ledger_transaction SET member_id = member_id",
-    "UPDATE ledger_posting SET amount = amount",
+    "UPDATE ledger_posting_row SET amount = amount",
     "UPDATE ledger_seal SET rows_sealed = 0",
-    "ALTER TABLE ledger_posting DISABLE TRIGGER ALL",
-    "DROP TABLE ledger_posting",
+    "ALTER TABLE ledger_posting_row DISABLE TRIGGER ALL",
+    "DROP TABLE ledger_posting_row",
     "CREATE TABLE mine (a int)",
     "SET session_replication_role = replica",
     "COPY business TO PROGRAM 'true'",
@@ -157,7 +157,7 @@ FORBIDDEN_TO = {
         "SELECT ledger_ensure_month(current_date)",
     ),
     rights.WRITER: (
-        *each("INSERT INTO … DEFAULT VALUES", ("ledger_seal", "settlement_line", *CONFIGURATION)),
+        *each("INSERT INTO … DEFAULT VALUES", ("ledger_seal", "ledger_posting_row", "settlement_line", *CONFIGURATION)),
         "SELECT * FROM ledger_transaction",
         "SELECT * FROM ledger_posting",
         "SELECT * FROM member",
@@ -165,9 +165,10 @@ FORBIDDEN_TO = {
         "UPDATE api_key SET revoked_at = NULL",
     ),
     rights.SEALER: (
-        *each("INSERT INTO … DEFAULT VALUES", ("ledger_transaction", "ledger_posting", *CONFIGURATION)),
+        *each("INSERT INTO … DEFAULT VALUES", ("ledger_transaction", "ledger_posting_row", *CONFIGURATION)),
         "SELECT * FROM api_key",
         "SELECT * FROM settlement_line",
+        "SELECT * FROM ledger_posting",
         "UPDATE ledger_watermark SET last_ms = 0",
     ),
     rights.SETTLEMENT: (
@@ -198,7 +199,7 @@ async def test_a_role_of_the_ledger_is_refused_what_is_not_its_work(stack: Stack
 
 async def test_the_ledger_is_refused_to_be_changed_even_by_its_owner(stack: Stack) -> None:
     async with stack.ledger() as ledger:
-        for statement in ("DELETE FROM ledger_posting", "UPDATE ledger_transaction SET member_id = 'mem_0000001'"):
+        for statement in ("DELETE FROM ledger_transaction", "UPDATE ledger_transaction SET member_id = 'mem_0000001'"):
             with pytest.raises(asyncpg.RestrictViolationError):
                 await ledger.execute(statement)
 

@@ -13,7 +13,8 @@ import asyncpg
 import pytest
 
 from redemption.hot import keys
-from redemption.ledger.store import LedgerStore
+from redemption.ledger.entries import Position, decode_entry
+from redemption.ledger.store import Item, LedgerStore
 from redemption.ledger.streams import LedgerStreams, StreamClient, open_stream_client
 from redemption.ledger.writer import LedgerStopped, LedgerWriter, run_writer
 from tests.support.ledger.ledger import (
@@ -26,6 +27,7 @@ from tests.support.ledger.ledger import (
     redeem_fields,
     rows_in_ledger,
 )
+from tests.support.ledger.old_form import write_old_form
 from tests.support.ledger.writers import ledger_writer, running
 from tests.support.servers.postgres import PrivatePostgres
 from tests.support.servers.private_servers import ValkeyServer, private_valkey
@@ -111,7 +113,7 @@ async def test_texts_of_a_till_stand_in_the_ledger_as_they_were(place: Place) ->
         await place.drained(len(ODD_TEXTS))
     assert writer.figures.dead_letters == 0
     rows = await place.connection.fetch(
-        "SELECT business, outlet, terminal, idempotency_key, bill_reference, context ->> 'note', owner"
+        "SELECT business, outlet, terminal, idempotency_key, bill_reference, ledger_context(t) ->> 'note', owner"
         " FROM ledger_transaction AS t JOIN ledger_posting AS p USING (bucket, epoch, entry_ms, entry_seq, occurred_at)"
         " WHERE p.line = 1 ORDER BY entry_ms, entry_seq"
     )
@@ -168,7 +170,7 @@ def fenced(*writers: LedgerWriter) -> bool:
 
 async def without_primary_keys(connection: "asyncpg.Connection[Any]") -> None:
     """The keys would stop a doubled row too; a control has to show what the fence alone is worth."""
-    for table in ("ledger_transaction", "ledger_posting", "ledger_dead_letter"):
+    for table in ("ledger_transaction", "ledger_dead_letter"):
         await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
 
 
@@ -340,18 +342,27 @@ async def filled(place: Place) -> Place:
     return place
 
 
-@pytest.mark.parametrize("table", ["ledger_transaction", "ledger_posting"])
-@pytest.mark.parametrize("partition", ["", "_2026_11"])
+@pytest.mark.parametrize(
+    "table", ["ledger_transaction", "ledger_transaction_2026_11", "ledger_posting_row", "ledger_posting_2026_11"]
+)
 @pytest.mark.parametrize("statement", ["UPDATE {} SET bucket = 5", "DELETE FROM {}", "TRUNCATE {}"])
-async def test_what_is_written_cannot_be_changed_even_by_the_owner(
-    filled: Place, table: str, partition: str, statement: str
-) -> None:
+async def test_what_is_written_cannot_be_changed_even_by_the_owner(filled: Place, table: str, statement: str) -> None:
+    entry = decode_entry({name.encode(): value.encode() for name, value in redeem_fields(1, "rdm_old").items()})
+    await write_old_form(filled.connection, [Item(1, Position(1, 0), entry, {})])
     with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
-        await filled.connection.execute(statement.format(table + partition))
-    assert await filled.wrong() == []
+        await filled.connection.execute(statement.format(table))
+    assert await filled.connection.fetchval("SELECT count(*) FROM ledger_posting") == 8
 
 
-@pytest.mark.parametrize("table", ["ledger_posting", "ledger_posting_2026_11"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE ledger_posting SET amount = 5", "DELETE FROM ledger_posting", "TRUNCATE ledger_posting"]
+)
+async def test_the_view_of_postings_cannot_be_written(filled: Place, statement: str) -> None:
+    with pytest.raises((asyncpg.ObjectNotInPrerequisiteStateError, asyncpg.WrongObjectTypeError)):
+        await filled.connection.execute(statement)
+
+
+@pytest.mark.parametrize("table", ["ledger_posting_row", "ledger_posting_2026_11"])
 async def test_postings_that_do_not_sum_to_zero_per_asset_are_refused(filled: Place, table: str) -> None:
     columns = "occurred_at, entry_ms, entry_seq, epoch, bucket, line, asset, account, owner, issuer, lot, amount"
     insert = f"INSERT INTO {table} ({columns}) VALUES "  # noqa: S608
@@ -396,7 +407,7 @@ async def test_a_writer_without_ddl_rights_can_write_and_have_months_made(
         "DO $$ BEGIN CREATE ROLE scribe LOGIN PASSWORD 'scribe'; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
     )
     for grant in (
-        "SELECT, INSERT ON ledger_transaction, ledger_posting, ledger_dead_letter",
+        "SELECT, INSERT ON ledger_transaction, ledger_dead_letter",
         "SELECT, INSERT, UPDATE ON ledger_watermark",
         "EXECUTE ON FUNCTION ledger_ensure_month(date)",
     ):
@@ -407,7 +418,7 @@ async def test_a_writer_without_ddl_rights_can_write_and_have_months_made(
         await place.drained(60)
         assert await place.wrong() == []
     async with connected(dsn) as connection:
-        for refused in ("CREATE TABLE own (a int)", "DELETE FROM ledger_watermark", "DROP TABLE ledger_posting"):
+        for refused in ("CREATE TABLE own (a int)", "DELETE FROM ledger_watermark", "DROP TABLE ledger_posting_row"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(refused)
 

@@ -290,7 +290,9 @@ async def test_changed_rules_hold_within_a_second_on_every_worker_and_each_decis
         for identifier, value in decided:
             await until_drained(hot, ledger)
             context = json.loads(
-                await ledger.fetchval("SELECT context FROM ledger_transaction WHERE subject_id = $1", identifier)
+                await ledger.fetchval(
+                    "SELECT ledger_context(t) FROM ledger_transaction AS t WHERE subject_id = $1", identifier
+                )
             )
             rules = await ledger.fetchval(
                 "SELECT definition FROM configuration_history WHERE version = $1", context["rules"]

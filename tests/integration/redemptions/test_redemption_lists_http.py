@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-import orjson
 import pytest
 
 from redemption.database import open_pool
@@ -17,6 +16,7 @@ from tests.support.api.problem import problem_of
 from tests.support.engine.http import DINNER, Environment, Json, moment, open_environment, points
 from tests.support.engine.untouched import nothing_changes
 from tests.support.ledger.oracle import until_drained
+from tests.support.ledger.plans import most_rows, plan_of
 from tests.support.servers.stack import Stack, Terminal
 from tests.support.suite.waiting import wait_until
 
@@ -289,20 +289,12 @@ async def test_a_page_reads_no_more_of_a_large_ledger_than_it_shows(stack: Stack
                 await connection.execute(FILL, SCANS)
                 await connection.execute("ANALYZE ledger_transaction")
                 for name, arguments in pages:
-                    (told,) = await connection.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {queries[name]}", *arguments)
-                    plan = orjson.loads(told[0])[0]["Plan"]
-                    assert most_rows(plan) <= ROWS_OF_A_PAGE, f"{name}: {orjson.dumps(plan).decode()}"
+                    plan = await plan_of(connection, queries[name], *arguments)
+                    assert most_rows(plan) <= ROWS_OF_A_PAGE, f"{name}: {plan}"
             finally:
                 await transaction.rollback()
     finally:
         await pool.close()
-
-
-def most_rows(plan: Json) -> int:
-    """The rows that the busiest step of a plan handed on or threw away."""
-    loops = plan.get("Actual Loops", 0)
-    own: int = round(loops * (plan.get("Actual Rows", 0) + plan.get("Rows Removed by Filter", 0)))
-    return max([own, *(most_rows(below) for below in plan.get("Plans", ()))])
 
 
 FILL = """

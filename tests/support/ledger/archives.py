@@ -25,9 +25,9 @@ FIRST_OF_2027 = at("2027-01-01T00:00")
 JUNE = datetime.date(2026, 6, 1)
 
 
-async def fill(pool: Pool, chance: random.Random, redemptions: int = 120) -> Book:
+async def fill(pool: Pool, chance: random.Random, redemptions: int = 120, old_until: float = 0) -> Book:
     """January to May: points issued, redeemed, held over ends of months, refunded; sealed and settled."""
-    book = Book(pool)
+    book = Book(pool, old_until)
     step = 150 * 86_400 / redemptions
     for number in range(redemptions):
         bucket, when = number % BUCKETS, at("2026-01-01T00:00") + number * step

@@ -19,6 +19,7 @@ from redemption.ledger.entries import Entry, Position, decode_entry
 from redemption.ledger.store import Item, LedgerStore, Watermark
 from redemption.settlement.agreements import Added, add_agreement
 from redemption.settlement.definitions import AgreementDefinition
+from tests.support.ledger.old_form import write_old_form
 
 BUSINESSES = ("gym", "hotel", "mall", "restaurant")
 Move = tuple[str, str, str, str, int]
@@ -60,10 +61,13 @@ async def agree(pool: Pool, agreement_id: str, **fields: Any) -> int:
 
 
 class Book:
-    """Writes ledger entries. Times are seconds; entries of a bucket must not go back in the order they are given."""
+    """Writes ledger entries. Times are seconds; entries of a bucket must not go back in the order they are given.
 
-    def __init__(self, pool: Pool) -> None:
+    Entries of before `old_until` are written in the form from before migration 0014."""
+
+    def __init__(self, pool: Pool, old_until: float = 0) -> None:
         self._pool = pool
+        self._old_until_ms = int(old_until * 1000)
         self._numbers = itertools.count(1)
         self._waiting: list[Item] = []
 
@@ -121,7 +125,10 @@ class Book:
             for month in {datetime.fromtimestamp(moment, UTC).date().replace(day=1) for moment in times}:
                 await connection.execute("SELECT ledger_ensure_month($1)", month)
             first = dict.fromkeys((item.bucket for item in items), Watermark(1, Position(0, 0), 0))
-            await LedgerStore(self._pool).write(connection, items, first)
+            old = [item for item in items if self._is_old(item)]
+            await write_old_form(connection, old)
+            new = [item for item in items if not self._is_old(item)]
+            await LedgerStore(self._pool).write(connection, new, first)
             await connection.executemany(
                 "INSERT INTO ledger_watermark (bucket, epoch, last_ms, last_seq, rows_in_epoch)"
                 " VALUES ($1, 1, $2, 0, 1)"
@@ -129,6 +136,9 @@ class Book:
                 " rows_in_epoch = ledger_watermark.rows_in_epoch + 1",
                 [(item.bucket, item.position.ms) for item in items],
             )
+
+    def _is_old(self, item: Item) -> bool:
+        return isinstance(item.content, Entry) and item.content.at_ms < self._old_until_ms
 
 
 async def differences(pool: Pool) -> list[str]:
