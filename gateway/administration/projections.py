@@ -26,11 +26,11 @@ def status_lines(found: Sequence[ProjectionStatus]) -> list[str]:
     rows = [
         (
             each.name,
-            "not begun" if each.begun_at is None else "stopped" if each.stopped_because else "running",
+            "not begun" if each.begun_at is None else "running" if each.stopped_at is None else "stopped",
             str(each.buckets_behind),
             f"{each.lag_seconds:.0f}",
             "" if each.complete_from is None else f"{each.complete_from:%Y-%m}",
-            each.stopped_because or "",
+            "" if each.stopped_at is None else f"since {each.stopped_at:%F %T}: {each.stopped_because}",
         )
         for each in found
     ]
