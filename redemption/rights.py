@@ -62,6 +62,8 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "ledger_archive": {OPERATIONS: _READ},
     "ledger_archive_balance": {OPERATIONS: _READ},
     "ledger_archive_member": {OPERATIONS: _READ},
+    "member_purchases": {GATEWAY: _READ, PROJECTOR: _KEEP, OPERATIONS: _READ},
+    "member_visit": {GATEWAY: _READ, PROJECTOR: _ADD, OPERATIONS: _READ},
     "projection": {
         SETTLEMENT: "SELECT, UPDATE (stopped_at, stopped_because)",
         PROJECTOR: "SELECT, UPDATE (stopped_at, stopped_because)",

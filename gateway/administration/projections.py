@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from gateway.formats.printing import table
+from gateway.formats.printing import say, table
 from gateway.settings import Settings
 from redemption.database import open_pool
+from redemption.projections.projector import Projector
+from redemption.projections.registered import registered_projections
 from redemption.projections.status import ProjectionStatus, read_status
 from redemption.projections.status import begin as begin_projection
 
@@ -13,6 +15,12 @@ async def status(settings: Settings) -> list[ProjectionStatus]:
     """Return the status of every projection."""
     async with await open_pool(settings.ledger(), size=1, name="tong-projections") as pool:
         return await read_status(pool)
+
+
+async def feed(settings: Settings) -> int:
+    """Feed every projection with what the ledger has now. Returns the number of ledger transactions read."""
+    async with await open_pool(settings.ledger(), size=2, name="tong-projections") as pool:
+        return await Projector(pool, registered_projections()).run(say)
 
 
 async def begin(settings: Settings, name: str) -> bool:

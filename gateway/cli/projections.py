@@ -1,4 +1,4 @@
-"""`tong projections …`: how far everything is that is made of the ledger."""
+"""`tong projections …`: the projections of the ledger's rows."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from gateway.cli.confirmation import Yes, confirm
 from gateway.cli.running import run, settings
 from gateway.formats.printing import Json, show
 
-projections = typer.Typer(help="What is made of the ledger's rows: how far it is.", no_args_is_help=True)
+projections = typer.Typer(help="Projections of the ledger's rows: how far they are.", no_args_is_help=True)
 
 
 @projections.command(epilog="Example: tong projections status --json")
@@ -21,6 +21,14 @@ def status(json: Json = False) -> None:
     show(found, status_lines(found), as_json=json)
     if any(each.stopped_because is not None or each.begun_at is None for each in found):
         raise typer.Exit(1)
+
+
+@projections.command(name="run", epilog="Example: tong projections run")
+def run_once() -> None:
+    """Feed every projection with what the ledger has now, and end. May run beside `tong projector`, with its rights."""
+    from gateway.administration.projections import feed
+
+    print(f"{run(feed(settings()))} ledger transactions")
 
 
 @projections.command(epilog="Example: tong projections begin settlement_lines")

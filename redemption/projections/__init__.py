@@ -1,1 +1,1 @@
-"""What is made of the ledger's rows: one reader, and projections that are fed by it."""
+"""Projections of the ledger's rows and the one reader that feeds them."""

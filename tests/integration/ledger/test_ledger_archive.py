@@ -130,7 +130,7 @@ async def test_a_month_that_somebody_may_need_stays_and_the_reason_is_said(
     if kind != "not sealed":
         await settled_and_sealed(pool)
     if kind == "not settled":
-        await pool.execute("UPDATE projection_mark SET last_ms = 1")
+        await pool.execute("UPDATE projection_mark SET last_ms = 1 WHERE projection = 'settlement_lines'")
     (month,) = (await archiver(pool, at(now)).archive(JUNE, tmp_path)).months
     assert month.refused is not None
     assert reason in month.refused
