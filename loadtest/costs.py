@@ -15,11 +15,11 @@ import asyncpg
 from loadtest.processes import children, cpu_seconds
 from loadtest.stack import Stack
 
-PROCESSES: Final = ("gateway", "valkey", "ledger_writer", "sealer", "settlement")
+PROCESSES: Final = ("gateway", "valkey", "ledger_writer", "sealer", "projector")
 ROLES: Final = {
     "tong_writer": "postgres_writer",
     "tong_sealer": "postgres_sealer",
-    "tong_settlement": "postgres_settlement",
+    "tong_projector": "postgres_projector",
 }
 OTHER: Final = "postgres_other"
 PARTS: Final = (*PROCESSES, *ROLES.values(), OTHER)
@@ -29,7 +29,7 @@ BEHIND: Final = tuple(part for part in PARTS if part not in AT_ONCE)
 TITLE: Final = "postgres: "
 LOOK_SECONDS: Final = 2.0
 REST_SECONDS: Final = 60.0
-"""The time that a bench waits for rest by default. Sealer and settlement come after the ledger writer."""
+"""The time that a bench waits for rest by default. Sealer and projector come after the ledger writer."""
 RESTING: Final = 0.06  # they use less than this many cores when idle, checkpoints included
 
 

@@ -165,7 +165,7 @@ def work(dsn: str, url: str, transactions: int, folder: Path) -> None:
     archive = folder / "archive"
     seal(environment, dsn, transactions)
     measured(environment, folder / "audit.txt", "audit")
-    measured(environment, folder / "settle.txt", "settle", "run")
+    measured(environment, folder / "projections.txt", "projections", "run")
     measured(environment, folder / "archive.txt", "ledger", "archive", "--before", "2026-02", "--to", str(archive))
     size = sum(path.stat().st_size for path in archive.rglob("*") if path.is_file())
     print(f"    {size / 1024 / 1024:.0f} MiB of files")

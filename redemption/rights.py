@@ -17,6 +17,7 @@ GATEWAY: Final = "tong_gateway"
 WRITER: Final = "tong_writer"
 SEALER: Final = "tong_sealer"
 SETTLEMENT: Final = "tong_settlement"
+PROJECTOR: Final = "tong_projector"
 OPERATIONS: Final = "tong_operations"
 
 ROLES: Final[Mapping[str, str]] = {
@@ -24,6 +25,7 @@ ROLES: Final[Mapping[str, str]] = {
     WRITER: "the ledger writer: adds to the ledger and moves its watermarks",
     SEALER: "the sealer and `tong heads`: reads the ledger, adds seals",
     SETTLEMENT: "`tong settle`: reads the ledger, adds to the settlement",
+    PROJECTOR: "the projector: reads the ledger, keeps its marks and what it makes of the ledger",
     OPERATIONS: "a person's tools: `tong load`, `tong keys`, `tong members`, `tong audit`",
 }
 
@@ -31,17 +33,17 @@ _READ: Final = "SELECT"
 _ADD: Final = "SELECT, INSERT"
 _KEEP: Final = "SELECT, INSERT, UPDATE"
 _CONFIGURATION: Final = {GATEWAY: _READ, WRITER: _READ, SETTLEMENT: _READ, OPERATIONS: _KEEP}
-_LEDGER: Final = {GATEWAY: _READ, WRITER: "INSERT", SEALER: _READ, SETTLEMENT: _READ, OPERATIONS: _READ}
-_POSTINGS: Final = {role: right for role, right in _LEDGER.items() if role != WRITER}
+_READERS: Final = dict.fromkeys((GATEWAY, SEALER, SETTLEMENT, PROJECTOR, OPERATIONS), _READ)
+_LEDGER: Final = {**_READERS, WRITER: "INSERT"}
 _SETTLED: Final = {GATEWAY: _ADD, SETTLEMENT: _ADD, OPERATIONS: _READ}
 
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "configuration_version": {**_CONFIGURATION, OPERATIONS: "SELECT, UPDATE"},
     "configuration_history": {GATEWAY: _READ, OPERATIONS: _KEEP},
-    "installation": _CONFIGURATION,
+    "installation": {**_CONFIGURATION, PROJECTOR: _READ},
     "tier": _CONFIGURATION,
-    "business": _CONFIGURATION,
-    "outlet": _CONFIGURATION,
+    "business": {**_CONFIGURATION, PROJECTOR: _READ},
+    "outlet": {**_CONFIGURATION, PROJECTOR: _READ},
     "benefit": _CONFIGURATION,
     "terminal": _CONFIGURATION,
     "api_key": {GATEWAY: _READ, WRITER: _READ, OPERATIONS: _KEEP},
@@ -51,27 +53,34 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "ledger_transaction": _LEDGER,
     # Nothing is added to rows from before migration 0014. `ledger_posting` is a view over them and over moves, read by
     # the reader's own rights on both; not by the sealer: one of a version before would seal new rows by what it shows.
-    "ledger_posting_row": _POSTINGS,
-    "ledger_posting": {role: right for role, right in _POSTINGS.items() if role != SEALER},
+    "ledger_posting_row": _READERS,
+    "ledger_posting": {role: right for role, right in _READERS.items() if role != SEALER},
     "ledger_dead_letter": _LEDGER,
     # Members enrol devices by themselves; they or `tong members` revoke them.
     "member_device": {GATEWAY: "SELECT, INSERT, UPDATE (revoked_at)", OPERATIONS: "SELECT, UPDATE (revoked_at)"},
-    "ledger_watermark": {
-        WRITER: "SELECT, INSERT, UPDATE (last_ms, last_seq, rows_in_epoch, updated_at)",
-        GATEWAY: _READ,
-        SEALER: _READ,
-        SETTLEMENT: _READ,
-        OPERATIONS: _READ,
-    },
+    "ledger_watermark": {**_READERS, WRITER: "SELECT, INSERT, UPDATE (last_ms, last_seq, rows_in_epoch, updated_at)"},
     "ledger_seal": {SEALER: _ADD, OPERATIONS: _READ},
     "ledger_epoch": {SEALER: _READ, SETTLEMENT: _READ, OPERATIONS: _READ},
     # Archiving detaches partitions, which only the owner may do.
     "ledger_archive": {OPERATIONS: _READ},
     "ledger_archive_balance": {OPERATIONS: _READ},
     "ledger_archive_member": {OPERATIONS: _READ},
-    "settlement_agreement": {**_SETTLED, OPERATIONS: _ADD},
-    "settlement_agreement_version": {**_SETTLED, OPERATIONS: _ADD},
-    "settlement_line": _SETTLED,
+    "member_purchases": {GATEWAY: _READ, PROJECTOR: _KEEP, OPERATIONS: _READ},
+    "member_visit": {GATEWAY: _READ, PROJECTOR: _ADD, OPERATIONS: _READ},
+    "projection": {
+        SETTLEMENT: "SELECT, UPDATE (stopped_at, stopped_because)",
+        PROJECTOR: "SELECT, UPDATE (stopped_at, stopped_because)",
+        OPERATIONS: "SELECT, UPDATE (begun_at, complete_from)",
+    },
+    "projection_mark": {
+        GATEWAY: "SELECT, UPDATE (updated_at)",
+        SETTLEMENT: _KEEP,
+        PROJECTOR: _KEEP,
+        OPERATIONS: _READ,
+    },
+    "settlement_agreement": {**_SETTLED, PROJECTOR: _READ, OPERATIONS: _ADD},
+    "settlement_agreement_version": {**_SETTLED, PROJECTOR: _READ, OPERATIONS: _ADD},
+    "settlement_line": {**_SETTLED, PROJECTOR: _ADD},
     # UPDATE of a column is also what a lock of a row needs (FOR SHARE, FOR UPDATE); a trigger refuses the change.
     "settlement_period": {
         GATEWAY: "SELECT, INSERT, UPDATE (closed_at)",
@@ -86,12 +95,13 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "settlement_books": {
         GATEWAY: "SELECT, UPDATE (closed_through)",
         SETTLEMENT: "SELECT, UPDATE (closed_through)",
+        PROJECTOR: "SELECT, UPDATE (only_row)",  # holds the row shared
         OPERATIONS: _READ,
     },
-    "settlement_mark": {GATEWAY: "SELECT, UPDATE (settled_at)", SETTLEMENT: _KEEP, OPERATIONS: _READ},
     "settlement_exception": {
         GATEWAY: _READ,
         SETTLEMENT: "SELECT, INSERT, UPDATE (reason, tried_serial, settled_at)",
+        PROJECTOR: "SELECT, INSERT, UPDATE (reason, tried_serial, settled_at)",
         OPERATIONS: _READ,
     },
     # Rows are kept for a while only: a process that adds one also removes old ones.

@@ -5,7 +5,6 @@ Every command answers an exit status: 0 done, 1 refused. Progress goes to stderr
 
 import asyncio
 import datetime
-import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import aclosing
@@ -22,7 +21,6 @@ from gateway.formats.spreadsheets import csv_bytes
 from gateway.observability.logs import configure_logs
 from gateway.problems.amounts import money
 from gateway.processes.closing import closing
-from gateway.processes.collector import BATCH_THRESHOLD, keep_what_is_loaded
 from gateway.settings import Settings
 from gateway.statements.request import StatementRequest
 from redemption.configuration.strict_text import DocumentRefused, read_json, read_yaml
@@ -135,25 +133,11 @@ class SettleCommands:
         self._disputes = Disputes(pool, system_clock)
         self._reader = SettlementReader(pool)
 
-    async def run(self, *, follow: bool, as_json: bool) -> int:
-        """Settle what the ledger has; with `follow` until stopped."""
-        production = Production(self._pool)
-        if not follow:
-            produced = await production.run(say)
-            show(
-                produced,
-                [
-                    f"{produced.transactions} ledger transactions, {produced.lines} lines,"
-                    f" {produced.exceptions} exceptions"
-                ],
-                as_json=as_json,
-            )
-            return 0
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        keep_what_is_loaded(BATCH_THRESHOLD)
-        await production.follow(stop, say)
+    async def run(self, *, as_json: bool) -> int:
+        """Settle what the ledger has."""
+        produced = await Production(self._pool).run(say)
+        text = f"{produced.transactions} ledger transactions, {produced.lines} lines, {produced.exceptions} exceptions"
+        show(produced, [text], as_json=as_json)
         return 0
 
     async def status(self, month: int | None, *, as_json: bool) -> int:

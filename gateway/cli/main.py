@@ -17,6 +17,7 @@ from gateway.cli.demo import demo
 from gateway.cli.keys import keys
 from gateway.cli.ledger import ledger
 from gateway.cli.members import members
+from gateway.cli.projections import projections
 from gateway.cli.running import part_settings, run, settings
 from gateway.cli.settle import settle
 from gateway.formats.printing import Json
@@ -34,6 +35,7 @@ app.add_typer(members, name="members")
 app.add_typer(codes, name="code-keys")
 app.add_typer(settle, name="settle")
 app.add_typer(ledger, name="ledger")
+app.add_typer(projections, name="projections")
 
 
 def _version(value: bool) -> None:
@@ -94,6 +96,14 @@ def seal(
     from gateway.workers.sealer import seal as run_sealer
 
     run(run_sealer(part_settings(), make_key=make_key), fast=True)
+
+
+@app.command(epilog="Example: TONG_POSTGRES_DSN=… tong projector")
+def projector() -> None:
+    """Read the ledger once for everything that is made of it: settlement lines and other projections."""
+    from gateway.workers.projector import project
+
+    run(project(part_settings()), fast=True)
 
 
 @app.command(epilog="Example: tong heads > heads.json")

@@ -65,8 +65,13 @@ AnyMonth = Annotated[int | None, typer.Option(parser=_month, metavar="YYYY-MM", 
 def run_settlement(
     follow: Annotated[bool, typer.Option("--follow", help="go on until stopped")] = False, json: Json = False
 ) -> None:
-    """Write the settlement lines of what is in the ledger. May run beside another."""
-    _run(lambda commands: commands.run(follow=follow, as_json=json))
+    """Write the settlement lines of what is in the ledger. May run beside `tong projector`, which follows."""
+    if follow:
+        from gateway.workers.projector import project
+
+        run(project(settings(), only=("settlement_lines",)))
+    else:
+        _run(lambda commands: commands.run(as_json=json))
 
 
 @settle.command(epilog="Example: tong settle status --month 2026-11 --json")

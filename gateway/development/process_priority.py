@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gateway.development.store_roles import SEALER, SETTLEMENT
+from gateway.development.store_roles import PROJECTOR, SEALER
 from gateway.processes.supervisor import Supervisor
 from redemption.waiting import set_within
 
@@ -30,9 +30,9 @@ _OF_PART: Final = {
     "ledger-writer": LEDGER,
     "postgres": LEDGER,
     "sealer": BEHIND,
-    "settlement": BEHIND,
+    "projector": BEHIND,
 }
-_OF_ROLE: Final = {SEALER.ledger: BEHIND, SETTLEMENT.ledger: BEHIND}
+_OF_ROLE: Final = {SEALER.ledger: BEHIND, PROJECTOR.ledger: BEHIND}
 """The priority of a process of PostgreSQL by the role that it serves."""
 
 

@@ -34,7 +34,7 @@ from gateway.development.postgres_account import AccountUnusable, Passage
 from gateway.development.postgres_server import make_missing_database, private_postgres
 from gateway.development.private_files import kept_secret, private_folder, write_private
 from gateway.development.process_priority import keep_precedence
-from gateway.development.store_roles import GATEWAY, OPERATIONS, SEALER, SETTLEMENT, WRITER, Access, make_roles
+from gateway.development.store_roles import GATEWAY, OPERATIONS, PROJECTOR, SEALER, WRITER, Access, make_roles
 from gateway.development.try_it import what_to_try
 from gateway.development.valkey_server import ServerMissing, private_valkey
 from gateway.processes.child import Child
@@ -298,12 +298,12 @@ class _Stack:
     async def _start_parts(self) -> None:
         assert self._listener is not None
         descriptor = self._listener.fileno()
-        writer, sealer, settlement = (
+        writer, sealer, projector = (
             self._part(name, *arguments, access=access, rank=WRITER_RANK, stop_seconds=WRITER_STOP_SECONDS)
             for name, access, arguments in (
                 ("ledger-writer", WRITER, ("write-ledger",)),
                 ("sealer", SEALER, ("seal",)),
-                ("settlement", SETTLEMENT, ("settle", "run", "--follow")),
+                ("projector", PROJECTOR, ("projector",)),
             )
         )
         environment = self._environment_of(GATEWAY)
@@ -311,7 +311,7 @@ class _Stack:
             worker(number, descriptor, environment, self.home / "ready", stop_rank=GATEWAY_RANK)
             for number in range(self.settings.workers)
         ]
-        await asyncio.gather(*(self._start(child) for child in (writer, sealer, settlement, *workers)))
+        await asyncio.gather(*(self._start(child) for child in (writer, sealer, projector, *workers)))
 
     def _part(self, name: str, *arguments: str, access: Access, rank: int, stop_seconds: float) -> Child:
         return Child(
@@ -394,7 +394,7 @@ class _Stack:
             "gateway": [pids[f"gateway.{number}"] for number in range(self.settings.workers)],
             "ledger_writer": pids["ledger-writer"],
             "sealer": pids["sealer"],
-            "settlement": pids["settlement"],
+            "projector": pids["projector"],
         }
         write_private(self.home / "demo.json", json.dumps(self._demo, ensure_ascii=False, indent=1).encode())
 

@@ -31,7 +31,7 @@ class Access(NamedTuple):
 GATEWAY: Final = Access(users.GATEWAY, rights.GATEWAY)
 WRITER: Final = Access(users.WRITER, rights.WRITER)
 SEALER: Final = Access(None, rights.SEALER)
-SETTLEMENT: Final = Access(None, rights.SETTLEMENT)
+PROJECTOR: Final = Access(None, rights.PROJECTOR)
 OPERATIONS: Final = Access(users.OPERATIONS, rights.OPERATIONS)
 
 

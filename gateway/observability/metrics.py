@@ -120,6 +120,16 @@ class Metrics:
         self.seal_stopped_buckets = self._gauge(
             "tong_seal_stopped_buckets", "mostrecent", "Buckets the sealer does not seal any further, see its log"
         )
+        self.projected_rows = self._counter("tong_projected_rows", "Rows of the ledger that projections were fed with")
+        self.projection_lag_seconds = self._gauge(
+            "tong_projection_lag_seconds",
+            "mostrecent",
+            "Age of the oldest row not read by a projection",
+            ["projection"],
+        )
+        self.projection_stopped = self._gauge(
+            "tong_projection_stopped", "mostrecent", "1 while a projection is stopped, see its log", ["projection"]
+        )
         self._observed = [0] * (len(VERIFY_SECONDS_BUCKETS) + 1)
         self._observed_seconds = 0.0
         self._outcomes = dict.fromkeys(self.verify_outcome, 0)

@@ -15,7 +15,7 @@ SHOWN: Final[dict[str, tuple[str, ...]]] = {
     "gateway": ("gateway",),
     "hot store": ("valkey",),
     "ledger writer": ("ledger_writer",),
-    "sealer, settlement": ("sealer", "settlement"),
+    "sealer, projector": ("sealer", "projector"),
     "PostgreSQL": (*ROLES.values(), "postgres_other"),
 }
 COLOURS: Final = ("#3b6fb6", "#c2553a", "#8a9a3b", "#d0a13c", "#7a5fa0")

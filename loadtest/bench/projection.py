@@ -16,7 +16,7 @@ TICK_US: Final = 0.1  # a clock of 10 ms does not see smaller costs
 ASSUMED: Final = f"""
 Assumed: cores as fast as here and used to {LOADED_SHARE:.0%}; costs a redemption that do not change with their number;
 disks whose fsyncs keep up (group commit); members spread evenly over the primaries; the load generator elsewhere.
-Ledger writer, sealer and settlement are one process each, as shipped, and so is the backend of each in PostgreSQL."""
+Ledger writer, sealer and projector are one process each, as shipped, and so is the backend of each in PostgreSQL."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def limits(costs: Mapping[str, float], machines: Machines) -> dict[str, float]:
         "hot store": done(machines.primaries, costs["valkey"]),
         "ledger writer": done(1, costs["ledger_writer"]),
         "sealer": done(1, costs["sealer"]),
-        "settlement": done(1, costs["settlement"]),
+        "projector": done(1, costs["projector"]),
         "PostgreSQL": min(done(machines.postgres_cores, postgres), done(1, max(backends))),
     }
 

@@ -28,6 +28,7 @@ TongError
 │   ├── NamesAway           PostgreSQL did not answer and no names were read before
 │   ├── PostgresAway        PostgreSQL did not answer the ledger writer
 │   │   └── LockHeld        another session holds the watermarks for too long
+│   ├── ProjectionFailed    a projection raised, or took too long
 │   ├── ReplyCrossed        the reply belongs to another call
 │   ├── RowRefused          PostgreSQL refuses a row for its content
 │   └── ValkeyAway          the hot store did not answer a reader of streams

@@ -13,11 +13,11 @@ import msgspec
 
 from redemption.database import Connection, Pool
 from redemption.domain.clock import Clock
+from redemption.projections.projector import LOCK_WAIT_RATIO, TAKEOVER_SECONDS
 from redemption.queries import named_queries
 from redemption.settlement.agreements import read_places
 from redemption.settlement.definitions import AgreementDefinition
 from redemption.settlement.lines import Line, month_after, month_of
-from redemption.settlement.production import LOCK_WAIT_RATIO, TAKEOVER_SECONDS
 from redemption.settlement.rating import tax_of
 
 DISPUTES_LISTED_MAX: Final = 10_000
@@ -135,9 +135,7 @@ class Disputes:
     async def _lock(self, connection: Connection, line_id: str) -> None:
         idle_ms = int(TAKEOVER_SECONDS * 1000)
         lock_ms = int(idle_ms * LOCK_WAIT_RATIO)
-        await connection.fetch(
-            named_queries("settlement", "production")["limit_transaction"], f"{lock_ms}ms", f"{idle_ms}ms"
-        )
+        await connection.fetch(self._queries["limit_transaction"], f"{lock_ms}ms", f"{idle_ms}ms")
         await connection.fetch(self._queries["lock_line"], line_id)
 
     async def _one(self, connection: Connection, dispute_id: str) -> Dispute:

@@ -19,11 +19,11 @@ from typing import Any, Final, Literal
 from redemption.database import Connection, Pool
 from redemption.domain.clock import Clock
 from redemption.domain.errors import ConflictError
+from redemption.projections.projector import Say, silent
 from redemption.queries import named_queries
 from redemption.settlement.agreements import read_places
 from redemption.settlement.lines import month_after, period_id
 from redemption.settlement.netting import Total
-from redemption.settlement.production import Say, silent
 
 CLOSE_SECONDS: Final = 3_600.0
 REFERENCE_CHARACTERS_MAX: Final = 128

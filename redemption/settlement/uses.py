@@ -12,11 +12,11 @@ remainder. Without legs the face value is unknown, but for stored value, which i
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from redemption.domain.redemptions import BENEFIT_PREFIX, UNIT
-from redemption.ledger.entries import moves_of
+from redemption.projections.rows import LedgerRow
 from redemption.settlement.business_days import OutletDay
 from redemption.settlement.definitions import instrument_of
 from redemption.settlement.rating import split
@@ -54,15 +54,6 @@ class RedeemedPosting(NamedTuple):
     amount: int
 
 
-def redeemed_postings(moves: str, business: str) -> list[RedeemedPosting]:
-    """Return what a transaction's moves take for a business, or give back (negative), in their order."""
-    return [
-        RedeemedPosting(move.asset, business, move.issuer, move.amount if move.target == "R" else -move.amount)
-        for move in moves_of(moves.encode())
-        if "R" in (move.source, move.target)
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class Places:
     """The configuration that settlement needs: the businesses' currencies, the outlets' days, the group's zone.
@@ -87,14 +78,17 @@ class Places:
         return min(day.day_of(moment) for day in {OutletDay(self.zone), *self.days.values()})
 
 
-def uses_of(
-    row: Mapping[str, Any], bucket: int, postings: Sequence[RedeemedPosting], legs: object, places: Places
-) -> list[Use]:
-    """Return the uses of one transaction (`row` as the query next_transactions gives it), by asset and issuer."""
+def uses_of(row: LedgerRow, legs: object, places: Places) -> list[Use]:
+    """Return the uses of one transaction, by asset and issuer; its business is where they were made."""
     by_asset: dict[tuple[str, str], list[RedeemedPosting]] = {}
-    for posting in postings:
-        by_asset.setdefault((posting.asset, posting.acceptor), []).append(posting)
-    day = places.local_day(row["outlet"], row["occurred_at"])
+    for move in row.moves:
+        if "R" in (move.source, move.target):
+            assert row.business is not None
+            amount = move.amount if move.target == "R" else -move.amount
+            posting = RedeemedPosting(move.asset, row.business, move.issuer, amount)
+            by_asset.setdefault((posting.asset, posting.acceptor), []).append(posting)
+    day = places.local_day(row.outlet, row.occurred_at)
+    place = row.place
     uses: list[Use] = []
     number = 0
     for (asset, acceptor), group in sorted(by_asset.items()):
@@ -102,7 +96,7 @@ def uses_of(
         for posting in group:
             units[posting.issuer] = units.get(posting.issuer, 0) + posting.amount
         faces = face_values(legs, asset, group)
-        currency = asset if instrument_of(asset) == "stored_value" else places.currencies.get(acceptor, row["currency"])
+        currency = asset if instrument_of(asset) == "stored_value" else places.currencies.get(acceptor, row.currency)
         in_use = sum(abs(amount) for amount in units.values())
         for issuer in sorted(units):
             number += 1
@@ -110,13 +104,13 @@ def uses_of(
                 continue
             uses.append(
                 Use(
-                    line_id=f"stl_{bucket}-{row['epoch']}-{row['entry_ms']}-{row['entry_seq']}-{number}",
-                    bucket=bucket,
-                    epoch=row["epoch"],
-                    entry_ms=row["entry_ms"],
-                    entry_seq=row["entry_seq"],
-                    ledger_kind=row["kind"],
-                    subject_id=row["subject_id"],
+                    line_id=f"stl_{row.bucket}-{place.epoch}-{place.entry_ms}-{place.entry_seq}-{number}",
+                    bucket=row.bucket,
+                    epoch=place.epoch,
+                    entry_ms=place.entry_ms,
+                    entry_seq=place.entry_seq,
+                    ledger_kind=row.kind,
+                    subject_id=row.subject_id,
                     issuer=issuer,
                     acceptor=acceptor,
                     asset=asset,
@@ -124,9 +118,9 @@ def uses_of(
                     units_in_use=in_use,
                     face_value_minor=faces.get(issuer),
                     currency=currency,
-                    outlet=row["outlet"],
-                    bill_reference=row["bill_reference"],
-                    occurred_at=row["occurred_at"],
+                    outlet=row.outlet,
+                    bill_reference=row.bill_reference,
+                    occurred_at=row.occurred_at,
                     local_day=day,
                 )
             )

@@ -16,8 +16,9 @@ import pytest
 
 from redemption.database import FAULTS, Pool, open_pool
 from redemption.domain.clock import Clock
+from redemption.projections.projector import Projector
 from redemption.settlement.periods import Closed, Periods
-from redemption.settlement.production import Production
+from redemption.settlement.production import Production, SettlementLines
 from tests.support.servers.postgres import PrivatePostgres, private_postgres
 from tests.support.settlement.process import TAKEOVER_SECONDS
 from tests.support.settlement.settlement import BUSINESSES, Book, agree, at, differences, group_pool
@@ -101,11 +102,11 @@ async def test_with_lines_and_mark_committed_apart_a_kill_loses_lines(
         assert await differences(pool) != []
 
 
-class Patient(Production):
+class Patient(Projector):
     """Control: ends nobody."""
 
     def __init__(self, pool: Pool) -> None:
-        super().__init__(pool, batch_transactions=BATCH, takeover_seconds=TAKEOVER_SECONDS)
+        super().__init__(pool, (SettlementLines(),), batch_transactions=BATCH, takeover_seconds=TAKEOVER_SECONDS)
         self._queries = {**self._queries, "end_stalled": "SELECT WHERE $1::interval IS NULL"}
 
 

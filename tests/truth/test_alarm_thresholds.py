@@ -64,6 +64,8 @@ WITHOUT_AN_ALARM = {
     "TongHotStoreGrows": "a forecast over hours, which the page does not keep",
     "TongBacklogFull": "on the page the refused scans and `ledger_backlog` say so",
     "TongSealStopped": "the sealer does not report to the page",
+    "TongProjectionStopped": "the projector does not report to the page",
+    "TongProjectionBehind": "as above",
 }
 
 

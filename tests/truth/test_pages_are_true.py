@@ -27,7 +27,9 @@ PAGES = sorted(
     ],
     key=str,
 )
-ROLES_OF_POSTGRES = {"tong_gateway", "tong_operations", "tong_sealer", "tong_settlement", "tong_writer"}
+ROLES_OF_POSTGRES = {
+    f"tong_{part}" for part in ("gateway", "operations", "projector", "sealer", "settlement", "writer")
+}
 _BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 _METRIC = re.compile(r"`(tong_[a-z_]+)")

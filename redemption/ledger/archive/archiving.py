@@ -6,7 +6,8 @@ Guarantees:
   * Rows, opening balances and the signed manifest change over in one transaction: audits and rebuilds see the month
     either in the ledger or in the archive. Killed at any point, nothing is lost; run again, it goes on.
   * Only whole months go, the oldest first, and only those of which nobody needs the rows any more: older than whatever
-    the hot store remembers, sealed, settled, with no hold that is open and no redemption that was touched lately.
+    the hot store remembers, sealed, read by every projection that is registered (its marks are its checkpoint), with no
+    hold that is open and no redemption that was touched lately.
   * The partition is locked against readers and writers for the moment of the change only, and the wait for that moment
     is short (`LOCK_MILLISECONDS`) and repeated. DETACH … CONCURRENTLY would not be one transaction with the rest.
   * What is detached stays as tables `…_part_<n>` until `drop`, which verifies the files once more.
@@ -118,13 +119,19 @@ class Archiver:
             ready = tables.end + datetime.timedelta(seconds=AGE_SECONDS)
             return f"it is too young: the hot store may remember it until {ready:%Y-%m-%d}"
         seals = {row["bucket"]: Place(*row[2:5]) for row in await self._heads(connection)}
-        settled = {row["bucket"]: Place(*row[1:4]) for row in await connection.fetch(self._queries["settled"])}
+        projected: dict[int, list[tuple[str, Place]]] = {}
+        for row in await connection.fetch(self._queries["projected"]):
+            projected.setdefault(row["bucket"], []).append((row["name"], Place(*row[2:5])))
         for row in await last_places(connection, tables):
             last, bucket = Place(*row[1:4]), row["bucket"]
             if seals.get(bucket, Place(0, 0, 0)) < last:
                 return f"bucket {bucket} is not sealed up to {last}: is `tong seal` running?"
-            if settled.get(bucket, Place(0, 0, 0)) < last:
-                return f"bucket {bucket} is not settled up to {last}: run `tong settle run`"
+            for name, mark in projected.get(bucket, ()):
+                if mark < last:
+                    return (
+                        f"projection {name} has not read bucket {bucket} up to {last}: is `tong projector` running? "
+                        "See `tong projections status`"
+                    )
         touched = datetime.timedelta(seconds=REDEMPTION_RETENTION_SECONDS + HOLD_SECONDS_MAX)
         for name, moment, reason in (
             ("still_alive", now - touched, "had a step lately: its record may be needed in a rebuild"),

@@ -26,8 +26,12 @@ ORDER BY number LIMIT 1
 -- name: count
 SELECT count(*) FROM {table}
 
--- name: settled
-SELECT bucket, epoch, last_ms, last_seq FROM settlement_mark
+-- name: projected
+-- The marks of every projection that is registered, also of one that no process runs.
+SELECT name, ledger.bucket, coalesce(mark.epoch, 0), coalesce(mark.last_ms, 0), coalesce(mark.last_seq, 0)
+FROM projection CROSS JOIN ledger_watermark AS ledger
+LEFT JOIN projection_mark AS mark ON (mark.projection, mark.bucket) = (name, ledger.bucket)
+ORDER BY name
 
 -- name: still_alive
 -- Subjects of the month with a step after $1: the hot store may have their record.

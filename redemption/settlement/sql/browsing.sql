@@ -90,7 +90,8 @@ SELECT bucket, epoch, last_ms, last_seq FROM ledger_watermark
 -- newest agreement.
 SELECT EXISTS (
     SELECT FROM unnest($1::smallint[], $2::int[], $3::bigint[], $4::bigint[]) AS l (bucket, epoch, last_ms, last_seq)
-    LEFT JOIN settlement_mark AS mark USING (bucket)
+    LEFT JOIN projection_mark AS mark
+        ON (mark.projection, mark.bucket) = ('settlement_lines', l.bucket)
     WHERE (coalesce(mark.epoch, 0), coalesce(mark.last_ms, 0), coalesce(mark.last_seq, 0))
         < (l.epoch, l.last_ms, l.last_seq)
 ) OR EXISTS (

@@ -3,10 +3,14 @@
 -- name: parties
 SELECT issuer, acceptor FROM settlement_line WHERE line_id = $1
 
+-- name: limit_transaction
+-- A session that stops in the middle of a correction is ended: it holds a mark that the projector waits for.
+SELECT set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)
+
 -- name: lock_line
 -- The line's bucket is held, so that no return of it is rated between reading and correcting it.
-SELECT mark.bucket FROM settlement_mark AS mark JOIN settlement_line AS line USING (bucket)
-WHERE line.line_id = $1 FOR UPDATE OF mark
+SELECT mark.bucket FROM projection_mark AS mark JOIN settlement_line AS line USING (bucket)
+WHERE line.line_id = $1 AND mark.projection = 'settlement_lines' FOR UPDATE OF mark
 
 -- name: line
 SELECT line_id, kind, bucket, epoch, entry_ms, entry_seq, ledger_kind, subject_id, issuer, acceptor, asset, units,

@@ -20,7 +20,8 @@ ORDER BY occurred_at, line_id
 -- name: status
 SELECT (SELECT closed_through FROM settlement_books) AS closed_through,
        (SELECT count(*) FROM settlement_exception WHERE settled_at IS NULL) AS exceptions,
-       (SELECT count(*) FROM ledger_watermark AS ledger LEFT JOIN settlement_mark AS mark USING (bucket)
+       (SELECT count(*) FROM ledger_watermark AS ledger LEFT JOIN projection_mark AS mark
+            ON (mark.projection, mark.bucket) = ('settlement_lines', ledger.bucket)
         WHERE (coalesce(mark.epoch, 0), coalesce(mark.last_ms, 0), coalesce(mark.last_seq, 0))
             < (ledger.epoch, ledger.last_ms, ledger.last_seq)) AS buckets_behind,
        (SELECT count(*) FROM settlement_dispute AS d WHERE NOT EXISTS (

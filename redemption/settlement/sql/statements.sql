@@ -20,7 +20,8 @@ UNION ALL SELECT 'benefit:' || benefit_id, definition -> 'name' FROM benefit
 SELECT max(closed_at) FROM settlement_period WHERE month = $1
 
 -- name: buckets_behind
-SELECT count(*) FROM ledger_watermark AS ledger LEFT JOIN settlement_mark AS mark USING (bucket)
+SELECT count(*) FROM ledger_watermark AS ledger LEFT JOIN projection_mark AS mark
+    ON (mark.projection, mark.bucket) = ('settlement_lines', ledger.bucket)
 WHERE (coalesce(mark.epoch, 0), coalesce(mark.last_ms, 0), coalesce(mark.last_seq, 0))
     < (ledger.epoch, ledger.last_ms, ledger.last_seq)
 

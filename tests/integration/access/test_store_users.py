@@ -177,6 +177,16 @@ FORBIDDEN_TO = {
         "DELETE FROM settlement_line",
         "UPDATE settlement_line SET amount_minor = 0",
     ),
+    rights.PROJECTOR: (
+        *each("INSERT INTO … DEFAULT VALUES", (*LEDGER, *CONFIGURATION, "projection", "settlement_agreement")),
+        "SELECT * FROM api_key",
+        "SELECT * FROM member",
+        "SELECT * FROM ledger_archive",
+        "UPDATE settlement_books SET closed_through = 202601",
+        "UPDATE settlement_line SET amount_minor = 0",
+        "UPDATE projection SET begun_at = now()",
+        "DELETE FROM projection_mark",
+    ),
     rights.OPERATIONS: (
         *each("INSERT INTO … DEFAULT VALUES", LEDGER),
         "DELETE FROM api_key",

@@ -110,7 +110,7 @@ async def test_a_late_entry_of_an_archived_month_gets_a_partition_and_a_part_of_
     [
         ("2026-05-11T00:00", "none", "too young"),
         ("2026-12-01T00:00", "not sealed", "is not sealed up to"),
-        ("2026-12-01T00:00", "not settled", "run `tong settle run`"),
+        ("2026-12-01T00:00", "not settled", "projection settlement_lines has not read bucket 0"),
         ("2026-12-01T00:00", "refunded lately", "rdm_1 had a step lately"),
         ("2026-12-01T00:00", "held", "rdm_held holds something"),
     ],
@@ -130,7 +130,7 @@ async def test_a_month_that_somebody_may_need_stays_and_the_reason_is_said(
     if kind != "not sealed":
         await settled_and_sealed(pool)
     if kind == "not settled":
-        await pool.execute("UPDATE settlement_mark SET last_ms = 1")
+        await pool.execute("UPDATE projection_mark SET last_ms = 1 WHERE projection = 'settlement_lines'")
     (month,) = (await archiver(pool, at(now)).archive(JUNE, tmp_path)).months
     assert month.refused is not None
     assert reason in month.refused

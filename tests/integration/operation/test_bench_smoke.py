@@ -40,7 +40,7 @@ async def test_bench_measures_everything_and_its_audit_finds_no_difference(tmp_p
     assert document["acknowledged"] > 0
     assert {"starlette", "raw", "plain", "gateway"} <= document["series"].keys()
     assert all(each["applied"] > 0 for each in document["bare"])
-    assert {"sealer", "settlement", "postgres_writer", "postgres_other"} <= document["behind_us"].keys()
+    assert {"sealer", "projector", "postgres_writer", "postgres_other"} <= document["behind_us"].keys()
     assert all("CPU µs" in said and f"  {part}  " in said for part in ("postgres writer", "ledger writer", "sum"))
 
 

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from gateway.cli.main import app
-from gateway.development.store_roles import GATEWAY, OPERATIONS, SEALER, SETTLEMENT, WRITER
+from gateway.development.store_roles import GATEWAY, OPERATIONS, PROJECTOR, SEALER, WRITER
 from gateway.settings import Settings
 from redemption.hot.server_checks import check_hot_store
 from redemption.hot.users import RULES, user_line
@@ -32,7 +32,7 @@ PARTS = {
     "gateway": GATEWAY,
     "ledger-writer": WRITER,
     "sealer": SEALER,
-    "settlement": SETTLEMENT,
+    "projector": PROJECTOR,
     "operations": OPERATIONS,
 }
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")

@@ -29,7 +29,7 @@ from tests.support.suite.waiting import wait_until
 
 FIRST_START_SECONDS = 90.0
 SECOND_START_SECONDS = 10.0  # what the issue promises
-PARTS = ("gateway", "valkey", "postgres", "ledger_writer", "sealer", "settlement")
+PARTS = ("gateway", "valkey", "postgres", "ledger_writer", "sealer", "projector")
 
 
 class Restarted(Stack):
@@ -96,7 +96,7 @@ async def test_it_serves_and_describes_itself_as_the_contract_says(home: Path) -
             *("base_url", "valkey_url", "postgres_dsn", "pids", "terminals", "members", "admin_api_key"),
             *("business_admins", "pages_url", "pages_access_token"),
         }
-        assert set(demo["pids"]) == {"valkey", "postgres", "gateway", "ledger_writer", "sealer", "settlement"}
+        assert set(demo["pids"]) == {"valkey", "postgres", "gateway", "ledger_writer", "sealer", "projector"}
         assert len(demo["pids"]["gateway"]) == 2
         assert len(set(every_pid(running))) == 7
         assert len({terminal["business"] for terminal in demo["terminals"]}) >= 8
@@ -144,12 +144,12 @@ async def test_what_a_till_waits_for_goes_before_what_works_behind_it(home: Path
         try:
             backends = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
             titles = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in backends}
-            later = [pid for pid, title in titles.items() if "tong_sealer" in title or "tong_settlement" in title]
+            later = [pid for pid, title in titles.items() if "tong_sealer" in title or "tong_projector" in title]
             parts = (
                 [pids["valkey"]],
                 pids["gateway"],
                 [postmaster, pids["ledger_writer"], *(titles.keys() - set(later))],
-                [pids["sealer"], pids["settlement"], *later],
+                [pids["sealer"], pids["projector"], *later],
             )
             return [{niceness(pid) for pid in part} for part in parts] if len(later) >= 2 else []
         except OSError:  # one ended in between

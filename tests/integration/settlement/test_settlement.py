@@ -6,12 +6,13 @@ import asyncpg
 import pytest
 
 from redemption.database import Pool
+from redemption.projections.projector import Pace, Projector
 from redemption.settlement.agreements import AgreementRefused, add_agreement
 from redemption.settlement.disputes import Dispute, DisputeRefused, Disputes
 from redemption.settlement.lines import Line
 from redemption.settlement.netting import Payment, business_nets, pair_nets, settle_up
 from redemption.settlement.periods import Closed, Period, PeriodAltered, PeriodRefused, Periods
-from redemption.settlement.production import Pace, Produced, Production
+from redemption.settlement.production import Produced, Production, SettlementLines
 from redemption.settlement.reading import SettlementReader
 from tests.support.servers.postgres import PrivatePostgres
 from tests.support.settlement.settlement import Book, agree, at, definition, differences, group_pool
@@ -133,7 +134,8 @@ async def test_a_paced_round_writes_the_same_lines_and_one_that_is_stopped_leave
 async def test_following_a_busy_ledger_paces_itself_and_settles_all_the_same(pool: Pool) -> None:
     book = await november(pool)
     stop = asyncio.Event()
-    following = asyncio.create_task(Production(pool, busy_transactions=1, busy_round_seconds=0.05).follow(stop))
+    projector = Projector(pool, (SettlementLines(),), busy_transactions=1, busy_round_seconds=0.05)
+    following = asyncio.create_task(projector.follow(stop))
 
     async def up_to_date() -> bool:
         return (await SettlementReader(pool).status()).buckets_behind == 0

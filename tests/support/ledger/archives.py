@@ -16,7 +16,8 @@ from redemption.ledger.archive.restore import Restorer
 from redemption.ledger.audit.ledger import BucketSnapshot, Evidence, read_bucket
 from redemption.ledger.chain import SealKey
 from redemption.ledger.sealer import Sealer
-from redemption.settlement.production import Production
+from redemption.projections.projector import Projector
+from redemption.projections.registered import registered_projections
 from tests.support.settlement.settlement import BUSINESSES, Book, at
 
 KEY = SealKey(bytes(range(32)))
@@ -55,7 +56,7 @@ async def fill(pool: Pool, chance: random.Random, redemptions: int = 120, old_un
 
 
 async def settled_and_sealed(pool: Pool) -> None:
-    await Production(pool).run()
+    await Projector(pool, registered_projections()).run()
     while await Sealer(pool, KEY, range(BUCKETS)).round():
         pass
 
