@@ -38,7 +38,7 @@ async def archive(
 
 def archive_lines(report: ArchiveReport, before: datetime.date, folder: Path) -> list[str]:
     """Return the result of an archive run, line by line."""
-    lines = [_told(month) for month in report.months]
+    lines = [_month_line(month) for month in report.months]
     lines += [f"{name} dropped: its rows are in {folder / name} only" for name in report.dropped]
     lines += [f"not dropped: {reason}" for reason in report.not_dropped]
     return lines if report.months else [*lines, f"no month before {before:%Y-%m} has rows in the ledger"]
@@ -58,7 +58,7 @@ def archive_document(report: ArchiveReport) -> dict[str, Any]:
     }
 
 
-def _told(month: MonthReport) -> str:
+def _month_line(month: MonthReport) -> str:
     what = f"{month.month:%Y-%m}: {month.transactions} transactions"
     if month.refused is not None:
         return f"{what} stay: {month.refused}"

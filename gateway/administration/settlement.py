@@ -194,12 +194,12 @@ class SettleCommands:
         return 0
 
     async def approve(self, period_id: str, business: str, by: str, *, as_json: bool) -> int:
-        return self._told(await self._periods.approve(period_id, business, by), as_json=as_json)
+        return self._show_period(await self._periods.approve(period_id, business, by), as_json=as_json)
 
     async def pay(self, period_id: str, reference: str, by: str, *, as_json: bool) -> int:
-        return self._told(await self._periods.pay(period_id, reference, by), as_json=as_json)
+        return self._show_period(await self._periods.pay(period_id, reference, by), as_json=as_json)
 
-    def _told(self, result: Period | PeriodRefused, *, as_json: bool) -> int:
+    def _show_period(self, result: Period | PeriodRefused, *, as_json: bool) -> int:
         if isinstance(result, PeriodRefused):
             return refused(result)
         show(result, period_table([result]), as_json=as_json)

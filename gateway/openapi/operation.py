@@ -49,7 +49,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation: the requests and answers of one method of one path, and who may call it."""
+    """An operation: the requests and answers of one method of one path, and who may call it. Decorates its endpoint."""
 
     operation_id: str
     """The method's name in a generated client: camelCase, a verb and a noun, never changed."""
@@ -77,16 +77,14 @@ class Operation:
     summary: str | None = None
     """The text for integrators where the endpoint's docstring is not meant for them."""
 
-
-def operation(operation_id: str, method: Method, path: str, tag: str, caller: Caller, **rest: Any) -> Callable[[E], E]:
-    """Return a decorator that describes an endpoint. Takes the fields of `Operation`; raises TypeError for others."""
-    described = Operation(operation_id, method, path, tag, caller, **rest)
-
-    def attach(endpoint: E) -> E:
-        endpoint.operation = described  # type: ignore[attr-defined]
+    def __call__(self, endpoint: E) -> E:
+        """Describe an endpoint by this operation and return the endpoint."""
+        endpoint.operation = self  # type: ignore[attr-defined]
         return endpoint
 
-    return attach
+
+operation: Final = Operation
+"""The class by the name under which it is a decorator."""
 
 
 def operation_of(endpoint: Any) -> Operation:

@@ -62,7 +62,7 @@ def parse_group(data: bytes, *, json: bool = False) -> GroupFile:
         faults += mixed_currencies({each.id: each.currency for each in group.businesses}, unstated)
         if not faults:
             return GroupFile(group, unstated)
-    raise GroupFileRefused(_told(faults))
+    raise GroupFileRefused(_joined(faults))
 
 
 def mixed_currencies(currencies: Mapping[str, str], unstated: Mapping[str, tuple[str, ...]]) -> list[Fault]:
@@ -98,6 +98,6 @@ def _unstated(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _told(faults: list[Fault | str]) -> str:
+def _joined(faults: list[Fault | str]) -> str:
     found = sentences(faults)
     return found[0] if len(faults) == 1 else "\n  ".join([f"{len(faults)} faults", *found])

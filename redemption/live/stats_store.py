@@ -116,7 +116,7 @@ class StatsStore:
         """Return the latest refusals of all workers, newest first."""
         with _away():
             found: Any = await ask(self._client, "XREVRANGE", keys.ops_refusals(), "+", "-", "COUNT", limit)
-        return [_told(entry) for entry in found]
+        return [_stream_entry(entry) for entry in found]
 
     async def refusals_after(self, identifier: str, limit: int) -> list[StreamEntry]:
         """Return the refusals after a given one, oldest first."""
@@ -140,7 +140,7 @@ class StatsStore:
                 page: Any = await ask(
                     self._client, "XRANGE", stream, f"({identifier}", "+", "COUNT", min(PAGE_ENTRIES, most - len(found))
                 )
-                found += [_told(entry) for entry in page]
+                found += [_stream_entry(entry) for entry in page]
                 if len(page) < PAGE_ENTRIES:
                     break
                 identifier = found[-1].identifier
@@ -153,6 +153,6 @@ async def tell_writer(client: StreamClient, text: bytes) -> None:
         await client.set(keys.ops_writer(), text, ex=WRITER_SECONDS)
 
 
-def _told(entry: Any) -> StreamEntry:
+def _stream_entry(entry: Any) -> StreamEntry:
     identifier, flat = entry
     return StreamEntry(identifier.decode(), flat[1])

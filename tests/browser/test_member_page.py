@@ -20,7 +20,7 @@ LOTS = (("hotel", 6_000, 1), ("mall", 4_000, 7))
 async def member_page(
     browser: Browser, stack: Stack, member: Member, at: str = "/app/", **options: Any
 ) -> AsyncIterator[Visitor]:
-    """A signed-in member's page, whose code is shown and who is told at once what happens."""
+    """A signed-in member's page: it shows the code, and each event at once."""
     session = {"member": {"credential": member.access_token, "label": ""}}
     async with visiting(browser, stack.base_url, session=session, **options) as visitor:
         await visitor.open(at)

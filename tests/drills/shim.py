@@ -19,7 +19,7 @@ INSTALL_SECONDS = 180.0
 
 
 class Shim:
-    """The compiled shim and the folder through which it is told what to do."""
+    """The compiled shim and the folder through which it gets its orders."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "shim"

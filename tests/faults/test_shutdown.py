@@ -1,4 +1,4 @@
-"""A worker that is told to stop ends within its bound and closes each of its parts, whatever hangs on to it."""
+"""A worker ends within its bound after a signal and closes each of its parts, whatever holds on to it."""
 
 import os
 import signal

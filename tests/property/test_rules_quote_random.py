@@ -1,4 +1,4 @@
-"""What a quote says of a basket is what verify does with it; the bounds that an offer names are exact.
+"""Verify does with a basket as its quote says; the bounds that an offer names are exact.
 
 Hypothesis prints a blob that repeats a failure.
 """

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import typer
 
-from gateway.api.settlement.operations import BASE
 from gateway.cli.main import app
 from gateway.hot_path.verify import VerifyEndpoint
 from gateway.observability.metrics import Metrics
@@ -18,6 +17,7 @@ from gateway.server.routes import routes
 from gateway.settings import Settings
 from redemption.domain import limits
 from redemption.rules.policy import Policy
+from tests.support.settlement.http import BASE
 from tests.truth.test_architecture import ROOT, TOP, named_paths
 
 PAGES = sorted(

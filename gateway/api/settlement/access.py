@@ -5,22 +5,19 @@ other businesses' settlement, not even that it exists (`not_found`).
 """
 
 import re
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import msgspec
 from starlette.requests import Request
 
 from gateway.api.callers import counted_administrator
 from gateway.api.settlement.limiter import SettlementLimiter
 from gateway.api.state import State
 from gateway.auth.authentication import Administrator
-from gateway.http.body import decode, read_body, require_json
 from gateway.problems.documents import Problem, malformed
 from redemption.settlement.agreements import AgreementRefused
 from redemption.settlement.disputes import DisputeRefused
 from redemption.settlement.periods import Period, PeriodRefused
 
-T = TypeVar("T")
 _ID: Final = re.compile(r"[!-~]{1,90}", re.ASCII)
 
 CODES: Final[dict[str, str]] = {
@@ -76,15 +73,6 @@ def id_in_path(request: Request, name: str) -> str:
 def actor_name(who: Administrator) -> str:
     """Return the name of a key's holder, for the record."""
     return f"key {who.key_id}"
-
-
-async def body_of(request: Request, decoder: msgspec.json.Decoder[T], *, optional: bool = False) -> T:
-    """Return the decoded body of the request. Raises `body_too_large`, `unsupported_media_type`, `malformed`."""
-    body = await read_body(request.receive)
-    if body or not optional:
-        require_json(request.headers.get("content-type"))
-    value, _ = decode(body or b"{}", decoder)
-    return value
 
 
 def refused(result: AgreementRefused | DisputeRefused | PeriodRefused, **extensions: Any) -> Problem:

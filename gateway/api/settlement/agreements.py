@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.settlement import examples
-from gateway.api.settlement.access import actor_name, body_of, caller, id_in_path, refused, seen_business
+from gateway.api.settlement.access import actor_name, caller, id_in_path, refused, seen_business
 from gateway.api.settlement.limiter import SettlementLimiter
 from gateway.api.settlement.operations import AGREEMENT_ID, BUSINESS, CURSOR, LIMIT, settlement_operation
 from gateway.api.settlement.schemas import AgreementAdded, AgreementsAnswer, AgreementVersion
+from gateway.http.body import read_json
 from gateway.http.queries import Query, cursor_of
 from gateway.http.responses import respond
 from gateway.openapi.operation import Returns
@@ -26,7 +27,7 @@ _definition: Final = msgspec.json.Decoder(AgreementDefinition)
 @settlement_operation(
     "listAgreements",
     "GET",
-    "/agreements",
+    "/v1/settlement/agreements",
     parameters=(
         BUSINESS,
         LIMIT,
@@ -49,7 +50,7 @@ async def list_agreements(request: Request) -> Response:
 @settlement_operation(
     "listAgreementVersions",
     "GET",
-    "/agreements/{agreement_id}",
+    "/v1/settlement/agreements/{agreement_id}",
     parameters=(
         AGREEMENT_ID,
         CURSOR,
@@ -74,7 +75,7 @@ async def read_agreement(request: Request) -> Response:
 @settlement_operation(
     "addAgreementVersion",
     "POST",
-    "/agreements/{agreement_id}/versions",
+    "/v1/settlement/agreements/{agreement_id}/versions",
     parameters=(AGREEMENT_ID,),
     request=AgreementDefinition,
     request_examples=examples.DEFINITIONS,
@@ -89,7 +90,7 @@ async def add_version(request: Request) -> Response:
 
     A version that is in force already is not added again (200), so repeating is safe. Closed periods never change.
     """
-    definition = await body_of(request, _definition)
+    definition, _, _ = await read_json(request, _definition)
     limiter, who = await caller(request)
     who.of_group()
     try:

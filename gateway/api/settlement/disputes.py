@@ -10,7 +10,6 @@ from starlette.responses import Response
 from gateway.api.settlement import examples
 from gateway.api.settlement.access import (
     actor_name,
-    body_of,
     caller,
     id_in_path,
     known_business,
@@ -28,6 +27,7 @@ from gateway.api.settlement.dispute_schemas import (
 from gateway.api.settlement.limiter import SettlementLimiter
 from gateway.api.settlement.operations import BUSINESS, CURSOR, DISPUTE_ID, LIMIT, LINE_ID, settlement_operation
 from gateway.auth.authentication import Administrator
+from gateway.http.body import read_json
 from gateway.http.queries import Query, cursor_of
 from gateway.http.responses import respond
 from gateway.openapi.operation import Returns
@@ -45,7 +45,7 @@ _RESOLVED: Final[dict[str, bool | None]] = {"open": False, "resolved": True, "al
 @settlement_operation(
     "listSettlementExceptions",
     "GET",
-    "/exceptions",
+    "/v1/settlement/exceptions",
     parameters=(
         BUSINESS,
         LIMIT,
@@ -68,7 +68,7 @@ async def list_exceptions(request: Request) -> Response:
 @settlement_operation(
     "listDisputes",
     "GET",
-    "/disputes",
+    "/v1/settlement/disputes",
     parameters=(
         query("status", "Absent: open.", one_of("open", "resolved", "all"), "open"),
         BUSINESS,
@@ -92,7 +92,7 @@ async def list_disputes(request: Request) -> Response:
 @settlement_operation(
     "getDispute",
     "GET",
-    "/disputes/{dispute_id}",
+    "/v1/settlement/disputes/{dispute_id}",
     parameters=(DISPUTE_ID,),
     returns=(Returns("The dispute.", DisputeAnswer, examples.OPENED),),
     refusals=groups.SETTLEMENT,
@@ -106,7 +106,7 @@ async def read_dispute(request: Request) -> Response:
 @settlement_operation(
     "openDispute",
     "POST",
-    "/lines/{line_id}/disputes",
+    "/v1/settlement/lines/{line_id}/disputes",
     parameters=(LINE_ID,),
     request=DisputeRequest,
     request_examples=examples.DISPUTE,
@@ -118,7 +118,7 @@ async def open_dispute(request: Request) -> Response:
 
     A line has at most one open dispute: the same request again returns it.
     """
-    wanted = await body_of(request, _dispute)
+    wanted, _, _ = await read_json(request, _dispute)
     limiter, who = await caller(request)
     business = known_business(request, who.acts_for(wanted.business, "business"))
     line_id = id_in_path(request, "line_id")
@@ -134,7 +134,7 @@ async def open_dispute(request: Request) -> Response:
 @settlement_operation(
     "resolveDispute",
     "POST",
-    "/disputes/{dispute_id}/resolve",
+    "/v1/settlement/disputes/{dispute_id}/resolve",
     parameters=(DISPUTE_ID,),
     request=ResolveRequest,
     request_examples=examples.RESOLVE,
@@ -148,7 +148,7 @@ async def resolve_dispute(request: Request) -> Response:
     An amount is recorded by a key of the whole group. A key of one business can only withdraw the dispute that its
     business raised. Repeating it returns the same answer.
     """
-    wanted = await body_of(request, _resolve)
+    wanted, _, _ = await read_json(request, _resolve)
     limiter, who = await caller(request)
     found = await _seen(limiter, who, id_in_path(request, "dispute_id"))
     if who.business is not None and (wanted.amount_minor is not None or who.business != found.dispute.raised_by):

@@ -1,16 +1,15 @@
 """Callers and parameters that the operations of settlement and reconciliation share."""
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from functools import partial
+from typing import Final
 
 from gateway.api.settlement.dispute_schemas import DISPUTE_ID_EXAMPLE
 from gateway.api.settlement.reconciliation_schemas import RECONCILIATION_ID_EXAMPLE, RECONCILIATION_ID_PATTERN
 from gateway.api.settlement.schemas import LINE_ID_EXAMPLE, PERIOD_ID_EXAMPLE
-from gateway.openapi.operation import Method, Parameter, operation
+from gateway.openapi.operation import Parameter, operation
 from gateway.openapi.parameters import query, whole_number
 from redemption.domain.limits import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 
-BASE: Final = "/v1/settlement"
 _ID: Final = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,31}$"}
 DAY: Final = {"type": "string", "format": "date"}
 MONTH: Final = {"type": "string", "pattern": "^20[2-9][0-9]-?(0[1-9]|1[0-2])$"}
@@ -42,23 +41,10 @@ RECONCILIATION_ID: Final = Parameter(
     RECONCILIATION_ID_EXAMPLE,
 )
 
-E = TypeVar("E", bound=Callable[..., Any])
+settlement_operation = partial(operation, tag="Settlement", caller="back_office", role="settlement")
+"""An operation for back-office keys with the role `settlement`."""
 
-
-def settlement_operation(operation_id: str, method: Method, path: str, **rest: Any) -> Callable[[E], E]:
-    """Return the decorator of an operation for back-office keys with the role `settlement`."""
-    return operation(operation_id, method, BASE + path, "Settlement", "back_office", role="settlement", **rest)
-
-
-def reconciliation_operation(operation_id: str, method: Method, path: str, **rest: Any) -> Callable[[E], E]:
-    """Return the decorator of an operation for back-office keys with the role `settlement`, and for terminals."""
-    return operation(
-        operation_id,
-        method,
-        BASE + path,
-        "Reconciliation",
-        "back_office",
-        role="settlement",
-        also=("terminal",),
-        **rest,
-    )
+reconciliation_operation = partial(
+    operation, tag="Reconciliation", caller="back_office", role="settlement", also=("terminal",)
+)
+"""An operation for back-office keys with the role `settlement`, and for terminals."""

@@ -13,7 +13,6 @@ from starlette.responses import Response
 from gateway.api.settlement import examples
 from gateway.api.settlement.access import (
     actor_name,
-    body_of,
     caller,
     known_business,
     refused,
@@ -32,6 +31,7 @@ from gateway.api.settlement.schemas import (
     PeriodAnswer,
     PeriodsAnswer,
 )
+from gateway.http.body import read_json
 from gateway.http.files import FileAnswer, not_modified
 from gateway.http.queries import Query, cursor_of, month_of_text
 from gateway.http.responses import respond
@@ -56,7 +56,7 @@ _pay: Final = msgspec.json.Decoder(PayRequest)
 @settlement_operation(
     "listPeriods",
     "GET",
-    "/periods",
+    "/v1/settlement/periods",
     parameters=(
         query("month", "Only of this month.", MONTH, "2026-11"),
         query("status", "Only in this state.", one_of("open", "closed", "approved", "paid"), "closed"),
@@ -84,7 +84,7 @@ async def list_periods(request: Request) -> Response:
 @settlement_operation(
     "getPeriod",
     "GET",
-    "/periods/{period}",
+    "/v1/settlement/periods/{period}",
     parameters=(PERIOD,),
     returns=(Returns("The period.", PeriodAnswer, examples.PERIOD),),
     refusals=groups.SETTLEMENT,
@@ -98,7 +98,7 @@ async def read_period(request: Request) -> Response:
 @settlement_operation(
     "closeMonth",
     "POST",
-    "/months/{month}/close",
+    "/v1/settlement/months/{month}/close",
     parameters=(Parameter("month", "path", "The month.", MONTH, "2026-11"),),
     request=CloseRequest,
     request_required=False,
@@ -112,7 +112,7 @@ async def close_month(request: Request) -> Response:
     For keys of the whole group. Waits until the whole ledger is settled. For a closed month the answer is the same
     again, after every hash was computed anew from the lines.
     """
-    await body_of(request, _close, optional=True)
+    await read_json(request, _close, optional=True)
     month = month_of_text(request.path_params["month"], "month")
     limiter, who = await caller(request)
     who.of_group()
@@ -130,7 +130,7 @@ async def close_month(request: Request) -> Response:
 @settlement_operation(
     "approvePeriod",
     "POST",
-    "/periods/{period}/approve",
+    "/v1/settlement/periods/{period}/approve",
     parameters=(PERIOD,),
     request=ApproveRequest,
     request_required=False,
@@ -140,7 +140,7 @@ async def close_month(request: Request) -> Response:
 )
 async def approve_period(request: Request) -> Response:
     """Records the consent of one side to a closed period. Repeating it changes nothing."""
-    wanted = await body_of(request, _approve, optional=True)
+    wanted, _, _ = await read_json(request, _approve, optional=True)
     limiter, who = await caller(request)
     business = known_business(request, who.acts_for(wanted.business, "business"))
     period = await seen_period(limiter, who, request.path_params["period"])
@@ -151,7 +151,7 @@ async def approve_period(request: Request) -> Response:
 @settlement_operation(
     "payPeriod",
     "POST",
-    "/periods/{period}/pay",
+    "/v1/settlement/periods/{period}/pay",
     parameters=(PERIOD,),
     request=PayRequest,
     request_examples=examples.PAY,
@@ -160,7 +160,7 @@ async def approve_period(request: Request) -> Response:
 )
 async def pay_period(request: Request) -> Response:
     """Records that an approved period was paid, with the bank's reference. Repeating it changes nothing."""
-    wanted = await body_of(request, _pay)
+    wanted, _, _ = await read_json(request, _pay)
     limiter, who = await caller(request)
     period = await seen_period(limiter, who, request.path_params["period"])
     if period.party_low == period.party_high:
@@ -179,7 +179,7 @@ def _period_response(result: Period | PeriodRefused) -> Response:
 @settlement_operation(
     "listPeriodLines",
     "GET",
-    "/periods/{period}/lines",
+    "/v1/settlement/periods/{period}/lines",
     parameters=(
         PERIOD,
         LIMIT,
@@ -202,7 +202,7 @@ async def list_lines(request: Request) -> Response:
 @settlement_operation(
     "exportPeriod",
     "GET",
-    "/periods/{period}/export",
+    "/v1/settlement/periods/{period}/export",
     parameters=(PERIOD,),
     returns=(
         Returns(
@@ -246,7 +246,7 @@ async def export_period(request: Request) -> Response:
 @settlement_operation(
     "listNets",
     "GET",
-    "/nets",
+    "/v1/settlement/nets",
     parameters=(
         query("month", "The month.", MONTH, "2026-11", required=True),
         BUSINESS,

@@ -52,7 +52,7 @@ _ANY: Final = (*CLASSES, None)
 @reconciliation_operation(
     "createReconciliation",
     "POST",
-    "/reconciliations",
+    "/v1/settlement/reconciliations",
     parameters=(
         query(
             "day",
@@ -111,7 +111,7 @@ async def reconcile(request: Request) -> Response:
 @reconciliation_operation(
     "listReconciliations",
     "GET",
-    "/reconciliations",
+    "/v1/settlement/reconciliations",
     parameters=(
         BUSINESS,
         query("day", "Only of this day.", DAY, "2026-11-22"),
@@ -139,7 +139,7 @@ async def list_reconciliations(request: Request) -> Response:
 @reconciliation_operation(
     "getReconciliation",
     "GET",
-    "/reconciliations/{reconciliation_id}",
+    "/v1/settlement/reconciliations/{reconciliation_id}",
     parameters=(RECONCILIATION_ID,),
     returns=(Returns("The reconciliation.", ReconciliationAnswer, examples.RECONCILIATION),),
     refusals=groups.SETTLEMENT,
@@ -153,7 +153,7 @@ async def read_reconciliation(request: Request) -> Response:
 @reconciliation_operation(
     "listReconciledBills",
     "GET",
-    "/reconciliations/{reconciliation_id}/bills",
+    "/v1/settlement/reconciliations/{reconciliation_id}/bills",
     parameters=(
         RECONCILIATION_ID,
         query("class", "Only of this class.", one_of(*CLASSES), "missing_here"),
@@ -181,7 +181,7 @@ async def list_bills(request: Request) -> Response:
 @reconciliation_operation(
     "downloadReconciliation",
     "GET",
-    "/reconciliations/{reconciliation_id}/file",
+    "/v1/settlement/reconciliations/{reconciliation_id}/file",
     parameters=(
         RECONCILIATION_ID,
         query("format", "Absent: csv.", one_of(*FILE_FORMS), "xlsx"),

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 @settlement_operation(
     "getStatement",
     "GET",
-    "/statements",
+    "/v1/settlement/statements",
     parameters=(
         BUSINESS,
         query(

@@ -330,7 +330,7 @@ async def refusal_lines(settings: Settings, refusal: str | None, *, as_json: boo
     lines = [f"At the till {TILL}. Good for {GOOD_SECONDS} s; whole requests: tong demo codes REFUSAL --json"]
     for case in wanted:
         lines += ["", f"{KINDS[case.refusal].status} {case.refusal}: {case.what}"]
-        lines += [f"    {_told(step)}" for step in case.steps]
+        lines += [f"    {_step_line(step)}" for step in case.steps]
     if refusal is None:
         for name in NOT_ON_PURPOSE:
             lines += ["", _not_on_purpose(name)]
@@ -341,7 +341,7 @@ def _not_on_purpose(refusal: str) -> str:
     return f"{KINDS[refusal].status} {refusal}: nothing that is sent brings it about. {NOT_ON_PURPOSE[refusal]}"
 
 
-def _told(step: Step) -> str:
+def _step_line(step: Step) -> str:
     """Return a step in a line, without the till's key; of a long code its ends."""
     body = f"{step.text_times} spaces"
     if step.body is not None:

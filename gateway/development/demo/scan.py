@@ -162,10 +162,10 @@ async def _pays(tour: Tour, symbol: str) -> str:
     expect(left == tour.means.points - POINTS, f"{left} points are left of {tour.means.points}")
     before, tour.means = tour.means, await tour.own_means()
     expect(tour.means == before.after(points=-POINTS), f"/v1/me tells {tour.means} after {before}")
-    return _told(paid, before, tour.means)
+    return _scan_line(paid, before, tour.means)
 
 
-def _told(paid: dict[str, Any], before: Means, after: Means) -> str:
+def _scan_line(paid: dict[str, Any], before: Means, after: Means) -> str:
     total = paid["bill"]
     return (
         f"201 {paid['status']}; to pay {money(total['payable_minor'])} of {money(total['amount_minor'])} "

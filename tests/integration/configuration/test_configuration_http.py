@@ -1,4 +1,4 @@
-"""What a load changes is what a running gateway does within a second, in every worker: through HTTP."""
+"""A load takes effect within a second in every worker of a running gateway, seen through HTTP."""
 
 import time
 from pathlib import Path

@@ -113,7 +113,7 @@ async def test_a_till_that_is_never_answered_cancels_and_nothing_stays_applied(
 async def test_a_till_that_makes_a_new_key_for_a_retry_is_seen_to_pay_twice(
     stack: Stack, tong: TongClient, tmp_path: Path
 ) -> None:
-    """The control: with the rule broken the same fault takes the points, and the till is told something else."""
+    """The control: with the rule broken the same fault takes the points, and the till gets another answer."""
     member = await wealthy_member(stack)
     broken = (
         "        pause = 0.2",

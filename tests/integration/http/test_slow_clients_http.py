@@ -44,7 +44,7 @@ async def line_to(stack: Stack) -> AsyncIterator[tuple[asyncio.StreamReader, asy
 
 
 async def let_go(stack: Stack, begin: bytes, drop: bytes) -> bytes:
-    """What such a client is told before its connection is closed by the server."""
+    """Return what the server sends to such a client before it closes the connection."""
     async with line_to(stack) as (reader, writer):
         writer.write(begin)
         told = asyncio.ensure_future(reader.read())

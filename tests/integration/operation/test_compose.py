@@ -1,4 +1,4 @@
-"""compose.yaml against the code: who each part is, what it is told, and its two servers' set-up on real servers.
+"""compose.yaml against the code: each part's user and settings, and the set-up of its two servers on real ones.
 
 Docker itself is not run here: that images are built, containers start in their order and reach each other is not shown.
 """

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gateway.api.settlement.operations import BASE
 from gateway.server.routes import OPERATIONS
+from tests.support.settlement.http import BASE
 
 OWN, OTHER = "matrix-own", "matrix-other"
 Verdict = tuple[int, str]

@@ -2,7 +2,7 @@
 
 Made anew by `python -m tests.support.api.errors_document > docs/reference/errors.md`.
 
-A test holds the file equal to this, so the table, the document and what a till is told to do never part.
+A test holds the file equal to this, so the table, the document and the advice to a till never differ.
 """
 
 import sys

@@ -71,7 +71,7 @@ class Checked(RuleBasedStateMachine):
         self.check_state(found)
 
     def check_entries(self, found: list[list[Any]]) -> None:
-        """What went into the streams is what the model entered; replaying it gives the lots and what is held (I1)."""
+        """Check the streams against the model; their replay gives the lots and the amounts held (I1)."""
         entered = []
         for name, length, new in found:
             if name.endswith(b":ledger"):

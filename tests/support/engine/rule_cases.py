@@ -116,7 +116,7 @@ def holdings(draw: st.DrawFn, largest: int = 30) -> Holding:
 
 
 def granted_to(holding: Holding, catalogue: Mapping[str, BenefitDefinition], legs: tuple[Leg, ...]) -> bool:
-    """Whether the member has what the legs ask for, and the level."""
+    """Return whether the member has the balance and the level that the legs ask for."""
     wanted: dict[str, int] = {}
     for leg in legs:
         if isinstance(leg, PointsLeg):

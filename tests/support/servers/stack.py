@@ -239,7 +239,7 @@ class Stack(StackProcess):
             self.remembered.add(what, secret)
 
     def leaked(self) -> list[str]:
-        """What of the secrets of this stack and its tests stands in what its parts wrote: nothing ever may."""
+        """Return the secrets of this stack and its tests that its parts wrote. None ever may be there."""
         return leaked(self.said, self.remembered.found)
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> None:

@@ -1,4 +1,4 @@
-"""Who is told the demo's secrets: nobody but a caller on this machine, in the development stack."""
+"""The demo's secrets go only to a caller on this machine, in the development stack."""
 
 from pathlib import Path
 from types import SimpleNamespace

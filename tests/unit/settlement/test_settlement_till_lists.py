@@ -1,4 +1,4 @@
-"""A till's list: what is tolerated, and how what is wrong is told."""
+"""A till's list: tolerated forms, and the messages about faults."""
 
 import datetime
 import json

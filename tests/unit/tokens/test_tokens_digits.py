@@ -1,4 +1,4 @@
-"""The 18 digits: what is told from what."""
+"""The 18 digits: how valid ones differ from everything else that a scanner reads."""
 
 import itertools
 
