@@ -13,12 +13,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx2
+import msgspec
 import yaml
 from pydantic import SecretStr
 from redis.asyncio import Redis
@@ -71,6 +73,17 @@ class Member:
     @property
     def bucket(self) -> int:
         return self.number % 64
+
+
+def demo_group() -> dict[str, Any]:
+    """Return the content of the demo group's file, to be changed at will; the file is read once."""
+    content: dict[str, Any] = msgspec.json.decode(_demo_group_as_json())
+    return content
+
+
+@cache
+def _demo_group_as_json() -> bytes:
+    return msgspec.json.encode(yaml.safe_load(GROUP_FILE.read_bytes()))
 
 
 class Stack(StackProcess):
@@ -156,12 +169,16 @@ class Stack(StackProcess):
         benefits: Mapping[str, Any] | None = None,
     ) -> None:
         """`tong load` of the demo group with further businesses and benefits and with these members."""
-        group = yaml.safe_load(GROUP_FILE.read_bytes())
+        group = demo_group()
         group["businesses"] += businesses
         group["benefits"] |= benefits or {}
         group["members"] = list(members)
-        path = self._folder / f"group-{next(self._loads)}.yaml"
-        path.write_text(yaml.safe_dump(group, allow_unicode=True))
+        await self.load_document(group)
+
+    async def load_document(self, group: Mapping[str, Any]) -> None:
+        """`tong load` of a group file with this content, as JSON, which is read in a twentieth of the time of YAML."""
+        path = self._folder / f"group-{next(self._loads)}.json"
+        path.write_bytes(msgspec.json.encode(group))
         await load_group_file(self.settings, path)
 
     async def terminal(self, business: str, *, rules: dict[str, Any] | None = None) -> Terminal:
