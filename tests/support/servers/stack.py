@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,12 @@ def _demo_group_as_json() -> bytes:
     return msgspec.json.encode(yaml.safe_load(GROUP_FILE.read_bytes()))
 
 
+@cache
+def _settings(home: Path, valkey_url: str, postgres_dsn: str) -> Settings:
+    """Return the settings for these addresses, made once: pydantic takes longer than loading a member."""
+    return Settings(home=home, valkey_url=SecretStr(valkey_url), postgres_dsn=SecretStr(postgres_dsn), development=True)
+
+
 class Stack(StackProcess):
     """One running `tong up` with members, businesses and terminals that tests add."""
 
@@ -114,12 +120,12 @@ class Stack(StackProcess):
     def settings(self) -> Settings:
         """The settings of the parts, for running one of the product's operations against this stack."""
         demo = self.demo
-        return Settings(
-            home=self.home,
-            valkey_url=SecretStr(demo["valkey_url"]),
-            postgres_dsn=SecretStr(demo["postgres_dsn"]),
-            development=True,
-        )
+        return _settings(self.home, demo["valkey_url"], demo["postgres_dsn"])
+
+    @cached_property
+    def _member_issuer(self) -> DevelopmentIssuer:
+        settings = self.settings
+        return DevelopmentIssuer(settings.identity_folder(), DEVELOPMENT_ISSUER, settings.member_audience, time.time)
 
     async def member(
         self,
@@ -215,9 +221,7 @@ class Stack(StackProcess):
 
     def access_token(self, number: int, seconds: int = TOKEN_SECONDS) -> str:
         """An access token of the development issuer for a member number."""
-        settings = self.settings
-        issuer = DevelopmentIssuer(settings.identity_folder(), DEVELOPMENT_ISSUER, settings.member_audience, time.time)
-        return issuer.access_token(member_id(number), seconds)
+        return self._member_issuer.access_token(member_id(number), seconds)
 
     def code_issuer(self) -> CodeIssuer:
         """Makes genuine codes of any member and moment, with the stack's own key ring."""
