@@ -1,8 +1,8 @@
 """The order of test files when two processes share them: the longest first, so that both end together.
 
-`file_seconds.json` has the CPU seconds of each file that takes more than `LISTED_SECONDS_MIN`, its servers included, as
-measured by `python -m tests.run_suite --record`: other work on the machine does not change them. All other files, and
-the tests of each file, keep their random order.
+`file_seconds.json` has the seconds of each file that takes more than `LISTED_SECONDS_MIN`. `python -m tests.run_suite
+--record` writes them anew as CPU seconds, servers included, which other work on the machine changes less. All other
+files, and the tests of each file, keep their random order.
 """
 
 import json
