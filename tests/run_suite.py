@@ -31,7 +31,7 @@ ROOT: Final = Path(__file__).parents[1]
 WORKERS: Final = 2
 RETRIED_MAX: Final = 8
 SLOWEST: Final = 10
-NOTHING: Final[dict[str, Any]] = {"failed": (), "failed_at_end": (), "seconds": {}}
+NOTHING: Final[dict[str, Any]] = {"failed": (), "failed_at_end": (), "seconds": {}, "cpu_seconds": {}}
 PASSED: Final = 0
 TESTS_FAILED: Final = 1
 NO_TESTS: Final = 5
@@ -39,14 +39,15 @@ NO_TESTS: Final = 5
 
 @dataclass(frozen=True)
 class Phase:
-    """One run of pytest: its exit status, failed tests by node id, tests whose fixtures failed to end, and the seconds
-    of each test with its fixtures."""
+    """One run of pytest: its exit status, failed tests by node id, tests whose fixtures failed to end, the seconds of
+    each test with its fixtures, and the CPU seconds of each file with its servers."""
 
     status: int
     seconds: float
     failed: tuple[str, ...]
     failed_at_end: tuple[str, ...]
     seconds_of_tests: Mapping[str, float] = field(default_factory=dict)
+    cpu_seconds_of_files: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_broken(self) -> bool:
@@ -66,7 +67,8 @@ def run_phase(title: str, *arguments: str) -> Phase:
         ).returncode
         found = json.loads(report.read_text()) if report.exists() else NOTHING
     seconds = time.monotonic() - began
-    return Phase(status, seconds, tuple(found["failed"]), tuple(found["failed_at_end"]), found["seconds"])
+    failed, at_end = tuple(found["failed"]), tuple(found["failed_at_end"])
+    return Phase(status, seconds, failed, at_end, found["seconds"], found["cpu_seconds"])
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def run_suite(tier: str | None, *, records: bool = False) -> int:
         run_phase("alone", "-q", "-m", f"{chosen}{ALONE}"),
     ]
     if records:
-        record(phases[0].seconds_of_tests)
+        record(phases[0].cpu_seconds_of_files)
     verdict = judge(phases, lambda test: run_phase(f"once more, alone: {test}", "-q", test).status == PASSED)
     print("\n== slowest, with their fixtures")
     print("\n".join(slowest(phases)))
@@ -131,7 +133,7 @@ def run_suite(tier: str | None, *, records: bool = False) -> int:
 def main() -> int:
     asked = argparse.ArgumentParser(prog="python -m tests.run_suite", description=__doc__)
     asked.add_argument("--tier", choices=sorted(TIERS), help="only tests of this tier")
-    asked.add_argument("--record", action="store_true", help="write how long each file takes, for the order of files")
+    asked.add_argument("--record", action="store_true", help="write the CPU time of each file, for their order")
     chosen = asked.parse_args()
     if chosen.record and chosen.tier:
         asked.error("only a run of every tier is recorded")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import yaml
+import msgspec
 from redis.asyncio import Redis
 
 from loadtest import layout
@@ -25,7 +25,7 @@ from redemption.domain.members import member_id
 from tests.drills.rest import REST_SECONDS, entries_added, rows_of_this_life, until_no_hold_is_due, wait_through_faults
 from tests.drills.tills import World
 from tests.support.servers.private_servers import free_port
-from tests.support.servers.stack import GROUP_FILE, Member, Stack
+from tests.support.servers.stack import Member, Stack, demo_group
 from tests.support.suite.waiting import NotInTime, wait_until
 
 GONE_SECONDS = 20.0
@@ -139,13 +139,13 @@ class DrilledStack(Stack):
     async def join(self, wanted: int = MEMBERS) -> list[Member]:
         """New members with plenty of everything."""
         numbers = [next(_numbers) for _ in range(wanted)]
-        group = yaml.safe_load(GROUP_FILE.read_bytes())
+        group = demo_group()
         group["benefits"]["drill"] = BENEFIT
         group["members"] = [
             {"number": number, "name": f"測試{number}", "tier": "gold", **OPENING} for number in numbers
         ]
-        path = self.folder / f"group-{numbers[0]}.yaml"
-        path.write_text(yaml.safe_dump(group, allow_unicode=True))
+        path = self.folder / f"group-{numbers[0]}.json"
+        path.write_bytes(msgspec.json.encode(group))
         await self.must("load", str(path))
         return [Member(n, member_id(n), 800_000, self.access_token(n)) for n in numbers]
 

@@ -8,14 +8,12 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-import yaml
 
-from gateway.administration.group import load_group_file
 from redemption.domain.limits import RATE_WINDOW_SECONDS
 from tests.support.api.access_matrix import CALLERS, OWN, ROWS, Caller, Row
 from tests.support.api.access_world import World, made_world
 from tests.support.api.client import client_of
-from tests.support.servers.stack import GROUP_FILE, running_stack
+from tests.support.servers.stack import demo_group, running_stack
 
 MOST = 2
 """Calls of a window."""
@@ -29,11 +27,7 @@ LIMITED = [(row, scope) for row in ROWS for scope in row.limited_by]
 async def world() -> AsyncIterator[World]:
     async with running_stack(workers=1) as stack, client_of(stack) as tong:
         made = await made_world(stack, tong)
-        group = yaml.safe_load(GROUP_FILE.read_bytes())
-        group["policy"] = RATES
-        path = stack.home.parent / "few-calls.yaml"
-        path.write_text(yaml.safe_dump(group, allow_unicode=True))
-        await load_group_file(stack.settings, path)
+        await stack.load_document(demo_group() | {"policy": RATES})
         member = {"authorization": f"Bearer {made.member.access_token}"}
 
         async def few(http: httpx2.AsyncClient) -> bool:

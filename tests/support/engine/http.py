@@ -18,9 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx2
-import yaml
 
-from gateway.administration.group import load_group_file
 from gateway.administration.keys import create_key
 from redemption.configuration.member_load import month_after
 from redemption.domain.members import member_id
@@ -28,7 +26,7 @@ from redemption.domain.records import record_fields, record_text
 from tests.support.api.client import TongClient, client_of, fresh_key
 from tests.support.api.problem import refusal_code
 from tests.support.ledger.oracle import until_drained
-from tests.support.servers.stack import GROUP_FILE, Member, Stack, Terminal
+from tests.support.servers.stack import Member, Stack, Terminal, demo_group
 from tokens.claims import slot_at
 from tokens.codec import CodeIssuer
 from tokens.keyring import KeyRing
@@ -39,7 +37,6 @@ Holdings = dict[str, int]
 
 FIRST_MEMBER, LAST_MEMBER = 5_000, 5_999
 _numbers = count(FIRST_MEMBER)
-_files = count(1)
 
 
 def _benefit(discount: Json, **rules: Any) -> Json:
@@ -262,7 +259,7 @@ class Environment:
 
 async def load_environment(stack: Stack, members: Sequence[Json] = (), policy: Json | None = None) -> None:
     """`tong load` of the demo group with the environment's businesses and benefits, and these members."""
-    group = yaml.safe_load(GROUP_FILE.read_bytes())
+    group = demo_group()
     group["benefits"] |= BENEFITS
     for name, rules in BUSINESSES.items():
         terminals = [{"id": f"trm_{name}_{n}", "name": name} for n in (1, 2)]
@@ -273,9 +270,7 @@ async def load_environment(stack: Stack, members: Sequence[Json] = (), policy: J
     group["members"] = list(members)
     if policy is not None:
         group["policy"] = policy
-    path = stack.home.parent / f"environment-{next(_files)}.yaml"
-    path.write_text(yaml.safe_dump(group, allow_unicode=True))
-    await load_group_file(stack.settings, path)
+    await stack.load_document(group)
 
 
 async def open_environment(

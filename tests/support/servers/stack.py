@@ -13,12 +13,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx2
+import msgspec
 import yaml
 from pydantic import SecretStr
 from redis.asyncio import Redis
@@ -73,6 +75,23 @@ class Member:
         return self.number % 64
 
 
+def demo_group() -> dict[str, Any]:
+    """Return the content of the demo group's file, to be changed at will; the file is read once."""
+    content: dict[str, Any] = msgspec.json.decode(_demo_group_as_json())
+    return content
+
+
+@cache
+def _demo_group_as_json() -> bytes:
+    return msgspec.json.encode(yaml.safe_load(GROUP_FILE.read_bytes()))
+
+
+@cache
+def _settings(home: Path, valkey_url: str, postgres_dsn: str) -> Settings:
+    """Return the settings for these addresses, made once: pydantic takes longer than loading a member."""
+    return Settings(home=home, valkey_url=SecretStr(valkey_url), postgres_dsn=SecretStr(postgres_dsn), development=True)
+
+
 class Stack(StackProcess):
     """One running `tong up` with members, businesses and terminals that tests add."""
 
@@ -101,12 +120,12 @@ class Stack(StackProcess):
     def settings(self) -> Settings:
         """The settings of the parts, for running one of the product's operations against this stack."""
         demo = self.demo
-        return Settings(
-            home=self.home,
-            valkey_url=SecretStr(demo["valkey_url"]),
-            postgres_dsn=SecretStr(demo["postgres_dsn"]),
-            development=True,
-        )
+        return _settings(self.home, demo["valkey_url"], demo["postgres_dsn"])
+
+    @cached_property
+    def _member_issuer(self) -> DevelopmentIssuer:
+        settings = self.settings
+        return DevelopmentIssuer(settings.identity_folder(), DEVELOPMENT_ISSUER, settings.member_audience, time.time)
 
     async def member(
         self,
@@ -156,12 +175,16 @@ class Stack(StackProcess):
         benefits: Mapping[str, Any] | None = None,
     ) -> None:
         """`tong load` of the demo group with further businesses and benefits and with these members."""
-        group = yaml.safe_load(GROUP_FILE.read_bytes())
+        group = demo_group()
         group["businesses"] += businesses
         group["benefits"] |= benefits or {}
         group["members"] = list(members)
-        path = self._folder / f"group-{next(self._loads)}.yaml"
-        path.write_text(yaml.safe_dump(group, allow_unicode=True))
+        await self.load_document(group)
+
+    async def load_document(self, group: Mapping[str, Any]) -> None:
+        """`tong load` of a group file with this content, as JSON, which is read in a twentieth of the time of YAML."""
+        path = self._folder / f"group-{next(self._loads)}.json"
+        path.write_bytes(msgspec.json.encode(group))
         await load_group_file(self.settings, path)
 
     async def terminal(self, business: str, *, rules: dict[str, Any] | None = None) -> Terminal:
@@ -198,9 +221,7 @@ class Stack(StackProcess):
 
     def access_token(self, number: int, seconds: int = TOKEN_SECONDS) -> str:
         """An access token of the development issuer for a member number."""
-        settings = self.settings
-        issuer = DevelopmentIssuer(settings.identity_folder(), DEVELOPMENT_ISSUER, settings.member_audience, time.time)
-        return issuer.access_token(member_id(number), seconds)
+        return self._member_issuer.access_token(member_id(number), seconds)
 
     def code_issuer(self) -> CodeIssuer:
         """Makes genuine codes of any member and moment, with the stack's own key ring."""

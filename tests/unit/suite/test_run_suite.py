@@ -13,7 +13,10 @@ from tests.run_suite import NO_TESTS, RETRIED_MAX, SLOWEST, TESTS_FAILED, Phase,
 from tests.support.suite.file_order import put_longest_files_first, recorded_seconds
 
 ROOT = Path(__file__).parents[3]
-THREE_ENDINGS = """
+THREE_ENDINGS = r"""
+import subprocess
+import sys
+
 import pytest
 
 @pytest.fixture
@@ -25,7 +28,8 @@ def breaks_at_end():
 def breaks_at_start():
     raise AssertionError("at the start")
 
-def test_passes(): pass
+def test_passes():
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"], check=True)
 def test_fails(): assert False
 def test_ends_badly(breaks_at_end): pass
 def test_begins_badly(breaks_at_start): pass
@@ -88,7 +92,9 @@ def test_files_that_take_long_come_first_and_the_rest_keep_their_order() -> None
     assert [item.nodeid.partition("::")[0] for item in items] == [longest, second, "tests/b.py", "tests/a.py"]
 
 
-def test_the_report_tells_failures_of_a_test_from_failures_at_its_end(tmp_path: Path) -> None:
+def test_the_report_tells_failures_of_a_test_from_failures_at_its_end_and_has_the_cpu_time_of_a_file(
+    tmp_path: Path,
+) -> None:
     module = tmp_path / "test_three_endings.py"
     module.write_text(THREE_ENDINGS)
     report = tmp_path / "failures.json"
@@ -112,4 +118,5 @@ def test_the_report_tells_failures_of_a_test_from_failures_at_its_end(tmp_path: 
     found = json.loads(report.read_text())
     assert sorted(name.rpartition("::")[2] for name in found["failed"]) == ["test_begins_badly", "test_fails"]
     assert len(found["seconds"]) == 4
+    assert [seconds >= 0.3 for seconds in found["cpu_seconds"].values()] == [True], "the time of a child counts"
     assert [name.rpartition("::")[2] for name in found["failed_at_end"]] == ["test_ends_badly"]
