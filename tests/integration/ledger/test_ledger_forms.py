@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from redemption.database import Pool
-from redemption.domain.contexts import context_of, legs_of
+from redemption.domain.contexts import context_of
 from redemption.domain.members import member_id
 from redemption.ledger.archive_files import BEFORE_MOVES, described
 from redemption.ledger.chain import BEGINNING, Place, links
@@ -25,8 +25,9 @@ from redemption.ledger.entries import Entry, Position, decode_entry
 from redemption.ledger.manifest import FORMATS, decoded, encoded, signature
 from redemption.ledger.rebuild import movements
 from redemption.ledger.store import Item, LedgerStore, Watermark
+from redemption.projections.rows import Place as RowPlace
+from redemption.projections.rows import read_rows
 from redemption.queries import named_queries
-from redemption.settlement.uses import redeemed_postings
 from tests.support.ledger.archives import KEY, archived, fill, findings, restored, rows, settled_and_sealed
 from tests.support.ledger.ledger import EntryGenerator
 from tests.support.ledger.old_form import KEY_COLUMNS, POSTING_COLUMNS, postings_of, write_old_form
@@ -107,24 +108,21 @@ async def test_what_reads_the_ledger_says_the_same_of_both_forms(pool: Pool, cha
     await write_new_form(pool, items)
     async with pool.acquire() as connection:
         await write_old_form(connection, [item._replace(bucket=1) for item in items])
-    queries = (
-        named_queries("ledger", "rebuild"),
-        named_queries("ledger", "audit"),
-        named_queries("settlement", "production"),
-    )
+    queries = (named_queries("ledger", "rebuild"), named_queries("ledger", "audit"))
 
     async def said(bucket: int) -> list[list[Any]]:
         history = await pool.fetch(queries[0]["history"], bucket, 64, None)
         balances = await pool.fetch(queries[1]["balances"], bucket)
         holds = await pool.fetch(queries[1]["open_holds"], bucket)
         moved = await pool.fetch(queries[1]["movements_between"], bucket, 1, 0, 0, 9**9, 0)
-        uses = await pool.fetch(queries[2]["next_transactions"], bucket, 0, 0, 0, ENTRIES)
+        async with pool.acquire() as connection:
+            projected = await read_rows(connection, bucket, RowPlace(0, 0, 0), ENTRIES)
         return [
             [(row["member_id"], movements(row["moves"]), context_of(row)) for row in history],
             sorted(map(tuple, balances)),
             sorted(map(tuple, holds)),
             [tuple(row) for row in moved],
-            [(row["subject_id"], legs_of(row), redeemed_postings(row["moves"], row["business"])) for row in uses],
+            [(row.subject_id, row.legs, row.moves) for row in projected],
         ]
 
     new, old = await said(0), await said(1)
