@@ -44,7 +44,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "tier": _CONFIGURATION,
     "business": {**_CONFIGURATION, PROJECTOR: _READ},
     "outlet": {**_CONFIGURATION, PROJECTOR: _READ},
-    "benefit": _CONFIGURATION,
+    "benefit": {**_CONFIGURATION, PROJECTOR: _READ},
     "terminal": _CONFIGURATION,
     "api_key": {GATEWAY: _READ, WRITER: _READ, OPERATIONS: _KEEP},
     "api_key_use": {GATEWAY: _KEEP, OPERATIONS: _READ},

@@ -83,7 +83,8 @@ class ProjectionFailed(StorageError):
 
     def reason(self) -> str:
         """Return the kind of the fault and where it was raised: messages may quote content of rows."""
-        frame = traceback.extract_tb(self.fault.__traceback__)[-1]
+        frames = traceback.extract_tb(self.fault.__traceback__)
+        frame = next((each for each in reversed(frames) if "asyncpg" not in each.filename), frames[-1])
         return f"{type(self.fault).__name__} in {Path(frame.filename).name}:{frame.lineno}"
 
 

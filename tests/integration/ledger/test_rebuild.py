@@ -14,8 +14,9 @@ from redemption.hot import keys
 from redemption.ledger.archive.archiving import Archiver
 from redemption.ledger.archive.restore import Restorer
 from redemption.ledger.rebuild import RebuildRefused
+from redemption.projections.projector import Projector
+from redemption.projections.registered import registered_projections
 from redemption.queries import named_queries
-from redemption.settlement.production import Production
 from tests.support.api.client import fresh_key
 from tests.support.engine.http import STANDARD, Environment, points
 from tests.support.ledger.life import BUCKETS, Books, Life, until_ready_names
@@ -127,7 +128,7 @@ async def test_after_months_were_archived_a_rebuild_begins_from_what_they_left(
         kept = await content(books.hot, ("member", "lots"))
         assert [name for name in kept if ":lots:" in name]
         await books.sealed()
-        await Production(books.pool).run()
+        await Projector(books.pool, registered_projections()).run()
         report = await archiver.archive(before, tmp_path)
         assert [month.refused for month in report.months] == [None] * len(report.months)
         assert len(report.months) > 0
