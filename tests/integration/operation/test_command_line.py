@@ -28,14 +28,15 @@ ROOT_COMMAND = typer.main.get_command(app)
 
 WITHOUT_JSON = {
     # These run until they are ended.
-    *("up", "serve", "write-ledger", "seal"),
+    *("up", "serve", "write-ledger", "seal", "projector"),
     # These print a file: JSON, an ACL file, SQL, YAML.
     *("heads", "store-users", "export-group"),
     # These report progress, or print one address.
-    *("migrate", "demo", "demo pages"),
+    *("migrate", "demo", "demo pages", "projections begin", "projections run"),
 }
 ASKS = {
     *("rebuild", "migrate", "load", "ledger archive", "ledger restore", "keys rotate", "keys revoke"),
+    "projections begin",
     *("code-keys retire", "members block", "members revoke-codes"),
     *("settle close", "settle approve", "settle pay", "settle dispute resolve"),
 }

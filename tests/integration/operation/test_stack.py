@@ -160,10 +160,10 @@ async def test_what_a_till_waits_for_goes_before_what_works_behind_it(home: Path
         await wait_until(
             "all have their place", lambda: order(running.demo["pids"]) == [*raised, {LEDGER}, {BEHIND}], seconds=20
         )
-        first = running.demo["pids"]["settlement"]
+        first = running.demo["pids"]["projector"]
         os.kill(first, signal.SIGKILL)
-        await wait_until("it came back", lambda: running.demo["pids"]["settlement"] != first, seconds=30)
-        await wait_until("it has its place", lambda: niceness(running.demo["pids"]["settlement"]) == BEHIND)
+        await wait_until("it came back", lambda: running.demo["pids"]["projector"] != first, seconds=30)
+        await wait_until("it has its place", lambda: niceness(running.demo["pids"]["projector"]) == BEHIND)
 
 
 @pytest.mark.parametrize("part", ["valkey", "postgres", "gateway", "ledger_writer"])

@@ -121,7 +121,7 @@ def line() -> tuple[BoundedProtocol, Loop, Wire]:
         _head_timer=None,
         _unparsed=b"",
         _host=None,
-        parser=SimpleNamespace(should_upgrade=lambda: True, get_method=lambda: b"GET"),
+        parser=SimpleNamespace(should_upgrade=lambda: True, get_method=lambda: b"GET", get_http_version=lambda: "1.0"),
     )
     return protocol, loop, wire
 
