@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.confirmation import Yes, confirm
+from gateway.cli.confirmation import DryRun, Yes, confirm
 from gateway.cli.running import run, settings
 from gateway.formats.printing import Json, show
 
@@ -32,14 +32,18 @@ def run_once() -> None:
 
 
 @projections.command(epilog="Example: tong projections begin settlement_lines")
-def begin(name: Annotated[str, typer.Argument(help="the projection, as status names it")], yes: Yes = False) -> None:
+def begin(
+    name: Annotated[str, typer.Argument(help="the projection, as status names it")],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
     """Begin a projection that was added after months were archived, with the months that are in the ledger now.
 
     To have it whole instead, restore the months first: `tong ledger restore`, until nothing is archived.
     """
     from gateway.administration.projections import begin as work
 
-    confirm([f"{name} begins without the months that are archived, and never gets them"], yes=yes)
+    confirm([f"{name} begins without the months that are archived, and never gets them"], yes=yes, dry_run=dry_run)
     begun = run(work(settings(), name))
     print(f"{name} begins" if begun else f"{name} is no projection that waits for its beginning")
     if not begun:
