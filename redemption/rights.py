@@ -123,8 +123,6 @@ def statements(role: str, tables: Collection[str] = TABLES.keys()) -> list[str]:
     transaction.
 
     `tables` are the existing ones: a database may be a version behind.
-
-    `tables` are those that there are: a database may be a version behind.
     """
     lines = [
         f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role};",

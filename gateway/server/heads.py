@@ -13,8 +13,14 @@ TOO_LARGE: Final = f"the head may have {HEAD_BYTES_MAX} bytes"
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
 
 
-def objection(url: bytes, headers: list[tuple[bytes, bytes]], version: str, checked_host: bytes | None) -> str | None:
-    """Return why a complete head is refused, or None.
+def objection(
+    url: bytes,
+    headers: list[tuple[bytes, bytes]],
+    last: dict[bytes, bytes],
+    version: str,
+    checked_host: bytes | None,
+) -> str | None:
+    """Return why a complete head is refused, or None. `last` has the last value of each header.
 
     A caller names the same host in every request: `checked_host` is the connection's last good one, for speed
     (`make bench`).
@@ -24,7 +30,6 @@ def objection(url: bytes, headers: list[tuple[bytes, bytes]], version: str, chec
         size += len(name) + len(value)
     if size > HEAD_BYTES_MAX:
         return TOO_LARGE
-    last = dict(headers)
     if len(last) != len(headers):
         names = [name for name, _ in headers]
         for name in ONCE:

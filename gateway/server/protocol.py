@@ -240,11 +240,12 @@ class BoundedProtocol(WriteBounded):
 
     def _check_head(self) -> None:
         """Check a complete head. Raises `HeadRefused`."""
-        reason = objection(self.url, self.headers, self.parser.get_http_version(), self._host)
+        last = dict(self.headers)
+        reason = objection(self.url, self.headers, last, self.parser.get_http_version(), self._host)
         if reason is not None:
             self._reason = reason
             raise HeadRefused
-        self._host = dict(self.headers).get(b"host")
+        self._host = last.get(b"host")
         if self.parser.should_upgrade() and self.parser.get_method() == b"CONNECT":
             raise HeadRefused
 

@@ -4,22 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import orjson
 
 from redemption.domain.contexts import basket_json, place_text, till_text
-
-
-class Movement(NamedTuple):
-    """One move of a transaction; accounts by their letters (redemption/ledger/entries.py)."""
-
-    asset: str
-    lot: str
-    source: str
-    target: str
-    amount: int
+from redemption.ledger.movements import Movement
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,10 @@ from redemption.domain.redemptions import ACCRUAL_PREFIX, REDEMPTION_PREFIX, buc
 from redemption.hot import keys
 from redemption.ledger.differences import key_differences
 from redemption.ledger.entries import Position, decode_entry
-from redemption.ledger.expected_state import ExpectedState, Movement, Transaction, Who
+from redemption.ledger.expected_state import ExpectedState, Transaction, Who
 from redemption.ledger.findings import Finding
 from redemption.ledger.freezing import Client, frozen_buckets
+from redemption.ledger.movements import movements
 from redemption.ledger.replay import Replay
 from redemption.ledger.status import disagreement
 from redemption.ledger.store import Item, LedgerStore
@@ -362,9 +363,3 @@ def _lots(opening: str | None) -> list[tuple[str, str, int]]:
     """Read lots from `<asset>,<lot>,<amount>;…`."""
     words = [lot.split(",") for lot in (opening or "").split(";") if lot]
     return [(asset, lot, int(amount)) for asset, lot, amount in words]
-
-
-def movements(moves: str) -> tuple[Movement, ...]:
-    """Read the text of a transaction's moves, as the SQL function `ledger_moves` returns it."""
-    words = [move.split(",") for move in moves.split(";") if move]
-    return tuple(Movement(asset, lot, source, target, int(amount)) for asset, lot, source, target, amount in words)

@@ -174,7 +174,8 @@ class Projector:
             try:
                 await self._pool.execute(self._queries["create_marks"], list(self._projections))
                 if not begun:
-                    begun = await self._set_out(stop)
+                    await self._set_out(stop)
+                    begun = True
                 read = await self._round(say, pace, lambda failure: self._stop(failure, stop))
                 pace = Pace(stop, self._busy_round_seconds) if read >= self._busy_transactions else None
                 pause = RETRY_SECONDS
@@ -184,15 +185,14 @@ class Projector:
                 await set_within(stop, pause)
                 pause = min(2 * pause, RETRY_SECONDS_MAX)
 
-    async def _set_out(self, stop: asyncio.Event) -> bool:
-        """Let those that another has read further than, and those not begun, go apart. Returns True when done."""
+    async def _set_out(self, stop: asyncio.Event) -> None:
+        """Let those that another has read further than, and those not begun, go apart."""
         rows = await self._pool.fetch(self._queries["in_step"], list(self._projections))
         in_step = {row["name"] for row in rows} - await self._not_begun()
         self._in_step = [projection for name, projection in self._projections.items() if name in in_step]
         for name, projection in self._projections.items():
             if name not in in_step:
                 self._go_apart(projection, stop, None)
-        return True
 
     async def _not_begun(self) -> set[str]:
         return {row["name"] for row in await self._pool.fetch(self._queries["not_begun"], list(self._projections))}

@@ -311,9 +311,9 @@ local function guessed_too_often(here, guess_terminal, guess_outlet, counts)
   return wait
 end
 
--- What an outlet's scans of a member leave: "<seconds>,<basket>,<redemption id>;…", the newest first; a scan without legs
--- has no basket and leaves "-". It lasts SEEN_SECONDS from the last scan: while it is there, the outlet saw the member lately.
--- Earlier scans stay in it while they can be the same basket again; of too many, the oldest are cut off, also in the middle.
+-- Writes down that an outlet scanned a member: "<seconds>,<basket>,<redemption id>;…", the newest scan first. A scan without
+-- legs has "-" for its basket. The key lasts SEEN_SECONDS from the newest scan, so its presence says that the outlet saw the
+-- member lately. Earlier scans are kept while they may be the same basket; the text is cut where they are too many.
 local function leave_scan(recent, before, seconds, basket, id)
   local newest = before and tonumber(string.match(before, '^(%d+),'))
   local kept = newest and seconds - newest <= LIMIT.DUPLICATE_SECONDS and sub(before, 1, LIMIT.RECENT_KEPT_CHARACTERS) or ''

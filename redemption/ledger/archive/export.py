@@ -45,7 +45,7 @@ from redemption.ledger.manifest import (
     read_parts,
     signature,
 )
-from redemption.ledger.rebuild import movements
+from redemption.ledger.movements import movements
 from redemption.ledger.replay import Replay
 from redemption.queries import named_queries
 

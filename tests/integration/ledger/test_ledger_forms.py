@@ -23,7 +23,7 @@ from redemption.ledger.archive_files import BEFORE_MOVES, described
 from redemption.ledger.chain import BEGINNING, Place, links
 from redemption.ledger.entries import Entry, Position, decode_entry
 from redemption.ledger.manifest import FORMATS, decoded, encoded, signature
-from redemption.ledger.rebuild import movements
+from redemption.ledger.movements import movements
 from redemption.ledger.store import Item, LedgerStore, Watermark
 from redemption.projections.rows import Place as RowPlace
 from redemption.projections.rows import read_rows

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redemption.ledger.expected_state import ExpectedState, Movement, Transaction, Who
+from redemption.ledger.expected_state import ExpectedState, Transaction, Who
+from redemption.ledger.movements import Movement
 from redemption.ledger.replay import Replay
 
 WHO = Who("mem_0000001", 1, "gold", "陳**", "active", ZoneInfo("Asia/Shanghai"), {"hotel": "CNY"}, 64, cluster=False)
